@@ -1,0 +1,93 @@
+# Altiplano: LLaMA's pretraining corpus, rebuilt. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+OUTPUT ?= data/corpus
+RAW ?= data/raw
+RUN ?= data/run
+RECIPE ?= sample
+RUNNER ?= local
+ARGS ?=
+
+# A stamp per lock file: an extra is installed again only when its lock changed.
+$(VENV)/build.stamp: requirements/build.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.11")'
+	@echo "setting up $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements/build.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/%.stamp: requirements/%.txt $(VENV)/build.stamp
+	@echo "installing what '$*' needs"
+	@$(PIP) --require-hashes -r requirements/$*.txt
+	@touch $@
+
+# A CPU build of torch in pip's find-links goes first (pip itself would prefer the index's, whose link carries a hash);
+# the CUDA packages follow only where the build that was installed asks for them.
+$(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/train.stamp
+	@echo "installing torch"
+	@$(PIP) --no-index --require-hashes --no-deps -r requirements/torch.txt 2>/dev/null \
+		|| $(PIP) --require-hashes --no-deps -r requirements/torch.txt
+	@if $(BIN)/python -c 'import importlib.metadata as m, sys; sys.exit(not any("cuda" in r for r in m.requires("torch")))'; then \
+		$(PIP) --require-hashes --no-deps -r requirements/torch-cuda.txt; fi
+	@touch $@
+
+.PHONY: setup-corpus setup-train setup-test setup-full
+setup-corpus: $(VENV)/corpus.stamp
+setup-train: $(VENV)/torch.stamp
+setup-test: setup-corpus setup-train $(VENV)/test.stamp
+
+.PHONY: corpus
+corpus: setup-corpus ## build the corpus (the real sample by default) in data/corpus
+	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output $(RAW); fi
+	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) $(ARGS)
+
+.PHONY: pretrain
+pretrain: setup-train ## train a small LLaMA on the corpus just built
+	@$(BIN)/python -m train.pretrain --corpus $(OUTPUT) --output $(RUN) $(ARGS)
+
+.PHONY: report
+report: setup-corpus ## write and show the corpus card of data/corpus
+	@$(BIN)/python -m pipelines.report $(OUTPUT)
+
+.PHONY: verify
+verify: setup-corpus ## check every checksum and count of data/corpus
+	@$(BIN)/python -m pipelines.verify $(OUTPUT)
+
+.PHONY: test
+test: setup-test ## run the tests
+	@$(BIN)/python -m pytest -m "not full" $(ARGS)
+
+.PHONY: test-full
+test-full: setup-test ## run the tests and the long tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: setup-test ## format, lint, strict types, import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: setup-test ## rewrite the code in the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: ## compile the hash-locked requirement files (needs uv)
+	@$(PYTHON) requirements/lock.py
+
+.PHONY: clean
+clean: ## remove the corpus and the run, keep the downloads and .venv
+	@rm -rf $(OUTPUT) $(RUN)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'

@@ -1,0 +1,1 @@
+"""Filters and cleaners: pure functions over text."""

@@ -1,0 +1,1 @@
+"""Raw dumps to documents to token shards: the only folder that imports Beam."""

@@ -1,0 +1,1 @@
+"""LLaMA's SentencePiece tokenizer: training by its specification, and encoding."""

@@ -1,0 +1,1 @@
+"""The trainer: exact proportions, resumable."""
