@@ -1,0 +1,1 @@
+"""Deduplication: order-free, in bounded memory."""

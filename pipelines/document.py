@@ -1,0 +1,63 @@
+"""Document and Drop: the two things that travel from a dump to the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+EXCERPT_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One text with its provenance, so that every token of a batch can be traced to its raw record.
+
+    `id` is stable: it is made of the source, the dump (by content, never by file name) and the record. `dump` is the
+    digest that the source's manifest maps to a file name, `offset` the position of the raw record in that file (bytes
+    into the decompressed or compressed stream, or an index, as the reader's docstring says). `attributes` holds what
+    only one source knows (language score, perplexity, site, path ...), as strings.
+    """
+
+    id: str
+    source: str
+    text: str
+    dump: str
+    offset: int
+    url: str | None = None
+    title: str | None = None
+    license: str | None = None
+    language: str | None = None
+    timestamp: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def with_text(self, text: str) -> Self:
+        """Return this document with another text."""
+        return replace(self, text=text)
+
+    def with_attributes(self, **attributes: str) -> Self:
+        """Return this document with some attributes added or replaced."""
+        return replace(self, attributes={**self.attributes, **attributes})
+
+    def drop(self, stage: str, reason: str) -> Drop:
+        """Return the drop that takes this document's place: where it left (`stage`) and why (`reason`)."""
+        return Drop(
+            id=self.id,
+            source=self.source,
+            stage=stage,
+            reason=reason,
+            excerpt=self.text[:EXCERPT_CHARACTERS],
+            size=len(self.text.encode("utf-8", "replace")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """One document that left the chain: its id, the stage and the typed reason; `size` is in UTF-8 bytes."""
+
+    id: str
+    source: str
+    stage: str
+    reason: str
+    excerpt: str
+    size: int

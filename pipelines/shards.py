@@ -1,0 +1,118 @@
+"""Token shards: raw little-endian uint16 tokens, uint64 document ends, document ids, and one manifest per source.
+
+    DIRECTORY/manifest.json              written last: what it does not name is not there
+    DIRECTORY/train-00000.bin            uint16 tokens of all documents, one after the other
+    DIRECTORY/train-00000.index          uint64 exclusive ends of the documents, in tokens
+    DIRECTORY/train-00000.documents.parquet   id and text bytes of each document, in the same order
+    DIRECTORY/validation-00000.*         the same for the validation split
+
+The same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer reads with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FORMAT = "altiplano-shards/1"
+TOKEN = np.dtype("<u2")
+END = np.dtype("<u8")
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as the manifest names it: its counts and the SHA-256 of each of its three files."""
+
+    name: str
+    tokens: int
+    documents: int
+    text_bytes: int
+    bin_sha256: str
+    index_sha256: str
+    documents_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one source's token directory holds.
+
+    `tokenizer_sha256` is the digest of the SentencePiece model, `vocabulary` its number of pieces; `bos_id` and
+    `eos_id` stand around every document (None: not written).
+    """
+
+    source: str
+    tokenizer_sha256: str
+    vocabulary: int
+    bos_id: int | None
+    eos_id: int | None
+    recipe: dict[str, Any]
+    splits: dict[str, tuple[Shard, ...]]
+    dtype: str = "uint16"
+    format: str = FORMAT
+
+    def total(self, split: str, what: str) -> int:
+        """Return the sum of `tokens`, `documents` or `text_bytes` over a split's shards."""
+        return sum(getattr(shard, what) for shard in self.splits[split])
+
+    def to_json(self) -> str:
+        """Return the manifest as canonical JSON."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def load(cls, directory: Path | str) -> Manifest:
+        """Read DIRECTORY/manifest.json; raise ValueError naming the file if it is missing or of another format."""
+        path = Path(directory) / "manifest.json"
+        try:
+            fields = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(
+                f"{path}: no manifest, so there are no token shards here (was the build finished?)"
+            ) from None
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path}: not JSON: {error}") from None
+        if fields.get("format") != FORMAT:
+            raise ValueError(f"{path}: format is {fields.get('format')!r}, this reads {FORMAT!r}")
+        fields["splits"] = {
+            split: tuple(Shard(**shard) for shard in shards) for split, shards in fields["splits"].items()
+        }
+        return cls(**fields)
+
+
+def tokens(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint16]:
+    """Map a shard's tokens, shape (shard.tokens,), without copying; raise ValueError if the length is wrong."""
+    return _map(Path(directory) / f"{shard.name}.bin", TOKEN, shard.tokens)
+
+
+def document_ends(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint64]:
+    """Map a shard's exclusive document ends, shape (shard.documents,), in tokens; raise ValueError likewise."""
+    return _map(Path(directory) / f"{shard.name}.index", END, shard.documents)
+
+
+def _map(path: Path, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
+    if not path.exists():
+        raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
+    if path.stat().st_size != length * dtype.itemsize:
+        raise ValueError(f"{path}: {path.stat().st_size} bytes, the manifest says {length * dtype.itemsize}")
+    if length == 0:
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype=dtype, mode="r")
+
+
+def sources(tokens_directory: Path | str) -> Iterator[str]:
+    """Yield the names of the sources that have token shards under a corpus' `tokens` directory, sorted."""
+    for path in sorted(Path(tokens_directory).glob("*/manifest.json")):
+        yield path.parent.name
+
+
+def sha256_file(path: Path | str) -> str:
+    """Return the SHA-256 of a file as hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Sources: one each, the chain of its steps visible on one screen."""
