@@ -1,0 +1,417 @@
+"""Stages: the kinds of step a source's chain is made of, and the pure functions that execute one work item of each.
+
+    Map      read a dump (or the previous stage's shard), clean and filter each record; write documents, drops, and the
+             packed keys on which something global is decided
+    Decide   for each bucket of keys over all items: which documents or lines must go
+    Join     for each bucket of spilled records over all items: documents made of several records
+
+A stage writes, under deterministic names, one shard of documents and one of drops per item, then a manifest with the
+counts. `in = kept + merged + dropped` is checked for each item from what was written, and what goes in is counted by
+the reader (first stage) or taken from the previous shard's own footer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import runs, storage, tables
+from pipelines.document import Document, Drop
+from pipelines.hashing import share
+from pipelines.readers import Dump
+
+Lines = npt.NDArray[np.uint32]
+# What a `keys` function says of one kept document: hashes, owner ranks (None where nobody owns), line numbers (None
+# where the key stands for the whole document).
+Keys = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64] | None, npt.NDArray[np.uint32] | None]
+
+
+class Read(Protocol):
+    """A reader: see `pipelines.readers`."""
+
+    def __call__(self, stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
+        """Yield records and drops, counting records independently."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file, or the byte range [start, end) of one, with the attributes that belong to its identity."""
+
+    path: str
+    digest: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    start: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A unit of work: a file, a byte range, or a group of small files. `key` depends on their content only."""
+
+    key: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may know: its own part of the recipe, and the paths of the models it asked for."""
+
+    recipe: Any
+    models: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Map:
+    """Clean and filter each record by itself.
+
+    `step(record, context)` answers the document or its drop; after a `Decide` it is `step(document, removed, context)`
+    with the removed line numbers (`runs.WHOLE` for the whole document). `recipe` names the field of the source's
+    recipe that the step reads, `models` the models. `keys(document, context)` yields what a later `Decide` compares;
+    `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
+    """
+
+    name: str
+    step: Callable[..., Any]
+    recipe: str
+    models: tuple[str, ...] = ()
+    keys: Callable[[Document, Context], Keys] | None = None
+    ranked: bool = False
+    spill: Callable[[Any], tuple[int, bytes]] | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Decide:
+    """Decide over all items, bucket by bucket: `rule(records, items, own)` marks the records that must go.
+
+    `items` says which item each record came from; those below `own` are this source's. `other` names a stage of
+    another source ("wikipedia/articles") whose keys are compared too. `window` names a field of the source's recipe
+    with the number of items that are compared with each other (0: all of them).
+    """
+
+    name: str
+    rule: Callable[[runs.Records, npt.NDArray[np.uint32], int], npt.NDArray[np.bool_]]
+    ranked: bool = False
+    window: str | None = None
+    other: str | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Join:
+    """Make documents of spilled records: `reduce(payloads, context)` yields documents, drops, or (document, merged).
+
+    `merged` is how many records went into the document besides the one that it stands for.
+    """
+
+    name: str
+    reduce: Callable[[Iterable[bytes], Context], Iterator[tuple[Document, int] | Drop]]
+    recipe: str
+    models: tuple[str, ...] = ()
+    version: int = 1
+
+
+Stage = Map | Decide | Join
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a source's stages write: everything under the corpus directory."""
+
+    output: str
+    source: str
+
+    def work(self, stage: str, name: str) -> str:
+        """Return the path of a staged file."""
+        return f"{self.output}/work/{self.source}/{stage}/{name}"
+
+    def documents(self, item: str) -> str:
+        """Return the path of a finished document shard."""
+        return f"{self.output}/{self.source}/documents/{item}.parquet"
+
+    def drops(self, stage: str, item: str) -> str:
+        """Return the path of a shard of drops."""
+        return f"{self.output}/{self.source}/drops/{stage}-{item}.parquet"
+
+    def manifest(self, stage: str, item: str) -> str:
+        """Return the path of an item's manifest for a stage."""
+        return self.work(stage, f"{item}.json")
+
+
+class Tally:
+    """Writes one item's documents and drops and counts them; `finish` checks that they add up."""
+
+    def __init__(self, paths: Paths, stage: str, item: str, documents: str | None, excerpts: float) -> None:
+        self._paths, self._stage, self._item = paths, stage, item
+        self._stack = ExitStack()
+        self._excerpts = excerpts
+        self._documents_path = documents
+        self._drops_path = paths.drops(stage, item)
+        self._documents = (
+            tables.DocumentWriter(self._stack.enter_context(storage.write(documents))) if documents else None
+        )
+        self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)))
+        self.dropped: dict[str, list[int]] = {}
+        self.spilled = 0
+        self.merged = 0
+        self._started = time.process_time()
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def keep(self, document: Document) -> None:
+        """Write a document."""
+        assert self._documents is not None
+        self._documents.write(document)
+
+    def drop(self, drop: Drop) -> None:
+        """Write a drop."""
+        self._drops.write(drop, excerpt=share("excerpt", drop.id) < self._excerpts)
+        row = self.dropped.setdefault(drop.reason, [0, 0])
+        row[0] += 1
+        row[1] += drop.size
+
+    def finish(self, identity: str, records_in: int, read: Mapping[str, int]) -> None:
+        """Close the shards, check the counts against what they hold, and write the manifest."""
+        documents = self._documents.close() if self._documents else None
+        drops = self._drops.close()
+        self._stack.close()
+        kept = tables.rows(self._documents_path) if self._documents_path else self.spilled
+        dropped = tables.rows(self._drops_path)
+        if records_in != kept + self.merged + dropped:
+            raise RuntimeError(
+                f"{self._paths.source}/{self._stage} item {self._item} does not add up: {records_in} in, "
+                f"{kept} kept, {self.merged} merged, {dropped} dropped"
+            )
+        storage.write_json(
+            self._paths.manifest(self._stage, self._item),
+            {
+                "identity": identity,
+                "item": self._item,
+                "in": records_in,
+                "kept": kept,
+                "kept_bytes": documents.size if documents else 0,
+                "merged": self.merged,
+                "dropped": self.dropped,
+                "read": dict(read),
+                "documents": {"path": self._relative(self._documents_path), "digest": documents.digest}
+                if documents and self._documents_path
+                else None,
+                "drops": {"path": self._relative(self._drops_path), "digest": drops.digest},
+                "cpu_seconds": round(time.process_time() - self._started, 3),
+            },
+        )
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(f"{self._paths.output}/")
+
+
+@dataclass(frozen=True)
+class MapTask:
+    """One item of a `Map`: where to read, what was decided, where to write."""
+
+    stage: Map
+    paths: Paths
+    item: Item
+    ordinal: int
+    identity: str
+    recipe: Any
+    models: Mapping[str, str]
+    read: Read | None
+    previous: str | None
+    decisions: tuple[str, ...] | None
+    final: bool
+    buckets: int
+    excerpts: float = 1.0
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_map(task: MapTask) -> None:
+    """Execute one item of a `Map`; raise RuntimeError naming the file and the record if a step fails."""
+    stage, paths, key = task.stage, task.paths, task.item.key
+    manifest = paths.manifest(stage.name, key)
+    storage.remove(manifest)
+    context = Context(task.recipe, task.models)
+    documents = None if stage.spill else paths.documents(key) if task.final else _staged(paths, stage.name, key)
+    collected = _KeyCollector(stage)
+    counts: Counter[str] = Counter()
+    with Tally(paths, stage.name, key, documents, task.excerpts) as tally:
+        for record, removed in _records(task, counts):
+            outcome = record if isinstance(record, Drop) else _apply(task, record, removed, context)
+            if isinstance(outcome, Drop):
+                tally.drop(outcome)
+            elif stage.spill:
+                collected.spill(*stage.spill(outcome))
+                tally.spilled += 1
+            else:
+                tally.keep(outcome)
+                if stage.keys:
+                    collected.add(*stage.keys(outcome, context))
+        collected.write(paths.work(stage.name, f"{key}.run"), task.buckets)
+        records_in = tables.rows(task.previous) if task.previous else counts["records"]
+        tally.finish(task.identity, records_in, counts)
+
+
+def _staged(paths: Paths, stage: str, item: str) -> str:
+    return paths.work(stage, f"{item}.parquet")
+
+
+def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context) -> Any:
+    try:
+        if removed is None:
+            return task.stage.step(record, context)
+        return task.stage.step(record, removed, context)
+    except Exception as error:
+        name = ", ".join(part.path for part in task.item.parts[:3])
+        identity = getattr(record, "id", "?")
+        raise RuntimeError(
+            f"{task.paths.source}/{task.stage.name} failed on record {identity} of {name}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines | None]]:
+    if task.previous is None:
+        assert task.read is not None
+        for part in task.item.parts:
+            yield from ((record, None) for record in read_part(task.read, part, counts))
+        return
+    if task.decisions is None:
+        yield from ((document, None) for document in tables.read_documents(task.previous))
+        return
+    removals = runs.read_removals(task.decisions, task.ordinal)
+    documents = np.arange(tables.rows(task.previous) + 1)
+    starts = np.searchsorted(removals["doc"], documents)
+    for row, document in enumerate(tables.read_documents(task.previous)):
+        yield document, removals["line"][starts[row] : starts[row + 1]]
+
+
+def read_part(read: Read, part: Part, counts: Counter[str]) -> Iterator[Any]:
+    """Read one part of an item; byte ranges go to readers that take `start` and `end`."""
+    dump = Dump(name=part.path, digest=part.digest, attributes=dict(part.attributes))
+    with storage.open_read(part.path) as stream:
+        if part.end is None and part.start == 0:
+            yield from read(stream, dump, counts)
+        else:
+            yield from read(stream, dump, counts, start=part.start, end=part.end)  # type: ignore[call-arg]
+
+
+class _KeyCollector:
+    """Collects what an item's kept documents say for a later decision, and writes it as one run."""
+
+    def __init__(self, stage: Map) -> None:
+        self._stage = stage
+        self._dtype = runs.RANKED_KEY if stage.ranked else runs.KEY
+        self._chunks: list[runs.Records] = []
+        self._document = 0
+        self._hashes: list[int] = []
+        self._payloads: list[bytes] = []
+
+    def add(self, hashes: npt.NDArray[np.uint64], ranks: npt.NDArray[np.uint64] | None, lines: Lines | None) -> None:
+        records = np.empty(len(hashes), self._dtype)
+        records["hash"] = hashes
+        records["doc"] = self._document
+        records["line"] = runs.WHOLE if lines is None else lines
+        if self._stage.ranked:
+            assert ranks is not None
+            records["rank"] = ranks
+        self._chunks.append(records)
+        self._document += 1
+
+    def spill(self, key: int, payload: bytes) -> None:
+        self._hashes.append(key)
+        self._payloads.append(payload)
+
+    def write(self, path: str, buckets: int) -> None:
+        if self._stage.spill:
+            runs.write_blobs(path, self._hashes, self._payloads, buckets)
+        elif self._stage.keys:
+            empty = np.empty(0, self._dtype)
+            runs.write_keys(path, np.concatenate([empty, *self._chunks]), buckets)
+
+
+@dataclass(frozen=True)
+class ReduceTask:
+    """One `Decide` or `Join` over the runs of all items."""
+
+    stage: Decide | Join
+    paths: Paths
+    identity: str
+    items: int
+    buckets: int
+    window: int
+    recipe: Any = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    final: bool = False
+    excerpts: float = 1.0
+
+    def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
+        """Yield (reducer, slice) of one run: reducers are numbered window by window."""
+        item, path = element
+        for bucket, found in runs.slices(item, path):
+            if item < self.items:
+                yield self._first(item) + bucket, found
+            else:  # another source's keys meet every window
+                yield from ((first + bucket, found) for first in range(0, self.reducers, self.buckets))
+
+    def _first(self, item: int) -> int:
+        return item // self.window * self.buckets if self.window else 0
+
+    @property
+    def reducers(self) -> int:
+        """The number of reducers: buckets times windows."""
+        windows = -(-self.items // self.window) if self.window else 1
+        return self.buckets * max(windows, 1)
+
+    def reduce(self, reducer: int, found: Sequence[runs.Slice]) -> None:
+        """Execute one reducer."""
+        if isinstance(self.stage, Decide):
+            _decide(self, self.stage, reducer, found)
+        else:
+            _join(self, self.stage, reducer, found)
+
+
+def reducer_name(reducer: int) -> str:
+    """Return the name under which a reducer's files lie."""
+    return f"bucket-{reducer:06d}"
+
+
+def _decide(task: ReduceTask, stage: Decide, reducer: int, found: Sequence[runs.Slice]) -> None:
+    name = reducer_name(reducer)
+    manifest = task.paths.manifest(stage.name, name)
+    storage.remove(manifest)
+    records, items = runs.gather(found, runs.RANKED_KEY if stage.ranked else runs.KEY)
+    marked = stage.rule(records, items, task.items) & (items < task.items)
+    runs.write_removals(task.paths.work(stage.name, f"{name}.removals"), items[marked], records[marked], task.items)
+    storage.write_json(
+        manifest,
+        {"identity": task.identity, "item": name, "keys": len(records), "marked": int(marked.sum())},
+    )
+
+
+def _join(task: ReduceTask, stage: Join, reducer: int, found: Sequence[runs.Slice]) -> None:
+    name, paths = reducer_name(reducer), task.paths
+    storage.remove(paths.manifest(stage.name, name))
+    documents = paths.documents(name) if task.final else _staged(paths, stage.name, name)
+    ordered = sorted(found, key=lambda where: (where.item, where.start))
+    payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
+    with Tally(paths, stage.name, name, documents, task.excerpts) as tally:
+        for outcome in stage.reduce(payloads, Context(task.recipe, task.models)):
+            if isinstance(outcome, Drop):
+                tally.drop(outcome)
+            else:
+                document, merged = outcome
+                tally.keep(document)
+                tally.merged += merged
+        tally.finish(task.identity, len(payloads), {})

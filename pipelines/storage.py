@@ -1,0 +1,117 @@
+"""Files by path or URL: whole files appear under their final name or not at all.
+
+Local paths are written to an attempt-unique temporary name and renamed, so that the first complete attempt wins and a
+reader never sees half a file. Paths with a scheme (`s3://`, `gs://`) go through Beam's filesystems, where an object
+appears whole when it is closed; Beam is imported only for them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether a path names an object of a remote filesystem."""
+    return "://" in path
+
+
+def _remote() -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def open_read(path: str) -> BinaryIO:
+    """Open a file as raw bytes (never decompressed by its name); raise OSError if it cannot be opened."""
+    if is_remote(path):
+        from apache_beam.io.filesystem import CompressionTypes
+
+        return cast(BinaryIO, _remote().open(path, compression_type=CompressionTypes.UNCOMPRESSED))
+    return Path(path).open("rb")
+
+
+@contextmanager
+def write(path: str) -> Iterator[BinaryIO]:
+    """Give a binary file that appears at `path` when the block ends, and not at all if it raises."""
+    if is_remote(path):
+        from apache_beam.io.filesystem import CompressionTypes
+
+        with _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+            yield stream
+        return
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_bytes(path: str) -> bytes:
+    """Return a file's bytes."""
+    with open_read(path) as stream:
+        return stream.read()
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Write a whole file atomically."""
+    with write(path) as stream:
+        stream.write(content)
+
+
+def exists(path: str) -> bool:
+    """Tell whether a file exists."""
+    return bool(_remote().exists(path)) if is_remote(path) else Path(path).exists()
+
+
+def size(path: str) -> int:
+    """Return a file's size in bytes."""
+    if is_remote(path):
+        return int(_remote().match([path])[0].metadata_list[0].size_in_bytes)
+    return Path(path).stat().st_size
+
+
+def remove(path: str) -> None:
+    """Remove a file if it is there."""
+    if is_remote(path):
+        if exists(path):
+            _remote().delete([path])
+        return
+    Path(path).unlink(missing_ok=True)
+
+
+def list_files(pattern: str) -> list[str]:
+    """Return the files that match a glob, a directory's files at any depth, or the file itself; sorted."""
+    if is_remote(pattern):
+        return sorted(found.path for found in _remote().match([pattern])[0].metadata_list)
+    path = Path(pattern)
+    if path.is_dir():
+        return sorted(str(found) for found in path.rglob("*") if found.is_file())
+    if path.exists():
+        return [pattern]
+    anchor = Path(path.anchor) if path.anchor else Path()
+    return sorted(str(found) for found in anchor.glob(str(path.relative_to(path.anchor))) if found.is_file())
+
+
+def read_json(path: str) -> Any:
+    """Return a JSON file's content, or None if the file is missing or is not JSON (an attempt that never finished)."""
+    try:
+        return json.loads(read_bytes(path))
+    except (FileNotFoundError, json.JSONDecodeError, OSError):
+        return None
+
+
+def write_json(path: str, content: Any) -> None:
+    """Write canonical JSON atomically."""
+    write_bytes(path, (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,180 @@
+"""Documents and drops as Parquet (zstd), written as a stream, with a digest that does not depend on row order.
+
+The digest of a table is the SHA-256 over its rows' sorted SHA-256 digests, each of the row's canonical JSON: two tables
+with the same rows have the same digest, whatever wrote them and in whatever order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import storage
+from pipelines.document import Document, Drop
+
+ROW_GROUP_BYTES = 8 << 20
+ROW_GROUP_ROWS = 50_000
+
+DOCUMENT_SCHEMA = pa.schema(
+    pa.field(name, kind)
+    for name, kind in [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("text", pa.string()),
+        ("dump", pa.string()),
+        ("offset", pa.int64()),
+        ("url", pa.string()),
+        ("title", pa.string()),
+        ("license", pa.string()),
+        ("language", pa.string()),
+        ("timestamp", pa.string()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
+    ]
+)
+DROP_SCHEMA = pa.schema(
+    pa.field(name, kind)
+    for name, kind in [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("excerpt", pa.string()),
+        ("size", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a finished table holds: rows, UTF-8 bytes of text, and the order-free digest."""
+
+    rows: int
+    size: int
+    digest: str
+
+
+def well_formed(text: str) -> str:
+    """Return text with lone surrogates replaced by U+FFFD: they have no UTF-8 form."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+class TableWriter:
+    """Writes rows (dictionaries of the schema's columns) in row groups of bounded size."""
+
+    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
+        self._writer = pq.ParquetWriter(stream, schema, compression="zstd")
+        self._schema = schema
+        self._rows: list[dict[str, Any]] = []
+        self._pending = 0
+        self._digests: list[bytes] = []
+        self.rows = 0
+        self.size = 0
+
+    def add(self, row: dict[str, Any], size: int) -> None:
+        """Add one row; `size` is its text's length in UTF-8 bytes."""
+        canonical = json.dumps(row, sort_keys=True, ensure_ascii=False).encode()
+        self._digests.append(hashlib.sha256(canonical).digest())
+        self._rows.append(row)
+        self._pending += len(canonical)
+        self.rows += 1
+        self.size += size
+        if self._pending >= ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
+            self._rows = []
+            self._pending = 0
+
+    def close(self) -> Written:
+        """Write what is pending and return the counts and the digest."""
+        self._flush()
+        self._writer.close()
+        digest = hashlib.sha256(b"".join(sorted(self._digests))).hexdigest()
+        return Written(self.rows, self.size, digest)
+
+
+class DocumentWriter(TableWriter):
+    """Writes documents."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, DOCUMENT_SCHEMA)
+
+    def write(self, document: Document) -> None:
+        """Add one document."""
+        text = well_formed(document.text)
+        row = {
+            "id": well_formed(document.id),
+            "source": document.source,
+            "text": text,
+            "dump": document.dump,
+            "offset": document.offset,
+            "url": _optional(document.url),
+            "title": _optional(document.title),
+            "license": _optional(document.license),
+            "language": document.language,
+            "timestamp": document.timestamp,
+            "attributes": sorted((name, well_formed(value)) for name, value in document.attributes.items()),
+        }
+        self.add(row, len(text.encode()))
+
+
+class DropWriter(TableWriter):
+    """Writes drops."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, DROP_SCHEMA)
+
+    def write(self, drop: Drop, *, excerpt: bool) -> None:
+        """Add one drop, with its excerpt or without."""
+        row = {
+            "id": well_formed(drop.id),
+            "source": drop.source,
+            "stage": drop.stage,
+            "reason": drop.reason,
+            "excerpt": well_formed(drop.excerpt) if excerpt else None,
+            "size": drop.size,
+        }
+        self.add(row, drop.size)
+
+
+def _optional(text: str | None) -> str | None:
+    return None if text is None else well_formed(text)
+
+
+@contextmanager
+def _open(path: str) -> Iterator[pq.ParquetFile]:
+    with storage.open_read(path) as stream:
+        yield pq.ParquetFile(stream)
+
+
+def rows(path: str) -> int:
+    """Return a Parquet file's number of rows, from its footer."""
+    with _open(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a Parquet file's rows as dictionaries, one row group in memory at a time."""
+    with _open(path) as file:
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, columns=columns).to_pylist()
+
+
+def read_documents(path: str) -> Iterator[Document]:
+    """Yield a Parquet file's documents, one row group in memory at a time."""
+    for row in read_rows(path):
+        row["attributes"] = dict(row["attributes"])
+        yield Document(**row)
