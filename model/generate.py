@@ -1,0 +1,60 @@
+"""Text from a model: temperature and nucleus sampling, one position at a time over cached keys and values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from model.llama import Cache, LLaMA
+
+
+def sample(logits_v: Tensor, temperature: float, top_p: float, generator: torch.Generator | None = None) -> int:
+    """Draw one token from logits of shape (V,).
+
+    Temperature 0 takes the most likely token. Of the tokens sorted by probability, the smallest set that reaches
+    `top_p` is kept (the token that crosses it included). Raises ValueError for values outside their range.
+    """
+    if temperature < 0 or not 0 < top_p <= 1:
+        raise ValueError(f"temperature is {temperature}, top_p {top_p}: they must be >= 0 and in (0, 1]")
+    if temperature == 0:
+        return int(logits_v.argmax())
+    probabilities, order = torch.softmax(logits_v.float() / temperature, dim=-1).sort(descending=True)
+    before = probabilities.cumsum(-1) - probabilities
+    probabilities[before >= top_p] = 0.0
+    return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+
+
+@torch.inference_mode()
+def generate(
+    model: LLaMA,
+    prompt: Sequence[int],
+    length: int,
+    *,
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    stop: Collection[int] = (),
+    generator: torch.Generator | None = None,
+) -> list[int]:
+    """Continue a prompt of token ids by at most `length` tokens, ending before a token of `stop`.
+
+    Returns the new tokens only. Raises ValueError for an empty prompt, or when prompt and continuation together are
+    longer than the model's context.
+    """
+    if not prompt:
+        raise ValueError("the prompt is empty: give at least the bos token")
+    if len(prompt) + length > model.config.context:
+        raise ValueError(f"{len(prompt)} + {length} tokens do not fit the model's context of {model.config.context}")
+    device = model.output.weight.device
+    cache = Cache.empty(model, 1, len(prompt) + length)
+    answer: list[int] = []
+    new = list(prompt)
+    for _ in range(length):
+        logits = model(torch.tensor([new], device=device), cache)[0, -1]
+        token = sample(logits, temperature, top_p, generator)
+        if token in stop:
+            break
+        answer.append(token)
+        new = [token]
+    return answer

@@ -1,0 +1,188 @@
+"""LLaMA: a decoder of pre-normalised attention and SwiGLU layers with rotary positions, under Meta's parameter names.
+
+    tokens -> tok_embeddings -> n x (x + attention(norm(x)), x + feed_forward(norm(x))) -> norm -> output -> logits
+
+Suffixes name dimensions: B batch, T positions, D model width, H heads, K key/value heads, C head width, V vocabulary.
+Parallelism, precision and checkpointing are applied from outside; nothing here knows of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from model.configs import ModelConfig
+
+INITIAL_DEVIATION = 0.02  # the papers do not state their initialisation; GPT-2's, with its scaled residual outputs
+
+
+class RMSNorm(nn.Module):
+    """Root mean square normalisation; casts back to the input's type before it multiplies, as Meta's code does."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last dimension in float32."""
+        wide = x.float()
+        normal = (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).type_as(x)
+        return normal * self.weight
+
+
+def rotary_table(config: ModelConfig, device: torch.device | None = None) -> Tensor:
+    """Return the cosine and sine of every position and pair, shape (context, 2, head_dim / 2), float32."""
+    pairs = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.float32)
+    frequencies = 1.0 / config.rotary_base ** (pairs / config.head_dim)
+    angles = torch.outer(torch.arange(config.context, device=device, dtype=torch.float32), frequencies)
+    return torch.stack((angles.cos(), angles.sin()), dim=1)
+
+
+def rotate(x_bthc: Tensor, table: Tensor) -> Tensor:
+    """Turn each interleaved pair (x[2i], x[2i + 1]) by its position's angle; `table` is rotary_table's rows for T."""
+    cosine, sine = table[:, None, 0], table[:, None, 1]
+    even, odd = x_bthc.float().view(*x_bthc.shape[:-1], -1, 2).unbind(-1)
+    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
+    return turned.flatten(-2).type_as(x_bthc)
+
+
+@dataclass
+class Cache:
+    """Keys and values of the positions seen so far, each of shape (layers, B, K, capacity, C)."""
+
+    keys: Tensor
+    values: Tensor
+    length: int = 0
+
+    @classmethod
+    def empty(cls, model: LLaMA, batch: int, capacity: int) -> Cache:
+        """Return a cache on the model's device, in the type of its weights."""
+        config, weight = model.config, model.output.weight
+        shape = (config.layers, batch, config.kv_heads, capacity, config.head_dim)
+        return cls(weight.new_empty(shape), weight.new_empty(shape))
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store one layer's new (B, K, T, C) keys and values behind the old; return all of them."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+class Attention(nn.Module):
+    """Causal self-attention; with fewer key/value heads than heads, queries share them in groups."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer, self.head_dim = layer, config.head_dim
+        self.grouped = config.kv_heads != config.heads
+        self.wq = nn.Linear(config.dim, config.heads * config.head_dim, bias=False)
+        self.wk = nn.Linear(config.dim, config.kv_heads * config.head_dim, bias=False)
+        self.wv = nn.Linear(config.dim, config.kv_heads * config.head_dim, bias=False)
+        self.wo = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
+
+    def forward(self, x_btd: Tensor, table: Tensor, cache: Cache | None) -> Tensor:
+        """Attend to this position and those before it, the cache's included."""
+        heads = (*x_btd.shape[:2], -1, self.head_dim)
+        query, key, value = (weight(x_btd).view(heads) for weight in (self.wq, self.wk, self.wv))
+        query, key = rotate(query, table), rotate(key, table)
+        query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+        mask = None
+        if cache is not None:
+            mask = _causal_mask(cache.length, query.shape[2], query.device)
+            key, value = cache.extend(self.layer, key, value)
+        out = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=cache is None, enable_gqa=self.grouped
+        )
+        mixed: Tensor = self.wo(out.transpose(1, 2).flatten(-2))
+        return mixed
+
+
+def _causal_mask(start: int, length: int, device: torch.device) -> Tensor:
+    """Return which of the first start + length positions each of the last `length` may see, True: visible."""
+    return torch.ones(length, start + length, dtype=torch.bool, device=device).tril(start)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU: w2(silu(w1 x) * w3 x)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(config.dim, config.hidden, bias=False)
+        self.w2 = nn.Linear(config.hidden, config.dim, bias=False)
+        self.w3 = nn.Linear(config.dim, config.hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each position."""
+        out: Tensor = self.w2(F.silu(self.w1(x)) * self.w3(x))
+        return out
+
+
+class Layer(nn.Module):
+    """One layer: attention, then feed-forward, each on its normalised input and added to it."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention = Attention(config, layer)
+        self.feed_forward = FeedForward(config)
+        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
+
+    def forward(self, x: Tensor, table: Tensor, cache: Cache | None) -> Tensor:
+        """Return the residual stream after this layer."""
+        x = x + self.attention(self.attention_norm(x), table, cache)
+        out: Tensor = x + self.feed_forward(self.ffn_norm(x))
+        return out
+
+
+class LLaMA(nn.Module):
+    """The whole model; `initialise` fills its weights, also after it was built on the meta device."""
+
+    rotary: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tok_embeddings = nn.Embedding(config.vocabulary, config.dim)
+        self.layers = nn.ModuleList(Layer(config, layer) for layer in range(config.layers))
+        self.norm = RMSNorm(config.dim, config.norm_eps)
+        self.output = nn.Linear(config.dim, config.vocabulary, bias=False)
+        self.register_buffer("rotary", rotary_table(config), persistent=False)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator | None = None) -> LLaMA:
+        """Draw every matrix from a normal distribution, set norms to one and compute the rotary table."""
+        residual = INITIAL_DEVIATION / math.sqrt(2 * self.config.layers)
+        for name, weight in self.named_parameters():
+            if weight.dim() < 2:
+                weight.fill_(1.0)
+            else:
+                deviation = residual if name.endswith(("wo.weight", "w2.weight")) else INITIAL_DEVIATION
+                weight.normal_(0.0, deviation, generator=generator)
+        self.rotary = rotary_table(self.config, self.rotary.device)
+        return self
+
+    def hidden(self, tokens_bt: Tensor, cache: Cache | None = None) -> Tensor:
+        """Return the normalised last states (B, T, D); raise ValueError past the context or the cache's capacity."""
+        start = 0 if cache is None else cache.length
+        end = start + tokens_bt.shape[1]
+        capacity = self.config.context if cache is None else min(self.config.context, cache.keys.shape[3])
+        if end > capacity:
+            raise ValueError(f"{end} positions, but context and cache hold {capacity}")
+        x: Tensor = self.tok_embeddings(tokens_bt)
+        for layer in self.layers:
+            x = layer(x, self.rotary[start:end], cache)
+        if cache is not None:
+            cache.length = end
+        normal: Tensor = self.norm(x)
+        return normal
+
+    def forward(self, tokens_bt: Tensor, cache: Cache | None = None) -> Tensor:
+        """Return float32 logits (B, T, V) of the token after each position; a cache is read, extended and advanced."""
+        logits: Tensor = self.output(self.hidden(tokens_bt, cache))
+        return logits.float()

@@ -1,0 +1,210 @@
+"""The mixture: which sequence of which source comes k-th, as one pure function.
+
+    k -> (block, position) -> turn            a seeded permutation inside each block of one period
+    turn -> (source, ordinal)                 integer weights, each source's turns in closed form
+    ordinal -> (epoch, index) -> sequence     a keyed permutation of each epoch of each source
+
+A block is one period: as many sequences as the integer weights add up to (1,000 for LLaMA), of which each source has
+exactly its weight. Nothing is stored per sequence, so the state of a run's data is the integer k: resuming is setting
+k, and ranks, workers and accumulation only share out the ks.
+
+Worked example: weights (2, 1) make blocks of three. Ordinals of the first source in block b are 2b and 2b + 1, of the
+second b; with 5 sequences the first source's ordinal 12 is index 2 of its epoch 2, and the permutation of that epoch
+says which sequence that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+MAX_DECIMALS = 6
+MAX_PERIOD = 10**MAX_DECIMALS
+MAX_SIZE = 2**62
+
+# splitmix64 (Steele, Lea, Flood 2014): the golden ratio's odd multiple and the finaliser's two multipliers.
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+
+# Four rounds make a Feistel network a strong pseudo-random permutation (Luby and Rackoff 1988); small halves want more.
+_ROUNDS = 6
+_BLOCK, _EPOCH = 1, 2  # what a key is for, so that no two purposes share one
+
+
+def keyed_hash(keys: Words, values: Words) -> Words:
+    """Hash values under keys, elementwise over arrays of at least one dimension: splitmix64's finaliser."""
+    z = (values * _GOLDEN) ^ keys
+    z ^= z >> _SHIFTS[0]
+    z *= _FIRST
+    z ^= z >> _SHIFTS[1]
+    z *= _SECOND
+    z ^= z >> _SHIFTS[2]
+    return z
+
+
+def derive_key(seed: int, *parts: int | Integers) -> Words:
+    """Return the key of a seed and a path of numbers, shape that of the longest part (at least (1,))."""
+    key = keyed_hash(np.array([seed], np.uint64), np.ones(1, np.uint64))
+    for part in parts:
+        key = keyed_hash(key, np.atleast_1d(np.asarray(part)).astype(np.uint64) + np.uint64(1))
+    return key
+
+
+def permute(values: Integers, sizes: Integers, keys: Words) -> Integers:
+    """Return the image of each value under a keyed permutation of range(size), elementwise.
+
+    A Feistel network over the next power of two, walked along its cycle until it is back inside (fewer than two
+    applications on average). `sizes` and `keys` broadcast against `values`, shape (n,).
+    """
+    sizes = np.broadcast_to(sizes, values.shape)
+    keys = np.broadcast_to(keys, values.shape)
+    bits = _bit_length(sizes - 1)
+    images = _feistel(values.astype(np.uint64), bits, keys)
+    limits = sizes.astype(np.uint64)
+    outside = np.flatnonzero(images >= limits)
+    while outside.size:
+        images[outside] = _feistel(images[outside], bits[outside], keys[outside])
+        outside = outside[images[outside] >= limits[outside]]
+    return images.astype(np.int64)
+
+
+def _feistel(values: Words, bits: Words, keys: Words) -> Words:
+    one = np.uint64(1)
+    low_bits = bits >> one
+    low_mask = (one << low_bits) - one
+    high_mask = (one << (bits - low_bits)) - one
+    high, low = values >> low_bits, values & low_mask
+    for number in range(_ROUNDS):
+        key = keyed_hash(keys, np.array([number + 1], np.uint64))
+        if number % 2:
+            low ^= keyed_hash(key, high) & low_mask
+        else:
+            high ^= keyed_hash(key, low) & high_mask
+    images: Words = (high << low_bits) | low
+    return images
+
+
+def _bit_length(values: Integers) -> Words:
+    """Return int.bit_length of each value; floats alone would round just below a power of two upwards."""
+    exponents = np.frexp(values.astype(np.float64))[1].astype(np.int64)
+    exponents -= (values >> np.maximum(exponents - 1, 0)) == 0
+    return np.maximum(exponents, 0).astype(np.uint64)
+
+
+class Draw(NamedTuple):
+    """What comes k-th: three arrays of shape (n,)."""
+
+    source: Integers
+    epoch: Integers
+    sequence: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A mixture of sources: weights in sequences per block, sizes in sequences per epoch.
+
+    A weight of 0 leaves a source out. Raises ValueError for a seed outside 64 bits, for weights whose period is over
+    a million, and for a source that has a weight but no sequence.
+    """
+
+    seed: int
+    weights: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"seed is {self.seed}, it must be in [0, 2^64)")
+        if len(self.weights) != len(self.sizes):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.sizes)} sources")
+        if min(self.weights, default=0) < 0 or not 0 < sum(self.weights) <= MAX_PERIOD:
+            raise ValueError(f"weights are {self.weights}: none negative, their sum in 1 to {MAX_PERIOD}")
+        for number, (weight, size) in enumerate(zip(self.weights, self.sizes, strict=True)):
+            if not 0 <= size <= MAX_SIZE or (weight and not size):
+                raise ValueError(f"source {number} has weight {weight} and {size} sequences, it needs 1 to 2^62")
+
+    @property
+    def period(self) -> int:
+        """Return the number of sequences in a block."""
+        return sum(self.weights)
+
+    def at(self, k: npt.ArrayLike) -> Draw:
+        """Return source, epoch and sequence of each k, shape (n,); raise ValueError for a negative k."""
+        ks = np.atleast_1d(np.asarray(k, dtype=np.int64))
+        if ks.size and ks.min() < 0:
+            raise ValueError(f"k is {ks.min()}, it must not be negative")
+        source_of, rank_of = _turns(self.weights)
+        block, position = np.divmod(ks, self.period)
+        turn = permute(position, np.array([self.period]), derive_key(self.seed, _BLOCK, block))
+        source = source_of[turn]
+        ordinal = block * np.array(self.weights)[source] + rank_of[turn]
+        sizes = np.array(self.sizes)[source]
+        epoch, index = np.divmod(ordinal, sizes)
+        return Draw(source, epoch, permute(index, sizes, derive_key(self.seed, _EPOCH, source, epoch)))
+
+    def counts(self, k: int) -> tuple[int, ...]:
+        """Return how many of the first k sequences are each source's: exact, in the time of at most one block."""
+        blocks, rest = divmod(k, self.period)
+        source = self.at(np.arange(k - rest, k)).source
+        partial = np.bincount(source, minlength=len(self.weights))
+        return tuple(blocks * weight + int(part) for weight, part in zip(self.weights, partial, strict=True))
+
+
+@lru_cache(maxsize=16)
+def _turns(weights: tuple[int, ...]) -> tuple[Integers, Integers]:
+    """Return the source of each turn of a block and its rank among that source's turns, each of shape (period,).
+
+    Largest deficit first: turns are taken in the order in which sources fall half a sequence behind their share, which
+    for turn r of weight w is at (2r + 1) / 2w of the block. Two different such fractions are at least 1e-13 apart and
+    equal ones divide to equal floats, so the order is exact; ties go to the source named first.
+    """
+    source = np.repeat(np.arange(len(weights)), weights)
+    rank = np.concatenate([np.arange(weight) for weight in weights])
+    order = np.lexsort((source, (2 * rank + 1) / (2 * np.array(weights)[source])))
+    turns = source[order], rank[order]
+    for array in turns:
+        array.setflags(write=False)  # shared by every caller through the cache
+    return turns
+
+
+def integer_weights(proportions: Sequence[int | float | str | Decimal]) -> tuple[int, ...]:
+    """Return integer weights that represent proportions exactly.
+
+    Integers are weights already (670, 150, ...). Decimals of at most six places ("0.67", 0.045: a float is taken as it
+    prints) must add up to 1 and become weights over the smallest power of ten that holds them all. Raises ValueError
+    for anything that would have to be rounded.
+    """
+    if all(isinstance(value, int) for value in proportions):
+        weights = tuple(int(value) for value in proportions)
+        if min(weights, default=0) < 0 or not 0 < sum(weights) <= MAX_PERIOD:
+            raise ValueError(f"weights are {weights}: none negative, their sum in 1 to {MAX_PERIOD}")
+        return weights
+    decimals = [_decimal(value) for value in proportions]
+    if sum(decimals) != 1:
+        raise ValueError(f"proportions add up to {sum(decimals)}, they must add up to exactly 1")
+    places = max(0, *(-int(value.as_tuple().exponent) for value in decimals))
+    return tuple(int(value.scaleb(places)) for value in decimals)
+
+
+def _decimal(value: int | float | str | Decimal) -> Decimal:
+    try:
+        decimal = Decimal(str(value)).normalize()
+    except InvalidOperation:
+        raise ValueError(f"proportion {value!r} is not a number") from None
+    if not decimal.is_finite() or decimal < 0:
+        raise ValueError(f"proportion {value!r} must be a number that is not negative")
+    if -int(decimal.as_tuple().exponent) > MAX_DECIMALS:
+        raise ValueError(
+            f"proportion {value!r} has more than {MAX_DECIMALS} decimals: round it yourself, or use integers"
+        )
+    return decimal
