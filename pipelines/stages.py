@@ -159,7 +159,7 @@ class Tally:
             tables.DocumentWriter(self._stack.enter_context(storage.write(documents))) if documents else None
         )
         self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)))
-        self.dropped: dict[str, list[int]] = {}
+        self.dropped: dict[str, dict[str, list[int]]] = {}
         self.spilled = 0
         self.merged = 0
         self._started = time.process_time()
@@ -178,7 +178,7 @@ class Tally:
     def drop(self, drop: Drop) -> None:
         """Write a drop."""
         self._drops.write(drop, excerpt=share("excerpt", drop.id) < self._excerpts)
-        row = self.dropped.setdefault(drop.reason, [0, 0])
+        row = self.dropped.setdefault(drop.stage, {}).setdefault(drop.reason, [0, 0])
         row[0] += 1
         row[1] += drop.size
 
@@ -219,7 +219,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class MapTask:
-    """One item of a `Map`: where to read, what was decided, where to write."""
+    """One item of a `Map`: where to read, what was decided (a stage and its number of reducers), where to write."""
 
     stage: Map
     paths: Paths
@@ -230,11 +230,10 @@ class MapTask:
     models: Mapping[str, str]
     read: Read | None
     previous: str | None
-    decisions: tuple[str, ...] | None
+    decisions: tuple[str, int] | None
     final: bool
     buckets: int
     excerpts: float = 1.0
-    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_map(task: MapTask) -> None:
@@ -290,7 +289,9 @@ def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines |
     if task.decisions is None:
         yield from ((document, None) for document in tables.read_documents(task.previous))
         return
-    removals = runs.read_removals(task.decisions, task.ordinal)
+    stage, reducers = task.decisions
+    decided = (task.paths.work(stage, f"{reducer_name(reducer)}.removals") for reducer in range(reducers))
+    removals = runs.read_removals(decided, task.ordinal)
     documents = np.arange(tables.rows(task.previous) + 1)
     starts = np.searchsorted(removals["doc"], documents)
     for row, document in enumerate(tables.read_documents(task.previous)):

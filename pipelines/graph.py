@@ -1,0 +1,367 @@
+"""The build as a graph: nodes that become ready as others finish, run together wave by wave.
+
+    source node    one stage of one source        identities <- content of the inputs, recipe part, models, version
+    other nodes    models, tokenizer, tokens      the same rule over what they read
+
+Each work item of a node leaves a manifest with its identity; an item whose manifest is there with the same identity is
+not run again. Between waves there is a barrier: only files and manifests go from one to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pipelines import runs, storage
+from pipelines.hashing import digest_of
+from pipelines.jobs import Job, Shuffle
+from pipelines.recipes import Recipe
+from pipelines.stages import (
+    Decide,
+    Item,
+    Join,
+    Map,
+    MapTask,
+    Part,
+    Paths,
+    Read,
+    ReduceTask,
+    Stage,
+    reducer_name,
+    run_map,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input file: where it is, what it is (by content), and the attributes that belong to its identity."""
+
+    path: str
+    digest: str
+    size: int
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source: how its dumps are read, the chain of its stages, and how its inputs become work items.
+
+    `attributes(name)` says what a file's name tells (language, site, month) and raises ValueError if the name must tell
+    and does not. `unpack` cuts inputs that cannot be read from the middle into parts, once, before anything else.
+    """
+
+    name: str
+    read: Read
+    stages: tuple[Stage, ...]
+    attributes: Callable[[str], dict[str, str]] = lambda name: {}
+    items: Callable[[Sequence[Input], Any], list[Item]] | None = None
+    unpack: Callable[[Unpacking], None] | None = None
+    unpack_recipe: str = ""
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """One input to be cut into parts: write them under `directory`, then `manifest` by `write_parts`."""
+
+    path: str
+    part: Part
+    directory: str
+    manifest: str
+    identity: str
+    recipe: Any
+
+    def write_parts(self, parts: Sequence[tuple[str, int]]) -> None:
+        """Write the manifest: the path of each part and the offset in the unpacked stream where it begins."""
+        storage.write_json(self.manifest, {"identity": self.identity, "parts": [list(part) for part in parts]})
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of the build: `plan()` answers the jobs that are still to be run, once all `needs` are done."""
+
+    name: str
+    needs: tuple[str, ...]
+    plan: Callable[[], Sequence[Job | Shuffle]]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained or given model: its file or directory, and the digest that identifies it."""
+
+    path: str
+    digest: str
+
+
+def one_item_per_file(inputs: Sequence[Input]) -> list[Item]:
+    """Return an item for each input."""
+    return [Item(found.digest, (Part(found.path, found.digest, found.attributes),)) for found in inputs]
+
+
+@dataclass
+class Chain:
+    """One source's stages in one build: which items there are, what identifies each result, what is still to do."""
+
+    source: Source
+    recipe: Recipe
+    inputs: Sequence[Input]
+    output: str
+    models: Callable[[str], Model]
+    neighbours: Mapping[str, Chain] = field(default_factory=dict)
+    _items: list[Item] | None = None
+    _identities: dict[tuple[int, str], str] = field(default_factory=dict)
+
+    @property
+    def part(self) -> Any:
+        """The source's part of the recipe."""
+        return getattr(self.recipe, self.source.name)
+
+    @property
+    def paths(self) -> Paths:
+        """Where the source writes."""
+        return Paths(self.output, self.source.name)
+
+    def items(self) -> list[Item]:
+        """Return the work items, sorted by key: the order that ordinals refer to, whatever order inputs came in."""
+        if self._items is None:
+            if self.source.unpack:
+                found = list(self._unpacked_items())
+            elif self.source.items:
+                found = self.source.items(self.inputs, self.part)
+            else:
+                found = one_item_per_file(self.inputs)
+            self._items = sorted(found, key=lambda item: item.key)
+        return self._items
+
+    def _unpacked_items(self) -> Iterator[Item]:
+        for task in self._unpackings():
+            for path, offset in storage.read_json(task.manifest)["parts"]:
+                attributes = (*task.part.attributes, ("base_offset", str(offset)))
+                part = Part(f"{self.output}/{path}", task.part.digest, attributes)
+                yield Item(f"{task.part.digest}-{offset:012d}", (part,))
+
+    def _unpackings(self) -> list[Unpacking]:
+        recipe = getattr(self.part, self.source.unpack_recipe)
+        directory = self.paths.work("unpack", "")[:-1]
+        return [
+            Unpacking(
+                path=found.path,
+                part=Part(found.path, found.digest, found.attributes),
+                directory=directory,
+                manifest=f"{directory}/{found.digest}.json",
+                identity=digest_of("unpack", found.digest, found.attributes, recipe),
+                recipe=recipe,
+            )
+            for found in sorted(self.inputs, key=lambda found: found.digest)
+        ]
+
+    def _plan_unpack(self) -> list[Job]:
+        assert self.source.unpack is not None
+        tasks = [task for task in self._unpackings() if not _current(task.manifest, task.identity)]
+        label = f"{self.source.name}/unpack"
+        return [Job(label, self.source.unpack, tasks, [task.manifest for task in tasks])] if tasks else []
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield the source's nodes in order."""
+        before: tuple[str, ...] = ()
+        if self.source.unpack:
+            before = (f"{self.source.name}/unpack",)
+            yield Node(before[0], (), self._plan_unpack)
+        for index, stage in enumerate(self.source.stages):
+            name = f"{self.source.name}/{stage.name}"
+            models = tuple(getattr(stage, "models", ()))
+            other = (stage.other,) if isinstance(stage, Decide) and stage.other else ()
+            needs = (*before, *(f"models/{model}" for model in models), *other)
+            yield Node(name, needs, partial(self._plan, index))
+            before = (name,)
+
+    def _plan(self, index: int) -> list[Job | Shuffle]:
+        stage = self.source.stages[index]
+        return self._plan_map(index, stage) if isinstance(stage, Map) else self._plan_reduce(index, stage)
+
+    def stage_recipe(self, stage: Stage) -> Any:
+        """Return the part of the recipe that a stage reads."""
+        name = getattr(stage, "recipe", "")
+        return getattr(self.part, name) if name else None
+
+    def identity(self, index: int, item: Item | None = None) -> str:
+        """Return what identifies a stage's result: for one item of a `Map`, for all of a `Decide` or `Join`."""
+        key = (index, item.key if item and isinstance(self.source.stages[index], Map) else "")
+        if key not in self._identities:
+            self._identities[key] = self._identity(index, item)
+        return self._identities[key]
+
+    def _identity(self, index: int, item: Item | None) -> str:
+        stage = self.source.stages[index]
+        models = {name: self.models(name).digest for name in getattr(stage, "models", ())}
+        own = (stage.name, stage.version, self.stage_recipe(stage), models)
+        if isinstance(stage, Map):
+            assert item is not None
+            if index == 0:
+                before: list[Any] = [item.key]
+            else:
+                previous = self._previous_map(index)
+                before = [self.identity(previous, item)]
+                before += [self.identity(between) for between in range(previous + 1, index)]
+            return digest_of(*own, before, self.recipe.excerpts, self.recipe.buckets)
+        previous = self._previous_map(index)
+        over = [self.identity(previous, found) for found in self.items()]
+        other = self._other(stage).all_identities(self._other_stage(stage)) if self._has_other(stage) else []
+        return digest_of(*own, over, other, self._window(stage), self.recipe.buckets)
+
+    def all_identities(self, index: int) -> list[str]:
+        """Return the identities of all items of a `Map`."""
+        return [self.identity(index, item) for item in self.items()]
+
+    def _previous_map(self, index: int) -> int:
+        return max(i for i in range(index) if not isinstance(self.source.stages[i], Decide))
+
+    def _window(self, stage: Stage) -> int:
+        return getattr(self.part, stage.window) if isinstance(stage, Decide) and stage.window else 0
+
+    def _has_other(self, stage: Stage) -> bool:
+        return isinstance(stage, Decide) and stage.other is not None
+
+    def _other(self, stage: Stage) -> Chain:
+        assert isinstance(stage, Decide) and stage.other
+        return self.neighbours[stage.other.partition("/")[0]]
+
+    def _other_stage(self, stage: Stage) -> int:
+        assert isinstance(stage, Decide) and stage.other
+        return self._other(stage).index_of(stage.other.partition("/")[2])
+
+    def index_of(self, name: str) -> int:
+        """Return the position of a stage in the chain."""
+        return next(i for i, stage in enumerate(self.source.stages) if stage.name == name)
+
+    def _plan_map(self, index: int, stage: Map) -> list[Job | Shuffle]:
+        tasks = []
+        for ordinal, item in enumerate(self.items_of(index)):
+            identity = self.identity(index, item)
+            if not _current(self.paths.manifest(stage.name, item.key), identity):
+                tasks.append(self._map_task(index, stage, ordinal, item, identity))
+        outputs = [self.paths.manifest(stage.name, task.item.key) for task in tasks]
+        return [Job(f"{self.source.name}/{stage.name}", run_map, tasks, outputs)] if tasks else []
+
+    def items_of(self, index: int) -> list[Item]:
+        """Return the items of a stage: after a `Join` they are its reducers."""
+        joins = [i for i in range(index) if isinstance(self.source.stages[i], Join)]
+        if not joins:
+            return self.items()
+        return [Item(reducer_name(reducer), ()) for reducer in range(self.recipe.buckets)]
+
+    def _map_task(self, index: int, stage: Map, ordinal: int, item: Item, identity: str) -> MapTask:
+        before = self.source.stages[index - 1] if index else None
+        previous = self.staged(self._previous_map(index), item) if index else None
+        decisions = None
+        if isinstance(before, Decide):
+            decisions = (before.name, self._reduce_task(index - 1, before).reducers)
+        return MapTask(
+            stage=stage,
+            paths=self.paths,
+            item=item,
+            ordinal=ordinal,
+            identity=identity,
+            recipe=self.stage_recipe(stage),
+            models={name: self.models(name).path for name in stage.models},
+            read=self.source.read if index == 0 else None,
+            previous=previous,
+            decisions=decisions,
+            final=self.is_final(index),
+            buckets=self.recipe.buckets,
+            excerpts=self.recipe.excerpts,
+        )
+
+    def is_final(self, index: int) -> bool:
+        """Tell whether a stage writes the source's finished documents."""
+        return index == max(i for i, stage in enumerate(self.source.stages) if not isinstance(stage, Decide))
+
+    def staged(self, index: int, item: Item) -> str:
+        """Return the path of a stage's document shard for an item."""
+        if self.is_final(index):
+            return self.paths.documents(item.key)
+        return self.paths.work(self.source.stages[index].name, f"{item.key}.parquet")
+
+    def _reduce_task(self, index: int, stage: Decide | Join) -> ReduceTask:
+        joins = isinstance(stage, Join)
+        return ReduceTask(
+            stage=stage,
+            paths=self.paths,
+            identity=self.identity(index),
+            items=len(self.items()),
+            buckets=self.recipe.buckets,
+            window=self._window(stage),
+            recipe=self.stage_recipe(stage),
+            models={name: self.models(name).path for name in getattr(stage, "models", ())},
+            final=joins and self.is_final(index),
+            excerpts=self.recipe.excerpts,
+        )
+
+    def _plan_reduce(self, index: int, stage: Decide | Join) -> list[Job | Shuffle]:
+        task = self._reduce_task(index, stage)
+        manifests = {r: self.paths.manifest(stage.name, reducer_name(r)) for r in range(task.reducers)}
+        pending = [r for r, manifest in manifests.items() if not _current(manifest, task.identity)]
+        if not pending:
+            return []
+        elements = list(enumerate(self.run_paths(self._previous_map(index))))
+        if self._has_other(stage):
+            others = self._other(stage).run_paths(self._other_stage(stage))
+            elements += list(enumerate(others, start=len(elements)))
+        outputs = [manifests[r] for r in pending]
+        return [Shuffle(f"{self.source.name}/{stage.name}", task.split, elements, task.reduce, pending, outputs)]
+
+    def run_paths(self, index: int) -> list[str]:
+        """Return the run files of a `Map`, in the order of items."""
+        name = self.source.stages[index].name
+        return [self.paths.work(name, f"{item.key}.run") for item in self.items_of(index)]
+
+    def manifests(self, index: int) -> list[dict[str, Any]]:
+        """Return the manifests of a finished stage, in the order of items or reducers."""
+        stage = self.source.stages[index]
+        if isinstance(stage, Map):
+            keys = [item.key for item in self.items_of(index)]
+        else:
+            keys = [reducer_name(r) for r in range(self._reduce_task(index, stage).reducers)]
+        return [storage.read_json(self.paths.manifest(stage.name, key)) for key in keys]
+
+    def removals(self, index: int, ordinal: int) -> runs.Records:
+        """Return what a `Decide` marked in one item."""
+        stage = self.source.stages[index]
+        assert isinstance(stage, Decide)
+        reducers = range(self._reduce_task(index, stage).reducers)
+        names = [f"{reducer_name(reducer)}.removals" for reducer in reducers]
+        return runs.read_removals([self.paths.work(stage.name, name) for name in names], ordinal)
+
+
+def _current(manifest: str, identity: str) -> bool:
+    found = storage.read_json(manifest)
+    return found is not None and found.get("identity") == identity
+
+
+def run_waves(
+    nodes: Sequence[Node],
+    execute: Callable[[Sequence[Job | Shuffle]], None],
+    finished: Callable[[Node], None] = lambda node: None,
+) -> None:
+    """Run all nodes: in each wave the jobs of every node whose needs are done, together.
+
+    Raises ValueError if a node needs one that does not exist or the needs form a cycle.
+    """
+    done: set[str] = set()
+    waiting = list(nodes)
+    while waiting:
+        ready = [node for node in waiting if done.issuperset(node.needs)]
+        if not ready:
+            raise ValueError(f"nothing can run: {', '.join(f'{n.name} needs {n.needs}' for n in waiting)}")
+        waiting = [node for node in waiting if node not in ready]
+        plans = {node.name: node.plan() for node in ready}
+        jobs = [job for plan in plans.values() for job in plan]
+        if jobs:
+            execute(jobs)
+        for node in ready:
+            left = node.plan() if plans[node.name] else ()
+            if left:
+                raise RuntimeError(f"{node.name}: the runner came back, but {len(left[0].outputs)} results are missing")
+            done.add(node.name)
+            finished(node)

@@ -1,0 +1,331 @@
+"""Recipes: every choice of a build as frozen dataclasses, and the three named ones, PAPER, LLAMA2 and SAMPLE.
+
+Each stage of a source has its own dataclass and sees nothing else, so a change of one field redoes the stages that read
+it and no others. Sections are those of the LLaMA paper; rules and constants of CCNet, C4 and RedPajama are named where
+they come from. The command line overrides single fields (`--set common_crawl.language.threshold=0.65`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Mode = Literal["published", "corrected"]
+
+# Section 2.1, Wikipedia: 20 languages in Latin or Cyrillic script.
+WIKIPEDIA_LANGUAGES = tuple(
+    [
+        "bg",
+        "ca",
+        "cs",
+        "da",
+        "de",
+        "en",
+        "es",
+        "fr",
+        "hr",
+        "hu",
+        "it",
+        "nl",
+        "pl",
+        "pt",
+        "ro",
+        "ru",
+        "sl",
+        "sr",
+        "sv",
+        "uk",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Paragraphs:
+    """CommonCrawl, first pass: short pages and the keys of lines (CCNet)."""
+
+    min_characters: int = 300  # CCNet, minify/`--min_len`
+
+
+@dataclass(frozen=True)
+class Quality:
+    """CommonCrawl, second pass: duplicate lines removed, language, perplexity."""
+
+    languages: tuple[str, ...] = ("en",)  # section 2.1: English only
+    threshold: float = 0.5  # CCNet: fastText score
+    mode: Mode = "corrected"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """CommonCrawl, third pass: perplexity bucket and the classifier "page used as a reference in Wikipedia"."""
+
+    buckets: tuple[str, ...] = ("head", "middle")  # RedPajama's reading of section 2.1
+    threshold: float | None = None  # None: chosen on the held-out split; RedPajama keeps 0.25 and more
+
+
+@dataclass(frozen=True)
+class ReferenceTraining:
+    """How the reference classifier is trained.
+
+    `match` says what makes a page a positive: its URL is cited in Wikipedia ("url"), or only its host ("host", for a
+    sample, whose few pages are hardly ever cited themselves).
+    """
+
+    match: Literal["url", "host"] = "url"
+    pages: int = 300_000  # of each class at most
+    held_out: float = 0.2
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class CommonCrawl:
+    """Section 2.1, English CommonCrawl."""
+
+    paragraphs: Paragraphs = Paragraphs()
+    quality: Quality = Quality()
+    reference: Reference = Reference()
+    training: ReferenceTraining = ReferenceTraining()
+    window: int = 2_000  # files compared with each other; CCNet's 50 shards of about 40 files. 0: the whole dump
+
+
+@dataclass(frozen=True)
+class C4Pages:
+    """C4, first pass."""
+
+    max_characters: int = 190_000  # C4's own pipeline
+
+
+@dataclass(frozen=True)
+class C4Lines:
+    """C4, second pass: the rules for lines and pages."""
+
+    min_sentences: int = 3
+
+
+@dataclass(frozen=True)
+class C4English:
+    """C4, third pass: after line deduplication."""
+
+    min_sentences: int = 3
+    threshold: float = 0.99  # langdetect's probability of English
+
+
+@dataclass(frozen=True)
+class C4:
+    """Section 2.1, C4: the rules of the corpus' own pipeline."""
+
+    pages: C4Pages = C4Pages()
+    lines: C4Lines = C4Lines()
+    english: C4English = C4English()
+
+
+@dataclass(frozen=True)
+class GitHubFiles:
+    """GitHub, first pass: licence, heuristics, boilerplate (RedPajama's constants)."""
+
+    mode: Mode = "corrected"
+
+
+@dataclass(frozen=True)
+class GitHubTokens:
+    """GitHub, last pass: the rule that needs the tokenizer."""
+
+    min_letters_per_token: float = 1.5  # RedPajama
+
+
+@dataclass(frozen=True)
+class GitHub:
+    """Section 2.1, GitHub."""
+
+    files: GitHubFiles = GitHubFiles()
+    tokens: GitHubTokens = GitHubTokens()
+
+
+@dataclass(frozen=True)
+class Articles:
+    """Wikipedia's only pass."""
+
+    languages: tuple[str, ...] = WIKIPEDIA_LANGUAGES
+
+
+@dataclass(frozen=True)
+class Wikipedia:
+    """Section 2.1, Wikipedia."""
+
+    articles: Articles = Articles()
+    span_bytes: int = 64 << 20  # compressed bytes of a multistream dump in one work item
+
+
+@dataclass(frozen=True)
+class BookTexts:
+    """Books, first pass: header and footer; shingles of which one in `sample` is compared between books."""
+
+    shingle_words: int = 13
+    sample: int = 64
+    min_characters: int = 1_000
+
+
+@dataclass(frozen=True)
+class BookOverlap:
+    """Books, the decision: more than 90 % of the content contained in a book that is kept (section 2.1)."""
+
+    threshold: float = 0.9
+    shingle_words: int = 13
+    max_books_per_shingle: int = 1_000
+
+
+@dataclass(frozen=True)
+class Books:
+    """Section 2.1, Gutenberg and Books3; Books3 is no longer distributed."""
+
+    texts: BookTexts = BookTexts()
+    overlap: BookOverlap = BookOverlap()
+    groups: int = 1_024  # work items that the books are spread over, by hash of their content
+
+
+@dataclass(frozen=True)
+class Papers:
+    """arXiv's only pass."""
+
+    mode: Mode = "corrected"
+
+
+@dataclass(frozen=True)
+class ArXiv:
+    """Section 2.1, arXiv."""
+
+    papers: Papers = Papers()
+
+
+@dataclass(frozen=True)
+class Questions:
+    """StackExchange: the largest sites by number of posts."""
+
+    largest_sites: int = 28  # section 2.1
+    meta_sites: bool = False
+
+
+@dataclass(frozen=True)
+class Posts:
+    """StackExchange: how a site's posts are cut into work items."""
+
+    range_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True)
+class StackExchange:
+    """Section 2.1, StackExchange."""
+
+    posts: Posts = Posts()
+    questions: Questions = Questions()
+
+
+@dataclass(frozen=True)
+class LanguageModels:
+    """CCNet's quality models: SentencePiece unigram and a 5-gram Kneser-Ney model of each language's Wikipedia."""
+
+    languages: tuple[str, ...] = ("en",)
+    order: int = 5
+    pieces: int = 65_536  # at most; a small text gets fewer (filters.perplexity.vocabulary_for)
+    documents: int = 1_000_000
+    cutoff_documents: int = 100_000  # crawled pages, chosen by hash, on which the percentiles are taken
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """LLaMA's SentencePiece specification (tokenizer.spec) and the sample it is trained on."""
+
+    vocabulary: int = 32_000  # section 2.1
+    training_bytes: int = 10 << 30  # drawn from all sources at the mixture's proportions
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Token shards."""
+
+    shard_tokens: int = 100_000_000
+    validation: float = 0.001  # share of the documents, by hash of their id
+    bos: bool = True
+    eos: bool = True
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole build."""
+
+    name: str
+    common_crawl: CommonCrawl = CommonCrawl()
+    c4: C4 = C4()
+    github: GitHub = GitHub()
+    wikipedia: Wikipedia = Wikipedia()
+    books: Books = Books()
+    arxiv: ArXiv = ArXiv()
+    stack_exchange: StackExchange = StackExchange()
+    language_models: LanguageModels = LanguageModels()
+    tokenizer: Tokenizer = Tokenizer()
+    shards: Shards = Shards()
+    buckets: int = 4_096  # reducers of each global decision; a power of two
+    excerpts: float = 0.01  # share of the drops that keep an excerpt
+    keep_staged: bool = False
+    sources: tuple[str, ...] = field(
+        default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
+    )
+
+
+PAPER = Recipe(name="paper")
+# Llama 2's own mixture is not published; its rule on sites with personal information is not built yet.
+LLAMA2 = replace(PAPER, name="llama2")
+SAMPLE = Recipe(
+    name="sample",
+    common_crawl=CommonCrawl(training=ReferenceTraining(match="host", pages=5_000), window=0),
+    wikipedia=Wikipedia(span_bytes=1 << 20),
+    books=Books(groups=4),
+    stack_exchange=StackExchange(posts=Posts(range_bytes=1 << 20)),
+    language_models=LanguageModels(),
+    tokenizer=Tokenizer(vocabulary=8_000, training_bytes=8 << 20),
+    shards=Shards(shard_tokens=2_000_000, validation=0.02),
+    buckets=16,
+    excerpts=1.0,
+    keep_staged=True,
+)
+RECIPES = {recipe.name: recipe for recipe in (SAMPLE, PAPER, LLAMA2)}
+
+
+def override(recipe: Recipe, assignment: str) -> Recipe:
+    """Return the recipe with one field changed by "path.to.field=value"; raise ValueError saying what is wrong."""
+    path, equals, value = assignment.partition("=")
+    if not equals:
+        raise ValueError(f"--set {assignment}: write it as path.to.field=value")
+    changed: Recipe = _override(recipe, path.split("."), value, assignment)
+    return changed
+
+
+def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
+    names = [found.name for found in dataclasses.fields(node)]
+    if path[0] not in names:
+        raise ValueError(f"--set {assignment}: there is no field {path[0]!r}, only {', '.join(names)}")
+    current = getattr(node, path[0])
+    if len(path) > 1:
+        if not dataclasses.is_dataclass(current):
+            raise ValueError(f"--set {assignment}: {path[0]} has no fields")
+        return replace(node, **{path[0]: _override(current, path[1:], value, assignment)})
+    if dataclasses.is_dataclass(current):
+        fields = ", ".join(found.name for found in dataclasses.fields(current))
+        raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
+    return replace(node, **{path[0]: _parse(current, value, assignment)})
+
+
+def _parse(current: Any, value: str, assignment: str) -> Any:
+    try:
+        if isinstance(current, bool):
+            return {"true": True, "false": False}[value.lower()]
+        if isinstance(current, int):
+            return int(value)
+        if isinstance(current, float) or current is None:
+            return None if value.lower() == "none" else float(value)
+    except (ValueError, KeyError):
+        raise ValueError(f"--set {assignment}: {value!r} is no {type(current).__name__}") from None
+    if isinstance(current, tuple):
+        return tuple(part for part in value.split(",") if part)
+    return value
