@@ -1,0 +1,222 @@
+"""GitHub reader: rows of a BigQuery-style export (JSON lines, gzip or plain) to documents.
+
+    bytes -> lines -> rows {repo_name, ref, path, content, license, ...} -> Document | Drop
+
+The rows are those of BigQuery's `github_repos` data set: `contents` joined with `files` and `licenses`, or its
+`sample_contents` (columns `sample_repo_name`, `sample_path`, `sample_ref`). A row is one blob; where `repo_name` is a list
+(many repositories hold the blob), the smallest name stands for it, with the path, ref and licence at the same place.
+`offset` and the last part of the id are the line's number, from 0.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from filters.code_languages import language_of
+from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.readers import Dump
+
+SOURCE = "github"
+# BigQuery's `contents` holds no blob over 1 MiB ("size < 1MiB" in the table's description); as JSON a byte takes at most
+# six characters, so a longer line is no row.
+MAX_LINE_BYTES = 16 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# BigQuery's names for a column, in `contents` joined with `files` and in `sample_contents`.
+_COLUMNS = {
+    "repo_name": ("repo_name", "sample_repo_name"),
+    "ref": ("ref", "sample_ref"),
+    "path": ("path", "sample_path"),
+    "content": ("content", "contents"),
+    "license": ("license", "licenses"),
+}
+
+
+class Reason(StrEnum):
+    """Why a record cannot be read."""
+
+    MALFORMED = "malformed"
+    BAD_FIELD = "bad_field"
+    BINARY = "binary"
+    NO_CONTENT = "no_content"
+    TOO_LONG = "too_long"
+    TRUNCATED = "truncated"
+
+
+class _FieldError(ValueError):
+    """A column that is missing, or whose value is of another type than BigQuery's."""
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield a Document for each row of the export, or a Drop for a row that holds no text or cannot be read.
+
+    `counts["records"]` counts lines that are not blank. A gzip stream that ends early or is damaged yields one more
+    record, dropped as truncated; what came before it is kept. Constant memory but for one line.
+    """
+    for number, line in enumerate(_lines(stream)):
+        if isinstance(line, bytes) and not line.strip():
+            counts["other:blank_line"] += 1
+            continue
+        counts["records"] += 1
+        if isinstance(line, Reason):
+            yield _drop(dump, number, line, "", 0)
+        else:
+            yield _record(line, dump, number)
+
+
+def decode(data: bytes) -> str | None:
+    """Return the text of a file, or None if it is binary.
+
+    A byte order mark decides (and is removed); else a NUL makes it binary, then UTF-8, then Latin-1, which reads any
+    bytes. UTF-16 and UTF-32 without a mark hold NULs and so count as binary, as they do for git.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            text = data[len(mark) :].decode(encoding, "replace")
+            return None if "\0" in text else text
+    if b"\0" in data:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes | Reason]:
+    """Yield the lines of a plain or gzip stream; a Reason stands for a line that is too long or the place of damage."""
+    start = stream.read(len(GZIP_MAGIC))
+    whole = io.BufferedReader(_Rejoined(start, stream), 1 << 16)
+    lines = gzip.GzipFile(fileobj=whole) if start == GZIP_MAGIC else whole
+    try:
+        while line := lines.readline(MAX_LINE_BYTES):
+            if len(line) < MAX_LINE_BYTES or line.endswith(b"\n"):
+                yield line
+                continue
+            while (rest := lines.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                pass
+            yield Reason.TOO_LONG
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        yield Reason.TRUNCATED
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with the bytes that were read from its start put back, so that it need not be seekable."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _record(line: bytes, dump: Dump, number: int) -> Document | Drop:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return _drop(dump, number, Reason.MALFORMED, line[:EXCERPT_CHARACTERS].decode("utf-8", "replace"), len(line))
+    try:
+        if not isinstance(row, dict):
+            raise _FieldError("the row is not an object")
+        return _document(row, dump, number)
+    except _FieldError as error:
+        return _drop(dump, number, Reason.BAD_FIELD, str(error)[:EXCERPT_CHARACTERS], len(line))
+
+
+def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Drop:
+    repository, ref, path, license = _provenance(row)
+    content = _value(row, "content")
+    where = f"{repository}/{path}"[:EXCERPT_CHARACTERS]
+    if row.get("binary") in (True, "true"):
+        return _drop(dump, number, Reason.BINARY, where, 0)
+    if content is None:
+        return _drop(dump, number, Reason.NO_CONTENT, where, 0)
+    if not isinstance(content, str):
+        raise _FieldError(f"content is a {type(content).__name__}, not a string")
+    text = _without_surrogates(content)
+    if "\0" in text:
+        return _drop(dump, number, Reason.BINARY, where, len(text.encode()))
+    language = language_of(path)
+    attributes = {"repository": repository, "path": path} | ({"language": language} if language else {})
+    return Document(
+        id=f"{SOURCE}/{dump.digest}/{number}",
+        source=SOURCE,
+        text=text.removeprefix("\ufeff"),
+        dump=dump.digest,
+        offset=number,
+        url=f"https://github.com/{quote(repository)}/blob/{quote(ref)}/{quote(path)}",
+        title=path,
+        license=license,
+        attributes=attributes,
+    )
+
+
+def _provenance(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return repository, ref (without `refs/heads/`), path and licence of a row."""
+    names = _strings(row, "repo_name", None)
+    refs = _strings(row, "ref", "HEAD")
+    paths = _strings(row, "path", None)
+    licenses = _strings(row, "license", "unknown")
+    for column in (refs, paths, licenses):
+        if len(column) not in (1, len(names)):
+            raise _FieldError(f"{len(column)} values beside {len(names)} repositories")
+    candidates = (
+        tuple(column[index if len(column) > 1 else 0] for column in (names, paths, refs, licenses))
+        for index in range(len(names))
+    )
+    name, path, ref, license = min(candidates)
+    return name, ref.removeprefix("refs/heads/").removeprefix("refs/tags/"), path, license
+
+
+def _strings(row: Mapping[str, Any], column: str, default: str | None) -> list[str]:
+    value = _value(row, column)
+    if value is None or value == []:
+        if default is None:
+            raise _FieldError(f"{column} is missing")
+        return [default]
+    values = value if isinstance(value, list) else [value]
+    texts = [_without_surrogates(text) for text in values if isinstance(text, str)]
+    if len(texts) != len(values):
+        raise _FieldError(f"{column} is not a string or a list of strings")
+    return texts
+
+
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    return next((row[name] for name in _COLUMNS[column] if row.get(name) is not None), None)
+
+
+def _without_surrogates(text: str) -> str:
+    """Return the text with surrogate pairs joined and lone ones (JSON can write them, UTF-8 cannot) made U+FFFD."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> Drop:
+    return Drop(
+        id=f"{SOURCE}/{dump.digest}/{number}", source=SOURCE, stage="read", reason=reason, excerpt=excerpt, size=size
+    )
