@@ -13,12 +13,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """Run `process` on each element. `outputs` are the manifests that exist when the job is done, one per element."""
+    """Run `process` on each element.
+
+    `outputs` are the manifests that exist when the job is done, one per element; `weights` how much work each element
+    is, in any unit (empty: all alike).
+    """
 
     label: str
     process: Callable[[Any], None]
     elements: Sequence[Any]
     outputs: Sequence[str]
+    weights: Sequence[float] = ()
 
 
 @dataclass(frozen=True)

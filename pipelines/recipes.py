@@ -14,29 +14,27 @@ from typing import Any, Literal
 Mode = Literal["published", "corrected"]
 
 # Section 2.1, Wikipedia: 20 languages in Latin or Cyrillic script.
-WIKIPEDIA_LANGUAGES = tuple(
-    [
-        "bg",
-        "ca",
-        "cs",
-        "da",
-        "de",
-        "en",
-        "es",
-        "fr",
-        "hr",
-        "hu",
-        "it",
-        "nl",
-        "pl",
-        "pt",
-        "ro",
-        "ru",
-        "sl",
-        "sr",
-        "sv",
-        "uk",
-    ]
+WIKIPEDIA_LANGUAGES = (
+    "bg",
+    "ca",
+    "cs",
+    "da",
+    "de",
+    "en",
+    "es",
+    "fr",
+    "hr",
+    "hu",
+    "it",
+    "nl",
+    "pl",
+    "pt",
+    "ro",
+    "ru",
+    "sl",
+    "sr",
+    "sv",
+    "uk",
 )
 
 

@@ -1,0 +1,121 @@
+"""Every runner leaves the files that the plain loop leaves, and a dead worker ends a run."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pipelines import plain, runners
+from pipelines.jobs import Job, Shuffle
+
+
+@dataclass(frozen=True)
+class Write:
+    """A job's element: a file to write."""
+
+    path: str
+    text: str
+
+
+def write(element: Write) -> None:
+    Path(element.path).write_text(element.text)
+
+
+def digits(number: int) -> Iterator[tuple[int, int]]:
+    for place, digit in enumerate(str(number)):
+        yield int(digit), number * 10 + place
+
+
+def total(folder: str, bucket: int, found: Sequence[int]) -> None:
+    Path(folder, f"bucket-{bucket}").write_text(f"{sorted(found)}")
+
+
+def jobs(folder: Path) -> list[Job | Shuffle]:
+    elements = [Write(f"{folder}/item-{n}", "x" * n) for n in range(23)]
+    buckets = list(range(9))
+    return [
+        Job("write", write, elements, [element.path for element in elements], [float(n) for n in range(23)]),
+        Shuffle(
+            "digits",
+            digits,
+            list(range(1000)),
+            partial(total, str(folder)),
+            buckets,
+            [f"{folder}/bucket-{bucket}" for bucket in buckets],
+        ),
+    ]
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_equals_the_plain_loop(tmp_path: Path, workers: int) -> None:
+    for name in ("plain", "beam"):
+        (tmp_path / name).mkdir()
+    plain.run(jobs(tmp_path / "plain"))
+    runners.run_local(jobs(tmp_path / "beam"), workers=workers)
+    assert contents(tmp_path / "beam") == contents(tmp_path / "plain")
+    assert len(contents(tmp_path / "plain")) == 32
+
+
+def test_reducers_without_slices_run_and_unwanted_buckets_do_not(tmp_path: Path) -> None:
+    shuffle = Shuffle("few", digits, [77], partial(total, str(tmp_path)), [3, 7], [])
+    runners.run_local([shuffle], workers=1)
+    assert contents(tmp_path) == {"bucket-3": "[]", "bucket-7": "[770, 771]"}
+
+
+def die(element: Write) -> None:
+    if element.text == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1)
+
+
+def fail(element: Write) -> None:
+    raise ValueError(f"{element.path} is bad")
+
+
+def test_a_dead_worker_ends_the_run(tmp_path: Path) -> None:
+    elements = [Write("a", "die"), Write("b", "live")]
+    started = time.monotonic()
+    with pytest.raises(runners.WorkerDiedError, match="a worker process died"):
+        runners.run_local([Job("die", die, elements, [])], workers=2)
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_task_is_named(workers: int) -> None:
+    elements = [Write("a.gz", ""), Write("b.gz", "")]
+    with pytest.raises(RuntimeError, match=r"ValueError: [ab]\.gz is bad$"):
+        runners.run_local([Job("fail", fail, elements, [])], workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("runner", "arguments", "reason"),
+    [
+        ("DirectRunner", [], "another engine"),
+        ("direct", [], "another engine"),
+        ("DaskRunner", [], "wrong results"),
+        ("local", ["--direct_running_mode=multi_threading"], "lose elements"),
+    ],
+)
+def test_wrong_runners_are_refused(runner: str, arguments: list[str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        runners.check(runner, arguments)
+
+
+def test_balanced_lanes() -> None:
+    weights = [9.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0]
+    tasks: Callable[[], list[tuple[float, str, bytes]]] = lambda: [  # noqa: E731
+        (weight, f"{number}", b"x") for number, weight in enumerate(weights)
+    ]
+    ordered = runners._balanced(tasks(), 2)
+    lanes = [[weights[int(key)] for key, value in ordered[lane::2] if value] for lane in range(2)]
+    assert sorted(map(sum, lanes)) == [11.0, 11.0]
+    assert len(ordered) % 2 == 0
