@@ -158,7 +158,7 @@ class Chain:
 
     def _plan_unpack(self) -> list[Job]:
         assert self.source.unpack is not None
-        tasks = [task for task in self._unpackings() if not _current(task.manifest, task.identity)]
+        tasks = [task for task in self._unpackings() if not is_current(task.manifest, task.identity)]
         label = f"{self.source.name}/unpack"
         return [Job(label, self.source.unpack, tasks, [task.manifest for task in tasks])] if tasks else []
 
@@ -239,7 +239,7 @@ class Chain:
         tasks = []
         for ordinal, item in enumerate(self.items_of(index)):
             identity = self.identity(index, item)
-            if not _current(self.paths.manifest(stage.name, item.key), identity):
+            if not is_current(self.paths.manifest(stage.name, item.key), identity):
                 tasks.append(self._map_task(index, stage, ordinal, item, identity))
         outputs = [self.paths.manifest(stage.name, task.item.key) for task in tasks]
         return [Job(f"{self.source.name}/{stage.name}", run_map, tasks, outputs)] if tasks else []
@@ -301,7 +301,7 @@ class Chain:
     def _plan_reduce(self, index: int, stage: Decide | Join) -> list[Job | Shuffle]:
         task = self._reduce_task(index, stage)
         manifests = {r: self.paths.manifest(stage.name, reducer_name(r)) for r in range(task.reducers)}
-        pending = [r for r, manifest in manifests.items() if not _current(manifest, task.identity)]
+        pending = [r for r, manifest in manifests.items() if not is_current(manifest, task.identity)]
         if not pending:
             return []
         elements = list(enumerate(self.run_paths(self._previous_map(index))))
@@ -334,7 +334,8 @@ class Chain:
         return runs.read_removals([self.paths.work(stage.name, name) for name in names], ordinal)
 
 
-def _current(manifest: str, identity: str) -> bool:
+def is_current(manifest: str, identity: str) -> bool:
+    """Tell whether a manifest is there and has this identity."""
     found = storage.read_json(manifest)
     return found is not None and found.get("identity") == identity
 

@@ -1,0 +1,273 @@
+"""Documents to token shards.
+
+    documents of one item ─ encode ─> a run of blobs for each split, sorted by the keyed hash of the document's id
+    runs of all items ─ shuffle by shard ─> shard: the documents of one range of hashes, in the order of hashes
+
+A shard is therefore an unbiased sample of its source, and the same on any runner, with any number of workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines import runs, shards, storage, tables
+from pipelines.graph import Model, Node, is_current
+from pipelines.hashing import SCALE, digest_of, keyed, share
+from pipelines.jobs import Job, Shuffle
+from pipelines.recipes import Shards
+from tokenizer.encode import Tokenizer
+
+VERSION = 1
+_HEADER = struct.Struct("<HI")  # length of the id, UTF-8 bytes of the text; then the id and the tokens
+_DOCUMENTS = pa.schema({"id": pa.string(), "bytes": pa.int64()})
+_BATCH = 256
+
+
+@cache
+def load_tokenizer(path: str) -> Tokenizer:
+    """Load a tokenizer once per process."""
+    return Tokenizer(Path(path))
+
+
+def split_of(identifier: str, validation: float) -> str:
+    """Return the split of a document: by the hash of its id alone, so that it stays when the corpus grows."""
+    return "validation" if share("split", identifier) < validation else "train"
+
+
+@dataclass(frozen=True)
+class Encode:
+    """One document shard to be encoded into a run for each split."""
+
+    documents: str
+    directory: str
+    name: str
+    tokenizer: str
+    recipe: Shards
+    identity: str
+
+    @property
+    def manifest(self) -> str:
+        """The path of the manifest."""
+        return f"{self.directory}/{self.name}.json"
+
+    def run(self, split: str) -> str:
+        """Return the path of a split's run."""
+        return f"{self.directory}/{self.name}.{split}.run"
+
+
+def encode(task: Encode) -> None:
+    """Encode one document shard."""
+    storage.remove(task.manifest)
+    tokenizer = load_tokenizer(task.tokenizer)
+    found: dict[str, tuple[list[int], list[bytes]]] = {split: ([], []) for split in shards.SPLITS}
+    totals = {split: [0, 0, 0] for split in shards.SPLITS}
+    for ids, texts in _batches(task.documents):
+        encoded = tokenizer.encode_batch(texts, bos=task.recipe.bos, eos=task.recipe.eos)
+        for identifier, text, tokens in zip(ids, texts, encoded, strict=True):
+            split = split_of(identifier, task.recipe.validation)
+            name, size = identifier.encode(), len(text.encode())
+            found[split][0].append(keyed("shard", identifier))
+            found[split][1].append(_HEADER.pack(len(name), size) + name + tokens.astype(shards.TOKEN).tobytes())
+            totals[split] = [a + b for a, b in zip(totals[split], (1, len(tokens), size), strict=True)]
+    for split, (hashes, payloads) in found.items():
+        runs.write_blobs(task.run(split), hashes, payloads, buckets=1)
+    storage.write_json(task.manifest, {"identity": task.identity, "totals": totals})
+
+
+def _batches(path: str) -> Iterator[tuple[list[str], list[str]]]:
+    ids: list[str] = []
+    texts: list[str] = []
+    for row in tables.read_rows(path, ["id", "text"]):
+        ids.append(row["id"])
+        texts.append(row["text"])
+        if len(ids) == _BATCH:
+            yield ids, texts
+            ids, texts = [], []
+    yield ids, texts
+
+
+@dataclass(frozen=True)
+class WriteShards:
+    """The shuffle that writes one source's shards: `counts` is the number of shards of each split."""
+
+    directory: str
+    work: str
+    counts: dict[str, int]
+    identity: str
+
+    def split(self, element: tuple[int, str, str]) -> Iterator[tuple[int, runs.Slice]]:
+        """Yield (shard, slice) of one run: a shard is a range of hashes, and runs are sorted by hash."""
+        item, split, path = element
+        records = int(runs.bucket_starts(path)[-1])
+        hashes = runs.read_keys(runs.Slice(item, path, 0, records), runs.BLOB)["hash"]
+        count = self.counts[split]
+        limits = [min(-(-shard * SCALE // count), SCALE - 1) for shard in range(1, count)]
+        starts = [0, *np.searchsorted(hashes, np.array(limits, np.uint64)).tolist(), records]
+        first = sum(self.counts[before] for before in shards.SPLITS[: shards.SPLITS.index(split)])
+        for shard in range(count):
+            if starts[shard + 1] > starts[shard]:
+                yield first + shard, runs.Slice(item, path, starts[shard], starts[shard + 1] - starts[shard])
+
+    def names(self) -> list[str]:
+        """Return the shards' names, numbered through all splits."""
+        return [f"{split}-{shard:05d}" for split in shards.SPLITS for shard in range(self.counts[split])]
+
+    def manifest(self, shard: int) -> str:
+        """Return the path of a shard's manifest."""
+        return f"{self.work}/{self.names()[shard]}.json"
+
+    def reduce(self, shard: int, found: Sequence[runs.Slice]) -> None:
+        """Write one shard: documents sorted by hash, ties by id."""
+        storage.remove(self.manifest(shard))
+        blobs = [blob for where in found for blob in runs.read_blobs(where)]
+        documents = sorted(((key, *_unpack(payload)) for key, payload in blobs), key=lambda document: document[:2])
+        tokens = b"".join(document[3] for document in documents)
+        lengths = [len(document[3]) // shards.TOKEN.itemsize for document in documents]
+        contents = {
+            "bin": tokens,
+            "index": np.cumsum(lengths, dtype=np.uint64).astype(shards.END).tobytes(),
+            "documents.parquet": _document_table([(name, size) for _, name, size, _ in documents]),
+        }
+        name = self.names()[shard]
+        digests = {}
+        for suffix, content in contents.items():
+            storage.write_bytes(f"{self.directory}/{name}.{suffix}", content)
+            digests[suffix] = hashlib.sha256(content).hexdigest()
+        entry = shards.Shard(
+            name=name,
+            tokens=sum(lengths),
+            documents=len(documents),
+            text_bytes=sum(document[2] for document in documents),
+            bin_sha256=digests["bin"],
+            index_sha256=digests["index"],
+            documents_sha256=digests["documents.parquet"],
+        )
+        storage.write_json(self.manifest(shard), {"identity": self.identity, "shard": asdict(entry)})
+
+
+def _unpack(payload: bytes) -> tuple[str, int, bytes]:
+    length, size = _HEADER.unpack_from(payload)
+    start = _HEADER.size + length
+    return payload[_HEADER.size : start].decode(), size, payload[start:]
+
+
+def _document_table(rows: Sequence[tuple[str, int]]) -> bytes:
+    table = pa.table([[name for name, _ in rows], [size for _, size in rows]], schema=_DOCUMENTS)
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+@dataclass
+class Tokens:
+    """One source's way from finished documents to shards, as two nodes of the graph."""
+
+    source: str
+    output: str
+    recipe: Shards
+    documents: Callable[[], Sequence[tuple[str, str]]]
+    tokenizer: Callable[[], Model]
+
+    @property
+    def directory(self) -> str:
+        """Where the shards and their manifest are."""
+        return f"{self.output}/tokens/{self.source}"
+
+    @property
+    def work(self) -> str:
+        """Where runs and the manifests of single shards are."""
+        return f"{self.output}/work/tokens/{self.source}"
+
+    def nodes(self, after: str) -> Iterator[Node]:
+        """Yield the nodes; `after` is the node that finishes the source's documents."""
+        yield Node(f"{self.source}/encode", (after, "models/tokenizer"), self._plan_encode)
+        yield Node(f"{self.source}/shards", (f"{self.source}/encode",), self._plan_shards)
+
+    def _tasks(self) -> list[Encode]:
+        model = self.tokenizer()
+        return [
+            Encode(
+                documents=path,
+                directory=self.work,
+                name=Path(path).stem,
+                tokenizer=model.path,
+                recipe=self.recipe,
+                identity=digest_of(VERSION, digest, model.digest, self.recipe),
+            )
+            for path, digest in sorted(self.documents())
+        ]
+
+    def _plan_encode(self) -> list[Job]:
+        tasks = [task for task in self._tasks() if not is_current(task.manifest, task.identity)]
+        weights = [float(storage.size(task.documents)) for task in tasks]
+        outputs = [task.manifest for task in tasks]
+        return [Job(f"{self.source}/encode", encode, tasks, outputs, weights)] if tasks else []
+
+    def _shuffle(self) -> tuple[WriteShards, list[Encode]]:
+        tasks = self._tasks()
+        totals = [storage.read_json(task.manifest)["totals"] for task in tasks]
+        counts = {
+            split: max(1, -(-sum(total[split][1] for total in totals) // self.recipe.shard_tokens))
+            for split in shards.SPLITS
+        }
+        identity = digest_of(VERSION, [task.identity for task in tasks], counts)
+        return WriteShards(self.directory, self.work, counts, identity), tasks
+
+    def _plan_shards(self) -> list[Shuffle]:
+        write, tasks = self._shuffle()
+        numbers = range(len(write.names()))
+        pending = [n for n in numbers if not is_current(write.manifest(n), write.identity)]
+        if not pending:
+            return []
+        elements = [(i, split, task.run(split)) for i, task in enumerate(tasks) for split in shards.SPLITS]
+        outputs = [write.manifest(n) for n in pending]
+        return [Shuffle(f"{self.source}/shards", write.split, elements, write.reduce, pending, outputs)]
+
+    def finish(self) -> shards.Manifest:
+        """Write the source's token manifest, last, and remove files that it does not name."""
+        write, _ = self._shuffle()
+        tokenizer = load_tokenizer(self.tokenizer().path)
+        found: dict[str, list[shards.Shard]] = {split: [] for split in shards.SPLITS}
+        for number, name in enumerate(write.names()):
+            entry = shards.Shard(**storage.read_json(write.manifest(number))["shard"])
+            found[name.rpartition("-")[0]].append(entry)
+        manifest = shards.Manifest(
+            source=self.source,
+            tokenizer_sha256=tokenizer.sha256,
+            vocabulary=tokenizer.vocabulary,
+            bos_id=tokenizer.bos if self.recipe.bos else None,
+            eos_id=tokenizer.eos if self.recipe.eos else None,
+            recipe=asdict(self.recipe),
+            splits={split: tuple(entries) for split, entries in found.items()},
+        )
+        named = {f"{self.directory}/{name}.{suffix}" for name in write.names() for suffix in SUFFIXES}
+        for path in storage.list_files(self.directory):
+            if path not in named and not path.endswith("/manifest.json"):
+                storage.remove(path)
+        content = manifest.to_json().encode()
+        path = f"{self.directory}/manifest.json"
+        if not storage.exists(path) or storage.read_bytes(path) != content:
+            storage.write_bytes(path, content)
+        return manifest
+
+
+SUFFIXES = ("bin", "index", "documents.parquet")
+
+
+def manifest_totals(manifest: shards.Manifest) -> dict[str, Any]:
+    """Return tokens, documents and text bytes of all splits together."""
+    return {what: sum(manifest.total(split, what) for split in manifest.splits) for what in _TOTALS}
+
+
+_TOTALS = ("tokens", "documents", "text_bytes")
