@@ -114,6 +114,7 @@ class _Writer:
         self.last_group = 0
         self.hidden = 0
         self.pre = 0
+        self.pre_start = 0
         self.language = ""
         self.cells: list[str] | None = None
         self.tables = 0
@@ -168,7 +169,7 @@ class _Writer:
             return
         if tag in _PREFORMATTED:
             self._flush()
-            self.pre, self.language = 1, _language(attributes)
+            self.pre, self.pre_start, self.language = 1, len(self.inline), _language(attributes)
             return
         self._flush()
         if tag in _LISTS:
@@ -280,9 +281,9 @@ class _Writer:
         self._clear()
 
     def _end_pre(self) -> None:
-        code = "".join(self.inline).removeprefix("\n").rstrip("\n")
+        code = "".join(self.inline[self.pre_start :]).removeprefix("\n").rstrip("\n")
         if self.cells is not None:
-            self.inline = [_inline_code(code)]
+            self.inline[self.pre_start :] = [_inline_code(code)]
             return
         self._clear()
         if code.strip():
