@@ -1,0 +1,27 @@
+"""Files that exist only when they are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a binary file that takes the place of `path` when the block ends, and leaves nothing if it fails.
+
+    The name until then is unique beside `path`, so two attempts at once cannot mix their bytes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            yield file
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    part.chmod(0o644)  # a temporary file is its owner's alone
+    part.replace(path)

@@ -1,0 +1,76 @@
+"""SentencePiece training that gives the same bytes for the same texts.
+
+    texts -> lines, cut at the specification's longest sentence -> SentencePiece (one thread, fixed seed) -> .model
+
+SentencePiece differs from run to run with several threads and draws its shuffle's seed from the machine; here both are
+fixed. The caller gives the texts in a deterministic order.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import sentencepiece
+
+from tokenizer.atomic import replacing
+from tokenizer.spec import LLAMA, Spec
+
+SEED: Final = 0
+ERRORS_ONLY: Final = 2  # SentencePiece's log level
+
+
+def train(texts: Iterable[str], output: Path, spec: Spec = LLAMA) -> None:
+    """Train a tokenizer on `texts` by `spec` and write the `.model` file to `output`, whole or not at all.
+
+    The same texts in the same order give the same bytes. Too little text for the vocabulary is a ValueError.
+    """
+    model = train_model(lines_of(texts, spec.max_sentence_length), **spec.to_trainer_arguments())
+    with replacing(output) as file:
+        file.write(model)
+
+
+def train_model(sentences: Iterable[str], **arguments: str | int | float | bool) -> bytes:
+    """Return the serialised SentencePiece model of `sentences`, single-threaded and seeded.
+
+    `arguments` are those of `SentencePieceTrainer.train`. What SentencePiece refuses (a vocabulary larger than the text
+    can fill, no text at all) is a ValueError with its message.
+    """
+    sentencepiece.set_random_generator_seed(SEED)
+    model = io.BytesIO()
+    options: dict[str, Any] = arguments | {"num_threads": 1, "minloglevel": ERRORS_ONLY}
+    try:
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sentences), model_writer=model, **options)
+    except RuntimeError as error:
+        raise ValueError(f"SentencePiece could not train {arguments.get('vocab_size')} pieces: {error}") from error
+    return model.getvalue()
+
+
+def lines_of(texts: Iterable[str], longest: int) -> Iterator[str]:
+    """Yield the non-empty lines of `texts`, lines over `longest` bytes of UTF-8 in several parts.
+
+    SentencePiece leaves such lines out silently; cut before a space where there is one, the words stay whole.
+    """
+    for text in texts:
+        for line in text.split("\n"):
+            if len(line) * 4 <= longest:
+                if line:
+                    yield line
+            else:
+                yield from _cut(line.encode("utf-8", "replace"), longest)
+
+
+def _cut(line: bytes, longest: int) -> Iterator[str]:
+    start = 0
+    while len(line) - start > longest:
+        end = line.rfind(b" ", start + 1, start + longest + 1)
+        if end < 0:
+            end = start + longest
+            while line[end] & 0xC0 == 0x80:  # never inside a character
+                end -= 1
+        yield line[start:end].decode()
+        start = end
+    if start < len(line):
+        yield line[start:].decode()
