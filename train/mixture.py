@@ -208,3 +208,18 @@ def _decimal(value: int | float | str | Decimal) -> Decimal:
             f"proportion {value!r} has more than {MAX_DECIMALS} decimals: round it yourself, or use integers"
         )
     return decimal
+
+
+def parse_proportions(text: str) -> dict[str, int]:
+    """Return the integer weight of each source from "NAME=PROPORTION,...", in the order given.
+
+    Raises ValueError as `integer_weights` does, and for a name that is missing or given twice.
+    """
+    pairs = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    names = [name for name, _, _ in pairs]
+    if not names or not all(name and value for name, _, value in pairs):
+        raise ValueError(f"proportions {text!r} are not NAME=PROPORTION,NAME=PROPORTION,...")
+    if len(set(names)) < len(names):
+        raise ValueError(f"proportions {text!r} name a source twice")
+    values = [int(value) if value.isdecimal() else value for _, _, value in pairs]
+    return dict(zip(names, integer_weights(values), strict=True))

@@ -1,0 +1,127 @@
+"""Checkpoints: a directory per step, whole or not there, loaded without executing code.
+
+    RUN/checkpoints/step-00000100/model.pt, optimizer.pt   tensors
+                                  state.json               step, configuration, digests of the corpus
+                                  manifest.json            bytes and SHA-256 of the others, written last
+
+A checkpoint is written under a temporary name and renamed, so that a kill or a full disk leaves the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.shards import sha256_file
+
+FORMAT = "altiplano-checkpoint/1"
+MANIFEST, STATE = "manifest.json", "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was read: `tensors` by the names they were saved under, `state` from JSON."""
+
+    path: Path
+    tensors: Mapping[str, Any]
+    state: Mapping[str, Any]
+
+
+def save(directory: Path, step: int, tensors: Mapping[str, Any], state: Mapping[str, Any], keep: int) -> Path:
+    """Write a checkpoint, then remove all but the last `keep`; return its path.
+
+    Raises OSError, with nothing changed, if it cannot be written whole.
+    """
+    final = directory / f"step-{step:08d}"
+    temporary = directory / f".step-{step:08d}.{os.getpid()}"
+    temporary.mkdir(parents=True)
+    try:
+        _write(temporary, tensors, state)
+        if final.exists():  # only ever a damaged one, which the run went back behind
+            shutil.rmtree(final)
+        temporary.replace(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    for old in _steps(directory)[: -max(1, keep)]:
+        shutil.rmtree(old)
+    return final
+
+
+def _write(directory: Path, tensors: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    for name, value in tensors.items():
+        torch.save(value, directory / f"{name}.pt")
+    _write_json(directory / STATE, state)
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in sorted(directory.iterdir())
+    }
+    for name in files:
+        _flush(directory / name)
+    _write_json(directory / MANIFEST, {"format": FORMAT, "files": files})
+    _flush(directory / MANIFEST)
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def load_latest(directory: Path, report: Callable[[str], None]) -> Checkpoint | None:
+    """Return the newest whole checkpoint, on the CPU, or None if there is none at all.
+
+    Each damaged one that is passed over is told to `report`. Raises ValueError if there are only damaged ones.
+    """
+    steps = _steps(directory)
+    for path in reversed(steps):
+        try:
+            return _load(path)
+        except ValueError as error:
+            report(f"{error}; going back to the checkpoint before it")
+    if steps:
+        raise ValueError(f"{directory}: no checkpoint is whole; move the directory away to start over")
+    return None
+
+
+def _load(path: Path) -> Checkpoint:
+    _verify(path)
+    tensors = {file.stem: torch.load(file, map_location="cpu", weights_only=True) for file in sorted(path.glob("*.pt"))}
+    return Checkpoint(path, tensors, json.loads((path / STATE).read_text(encoding="utf-8")))
+
+
+def _verify(path: Path) -> None:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        files = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: its {MANIFEST} is missing or damaged ({type(error).__name__})") from None
+    if manifest.get("format") != FORMAT:
+        raise ValueError(f"{path}: format is {manifest.get('format')!r}, this reads {FORMAT!r}")
+    for name, expected in files.items():
+        file = path / name
+        if not file.exists():
+            raise ValueError(f"{file}: missing")
+        if file.stat().st_size != expected["bytes"]:
+            raise ValueError(f"{file}: {file.stat().st_size} bytes, its manifest says {expected['bytes']}")
+        if sha256_file(file) != expected["sha256"]:
+            raise ValueError(f"{file}: its contents do not have the SHA-256 that its manifest says")
+
+
+def _steps(directory: Path) -> list[Path]:
+    return sorted(directory.glob("step-*"))
+
+
+def clear_unfinished(directory: Path) -> None:
+    """Remove what a killed process left half written."""
+    for path in directory.glob(".step-*"):
+        shutil.rmtree(path)

@@ -1,0 +1,142 @@
+"""The configuration of a run: one frozen dataclass, two named instances, single fields changed on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, get_type_hints
+
+import torch
+
+from train.plan import LLAMA_PROPORTIONS
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def _of(default: Any, help_text: str, *, neutral: bool = False) -> Any:
+    """Return a field; a neutral one does not change what is learnt, so a run may resume with another value."""
+    return field(default=default, metadata={"help": help_text, "neutral": neutral})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """What a run is. Raises ValueError naming the field for a value that makes no sense."""
+
+    corpus: str = _of("data/corpus", "directory of a finished corpus", neutral=True)
+    output: str = _of("data/run", "directory of the run", neutral=True)
+    device: str = _of("auto", "cpu, cuda, or auto: a GPU if there is one", neutral=True)
+    model: str = _of("cpu", "name of a model of model/configs.py")
+    precision: str = _of("float32", "float32, or bfloat16 products over float32 weights")
+    proportions: str = _of(LLAMA_PROPORTIONS, "sampling proportion of each source: integers, or decimals that make 1")
+    sequence_length: int = _of(256, "tokens of a sequence")
+    batch_sequences: int = _of(16, "sequences of a step")
+    micro_sequences: int = _of(16, "sequences computed at once; the gradient is the whole step's whatever this is")
+    steps: int = _of(400, "steps of the run, and of its cosine")
+    minutes: float = _of(0.0, "shorten the run at its start to what fits in this time on this machine; 0: do not")
+    learning_rate: float = _of(3e-3, "peak learning rate")
+    warmup_steps: int = _of(20, "steps until the peak")
+    seed: int = _of(0, "of the initial weights and of the mixture's order")
+    checkpoint_every: int = _of(100, "steps between checkpoints", neutral=True)
+    keep_checkpoints: int = _of(2, "checkpoints kept", neutral=True)
+    stop_after: int = _of(0, "pause after this step, to be resumed; 0: do not", neutral=True)
+    workers: int = _of(0, "processes that load data; the order does not depend on it", neutral=True)
+    evaluation_tokens: int = _of(20_000, "held-out tokens scored of each source", neutral=True)
+    prompt: str = _of("The", "what the text generated at the end continues", neutral=True)
+    sample_tokens: int = _of(120, "length of that text", neutral=True)
+
+    def __post_init__(self) -> None:
+        positive = ("sequence_length", "batch_sequences", "micro_sequences", "steps", "learning_rate")
+        for name in (*positive, "checkpoint_every", "keep_checkpoints"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be positive")
+        for name in ("minutes", "warmup_steps", "stop_after", "workers", "evaluation_tokens", "sample_tokens", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must not be negative")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is {self.precision!r}, it must be one of {', '.join(PRECISIONS)}")
+        if self.batch_sequences % self.micro_sequences:
+            raise ValueError(
+                f"batch_sequences is {self.batch_sequences}, it must be a multiple of micro_sequences, "
+                f"{self.micro_sequences}"
+            )
+
+
+# What two cores learn in three and a half minutes.
+CPU = RunConfig(minutes=3.0)
+# What one GPU learns in about the same time.
+GPU = RunConfig(
+    model="30M",
+    precision="bfloat16",
+    sequence_length=1024,
+    batch_sequences=64,
+    micro_sequences=16,
+    steps=600,
+    minutes=4.0,
+    learning_rate=1e-3,
+    warmup_steps=50,
+    workers=2,
+    evaluation_tokens=200_000,
+)
+
+
+def parse(arguments: Sequence[str] | None = None) -> RunConfig:
+    """Return the configuration of a command line: that of its device with single fields replaced.
+
+    A number of steps that is given is exact: `minutes` shortens it only if given too. Exits with a message for an
+    unknown option; raises ValueError for a bad value.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m train.pretrain", description="Train a LLaMA on a finished corpus; run again to resume."
+    )
+    hints = get_type_hints(RunConfig)
+    for item in fields(RunConfig):
+        flag = "--" + item.name.replace("_", "-")
+        default = _default(item.name)
+        text = f"{item.metadata['help']} ({default})".replace("%", "%%")
+        parser.add_argument(flag, type=hints[item.name], default=argparse.SUPPRESS, help=text)
+    given = vars(parser.parse_args(arguments))
+    if "steps" in given:
+        given.setdefault("minutes", 0.0)
+    preset = GPU if choose_device(given.get("device", "auto")).type == "cuda" else CPU
+    return replace(preset, **_with_micro(preset, given))
+
+
+def _default(name: str) -> str:
+    if name == "proportions":
+        return "default: LLaMA's"
+    on_cpu, on_gpu = getattr(CPU, name), getattr(GPU, name)
+    return f"default: {on_cpu}" if on_cpu == on_gpu else f"default: {on_cpu} on a CPU, {on_gpu} on a GPU"
+
+
+def _with_micro(preset: RunConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    # A smaller batch than the preset's micro-batch is one micro-batch unless said otherwise.
+    batch = given.get("batch_sequences", preset.batch_sequences)
+    return {"micro_sequences": min(batch, preset.micro_sequences), **given}
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; raise ValueError if it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise ValueError(f"device is {name!r}, it must be cpu, cuda or auto")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, but torch finds no GPU: leave out --device, or use cpu")
+    return torch.device(name)
+
+
+def identity(config: RunConfig) -> dict[str, Any]:
+    """Return the fields that a run must keep when it resumes."""
+    neutral = {item.name for item in fields(RunConfig) if item.metadata["neutral"]}
+    return {name: value for name, value in asdict(config).items() if name not in neutral}
+
+
+def check_same(config: RunConfig, recorded: Mapping[str, Any]) -> None:
+    """Raise ValueError naming the first field in which a checkpoint's recorded identity differs from this one."""
+    for name, value in identity(config).items():
+        if recorded.get(name) != value:
+            raise ValueError(
+                f"{name} is {value!r}, but the run in {config.output} has {recorded.get(name)!r}: "
+                "resume it with that value, or give another --output"
+            )

@@ -1,0 +1,156 @@
+"""A finished corpus as the trainer sees it: the manifests of its sources, checked, and the streams of their tokens.
+
+CORPUS/tokenizer/tokenizer.model          one tokenizer, whose digest every manifest repeats
+CORPUS/tokens/<source>/manifest.json      -> Stream: all tokens of one split, shard after shard, never copied
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.shards import Manifest, document_ends, sha256_file, sources, tokens
+from train.mixture import Mixture
+
+MAX_VOCABULARY = 2**16  # tokens are stored as uint16
+
+
+class Stream:
+    """All tokens of one split of a source in the manifest's order, mapped from its shards."""
+
+    def __init__(self, directory: Path, manifest: Manifest, split: str) -> None:
+        self._origin = (directory, manifest, split)
+        self.manifest = manifest
+        shards = manifest.splits.get(split, ())
+        self._shards = [tokens(directory, shard) for shard in shards]
+        self._starts = np.cumsum([0, *(shard.tokens for shard in shards)])
+
+    def __reduce__(self) -> tuple[type[Stream], tuple[Path, Manifest, str]]:
+        # A loader's worker maps the files anew: pickling the arrays would send their contents.
+        return Stream, self._origin
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(self, start: int, stop: int) -> npt.NDArray[np.uint16]:
+        """Return tokens [start, stop), copied only where they cross shards; raise IndexError outside the stream."""
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"tokens {start} to {stop} of a stream of {len(self)}")
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        pieces = []
+        while start < stop:
+            offset, end = int(self._starts[first]), min(stop, int(self._starts[first + 1]))
+            pieces.append(self._shards[first][start - offset : end - offset])
+            start, first = end, first + 1
+        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.uint16), *pieces])
+
+    def document_ends(self) -> npt.NDArray[np.int64]:
+        """Return the exclusive end of each document, in tokens of the whole stream."""
+        directory, manifest, split = self._origin
+        shards = manifest.splits.get(split, ())
+        ends = [document_ends(directory, shard).astype(np.int64) for shard in shards]
+        return np.concatenate([np.empty(0, np.int64), *(a + b for a, b in zip(ends, self._starts, strict=False))])
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The sources of a mixture, in its order, all under one tokenizer."""
+
+    directory: Path
+    manifests: Mapping[str, Manifest]
+
+    @property
+    def vocabulary(self) -> int:
+        """Return the number of pieces of the tokenizer."""
+        return next(iter(self.manifests.values())).vocabulary
+
+    @property
+    def tokenizer(self) -> Path:
+        """Return the path of the SentencePiece model."""
+        return _tokenizer(self.directory)
+
+    def stream(self, source: str, split: str = "train") -> Stream:
+        """Map one split of a source; raise ValueError if a shard is missing or of another length."""
+        return Stream(self.directory / "tokens" / source, self.manifests[source], split)
+
+    def digests(self) -> dict[str, str]:
+        """Return what identifies each source's tokens: a digest over its tokenizer's and its shards' digests."""
+        return {source: _digest(manifest) for source, manifest in self.manifests.items()}
+
+
+def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
+    """Open the named sources of a corpus.
+
+    Raises ValueError naming the file or field for a source that is missing, for tokenizers that differ between
+    sources or from the corpus' model, for tokens that are no uint16 and for a vocabulary that does not fit them.
+    """
+    directory = Path(directory)
+    there = list(sources(directory / "tokens"))
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise ValueError(
+            f"{directory}: no tokens of {', '.join(missing)}; there are {', '.join(there) or 'none at all'} "
+            "(build the missing sources, or leave them out of --proportions)"
+        )
+    corpus = Corpus(directory, {name: Manifest.load(directory / "tokens" / name) for name in names})
+    _check_tokenizer(corpus)
+    return corpus
+
+
+def _check_tokenizer(corpus: Corpus) -> None:
+    path = corpus.tokenizer
+    if not path.exists():
+        raise ValueError(f"{path}: the corpus has no tokenizer")
+    digest = sha256_file(path)
+    for name, manifest in corpus.manifests.items():
+        where = corpus.directory / "tokens" / name / "manifest.json"
+        if manifest.tokenizer_sha256 != digest:
+            raise ValueError(
+                f"{where}: tokenizer_sha256 is {manifest.tokenizer_sha256[:12]}…, {path} is {digest[:12]}…"
+            )
+        if manifest.vocabulary != corpus.vocabulary:
+            raise ValueError(f"{where}: vocabulary is {manifest.vocabulary}, other sources have {corpus.vocabulary}")
+        if manifest.dtype != "uint16" or not 0 < manifest.vocabulary <= MAX_VOCABULARY:
+            raise ValueError(
+                f"{where}: dtype is {manifest.dtype}, vocabulary {manifest.vocabulary}: "
+                f"tokens must be uint16 and the vocabulary at most {MAX_VOCABULARY}"
+            )
+
+
+def _tokenizer(directory: Path) -> Path:
+    return directory / "tokenizer" / "tokenizer.model"
+
+
+def _digest(manifest: Manifest) -> str:
+    parts = [manifest.tokenizer_sha256]
+    for split, shards in sorted(manifest.splits.items()):
+        parts += [f"{split} {shard.bin_sha256} {shard.index_sha256}" for shard in shards]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def sequences_in(tokens_available: int, length: int) -> int:
+    """Return how many windows of length + 1 tokens at stride `length` a stream holds."""
+    return max(0, tokens_available - 1) // length
+
+
+def mixture_of(sizes: Mapping[str, int], weights: Mapping[str, int], length: int, seed: int) -> Mixture:
+    """Return the mixture of sources with these many tokens at this sequence length.
+
+    Raises ValueError naming the source for one without tokens, or with fewer than one sequence and its next token.
+    """
+    if length < 1:
+        raise ValueError(f"sequence_length is {length}, it must be at least 1")
+    for name, weight in weights.items():
+        if weight and not sizes[name]:
+            raise ValueError(f"{name} has no tokens: build it, or set its proportion to 0")
+        if weight and sizes[name] <= length:
+            raise ValueError(
+                f"{name} has {sizes[name]} tokens, fewer than one sequence of {length} and the next token: "
+                "shorten --sequence-length, or set its proportion to 0"
+            )
+    return Mixture(seed, tuple(weights.values()), tuple(sequences_in(sizes[name], length) for name in weights))

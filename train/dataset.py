@@ -1,0 +1,96 @@
+"""The mixture's k-th sequence from the mapped shards, and which k belongs to which rank and micro-batch.
+
+    step -> Steps -> [k, ...] -> SequenceDataset -> Batch
+
+A sequence is T tokens and the next one: sequence s of a source is tokens [sT, sT + T + 1) of its stream, across
+documents and shards. Neighbours share one token, the last target of one being the first input of the next, so every
+token but the stream's first is predicted once an epoch and none is cropped but the tail, which the plan counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from train.corpus import Stream
+from train.mixture import Mixture
+
+
+class Batch(NamedTuple):
+    """Sequences side by side: `tokens` of shape (n, T + 1) and the number of their `source`, shape (n,), both int64."""
+
+    tokens: Tensor
+    source: Tensor
+
+
+class SequenceDataset(Dataset[Batch]):
+    """Random access to the mixture by k; it holds the maps of the shards and nothing per sequence."""
+
+    def __init__(self, mixture: Mixture, streams: Sequence[Stream], length: int) -> None:
+        self.mixture = mixture
+        self.streams = streams
+        self.length = length
+
+    def __getitem__(self, k: int) -> Batch:
+        return self.__getitems__([k])
+
+    def __getitems__(self, ks: Sequence[int]) -> Batch:
+        """Return the sequences of these ks; raise ValueError for a token outside the vocabulary."""
+        draw = self.mixture.at(ks)
+        rows = np.empty((len(ks), self.length + 1), np.int64)
+        for row, source, sequence in zip(rows, draw.source.tolist(), draw.sequence.tolist(), strict=True):
+            start = sequence * self.length
+            row[:] = self.streams[source].read(start, start + self.length + 1)
+        vocabulary = self.streams[0].manifest.vocabulary
+        if rows.max(initial=0) >= vocabulary:
+            number = int(draw.source[np.argmax(rows.max(axis=1))])
+            name = self.streams[number].manifest.source
+            raise ValueError(f"{name}: token {rows.max()} in its shards, but the vocabulary is {vocabulary}")
+        return Batch(torch.from_numpy(rows), torch.from_numpy(draw.source))
+
+
+@dataclass(frozen=True)
+class Steps(Sampler[list[int]]):
+    """The ks of a rank's micro-batches from step `first` up to `stop`.
+
+    Step s of a global batch of B sequences is k in [sB, sB + B), whatever the number of ranks; rank r of w takes every
+    w-th from the r-th, in micro-batches of `micro`. Raises ValueError if B does not divide into them.
+    """
+
+    first: int
+    stop: int
+    batch: int
+    micro: int
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if self.micro < 1 or self.batch < 1 or self.batch % (self.world * self.micro):
+            raise ValueError(
+                f"batch_sequences is {self.batch}: it must be a multiple of {self.world} ranks x "
+                f"{self.micro} sequences of a micro-batch"
+            )
+
+    def __len__(self) -> int:
+        return (self.stop - self.first) * self.batch // (self.world * self.micro)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.first, self.stop):
+            ks = range(step * self.batch, (step + 1) * self.batch)[self.rank :: self.world]
+            for start in range(0, len(ks), self.micro):
+                yield list(ks[start : start + self.micro])
+
+
+def loader(dataset: SequenceDataset, steps: Steps, workers: int = 0, pin: bool = False) -> DataLoader[Batch]:
+    """Return a DataLoader of micro-batches; the order is the same for any number of workers."""
+    return DataLoader(dataset, batch_sampler=steps, num_workers=workers, collate_fn=_whole, pin_memory=pin)
+
+
+def _whole(batch: Any) -> Any:
+    return batch  # __getitems__ has stacked it already

@@ -1,0 +1,167 @@
+"""The plan of a run before it starts: tokens and epochs of each source beside Table 1.
+
+    python -m train.plan --corpus data/corpus --tokens 1.4T
+    python -m train.plan --sizes common_crawl=878e9,c4=175e9,... --tokens 1T
+
+The trainer prints the same table as its ledger when it is done: both are the mixture's exact counts at an integer k.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
+from train.corpus import mixture_of, open_corpus, sequences_in
+from train.mixture import Mixture, parse_proportions
+
+# Muennighoff et al. 2023: up to four epochs, repeated data is worth nearly as much as new data.
+MANY_EPOCHS = 4
+SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
+LLAMA_PROPORTIONS = ",".join(f"{row.name}={row.proportion}" for row in TABLE_1)
+_UNITS = {"K": 3, "M": 6, "B": 9, "T": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One source in a plan or ledger.
+
+    `share` is its part of the tokens seen, `available` its unique tokens, `tail` those after the last whole sequence,
+    which no epoch predicts; `tokens` are the targets seen and `epochs` the fraction of its sequences.
+    """
+
+    source: str
+    share: float
+    available: int
+    sequences: int
+    tail: int
+    tokens: int
+    epochs: float
+
+    @property
+    def warning(self) -> str | None:
+        """Return what to say if the source is repeated more than four times."""
+        if self.epochs <= MANY_EPOCHS:
+            return None
+        return (
+            f"{self.source} is repeated {self.epochs:.1f} times: it has {human(self.available)} tokens and the run "
+            f"takes {human(self.tokens)} from it; beyond {MANY_EPOCHS} epochs repeated tokens teach less and less"
+        )
+
+
+def ledger(mixture: Mixture, sizes: Mapping[str, int], length: int, k: int) -> tuple[Entry, ...]:
+    """Return what the first k sequences take from each source; `sizes` are tokens, in the mixture's order."""
+    entries = []
+    for (name, available), sequences, count in zip(sizes.items(), mixture.sizes, mixture.counts(k), strict=True):
+        tail = max(0, available - 1) - sequences_in(available, length) * length
+        epochs = count / sequences if sequences else 0.0
+        entries.append(Entry(name, count / max(k, 1), available, sequences, tail, count * length, epochs))
+    return tuple(entries)
+
+
+def table(entries: Sequence[Entry], title: str, bits_per_byte: Mapping[str, float | None] | None = None) -> Table:
+    """Return a plan or ledger as a table beside Table 1, with held-out bits per byte where they are given."""
+    paper = {row.name: row for row in TABLE_1}
+    result = Table(title=title, title_justify="left")
+    result.add_column("source")
+    for heading in ("unique tokens", "tokens seen", "share", "epochs", "Table 1 share", "Table 1 epochs (1.4T)"):
+        result.add_column(heading, justify="right")
+    if bits_per_byte is not None:
+        result.add_column("held-out bits/byte", justify="right")
+    for entry in entries:
+        row = paper.get(entry.source)
+        cells = [entry.source, f"{entry.available:,}", f"{entry.tokens:,}", f"{entry.share:.2%}", f"{entry.epochs:.2f}"]
+        cells += [f"{row.proportion / TOTAL_PROPORTION:.1%}", f"{row.epochs:.2f}"] if row else ["", ""]
+        if bits_per_byte is not None:
+            value = bits_per_byte.get(entry.source)
+            cells.append("none held out" if value is None else f"{value:.3f}")
+        result.add_row(*cells)
+    total = sum(entry.tokens for entry in entries)
+    result.add_section()
+    result.add_row("all", f"{sum(entry.available for entry in entries):,}", f"{total:,}", "100.00%" if total else "")
+    return result
+
+
+def show(console: Console, entries: Sequence[Entry], title: str) -> None:
+    """Print a plan: the table, the tails that no sequence holds, and a warning for each source repeated too often."""
+    console.print(table(entries, title))
+    tails = ", ".join(f"{entry.source} {entry.tail:,}" for entry in entries if entry.tail)
+    if tails:
+        console.print(f"tokens of an epoch left over after its last whole sequence: {tails}")
+    for entry in entries:
+        if entry.warning:
+            console.print(f"[yellow]warning[/]: {entry.warning}")
+
+
+def number(text: str) -> int:
+    """Return a count written as 1400000000, 1.4e12 or 1.4T; raise ValueError if it is no whole positive number."""
+    digits, unit = (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 0)
+    try:
+        value = Decimal(digits).scaleb(unit)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not value.is_finite() or value < 1 or value != int(value):
+        raise ValueError(f"{text!r} is not a positive whole number such as 1400000000, 1.4e12 or 1.4T")
+    return int(value)
+
+
+def human(count: int) -> str:
+    """Return a count with a unit, three digits."""
+    for unit, power in reversed(_UNITS.items()):
+        if count >= 10**power:
+            return f"{count / 10**power:.3g}{unit}"
+    return str(count)
+
+
+def parse_sizes(text: str) -> dict[str, int]:
+    """Return tokens per source from "NAME=TOKENS,..."; raise ValueError for anything else."""
+    pairs = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    return {name: number(value) for name, _, value in pairs}
+
+
+def plan(sizes: Mapping[str, int], weights: Mapping[str, int], tokens: int, length: int) -> tuple[Entry, ...]:
+    """Return the plan of a run over `tokens` tokens, rounded up to whole sequences; errors as `mixture_of`'s."""
+    mixture = mixture_of(sizes, weights, length, seed=0)
+    return ledger(mixture, {name: sizes[name] for name in weights}, length, -(-tokens // length))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m train.plan", description="Tokens and epochs per source of a run.")
+    parser.add_argument("--corpus", help="directory of a finished corpus")
+    parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
+    parser.add_argument("--tokens", required=True, help="length of the run, such as 1.4T")
+    parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
+    parser.add_argument("--proportions", default=LLAMA_PROPORTIONS, help="NAME=PROPORTION,... (default: LLaMA's)")
+    options = parser.parse_args(arguments)
+    try:
+        weights = parse_proportions(options.proportions)
+        sizes = _sizes(options.corpus, options.sizes, weights)
+        entries = plan(sizes, weights, number(options.tokens), options.sequence_length)
+    except ValueError as error:
+        parser.error(str(error))
+    show(Console(), entries, f"A run over {human(number(options.tokens))} tokens")
+    return 0
+
+
+def _sizes(corpus: str | None, sizes: str | None, weights: Mapping[str, int]) -> dict[str, int]:
+    if (corpus is None) == (sizes is None):
+        raise ValueError("give either --corpus or --sizes")
+    if corpus is not None:
+        manifests = open_corpus(corpus, weights).manifests
+        return {name: manifest.total("train", "tokens") for name, manifest in manifests.items()}
+    given = parse_sizes(sizes or "")
+    missing = [name for name in weights if name not in given]
+    if missing:
+        raise ValueError(f"--sizes gives no tokens of {', '.join(missing)}")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""A run and its step: everything that a checkpoint saves, and what a batch does to it.
+
+corpus + configuration -> open_run -> Run at the step of its last checkpoint -> train_step ... -> save
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from model.configs import ModelConfig, named
+from model.llama import LLaMA
+from train import checkpoint, meters, optimizer
+from train.config import RunConfig, check_same, choose_device, identity
+from train.corpus import Corpus, mixture_of, open_corpus
+from train.dataset import Batch, SequenceDataset, Steps, loader
+from train.mixture import Mixture, parse_proportions
+
+_MEASURED_STEPS = 3  # timed after one that warms up, to see how many fit in the minutes given
+_MAX_SKIPPED = 10  # updates in a row whose gradients are not finite, before the run gives up
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run in memory; `step` steps of `steps` are done."""
+
+    config: RunConfig
+    corpus: Corpus
+    mixture: Mixture
+    model: LLaMA
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    steps: int
+    step: int = 0
+    skipped: int = 0
+
+    @property
+    def sources(self) -> list[str]:
+        """Return the names of the sources in the mixture's order."""
+        return list(self.corpus.manifests)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return the training tokens of each source."""
+        return {name: manifest.total("train", "tokens") for name, manifest in self.corpus.manifests.items()}
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return the directory of the run's checkpoints."""
+        return Path(self.config.output) / "checkpoints"
+
+    @property
+    def k(self) -> int:
+        """Return how many sequences of the mixture are used up."""
+        return self.step * self.config.batch_sequences
+
+    def batches(self, stop: int) -> Iterator[Batch]:
+        """Yield the micro-batches from this step up to step `stop`."""
+        config = self.config
+        streams = [self.corpus.stream(name) for name in self.sources]
+        dataset = SequenceDataset(self.mixture, streams, config.sequence_length)
+        steps = Steps(self.step, stop, config.batch_sequences, config.micro_sequences)
+        return iter(loader(dataset, steps, config.workers, pin=self.device.type == "cuda"))
+
+
+def open_run(config: RunConfig, report: Callable[[str], None]) -> Run:
+    """Open the corpus, build the model, and continue from the last whole checkpoint if there is one.
+
+    Raises ValueError for a configuration, a corpus or a checkpoint that do not fit each other, before any training.
+    """
+    weights = parse_proportions(config.proportions)
+    corpus = open_corpus(config.corpus, weights)
+    sizes = {name: manifest.total("train", "tokens") for name, manifest in corpus.manifests.items()}
+    mixture = mixture_of(sizes, weights, config.sequence_length, config.seed)
+    device = choose_device(config.device)
+    model = _build(config, corpus.vocabulary, device)
+    run = Run(
+        config=config,
+        corpus=corpus,
+        mixture=mixture,
+        model=model,
+        optimizer=optimizer.adamw(model, config.learning_rate),
+        device=device,
+        steps=config.steps,
+    )
+    checkpoint.clear_unfinished(run.checkpoints)
+    found = checkpoint.load_latest(run.checkpoints, report)
+    if found is not None:
+        _resume(run, found)
+    elif config.minutes:
+        run.steps = _steps_that_fit(run)
+    return run
+
+
+def model_config(config: RunConfig, vocabulary: int) -> ModelConfig:
+    """Return the model's shape with the corpus' vocabulary; raise ValueError if its context is too short."""
+    shape = replace(named(config.model), vocabulary=vocabulary)
+    if config.sequence_length > shape.context:
+        raise ValueError(
+            f"sequence_length is {config.sequence_length}, model {config.model} has a context of {shape.context}"
+        )
+    return shape
+
+
+def _build(config: RunConfig, vocabulary: int, device: torch.device) -> LLaMA:
+    generator = torch.Generator().manual_seed(config.seed)
+    return LLaMA(model_config(config, vocabulary)).initialise(generator).to(device)
+
+
+def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
+    check_same(run.config, found.state["config"])
+    digests = run.corpus.digests()
+    for source, recorded in found.state["corpus"].items():
+        if digests.get(source) != recorded:
+            raise ValueError(
+                f"{run.config.corpus}: the tokens of {source} are not those that the run in {run.config.output} "
+                "started with (was the corpus rebuilt?): restore them, or give another --output"
+            )
+    run.model.load_state_dict(found.tensors["model"])
+    run.optimizer.load_state_dict(found.tensors["optimizer"])
+    run.step, run.steps = found.state["step"], found.state["steps"]
+
+
+def _steps_that_fit(run: Run) -> int:
+    """Return how many steps fit in the run's minutes, at most its steps, measured on a model that is thrown away."""
+    model = _build(run.config, run.corpus.vocabulary, run.device)
+    trial = replace(run, model=model, optimizer=optimizer.adamw(model, run.config.learning_rate))
+    batches = trial.batches(_MEASURED_STEPS + 1)
+    train_step(trial, batches)
+    start = time.perf_counter()
+    for _ in range(_MEASURED_STEPS):
+        train_step(trial, batches)
+    seconds = (time.perf_counter() - start) / _MEASURED_STEPS
+    return max(1, min(run.steps, int(run.config.minutes * 60 / seconds)))
+
+
+def save(run: Run) -> Path:
+    """Write a checkpoint of the run; errors as `checkpoint.save`'s."""
+    state = {
+        "step": run.step,
+        "steps": run.steps,
+        "config": identity(run.config),
+        "corpus": run.corpus.digests(),
+    }
+    tensors = {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
+    return checkpoint.save(run.checkpoints, run.step, tensors, state, run.config.keep_checkpoints)
+
+
+def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
+    """Take one step over its micro-batches; return its row of the log.
+
+    The loss is the mean over all tokens of the step, and so is the gradient. Gradients that are not finite never reach
+    the weights: the step is skipped, and ten such in a row raise ValueError.
+    """
+    config = run.config
+    losses: list[float] = []
+    source: list[int] = []
+    for _ in range(config.batch_sequences // config.micro_sequences):
+        batch = next(batches)
+        per_sequence = sequence_losses(run, batch.tokens.to(run.device, non_blocking=True))
+        torch.autograd.backward(per_sequence.sum() / config.batch_sequences)
+        losses += per_sequence.tolist()
+        source += batch.source.tolist()
+    rate = optimizer.learning_rate(run.step, config.learning_rate, config.warmup_steps, run.steps)
+    norm = optimizer.update(run.optimizer, rate)
+    run.step += 1
+    run.skipped = 0 if math.isfinite(norm) else run.skipped + 1
+    if run.skipped >= _MAX_SKIPPED:
+        raise ValueError(f"gradients were not finite in {_MAX_SKIPPED} steps in a row: lower --learning-rate")
+    return _row(run, losses, source, rate, norm)
+
+
+def sequence_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the mean loss of each sequence in nats per token, shape (n,), from tokens of shape (n, T + 1)."""
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.config.precision == "bfloat16"):
+        logits = run.model(tokens[:, :-1])
+    losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
+    return losses.view(len(tokens), -1).mean(1)
+
+
+def _row(run: Run, losses: list[float], source: list[int], rate: float, norm: float) -> dict[str, Any]:
+    loss = math.fsum(losses) / len(losses)
+    length = run.config.sequence_length
+    return {
+        "step": run.step,
+        "k": run.k,
+        "tokens": run.k * length,
+        "batch_tokens": len(losses) * length,
+        "loss": loss if math.isfinite(loss) else None,
+        "learning_rate": rate,
+        "gradient_norm": norm if math.isfinite(norm) else None,
+        "sources": meters.by_source(losses, source, run.sources),
+    }
