@@ -36,10 +36,16 @@ class Repository:
 
 
 REPOSITORIES = (
-    Repository("WZBSocialScienceCenter/tmtoolkit", "tmtoolkit", "apache-2.0", "refs/heads/master"),
-    Repository("allenai/dolma", "dolma", "apache-2.0", without=("tests/data/",)),
+    Repository(
+        "WZBSocialScienceCenter/tmtoolkit",
+        "tmtoolkit",
+        "apache-2.0",
+        "refs/heads/master",
+        without=("doc/", "tmtoolkit/data/"),
+    ),
+    Repository("allenai/dolma", "dolma", "apache-2.0", without=("tests/data/", "sources/")),
     Repository("crs4/pydoop", "pydoop", "apache-2.0", "refs/heads/develop"),
-    Repository("dfm/emcee", "emcee", "mit"),
+    Repository("dfm/emcee", "emcee", "mit", without=("docs/",)),
     Repository("google/sentencepiece", "sentencepiece", "apache-2.0", "refs/heads/master"),
     Repository(
         "ijl/orjson",
@@ -53,7 +59,7 @@ REPOSITORIES = (
     Repository("jupyter-widgets-contrib/ipycanvas", "ipycanvas", "bsd-3-clause", "refs/heads/master"),
     Repository("kjd/idna", "idna", "bsd-3-clause", "refs/heads/master"),
     Repository("psf/requests", "requests", "apache-2.0"),
-    Repository("pylint-dev/pylint", "pylint", "gpl-2.0"),
+    Repository("pylint-dev/pylint", "pylint", "gpl-2.0", without=("tests/", "doc/")),
     Repository("pypa/packaging", "packaging", "apache-2.0"),
     Repository("pypa/pip", "pip", "mit"),
     Repository("urllib3/urllib3", "urllib3", "mit"),
