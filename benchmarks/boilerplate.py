@@ -2,12 +2,12 @@
 
     folder of source files or exports (*.json.gz) -> (path, text) -> clean in both modes -> figures
 
-Usage: `python benchmarks/boilerplate.py FOLDER [FOLDER ...] [--limit N] [--show N]`. The detectors are independent of the
-code under test: a small lexer tells C comments from code, and a licence is a fixed phrase in the comments of the first 40
-lines. The four figures are shares of files: Markdown files that lost a heading, C and C++ files that lost a directive,
-files that lost their shebang, and C and C++ files that had a licence header and still have one. Two more hold
-the promise that no code is touched: C and C++ files whose code changed, Python files whose syntax tree changed. The last
-line is one JSON object.
+Usage: `python benchmarks/boilerplate.py FOLDER [FOLDER ...] [--limit N] [--show N]`. The detectors are independent of
+the code under test: a small lexer tells C comments from code, and a licence is a fixed phrase in the comments of the
+first 40 lines. The four figures are shares of files: Markdown files that lost a heading, C and C++ files that lost a
+directive, files that lost their shebang, and C and C++ files that had a licence header and still have one. Two more
+hold the promise that no code is touched: C and C++ files whose code changed, Python files whose syntax tree changed.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -52,8 +52,11 @@ _C_TOKEN = re.compile(
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+\S.*$", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*[a-z]+.*$", re.MULTILINE)
 _LICENCE = re.compile(
-    r"licensed under|permission is hereby granted|redistribution and use|copyright \(c\)|copyright ©|copyright (?:19|20)\d\d|"
-    r"spdx-license-identifier|free software foundation|all rights reserved|\bwarranties\b|governed by .{0,30}licen[sc]e"
+    r"licensed under|permission is hereby granted|redistribution and use|copyright \(c\)|copyright ©|copyright (?:19|20)\d"
+    r"|spdx-license-identifier|free software foundation|all rights reserved|\bwarranties\b|governed by .{0,30}licen"
+    r"|advertising materials|this product includes|products derived from|public licen[sc]e|see the licen[sc]e"
+    r"|apache licen[sc]e|mit licen[sc]e|bsd licen[sc]e|must retain the|for conditions of distribution"
+    r"|copyright notices?|commercial and non-commercial|usage and redistribution|is copyrighted by"
 )
 
 
@@ -124,7 +127,10 @@ def judge(path: str, before: str, after: str) -> Iterator[tuple[str, bool]]:
 def show(path: str, before: str, after: str) -> None:
     """Print what was removed from a file and what replaced it."""
     print(f"==== {path}")
-    for line in difflib.unified_diff(before.split("\n")[:400], after.split("\n")[:400], n=2, lineterm=""):
+    old, new = before.split("\n"), after.split("\n")
+    same = next((i for i, (x, y) in enumerate(zip(reversed(old), reversed(new), strict=False)) if x != y), len(new))
+    common = max(0, same - 3)
+    for line in difflib.unified_diff(old[: len(old) - common], new[: len(new) - common], n=2, lineterm=""):
         if not line.startswith(("---", "+++")):
             print(line[:160])
 

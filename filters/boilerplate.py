@@ -26,17 +26,23 @@ from filters.code_languages import COMMENTS, Comments, language_of
 
 # RedPajama-Data v1, clean_copyright_comments: the lines where a block comment is looked for.
 PUBLISHED_HEAD_LINES = 100
-# Vim looks for its modelines in the last five lines (`:help modelines`), Emacs for its local variables in the last 3,000
-# characters (Emacs manual, "Specifying File Variables"); what is longer than that at the end of a file is no editor line.
+# Vim looks for its modelines in the last five lines (`:help modelines`), Emacs for its local variables in the last
+# 3,000 characters (Emacs manual, "Specifying File Variables").
 EDITOR_TAIL_CHARACTERS = 3_000
 
 Mode = Literal["corrected", "published"]
 
 _PUBLISHED_WORD = re.compile("copyright", re.IGNORECASE)
-_SHEBANG = re.compile(r"\ufeff?(?:#![^\n]*(?:\n|\Z))?")
-_BLANK_LINES = re.compile(r"(?:[ \t\r\f]*\n)*")
-_REST_OF_LINE = re.compile(r"[ \t\r\f]*(?:\n|\Z)")
+_SHEBANG = re.compile(r"\ufeff?(?:#![^\n\r]*(?:\r\n?|\n|\Z))?")
+_BLANK_LINES = re.compile(r"(?:[ \t\f]*+(?:\r\n?|\n))*+")
+_REST_OF_LINE = re.compile(r"[ \t\f]*+(?:\r\n?|\n|\Z)")
 _INDENTATION = re.compile(r"[ \t]*")
+_LINE = re.compile(r"[^\n\r]*+(?:\r\n?|\n|\Z)")
+# The rest of a comment's line. U+2028 and U+2029 end a line in JavaScript, and a backslash joins the next line in C and
+# in makefiles: what such a line holds is not looked at.
+_COMMENT_REST = r"[^\n\r\u2028\u2029]*+(?<!\\)(?:\r\n?|\n|\Z)"
+# What is indented under a reStructuredText comment belongs to it, blank lines between included.
+_INDENTED = r"(?:(?:[ \t]*+(?:\r\n?|\n))*+[ \t]++[^\s][^\n\r]*+(?:\r\n?|\n|\Z))*+"
 
 
 def clean(text: str, path: str, mode: Mode = "corrected") -> str:
@@ -72,6 +78,9 @@ def _clean_head(text: str, language: str) -> str:
         end, marks_of_block = comment
         block = text[blank_end:end]
         cleaned = _clean_block(block, marks_of_block)
+        if COMMENTS[language].indented and cleaned:
+            # Its lines hang on the first one, so that it goes as a whole or not at all.
+            cleaned = block
         if cleaned == block:
             kept.append(text[position:end])
         else:
@@ -101,9 +110,9 @@ def _patterns(language: str) -> tuple[re.Pattern[str] | None, re.Pattern[str] | 
     # A block's mark may begin with a line's ("--[[", "#[["); it is tried first, so here it must not match.
     blocks = "|".join(re.escape(start) for start, _ in comments.blocks)
     guard = rf"(?![ \t]*(?:{blocks}))" if blocks else ""
-    run = rf"(?:{guard}(?:{'|'.join(alternatives)})[^\n]*+(?:\n|\Z))++" if alternatives else ""
-    if language == "reStructuredText":
-        run = rf"(?:{comments.columns})[^\n]*+(?:\n|\Z)(?:[ \t]++[^\s][^\n]*+(?:\n|\Z))*+"
+    run = rf"(?:{guard}(?:{'|'.join(alternatives)}){_COMMENT_REST})++" if alternatives else ""
+    if comments.indented:
+        run = rf"(?:{comments.columns}){_COMMENT_REST}{_INDENTED}"
     prelude = re.compile(comments.prelude, re.DOTALL) if comments.prelude else None
     return (re.compile(run) if run else None), prelude
 
@@ -130,8 +139,8 @@ def _clean_block(block: str, block_marks: tuple[str, str] | None) -> str:
     """Return a comment without its boilerplate: unchanged, shortened, or empty if nothing else was in it."""
     if not has_boilerplate(block):
         return block
-    lines = block.splitlines(keepends=True)
-    contents, gone = marks(lines)
+    lines = [match[0] for match in _LINE.finditer(block) if match[0]]
+    contents, gone = marks(_without_marks(lines, block_marks))
     if not any(gone):
         return block
     if all(removed or not content for content, removed in zip(contents, gone, strict=True)):
@@ -149,6 +158,15 @@ def _clean_block(block: str, block_marks: tuple[str, str] | None) -> str:
     return "".join(_without_blank_end(kept, block_marks) if cut else kept)
 
 
+def _without_marks(lines: list[str], block_marks: tuple[str, str] | None) -> list[str]:
+    if block_marks is None:
+        return lines
+    opening, closing = block_marks
+    inner = [lines[0].replace(opening, "", 1), *lines[1:]]
+    inner[-1] = inner[-1].rpartition(closing.strip())[0]
+    return inner
+
+
 def _delimiter(line: str, index: int, lines: int, block_marks: tuple[str, str] | None) -> list[str]:
     """Return what must stay of a removed line: a block's opening or closing mark."""
     if block_marks is None:
@@ -160,7 +178,7 @@ def _delimiter(line: str, index: int, lines: int, block_marks: tuple[str, str] |
         documentation = "*" if line.lstrip().startswith("/**") else ""
         return [indentation + opening + documentation + (end_of_line or "\n")]
     if index == lines - 1:
-        return [(" " if opening == "/*" else "") + closing + end_of_line]
+        return [(" " if opening == "/*" else "") + closing.strip() + end_of_line]
     return []
 
 

@@ -1,7 +1,8 @@
 """The languages of the GitHub source: which file names belong to them, and how they write comments.
 
 The names are facts of RedPajama-Data v1, `data_prep/github/github_run_filter.py` (`extensions_whitelist`, at
-f54b86f): a file is kept if its path *ends* with one of them, in that case. The languages' names and comment marks are ours.
+f54b86f): a file is kept if its path *ends* with one of them, in that case. The languages' names and comment marks are
+ours.
 """
 
 from __future__ import annotations
@@ -68,13 +69,15 @@ class Comments:
     `line` is a regular expression of the mark that makes the rest of a line a comment, tried at the line's first
     character that is no blank (`columns` is tried in column 1 only); `blocks` are the literal marks around a block.
     `prelude` is a regular expression of what may stand before or between the head's comments and is never touched:
-    directives, declarations, a module's docstring. It is tried before the comments and matches whole lines.
+    directives, declarations, a module's docstring. It is tried before the comments and matches whole lines. `indented`
+    says that a comment also holds the lines indented under it.
     """
 
     line: str = ""
     blocks: tuple[tuple[str, str], ...] = ()
     prelude: str = ""
     columns: str = ""
+    indented: bool = False
 
 
 _C_BLOCK = (("/*", "*/"),)
@@ -119,14 +122,15 @@ COMMENTS: dict[str, Comments] = {
         line=r"//|%|##|#(?=[ \t\n])", blocks=_C_BLOCK, prelude=r"[ \t]*(?:#[A-Za-z]|@import\b)[^\n]*(?:\n|\Z)"
     ),
     "PHP": Comments(
-        line=r"//|#(?!\[)",
+        # "?>" ends a line comment, and PHP with it.
+        line=r"(?://|#(?!\[))(?![^\n\r]*\?>)",
         blocks=_C_BLOCK,
         prelude=r"[ \t]*<\?(?:php\b|hh\b)?[ \t]*\n?|[ \t]*(?:declare|namespace|use)\b[^\n\"'`/]*(?:\n|\Z)",
     ),
     "Perl": Comments(line="#", prelude=r"[ \t]*(?:use|package)\b[^\n#;\"'/]*;[ \t]*(?:\n|\Z)"),
     "PowerShell": Comments(line="#", blocks=(("<#", "#>"),)),
     "Python": Comments(line="#", prelude=_DOCSTRING),
-    "Ruby": Comments(line="#", blocks=(("=begin", "=end"),)),
+    "Ruby": Comments(line="#", blocks=(("=begin", "\n=end"),)),
     "Rust": Comments(line="//", blocks=_C_BLOCK, prelude=r"[ \t]*#!\[[^\n\"]*\][ \t]*(?:\n|\Z)"),
     "SQL": Comments(line="--", blocks=_C_BLOCK),
     "Scala": _C_LIKE,
@@ -137,5 +141,7 @@ COMMENTS: dict[str, Comments] = {
     "Visual Basic": Comments(line=r"'|[Rr][Ee][Mm]\b"),
     "XML": _MARKUP,
     # A comment is ".." and what is indented under it; "name::", "_target:", "[1]" and "|name|" make it something else.
-    "reStructuredText": Comments(columns=r"\.\.[ \t](?![ \t]*(?:\S+::|_|\[|\|))"),
+    "reStructuredText": Comments(
+        columns=r"\.\.(?:[ \t](?![ \t]*(?:\S+::|_|\[|\|))|(?=[ \t]*\n[ \t]+\S))", indented=True
+    ),
 }

@@ -61,7 +61,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _evaluate(tokens: list[str]) -> bool:
-    """Return whether the expression can be met with permissive licences alone (two stacks, so that no depth matters)."""
+    """Return whether the expression can be met with permissive licences alone; two stacks, so that no depth matters."""
     values: list[bool] = []
     operators: list[str] = []
     previous = "("

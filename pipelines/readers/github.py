@@ -3,9 +3,9 @@
     bytes -> lines -> rows {repo_name, ref, path, content, license, ...} -> Document | Drop
 
 The rows are those of BigQuery's `github_repos` data set: `contents` joined with `files` and `licenses`, or its
-`sample_contents` (columns `sample_repo_name`, `sample_path`, `sample_ref`). A row is one blob; where `repo_name` is a list
-(many repositories hold the blob), the smallest name stands for it, with the path, ref and licence at the same place.
-`offset` and the last part of the id are the line's number, from 0.
+`sample_contents` (columns `sample_repo_name`, `sample_path`, `sample_ref`). A row is one blob; where `repo_name` is a
+list (many repositories hold the blob), the smallest name stands for it, with the path, ref and licence at the same
+place. `offset` and the last part of the id are the line's number, from 0.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.readers import Dump
 
 SOURCE = "github"
-# BigQuery's `contents` holds no blob over 1 MiB ("size < 1MiB" in the table's description); as JSON a byte takes at most
-# six characters, so a longer line is no row.
+# BigQuery's `contents` holds no text over 1 MiB; as JSON a byte takes at most six characters, so that a longer line is
+# no row.
 MAX_LINE_BYTES = 16 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 
