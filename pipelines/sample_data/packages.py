@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 Reporter = Callable[[str, int], None]
 ATTEMPTS = 3
 TIMEOUT_SECONDS = 60.0
+PAUSE_SECONDS = 0.5  # before the second attempt, twice that before the third
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,31 +258,27 @@ def is_cached(package: Package, cache: Path) -> bool:
 
 
 def pip_index() -> Index:
-    """Return the index of the user's pip configuration ; extra indexes on this machine are left out."""
-    command = [sys.executable, "-m", "pip", "config", "--disable-pip-version-check", "list"]
+    """Return the index of the user's pip configuration, read by pip itself; indexes that are folders are left out."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return parse_pip_config(answer.stdout)
+    return parse_pip_config(answer.stdout, os.environ)
 
 
-def parse_pip_config(listing: str) -> Index:
-    """Return the index that the output of `pip config list` describes; variables go before files, as in pip."""
+def parse_pip_config(listing: str, environment: Mapping[str, str]) -> Index:
+    """Return the index of `pip config list` and the PIP_* variables, which go before the files."""
     values: dict[str, str] = {}
     for line in listing.splitlines():
-        key, found, value = line.partition("=")
-        section, _, option = key.rpartition(".")
-        if found and section in ("global", "download", ":env:") and value[:1] in "'\"":
-            values[f"{section}.{option}"] = ast.literal_eval(value)
+        key, _, value = line.partition("=")
+        if key.startswith(("global.", "download.")) and value[:1] in ("'", '"'):
+            values[key] = ast.literal_eval(value)
 
     def configured(option: str) -> str:
-        return next((values[k] for s in (":env:", "download", "global") if (k := f"{s}.{option}") in values), "")
+        variable = environment.get("PIP_" + option.upper().replace("-", "_"))
+        return variable or values.get(f"download.{option}") or values.get(f"global.{option}") or ""
 
-    extra = [url for url in configured("extra-index-url").split() if url.startswith(("https:", "http:"))]
-    return Index(
-        tuple(configured("index-url").split()),
-        tuple(extra),
-        configured("cert"),
-        tuple(configured("trusted-host").split()),
-    )
+    extra = tuple(url for url in configured("extra-index-url").split() if url.startswith(("https:", "http:")))
+    hosts = tuple(configured("trusted-host").split())
+    return Index(tuple(configured("index-url").split()), extra, configured("cert"), hosts)
 
 
 @contextmanager
@@ -301,8 +300,11 @@ def _finder(index: Index) -> Iterator[PackageFinder]:
 
 
 def _download(package: Package, cache: Path, finder: PackageFinder, report: Reporter) -> None:
+    from unearth.link import Link
+
     problem = ""
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt * PAUSE_SECONDS)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".part-") as folder, _warnings("unearth") as warnings:
             try:
                 path = _attempt(package, Path(folder), finder, report)
@@ -312,7 +314,8 @@ def _download(package: Package, cache: Path, finder: PackageFinder, report: Repo
             _check(path, package)
             path.replace(cache / package.filename)
             return
-    raise SampleError(f"{package.name}=={package.version}: cannot download {package.filename}: {problem}")
+    where = " ".join(Link(source["url"]).redacted for source in finder.sources)
+    raise SampleError(f"{package.name}=={package.version}: cannot download {package.filename} from {where}: {problem}")
 
 
 class _IndexError(Exception):
