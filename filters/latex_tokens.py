@@ -1,0 +1,300 @@
+r"""The lexical layer of LaTeX: comments out, verbatim text out of harm's way.
+
+    source -> `protect` -> no comments, a placeholder for each verbatim span -> (macros, cuts) -> `restore` -> text
+
+One compiled expression finds the few places where the percent sign or the backslash may change their meaning: escapes,
+`\verb`, addresses, verbatim and comment environments. All else is never looked at one character at a time. What is
+searched for and missing (the end of an environment) is remembered, so that hostile input costs linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import lru_cache
+
+# A character that stands for "@ as a letter", so that later steps need not know where \makeatletter held.
+AT = "\x01"
+WORD = r"[A-Za-z\x01]+"
+PLACEHOLDER = re.compile(r"\x00(\d+)\x00")
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a list written as text."""
+    return frozenset(text.split())
+
+
+VERBATIM = words(
+    """verbatim verbatim* Verbatim Verbatim* BVerbatim LVerbatim SaveVerbatim lstlisting minted alltt listing
+    program semiverbatim pyverbatim spverbatim sageblock pycode tcblisting asy filecontents filecontents*"""
+)
+# filecontents writes files: its content is another file's, never the paper's.
+OMITTED = frozenset({"comment", "filecontents", "filecontents*"})
+
+# TeX has no limits here; these only bound the look-ahead for an end that is missing. In characters.
+VERB_LIMIT = 2_000
+ADDRESS_LIMIT = 4_000
+LINE_LOOKBACK = 500
+
+_CONTROL_CHARACTERS = str.maketrans({"\x00": None, "\x01": None, "\ufeff": None, "\f": "\n\n"})
+_DECLARATION = re.compile(
+    r"""\\(?: (?:lstnewenvironment|newverbatim|DefineVerbatimEnvironment|newtcblisting)\s*(?:\[[^\]\n]*\])?
+            \{(?P<keep>[^{}\n]+)\}
+      | newminted (?:\[(?P<code>[^\]\n]+)\])? \{(?P<language>[^{}\n]+)\}
+      | excludecomment\s*\{(?P<omit>[^{}\n]+)\}
+      | (?:includecomment|newenvironment\*?|NewEnviron)\s*\{(?P<include>[^{}\n]+)\}
+      | (?:MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s*(?:\[[^\]\n]*\])?\s*\{?\\(?P<short>[^A-Za-z\s\\])
+    )""",
+    re.VERBOSE,
+)
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_BLANK = re.compile(r"[ \t]*")
+_AFTER_COMMENT = re.compile(r"\n[ \t]*(?=[^ \t\n])")
+_ENDS_WITH_COMMAND = re.compile(r"(?:\\(?:[A-Za-z@]+\*?|\\|(?:begin|end)\{[^{}]*\}))$")
+_AT_REGION = re.compile(r"\\(makeatletter|makeatother)(?![A-Za-z@])")
+_AT_WORD = re.compile(r"\\[A-Za-z@]*@[A-Za-z@]*")
+
+
+class Kind(Enum):
+    """What a span of the source is: a comment, text to leave out, or text to keep as it is."""
+
+    COMMENT = auto()
+    OMIT = auto()
+    KEEP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """The environments and characters that change how a project's sources are read."""
+
+    keep: frozenset[str] = VERBATIM
+    omit: frozenset[str] = OMITTED
+    short: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Protected:
+    """A source without comments; `kept[i]` is the verbatim text that placeholder i stands for."""
+
+    text: str
+    kept: tuple[str, ...] = field(default=())
+
+
+def normalize(source: str) -> str:
+    """Return the source with LF line ends, without NUL and the characters this package uses as marks."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROL_CHARACTERS)
+
+
+def environments(source: str) -> Environments:
+    """Return the verbatim and comment environments, with those that the source itself declares."""
+    keep, omit, short = set(VERBATIM), set(OMITTED), set()
+    for match in _DECLARATION.finditer(source):
+        if _is_commented(source, match.start()):
+            continue
+        if name := match["keep"] or match["code"]:
+            keep.add(name)
+        elif name := match["language"]:
+            keep.add(f"{name}code")
+        elif name := match["omit"]:
+            omit.add(name)
+        elif name := match["include"]:
+            omit.discard(name)
+        else:
+            short.add(match["short"])
+    return Environments(frozenset(keep), frozenset(omit), frozenset(short))
+
+
+def spans(text: str, names: Environments) -> Iterator[tuple[Kind, int, int]]:
+    """Yield (kind, start, end) of each comment and verbatim span, in order and without overlap.
+
+    A comment ends before its newline; an environment is a span with its begin and end.
+    """
+    pattern = _scanner(names)
+    missing: set[str] = set()
+    position = 0
+    while match := pattern.search(text, position):
+        kind, position = Kind.KEEP, match.end()
+        if match["comment"]:
+            kind, end = Kind.COMMENT, _line_end(text, match.start())
+        elif environment := match["environment"]:
+            kind = Kind.OMIT if environment in names.omit else Kind.KEEP
+            end = _environment_end(text, position, environment, missing)
+        elif match["verb"]:
+            end = _verb_end(text, position)
+        elif match["inline"]:
+            end = _inline_end(text, position, match["inline"])
+        elif match["address"]:
+            end = _address_end(text, position)
+        elif match["short"]:
+            end = _delimited_end(text, position, match["short"])
+        else:
+            continue
+        if end > 0:
+            yield kind, match.start(), end
+            position = end
+
+
+def protect(source: str, names: Environments | None = None) -> Protected:
+    """Return the normalized source without comments and with placeholders for verbatim text.
+
+    A comment takes its newline and the next line's indentation with it, as in TeX; the newline stays where TeX would
+    skip it anyway (after a command), where a paragraph ends, and a line of nothing but a comment goes as a whole.
+    """
+    text = normalize(source)
+    pieces: list[str] = []
+    kept: list[str] = []
+    position = 0
+    for kind, start, end in spans(text, names or environments(text)):
+        if start < position:
+            continue
+        pieces.append(text[position:start])
+        position = end
+        if kind is Kind.KEEP:
+            pieces.append(f"\x00{len(kept)}\x00")
+            kept.append(text[start:end])
+        elif kind is Kind.COMMENT:
+            position = _comment_end(text, start, end)
+        elif text.startswith("\n", end) and _starts_line(text, start):
+            position = end + 1
+    pieces.append(text[position:])
+    return Protected(letters_at("".join(pieces)), tuple(kept))
+
+
+def restore(text: str, kept: tuple[str, ...], limit: int) -> str:
+    """Return the text with its placeholders filled in again; what would make it longer than `limit` is left out."""
+    size = len(text)
+
+    def fill(match: re.Match[str]) -> str:
+        nonlocal size
+        content = kept[int(match[1])]
+        size += len(content)
+        return content if size <= limit else ""
+
+    return PLACEHOLDER.sub(fill, text).replace(AT, "@")
+
+
+def letters_at(text: str) -> str:
+    r"""Return the text with "@" inside command names between \makeatletter and \makeatother as a letter of its own."""
+    if "\\makeatletter" not in text:
+        return text
+    pieces: list[str] = []
+    position, letter = 0, False
+    for match in _AT_REGION.finditer(text):
+        pieces.append(_as_letters(text[position : match.start()], letter))
+        position, letter = match.end(), match[1] == "makeatletter"
+    pieces.append(_as_letters(text[position:], letter))
+    return "".join(pieces)
+
+
+def group_end(text: str, start: int, limit: int | None = None) -> int:
+    r"""Return where the group that opens at `start` ends (after its brace), or -1; `\{` and `\}` do not count."""
+    depth = 0
+    for match in _BRACE.finditer(text, start, len(text) if limit is None else min(len(text), limit)):
+        brace = match[0]
+        if brace == "{":
+            depth += 1
+        elif brace == "}":
+            depth -= 1
+            if depth <= 0:
+                return match.end()
+    return -1
+
+
+@lru_cache(maxsize=256)
+def _scanner(names: Environments) -> re.Pattern[str]:
+    listed = "|".join(re.escape(name) for name in sorted(names.keep | names.omit))
+    short = f"|(?P<short>[{re.escape(''.join(sorted(names.short)))}])" if names.short else "|(?P<short>(?!))"
+    return re.compile(
+        r"(?P<comment>%)"
+        rf"|\\begin[ \t]*\{{(?P<environment>{listed})\}}"
+        r"|\\(?P<verb>[vV]erb)(?![A-Za-z@])\*?"
+        r"|\\(?P<inline>lstinline|mintinline)(?![A-Za-z@])"
+        r"|\\(?P<address>url|href|path|nolinkurl)\*?[ \t]*(?=[{|])"
+        r"|\\[^A-Za-z]" + short,
+        re.DOTALL,
+    )
+
+
+def _is_commented(text: str, position: int) -> bool:
+    start = max(text.rfind("\n", 0, position), position - LINE_LOOKBACK, 0)
+    return "%" in text[start:position].replace("\\%", "")
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _environment_end(text: str, position: int, name: str, missing: set[str]) -> int:
+    if name in missing:
+        return -1
+    closing = f"\\end{{{name}}}"
+    end = text.find(closing, position)
+    if end < 0:
+        missing.add(name)
+        return -1
+    return end + len(closing)
+
+
+def _delimited_end(text: str, position: int, delimiter: str) -> int:
+    end = text.find(delimiter, position, position + VERB_LIMIT)
+    return -1 if end < 0 or "\n" in text[position:end] else end + 1
+
+
+def _verb_end(text: str, position: int) -> int:
+    blank = _BLANK.match(text, position)
+    position = blank.end() if blank else position
+    return _delimited_end(text, position + 1, text[position]) if position < len(text) else -1
+
+
+def _inline_end(text: str, position: int, command: str) -> int:
+    if text.startswith("[", position):
+        position = text.find("]", position, position + VERB_LIMIT) + 1
+        if position == 0:
+            return -1
+    if text.startswith("{", position):
+        end = group_end(text, position, position + VERB_LIMIT)
+        if end < 0 or command == "lstinline":
+            return end
+        position = end
+    return (
+        group_end(text, position, position + VERB_LIMIT)
+        if text.startswith("{", position)
+        else _verb_end(text, position)
+    )
+
+
+def _address_end(text: str, position: int) -> int:
+    """Return the end of an address with a literal percent sign in it, or -1 where nothing needs protection."""
+    if text[position] == "|":
+        return _delimited_end(text, position + 1, "|")
+    end = group_end(text, position, position + ADDRESS_LIMIT)
+    address = text[position:end] if end > 0 else ""
+    # A percent sign before a line's end is the author's comment; "#1" is a macro's parameter.
+    if "%" not in address or "%\n" in address or re.search(r"#\d\}", address):
+        return -1
+    return end
+
+
+def _starts_line(text: str, position: int) -> bool:
+    line = max(text.rfind("\n", 0, position) + 1, position - LINE_LOOKBACK)
+    return not text[line:position].strip(" \t")
+
+
+def _comment_end(text: str, start: int, end: int) -> int:
+    if _starts_line(text, start):
+        return end + 1
+    before = text[max(0, start - 64) : start]
+    backslash = before.rfind("\\")
+    if backslash >= 0 and _ENDS_WITH_COMMAND.match(before, backslash):
+        return end
+    if backslash > 0 and before.endswith("\\\\"):
+        return end
+    after = _AFTER_COMMENT.match(text, end)
+    return after.end() if after else end
+
+
+def _as_letters(text: str, letter: bool) -> str:
+    return _AT_WORD.sub(lambda match: match[0].replace("@", AT), text) if letter else text
