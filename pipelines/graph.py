@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipelines import runs, storage
+from pipelines import storage
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Recipe
@@ -73,7 +73,7 @@ class Unpacking:
     recipe: Any
 
     def write_parts(self, parts: Sequence[tuple[str, int]]) -> None:
-        """Write the manifest: the path of each part and the offset in the unpacked stream where it begins."""
+        """Write the manifest: the name of each part and the offset in the unpacked stream where it begins."""
         storage.write_json(self.manifest, {"identity": self.identity, "parts": [list(part) for part in parts]})
 
 
@@ -136,9 +136,9 @@ class Chain:
 
     def _unpacked_items(self) -> Iterator[Item]:
         for task in self._unpackings():
-            for path, offset in storage.read_json(task.manifest)["parts"]:
+            for name, offset in storage.read_json(task.manifest)["parts"]:
                 attributes = (*task.part.attributes, ("base_offset", str(offset)))
-                part = Part(f"{self.output}/{path}", task.part.digest, attributes)
+                part = Part(f"{task.directory}/{name}", task.part.digest, attributes)
                 yield Item(f"{task.part.digest}-{offset:012d}", (part,))
 
     def _unpackings(self) -> list[Unpacking]:
@@ -325,13 +325,12 @@ class Chain:
             keys = [reducer_name(r) for r in range(self._reduce_task(index, stage).reducers)]
         return [storage.read_json(self.paths.manifest(stage.name, key)) for key in keys]
 
-    def removals(self, index: int, ordinal: int) -> runs.Records:
-        """Return what a `Decide` marked in one item."""
+    def removal_paths(self, index: int) -> list[str]:
+        """Return the files in which a `Decide` says what it marked."""
         stage = self.source.stages[index]
         assert isinstance(stage, Decide)
         reducers = range(self._reduce_task(index, stage).reducers)
-        names = [f"{reducer_name(reducer)}.removals" for reducer in reducers]
-        return runs.read_removals([self.paths.work(stage.name, name) for name in names], ordinal)
+        return [self.paths.work(stage.name, f"{reducer_name(reducer)}.removals") for reducer in reducers]
 
 
 def is_current(manifest: str, identity: str) -> bool:

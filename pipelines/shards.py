@@ -62,6 +62,10 @@ class Manifest:
         """Return the sum of `tokens`, `documents` or `text_bytes` over a split's shards."""
         return sum(getattr(shard, what) for shard in self.splits[split])
 
+    def grand_total(self, what: str) -> int:
+        """Return the sum of `tokens`, `documents` or `text_bytes` over all splits."""
+        return sum(self.total(split, what) for split in self.splits)
+
     def to_json(self) -> str:
         """Return the manifest as canonical JSON."""
         return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
@@ -113,6 +117,6 @@ def sources(tokens_directory: Path | str) -> Iterator[str]:
 
 
 def sha256_file(path: Path | str) -> str:
-    """Return the SHA-256 of a file as hexadecimal."""
+    """Return the SHA-256 of a local file as hexadecimal."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -74,7 +74,8 @@ class Map:
 
     `step(record, context)` answers the document or its drop; after a `Decide` it is `step(document, removed, context)`
     with the removed line numbers (`runs.WHOLE` for the whole document). `recipe` names the field of the source's
-    recipe that the step reads, `models` the models. `keys(document, context)` yields what a later `Decide` compares;
+    recipe that the step reads, `models` the models. `keys(record, document, context)` yields what a later `Decide`
+    compares, from the record that came in and the document that is kept;
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
     """
 
@@ -82,7 +83,7 @@ class Map:
     step: Callable[..., Any]
     recipe: str
     models: tuple[str, ...] = ()
-    keys: Callable[[Document, Context], Keys] | None = None
+    keys: Callable[[Any, Document, Context], Keys] | None = None
     ranked: bool = False
     spill: Callable[[Any], tuple[int, bytes]] | None = None
     version: int = 1
@@ -256,7 +257,7 @@ def run_map(task: MapTask) -> None:
             else:
                 tally.keep(outcome)
                 if stage.keys:
-                    collected.add(*stage.keys(outcome, context))
+                    collected.add(*stage.keys(record, outcome, context))
         collected.write(paths.work(stage.name, f"{key}.run"), task.buckets)
         records_in = tables.rows(task.previous) if task.previous else counts["records"]
         tally.finish(task.identity, records_in, counts)

@@ -7,6 +7,7 @@ appears whole when it is closed; Beam is imported only for them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -80,6 +81,15 @@ def size(path: str) -> int:
     if is_remote(path):
         return int(_remote().match([path])[0].metadata_list[0].size_in_bytes)
     return Path(path).stat().st_size
+
+
+def sha256(path: str) -> str:
+    """Return the SHA-256 of a file as hexadecimal."""
+    digest = hashlib.sha256()
+    with open_read(path) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def remove(path: str) -> None:

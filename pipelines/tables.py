@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -69,6 +69,16 @@ def well_formed(text: str) -> str:
     return text
 
 
+def row_digest(row: Mapping[str, Any]) -> bytes:
+    """Return the SHA-256 of one row's canonical JSON."""
+    return hashlib.sha256(json.dumps(row, sort_keys=True, ensure_ascii=False).encode()).digest()
+
+
+def table_digest(digests: Iterable[bytes]) -> str:
+    """Return the digest of a table from its rows' digests, in any order."""
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
 class TableWriter:
     """Writes rows (dictionaries of the schema's columns) in row groups of bounded size."""
 
@@ -83,10 +93,9 @@ class TableWriter:
 
     def add(self, row: dict[str, Any], size: int) -> None:
         """Add one row; `size` is its text's length in UTF-8 bytes."""
-        canonical = json.dumps(row, sort_keys=True, ensure_ascii=False).encode()
-        self._digests.append(hashlib.sha256(canonical).digest())
+        self._digests.append(row_digest(row))
         self._rows.append(row)
-        self._pending += len(canonical)
+        self._pending += size + 200
         self.rows += 1
         self.size += size
         if self._pending >= ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
@@ -102,8 +111,7 @@ class TableWriter:
         """Write what is pending and return the counts and the digest."""
         self._flush()
         self._writer.close()
-        digest = hashlib.sha256(b"".join(sorted(self._digests))).hexdigest()
-        return Written(self.rows, self.size, digest)
+        return Written(self.rows, self.size, table_digest(self._digests))
 
 
 class DocumentWriter(TableWriter):

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +29,7 @@ from tokenizer.encode import Tokenizer
 
 VERSION = 1
 _HEADER = struct.Struct("<HI")  # length of the id, UTF-8 bytes of the text; then the id and the tokens
-_DOCUMENTS = pa.schema({"id": pa.string(), "bytes": pa.int64()})
+_DOCUMENTS = pa.schema(pa.field(name, kind) for name, kind in [("id", pa.string()), ("bytes", pa.int64())])
 _BATCH = 256
 
 
@@ -263,11 +262,3 @@ class Tokens:
 
 
 SUFFIXES = ("bin", "index", "documents.parquet")
-
-
-def manifest_totals(manifest: shards.Manifest) -> dict[str, Any]:
-    """Return tokens, documents and text bytes of all splits together."""
-    return {what: sum(manifest.total(split, what) for split in manifest.splits) for what in _TOTALS}
-
-
-_TOTALS = ("tokens", "documents", "text_bytes")

@@ -1,0 +1,332 @@
+"""The whole corpus: seven sources from raw dumps to documents to token shards, on any runner.
+
+    python -m pipelines.corpus --recipe sample --raw data/raw --output data/corpus
+    python -m pipelines.corpus --recipe paper --source wikipedia --input 'wikipedia=/dumps/*.xml.bz2' --output /corpus
+
+    wikipedia ──> language models ──> common_crawl (quality) ──> cut-offs, reference classifier ──> common_crawl
+    c4, github, books, arxiv, stack_exchange ─────────────────────────────┐
+    all of them ──> tokenizer ──> github's token rule ──> token shards of each source
+
+Nodes that are ready run together, as one pipeline; finished work items are not run again (see `pipelines.graph`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipelines import inputs, manifest, models, sample, shards, storage
+from pipelines.graph import Chain, Input, Model, Node, Source, run_waves
+from pipelines.jobs import Job, Shuffle
+from pipelines.progress import Progress
+from pipelines.recipes import RECIPES, Recipe, override
+from pipelines.report import print_summary
+from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
+from pipelines.stages import Join, Map
+from pipelines.table1 import TABLE_1
+from pipelines.tokens import Tokens
+
+SOURCES: Mapping[str, Source] = {
+    source.name: source
+    for source in (
+        common_crawl.SOURCE,
+        c4.SOURCE,
+        github.SOURCE,
+        wikipedia.SOURCE,
+        books.SOURCE,
+        arxiv.SOURCE,
+        stack_exchange.SOURCE,
+    )
+}
+# Models that are given, not trained: option --model NAME=PATH, and where the sample keeps them.
+GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
+PROPORTION = {row.name: row.proportion for row in TABLE_1}
+
+
+@dataclass
+class Build:
+    """One build: the recipe, the inputs of each source, the given models, and where everything is written."""
+
+    recipe: Recipe
+    inputs: Mapping[str, Sequence[Input]]
+    output: str
+    given: Mapping[str, Model]
+    chains: dict[str, Chain] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chains = {}
+        for name, found in self.inputs.items():
+            chain = Chain(SOURCES[name], self.recipe, found, self.output, self.model, self.chains)
+            self.chains[name] = chain
+        self.tokens = {
+            name: Tokens(name, self.output, self.recipe.shards, self._documents_of(chain), self._tokenizer)
+            for name, chain in self.chains.items()
+        }
+
+    def model(self, name: str) -> Model:
+        """Return a model by name, given or finished."""
+        if name in self.given:
+            return self.given[name]
+        if name == "language_models":
+            return models.model(f"{self.output}/models/{name}", *self.recipe.language_models.languages)
+        return models.model(f"{self.output}/models/{name}")
+
+    def _tokenizer(self) -> Model:
+        found = self.model("tokenizer")
+        return found if "tokenizer" in self.given else replace(found, path=f"{found.path}/tokenizer.model")
+
+    def _documents_of(self, chain: Chain) -> Any:
+        return lambda: self.shards_of(chain, len(chain.source.stages) - 1)
+
+    def shards_of(self, chain: Chain, index: int) -> list[tuple[str, str]]:
+        """Return (path, identity) of the document shards that a stage left."""
+        stage = chain.source.stages[index]
+        if isinstance(stage, Join):
+            rows = chain.manifests(index)
+            return [(f"{self.output}/{row['documents']['path']}", f"{row['identity']}/{row['item']}") for row in rows]
+        return [(chain.staged(index, item), chain.identity(index, item)) for item in chain.items_of(index)]
+
+    def nodes(self) -> Iterator[Node]:
+        """Yield every node of the build."""
+        for name in self.given:
+            yield Node(f"models/{name}", (), list)
+        for chain in self.chains.values():
+            yield from chain.nodes()
+        yield from (node for node in self._model_nodes() if node.name.partition("/")[2] not in self.given)
+        for name, tokens in self.tokens.items():
+            yield from tokens.nodes(self._last(name))
+
+    def _last(self, name: str) -> str:
+        return f"{name}/{SOURCES[name].stages[-1].name}"
+
+    def _model_nodes(self) -> Iterator[Node]:
+        if "common_crawl" in self.chains:
+            yield Node("models/language_models", ("wikipedia/articles",), self._plan_language_models)
+            yield Node("models/cutoffs", ("common_crawl/quality",), self._plan_cutoffs)
+            yield Node("models/reference", ("common_crawl/cited",), self._plan_reference)
+        if "stack_exchange" in self.chains:
+            yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
+        before = tuple(f"{name}/{self._before_tokenizer(name).name}" for name in self.chains)
+        yield Node("models/tokenizer_draw", before, self._plan_draw)
+        yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer)
+
+    def _before_tokenizer(self, name: str) -> Map | Join:
+        """Return a source's last stage that does not need the tokenizer."""
+        stages = [s for s in SOURCES[name].stages if isinstance(s, Map | Join) and "tokenizer" not in s.models]
+        return stages[-1]
+
+    def _plan_language_models(self) -> list[Job]:
+        recipe = self.recipe.language_models
+        articles = self.shards_of(self.chains["wikipedia"], 0)
+        return models.pending(
+            [
+                models.training_of(
+                    self.output, f"language_models/{language}", models.make_language_model, recipe, articles
+                )
+                for language in recipe.languages
+            ]
+        )
+
+    def _plan_cutoffs(self) -> list[Job]:
+        chain = self.chains["common_crawl"]
+        pages = self.shards_of(chain, chain.index_of("quality"))
+        recipe = self.recipe.language_models
+        return models.pending([models.training_of(self.output, "cutoffs", models.make_cutoffs, recipe, pages)])
+
+    def _plan_reference(self) -> list[Job]:
+        chain = self.chains["common_crawl"]
+        quality, cited = chain.index_of("quality"), chain.index_of("cited")
+        removals = tuple(chain.removal_paths(cited))
+        pages = [
+            (models.Pages(path, removals, ordinal), f"{identity}/{chain.identity(cited)}")
+            for ordinal, (path, identity) in enumerate(self.shards_of(chain, quality))
+        ]
+        recipe = self.recipe.common_crawl.training
+        return models.pending([models.training_of(self.output, "reference", models.make_reference, recipe, pages)])
+
+    def _plan_sites(self) -> list[Job]:
+        chain = self.chains["stack_exchange"]
+        posts: dict[str, int] = {}
+        for item, row in zip(chain.items(), chain.manifests(0), strict=True):
+            site = dict(item.parts[0].attributes)["site"]
+            posts[site] = posts.get(site, 0) + row["in"]
+        questions = self.recipe.stack_exchange.questions
+        recipe = (questions.largest_sites, questions.meta_sites)
+        ranked = sorted(posts.items())
+        return models.pending(
+            [models.training_of(self.output, "stack_exchange_sites", models.make_sites, recipe, ranked)]
+        )
+
+    def _draws(self) -> list[models.Draw]:
+        found, sizes = {}, {}
+        for name, chain in self.chains.items():
+            index = chain.index_of(self._before_tokenizer(name).name)
+            found[name] = self.shards_of(chain, index)
+            sizes[name] = sum(row["kept_bytes"] for row in chain.manifests(index))
+        weights = {name: PROPORTION[name] for name in self.chains}
+        total = self.recipe.tokenizer.training_bytes / sum(weights.values())
+        return models.draws(self.output, found, sizes, {name: total * weight for name, weight in weights.items()})
+
+    def _plan_draw(self) -> list[Job]:
+        tasks = [task for task in self._draws() if not models.is_current(task.manifest, task.identity)]
+        outputs = [task.manifest for task in tasks]
+        return [Job("models/tokenizer_draw", models.draw, tasks, outputs)] if tasks else []
+
+    def _plan_tokenizer(self) -> list[Job]:
+        drawn = [(task.run, task.identity) for task in self._draws()]
+        recipe = self.recipe.tokenizer
+        return models.pending([models.training_of(self.output, "tokenizer", models.make_tokenizer, recipe, drawn)])
+
+    def finished(self, node: Node) -> None:
+        """Write what a finished node completes: a source's manifest, or its token manifest."""
+        for name in self.chains:
+            if node.name == self._last(name):
+                manifest.write_source_manifest(self.chains[name])
+            elif node.name == f"{name}/shards":
+                self.tokens[name].finish()
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parse the command line; what it does not know goes to Beam."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.corpus", description="Build the corpus.", allow_abbrev=False
+    )
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
+    parser.add_argument("--source", action="append", choices=list(SOURCES), metavar="NAME", help="only this source")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="a source's dumps")
+    parser.add_argument("--raw", default="data/raw", help="folder of the sample (default: data/raw)")
+    parser.add_argument("--output", default="data/corpus", help="corpus directory (default: data/corpus)")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
+    parser.add_argument("--runner", default="local", help="local (default), plain, or the name of a Beam runner")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
+    parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
+    return parser.parse_known_args(arguments)
+
+
+def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
+    """Check all options and find the inputs; raise ValueError naming the option, before any work starts."""
+    if options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: at least 1")
+    if options.runner not in ("local", "plain"):
+        from pipelines import runners
+
+        runners.check(options.runner, beam_arguments)
+    elif beam_arguments:
+        raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
+    recipe = RECIPES[options.recipe]
+    for assignment in options.set:
+        recipe = override(recipe, assignment)
+    names = [name for name in recipe.sources if not options.source or name in options.source]
+    found = _find_inputs(options, names)
+    given = _given_models(options, names)
+    if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(given):
+        raise ValueError(
+            "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
+            "made from, or --model language_models=DIR and --model reference=DIR"
+        )
+    return Build(recipe, found, options.output, given)
+
+
+def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str, list[Input]]:
+    patterns: dict[str, list[tuple[Mapping[str, str], str]]] = {}
+    for option in options.input:
+        name, attributes, pattern = inputs.parse_option(option, list(SOURCES))
+        if name not in names:
+            raise ValueError(f"--input {option}: the source {name} is not built (--source, or the recipe)")
+        patterns.setdefault(name, []).append((attributes, pattern))
+    if options.recipe == "sample" and not options.input:
+        for name, paths in sample.inputs(Path(options.raw)).items():
+            if name in names and not paths:
+                raise ValueError(f"--raw {options.raw}: no dumps of {name}; run python -m pipelines.sample first")
+            if name in names:
+                patterns[name] = [({}, path) for path in paths]
+    if not patterns:
+        raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
+    cache = f"{options.output}/work/inputs.json"
+    return {name: inputs.find(SOURCES[name], patterns[name], cache) for name in names if name in patterns}
+
+
+def _given_models(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Model]:
+    paths = {name: f"{options.raw}/{path}" for name, path in GIVEN.items()}
+    for option in options.model:
+        name, equals, path = option.partition("=")
+        if not equals:
+            raise ValueError(f"--model {option}: write it as NAME=PATH")
+        paths[name] = path
+    needed = {name for source in names for stage in SOURCES[source].stages for name in getattr(stage, "models", ())}
+    given = {}
+    for name, path in paths.items():
+        if name in needed or name not in GIVEN:
+            try:
+                given[name] = models.given(path)
+            except ValueError as error:
+                raise ValueError(f"--model {name}={path}: {error}") from None
+    return given
+
+
+def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
+    """Run a whole build."""
+    prepared = prepare(options, beam_arguments)
+    nodes = list(prepared.nodes())
+    with Progress(nodes) as progress:
+
+        def execute(jobs: Sequence[Job | Shuffle]) -> None:
+            progress.start(jobs)
+            if options.runner == "plain":
+                from pipelines import plain
+
+                plain.run(jobs)
+                return
+            from pipelines import runners
+
+            if options.runner == "local":
+                runners.run_local(jobs, workers=options.workers, deadline=options.deadline, poll=progress.poll)
+            else:
+                runners.run_engine(jobs, runner=options.runner, beam_arguments=beam_arguments)
+
+        def finished(node: Node) -> None:
+            prepared.finished(node)
+            progress.finish(node)
+
+        run_waves(nodes, execute, finished)
+    write_corpus_manifest(prepared)
+    return prepared
+
+
+def write_corpus_manifest(prepared: Build) -> None:
+    """Write OUTPUT/manifest.json, last of all: the recipe's name and the manifests that make up the corpus."""
+    content = {
+        "recipe": prepared.recipe.name,
+        "sources": list(prepared.chains),
+        "tokenizer": shards.Manifest.load(f"{prepared.output}/tokens/{next(iter(prepared.chains))}").tokenizer_sha256,
+    }
+    path = f"{prepared.output}/manifest.json"
+    if storage.read_json(path) != content:
+        storage.write_json(path, content)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build the corpus and print the funnel and the mixture; return the exit code."""
+    options, beam_arguments = parse(sys.argv[1:] if arguments is None else arguments)
+    started = time.monotonic()
+    try:
+        build(options, beam_arguments)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except (RuntimeError, TimeoutError) as error:
+        print(f"failed: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    print_summary(options.output, time.monotonic() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

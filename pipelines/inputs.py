@@ -1,0 +1,75 @@
+"""Inputs: globs and URLs to files identified by content.
+
+The content's SHA-256 is remembered beside the corpus with the file's size and modification time, so that a second run
+does not read everything again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pipelines import storage
+from pipelines.graph import Input, Source
+from pipelines.hashing import digest_of
+
+_OPTION = re.compile(r"(?P<source>[a-z0-9_]+)(?:\[(?P<attributes>[^\]]*)\])?=(?P<pattern>.+)", re.DOTALL)
+
+
+def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, str], str]:
+    """Split "NAME=GLOB" or "NAME[language=de]=GLOB"; raise ValueError saying what would be right."""
+    match = _OPTION.fullmatch(option)
+    if match is None:
+        raise ValueError(f"--input {option}: write it as NAME=GLOB_OR_URL, or NAME[attribute=value]=GLOB_OR_URL")
+    if match["source"] not in sources:
+        raise ValueError(f"--input {option}: there is no source {match['source']!r}, only {', '.join(sources)}")
+    attributes = {}
+    for pair in filter(None, (match["attributes"] or "").split(",")):
+        name, equals, value = pair.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"--input {option}: write the attribute {pair!r} as name=value")
+        attributes[name.strip()] = value.strip()
+    return match["source"], attributes, match["pattern"]
+
+
+def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> list[Input]:
+    """Return a source's inputs: files with their digests and attributes, each content once.
+
+    Raises ValueError if a pattern matches nothing, or if a name does not tell an attribute that it must.
+    """
+    files: dict[str, Mapping[str, str]] = {}
+    for attributes, pattern in patterns:
+        found = storage.list_files(pattern)
+        if not found:
+            raise ValueError(f"--input {source.name}={pattern}: no such file")
+        for path in found:
+            files[path] = attributes
+    remembered = storage.read_json(cache) or {}
+    digests = _digests(sorted(files), remembered)
+    storage.write_json(cache, {**remembered, **digests})
+    inputs: dict[str, Input] = {}
+    for path, given in sorted(files.items()):
+        try:
+            told = {**({} if given else source.attributes(path)), **given}
+        except ValueError as error:
+            raise ValueError(f"--input {source.name}={path}: {error}") from None
+        identified = tuple(sorted(told.items()))
+        size, _, content = digests[path]
+        identity = digest_of(content, identified)
+        inputs.setdefault(identity, Input(path, identity, int(size), identified))
+    return sorted(inputs.values(), key=lambda entry: entry.digest)
+
+
+def _digests(paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]]) -> dict[str, list[str | int]]:
+    def digest(path: str) -> list[str | int]:
+        size = storage.size(path)
+        changed = 0 if storage.is_remote(path) else Path(path).stat().st_mtime_ns
+        known = remembered.get(path)
+        if known is not None and list(known[:2]) == [size, changed]:
+            return list(known)
+        return [size, changed, storage.sha256(path)]
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(paths, pool.map(digest, paths), strict=True))

@@ -1,0 +1,137 @@
+"""Manifests and the account: what went in, what each stage kept and dropped, and the check that it adds up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pipelines import storage, tables
+from pipelines.graph import Chain
+from pipelines.stages import Decide, Map
+
+VERSION = 1
+
+
+def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up one stage's item manifests; raise RuntimeError if a row does not add up."""
+    dropped: dict[str, dict[str, list[int]]] = {}
+    read: Counter[str] = Counter()
+    for row in manifests:
+        read.update(row["read"])
+        for stage, reasons in row["dropped"].items():
+            for reason, (documents, size) in reasons.items():
+                total = dropped.setdefault(stage, {}).setdefault(reason, [0, 0])
+                total[0] += documents
+                total[1] += size
+    account = {
+        "stage": name,
+        "in": sum(row["in"] for row in manifests),
+        "kept": sum(row["kept"] for row in manifests),
+        "kept_bytes": sum(row["kept_bytes"] for row in manifests),
+        "merged": sum(row["merged"] for row in manifests),
+        "dropped": dropped,
+        "read": dict(sorted(read.items())),
+        "cpu_seconds": round(sum(row["cpu_seconds"] for row in manifests), 1),
+    }
+    gone = sum(documents for reasons in dropped.values() for documents, _ in reasons.values())
+    if account["in"] != account["kept"] + account["merged"] + gone:
+        raise RuntimeError(f"{name} does not add up: {account}")
+    return account
+
+
+def source_account(chain: Chain) -> list[dict[str, Any]]:
+    """Return the accounts of a source's stages, in order; raise RuntimeError if one does not take on what was kept."""
+    accounts: list[dict[str, Any]] = []
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, Decide):
+            continue
+        account = stage_account(f"{chain.source.name}/{stage.name}", chain.manifests(index))
+        if accounts and account["in"] != accounts[-1]["kept"]:
+            raise RuntimeError(
+                f"{account['stage']} took {account['in']} of {accounts[-1]['kept']} documents kept before"
+            )
+        accounts.append(account)
+    return accounts
+
+
+def decisions(chain: Chain) -> list[dict[str, Any]]:
+    """Return what each of a source's decisions compared and marked."""
+    found = []
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, Decide):
+            rows = chain.manifests(index)
+            keys, marked = (sum(row[what] for row in rows) for what in ("keys", "marked"))
+            found.append({"stage": stage.name, "keys": keys, "marked": marked, "items": len(chain.items())})
+    return found
+
+
+def write_source_manifest(chain: Chain) -> dict[str, Any]:
+    """Check the account from the data, remove files that belong to no item, and write the source's manifest, last."""
+    output, paths = chain.output, chain.paths
+    final = max(i for i, stage in enumerate(chain.source.stages) if chain.is_final(i))
+    accounts = source_account(chain)
+    rows = [
+        row
+        for index, stage in enumerate(chain.source.stages)
+        if not isinstance(stage, Decide)
+        for row in chain.manifests(index)
+    ]
+    documents = [row["documents"] for row in chain.manifests(final)]
+    drops = [row["drops"] for row in rows]
+    named = {entry["path"] for entry in documents + drops}
+    for folder in ("documents", "drops"):
+        for path in storage.list_files(f"{output}/{chain.source.name}/{folder}"):
+            if path.removeprefix(f"{output}/") not in named:
+                storage.remove(path)
+    kept = sum(tables.rows(f"{output}/{entry['path']}") for entry in documents)
+    if kept != accounts[-1]["kept"]:
+        raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
+    manifest = {
+        "version": VERSION,
+        "source": chain.source.name,
+        "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part)},
+        "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
+        "models": {name: chain.models(name).digest for name in _models(chain)},
+        "stages": accounts,
+        "decisions": decisions(chain),
+        "documents": {
+            "count": kept,
+            "bytes": accounts[-1]["kept_bytes"],
+            "digest": combined_digest(documents),
+            "files": documents,
+        },
+        "drops": {
+            "count": sum(tables.rows(f"{output}/{entry['path']}") for entry in drops),
+            "digest": combined_digest(drops),
+            "files": drops,
+        },
+    }
+    _write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
+    if not chain.recipe.keep_staged:
+        _remove_staged(chain)
+    assert paths.source == chain.source.name
+    return manifest
+
+
+def _models(chain: Chain) -> list[str]:
+    return sorted({name for stage in chain.source.stages for name in getattr(stage, "models", ())})
+
+
+def _remove_staged(chain: Chain) -> None:
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, Map) and not chain.is_final(index) and not stage.spill:
+            for item in chain.items_of(index):
+                storage.remove(chain.staged(index, item))
+
+
+def _write_if_changed(path: str, content: dict[str, Any]) -> None:
+    if storage.read_json(path) != content:
+        storage.write_json(path, content)
+
+
+def combined_digest(tables_written: Sequence[dict[str, Any]]) -> str:
+    """Return a digest over tables that depends neither on their names nor on their order."""
+    return hashlib.sha256("".join(sorted(entry["digest"] for entry in tables_written)).encode()).hexdigest()

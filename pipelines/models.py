@@ -1,0 +1,283 @@
+"""Models made from the pipelines' own output, and models given by path.
+
+    wikipedia documents ──────────────────────> language_models   SentencePiece and 5-gram model of each language
+    common_crawl pages with perplexity ───────> cutoffs           percentiles, by language
+    common_crawl pages, cited or not ─────────> reference         fastText classifier, threshold, ROC
+    post counts ──────────────────────────────> stack_exchange_sites
+    documents of all sources, by hash ────────> tokenizer         SentencePiece BPE
+
+A model is a directory with a manifest, written last, that names its inputs by identity and its files by digest; the
+digest of those files is what later stages are keyed by. Models are trained in one thread on inputs in a fixed order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from filters import perplexity, reference
+from pipelines import runs, storage, tables
+from pipelines.graph import Model, is_current
+from pipelines.hashing import digest_of, keyed, share
+from pipelines.jobs import Job
+from pipelines.recipes import LanguageModels, ReferenceTraining
+from pipelines.sources.wikipedia import HOST, URL
+from tokenizer import spec, training
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """One model to be made: `make(training)` writes its files into `directory` and answers facts for the manifest."""
+
+    name: str
+    make: Callable[[Training], dict[str, Any]]
+    directory: str
+    identity: str
+    recipe: Any
+    inputs: tuple[Any, ...]
+
+    @property
+    def manifest(self) -> str:
+        """The path of the model's manifest."""
+        return f"{self.directory}/manifest.json"
+
+    def path(self, name: str) -> Path:
+        """Return the path of one of the model's files; its folder exists."""
+        Path(self.directory).mkdir(parents=True, exist_ok=True)
+        return Path(self.directory, name)
+
+
+def train(task: Training) -> None:
+    """Make one model and write its manifest."""
+    storage.remove(task.manifest)
+    for path in storage.list_files(task.directory) if storage.exists(task.directory) else ():
+        storage.remove(path)
+    facts = task.make(task)
+    files = {Path(path).name: storage.sha256(path) for path in storage.list_files(task.directory)}
+    storage.write_json(task.manifest, {"identity": task.identity, "files": files, **facts})
+
+
+def training_of(
+    output: str, name: str, make: Callable[[Training], dict[str, Any]], recipe: Any, inputs: Sequence[Any]
+) -> Training:
+    """Return the training of a model under OUTPUT/models; its identity is its recipe and inputs."""
+    identity = digest_of(name, VERSION, recipe, inputs)
+    return Training(name, make, f"{output}/models/{name}", identity, recipe, tuple(inputs))
+
+
+def pending(tasks: Sequence[Training]) -> list[Job]:
+    """Return the job that makes those models that are not there yet."""
+    left = [task for task in tasks if not is_current(task.manifest, task.identity)]
+    if not left:
+        return []
+    label = f"models/{left[0].name.partition('/')[0]}"
+    return [Job(label, train, left, [task.manifest for task in left], [100e6] * len(left))]
+
+
+def model(directory: str, *names: str) -> Model:
+    """Return a finished model, identified by the digests of its files (of all its parts, if `names` are given)."""
+    manifests = [storage.read_json(f"{directory}/{name}/manifest.json") for name in names or (".",)]
+    return Model(directory, digest_of([found["files"] for found in manifests]))
+
+
+def given(path: str) -> Model:
+    """Return a model given by path; raise ValueError if it is not there."""
+    if not storage.exists(path):
+        raise ValueError(f"model {path}: no such file")
+    return Model(path, storage.sha256(path))
+
+
+# --- language models -------------------------------------------------------------------------------------------------
+
+
+def make_language_model(task: Training) -> dict[str, Any]:
+    """Train one language's SentencePiece and n-gram model on its articles.
+
+    `inputs` are (path, identity) of document shards; of more articles than the recipe wants, those with the smallest
+    keyed hash are taken. A language without articles gets no files: its pages are in the bucket "all".
+    """
+    recipe: LanguageModels = task.recipe
+    language = Path(task.directory).name
+    texts = _articles([path for path, _ in task.inputs], language, recipe.documents)
+    if not texts:
+        return {"documents": 0}
+    pieces, arpa = task.path("pieces.model"), task.path("model.arpa")
+    size = sum(len(text.encode()) for text in texts)
+    characters = len(set().union(*texts))
+    perplexity.train_pieces(texts, pieces, pieces=min(recipe.pieces, perplexity.vocabulary_for(size, characters)))
+    summary = perplexity.train_language_model(texts, pieces, arpa, order=recipe.order)
+    return {"documents": len(texts), "bytes": size, "ngrams": list(summary.ngrams)}
+
+
+def _articles(paths: Sequence[str], language: str, limit: int) -> list[str]:
+    rows = (row for path in paths for row in tables.read_rows(path, ["id", "language", "text"]))
+    found = [(keyed("language_model", row["id"]), row["text"]) for row in rows if row["language"] == language]
+    return [text for _, text in sorted(found)[:limit]]
+
+
+def load_language_model(directory: str, language: str) -> perplexity.PerplexityModel | None:
+    """Load one language's model, or None if there is none."""
+    folder = Path(directory, language)
+    if not (folder / "model.arpa").exists():
+        return None
+    return perplexity.PerplexityModel(folder / "pieces.model", folder / "model.arpa")
+
+
+# --- cut-offs --------------------------------------------------------------------------------------------------------
+
+
+def make_cutoffs(task: Training) -> dict[str, Any]:
+    """Compute each language's head and middle cut-off as percentiles of the perplexity of crawled pages.
+
+    `inputs` are (path, identity) of the shards of pages; of more pages than the recipe wants, those with the smallest
+    keyed hash are taken.
+    """
+    recipe: LanguageModels = task.recipe
+    found: dict[str, list[tuple[int, float]]] = {}
+    for path, _ in task.inputs:
+        for row in tables.read_rows(path, ["id", "language", "attributes"]):
+            value = dict(row["attributes"]).get("perplexity")
+            if value is not None:
+                found.setdefault(row["language"], []).append((keyed("cutoffs", row["id"]), float(value)))
+    cutoffs = {}
+    for language, pages in sorted(found.items()):
+        values = np.array([value for _, value in sorted(pages)[: recipe.cutoff_documents]])
+        cutoffs[language] = {**asdict(perplexity.percentile_cutoffs(values)), "pages": len(values)}
+    task.path("cutoffs.json").write_text(json.dumps(cutoffs, indent=1, sort_keys=True), encoding="utf-8")
+    return {"cutoffs": cutoffs}
+
+
+# --- the classifier of references ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pages:
+    """One shard of crawled pages, and the decision that says which of them Wikipedia cites."""
+
+    path: str
+    removals: tuple[str, ...]
+    ordinal: int
+
+    def cited(self, match: str) -> frozenset[int]:
+        """Return the rows of the shard whose URL ("url") or host ("host") is cited."""
+        marks = runs.read_removals(self.removals, self.ordinal)
+        line = URL if match == "url" else HOST
+        return frozenset(marks["doc"][marks["line"] == line].tolist())
+
+
+def make_reference(task: Training) -> dict[str, Any]:
+    """Train the classifier "used as a reference in Wikipedia" against random pages.
+
+    `inputs` are (Pages, identity). Both classes are pages of one language that went through the same steps, as many
+    random ones as cited ones, the random ones by hash; a held-out share, by hash of the URL, chooses the threshold.
+    """
+    recipe: ReferenceTraining = task.recipe
+    positives, negatives = _labelled([pages for pages, _ in task.inputs], recipe)
+    return reference.make(
+        positives,
+        negatives,
+        task.path("reference.bin"),
+        held_out=lambda url: share("held_out", url) < recipe.held_out,
+        plot=task.path("roc.json"),
+    )
+
+
+def _labelled(
+    shards: Sequence[Pages], recipe: ReferenceTraining
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return (URL, text) of the cited pages and of as many random ones, both in the order of a keyed hash."""
+    cited: list[tuple[int, str, str]] = []
+    others: list[tuple[int, str, str]] = []
+    for pages in shards:
+        marked = pages.cited(recipe.match)
+        for row, document in enumerate(tables.read_documents(pages.path)):
+            if document.language == recipe.language:
+                entry = (keyed("reference", document.id), document.url or "", document.text)
+                (cited if row in marked else others).append(entry)
+    size = min(len(cited), len(others), recipe.pages)
+    return [(url, text) for _, url, text in sorted(cited)[:size]], [(u, t) for _, u, t in sorted(others)[:size]]
+
+
+# --- the largest sites of StackExchange ------------------------------------------------------------------------------
+
+
+def make_sites(task: Training) -> dict[str, Any]:
+    """Choose the largest sites by posts; `inputs` are (site, posts), `recipe` the number wanted and the meta rule."""
+    wanted, meta = task.recipe
+    ranked = sorted(task.inputs, key=lambda entry: (-entry[1], entry[0]))
+    chosen = [site for site, _ in ranked if meta or ".meta." not in f".{site}"][:wanted]
+    facts = {"posts": dict(ranked), "chosen": chosen}
+    task.path("sites.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return facts
+
+
+# --- the tokenizer ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One document shard from which the tokenizer's training text is drawn."""
+
+    path: str
+    run: str
+    rate: float
+    identity: str
+
+    @property
+    def manifest(self) -> str:
+        """The path of the draw's manifest."""
+        return f"{self.run}.json"
+
+
+def draw(task: Draw) -> None:
+    """Draw the documents whose hash falls under the rate, as a run of blobs."""
+    storage.remove(task.manifest)
+    hashes, payloads = [], []
+    for row in tables.read_rows(task.path, ["id", "text"]):
+        if share("tokenizer", row["id"]) < task.rate:
+            hashes.append(keyed("tokenizer", row["id"]))
+            payloads.append(row["text"].encode())
+    runs.write_blobs(task.run, hashes, payloads, buckets=1)
+    storage.write_json(task.manifest, {"identity": task.identity, "documents": len(hashes)})
+
+
+def draws(
+    output: str, shards: Mapping[str, Sequence[tuple[str, str]]], sizes: Mapping[str, int], quota: Mapping[str, float]
+) -> list[Draw]:
+    """Return the draws of all sources: `shards` are (path, identity), `sizes` text bytes, `quota` bytes wanted."""
+    return [
+        Draw(
+            path=path,
+            run=f"{output}/work/tokenizer/{source}-{Path(path).stem}.run",
+            rate=rate,
+            identity=digest_of(VERSION, identity, rate),
+        )
+        for source, found in sorted(shards.items())
+        for rate in [round(min(1.0, quota[source] / max(sizes[source], 1)), 6)]
+        for path, identity in found
+    ]
+
+
+def make_tokenizer(task: Training) -> dict[str, Any]:
+    """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are (run, identity)."""
+    texts = list(_drawn([run for run, _ in task.inputs]))
+    if not texts:
+        raise ValueError("models/tokenizer: no document was drawn to train the tokenizer on")
+    training.train(texts, task.path("tokenizer.model"), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
+    return {"documents": len(texts), "bytes": sum(len(text.encode()) for text in texts)}
+
+
+def _drawn(paths: Sequence[str]) -> Iterator[str]:
+    found = []
+    for item, path in enumerate(sorted(paths)):
+        records = int(runs.bucket_starts(path)[-1])
+        found += list(runs.read_blobs(runs.Slice(item, path, 0, records)))
+    for _, payload in sorted(found):
+        yield payload.decode()

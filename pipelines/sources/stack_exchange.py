@@ -1,0 +1,121 @@
+"""StackExchange: posts spilled by question, joined into one document per question, of the largest sites.
+
+.7z ─ unpack, once ─> ranges of lines ─ posts ─> runs of posts by hash of the question ─ questions (join) ─> documents
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pipelines import storage
+from pipelines.document import Document, Drop
+from pipelines.graph import Source, Unpacking
+from pipelines.hashing import keyed
+from pipelines.readers import Dump, stack_exchange
+from pipelines.readers.stack_exchange import Post
+from pipelines.stages import Context, Join, Map
+
+SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
+
+
+def unpack(task: Unpacking) -> None:
+    """Decompress a site once into ranges of whole lines; a plain Posts.xml is cut in the same way."""
+    storage.remove(task.manifest)
+    parts: list[tuple[str, int]] = []
+    numbers, position = count(), 0
+
+    def write(lines: bytes) -> None:
+        nonlocal position
+        name = f"{task.part.digest}-{next(numbers):06d}.xml"
+        storage.write_bytes(f"{task.directory}/{name}", lines)
+        parts.append((name, position))
+        position += len(lines)
+
+    with storage.open_read(task.path) as stream:
+        magic = stream.read(len(SEVEN_ZIP))
+        stream.seek(0)
+        try:
+            if magic == SEVEN_ZIP:
+                stack_exchange.decompress(stream, write, task.recipe.range_bytes)
+            else:
+                _cut(stream, write, task.recipe.range_bytes)
+        except ValueError as error:
+            raise ValueError(f"{task.path}: {error}") from error
+    task.write_parts(parts)
+
+
+def _cut(stream: BinaryIO, write: Any, size: int) -> None:
+    while lines := stream.read(size):
+        write(lines + stream.readline())
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Any) -> Iterator[Post | Drop]:
+    """Read one range; offsets are those of the whole Posts.xml."""
+    return stack_exchange.read(stream, dump, counts, start=int(dump.attributes["base_offset"]))
+
+
+def keep(post: Post, context: Context) -> Post:
+    """Keep every post: which sites are largest is known when all are counted."""
+    return post
+
+
+def spill(post: Post) -> tuple[int, bytes]:
+    """Return a post with the hash of its question, so that a question and its answers meet in one bucket."""
+    question = post.id if post.parent is None else post.parent
+    return keyed("question", f"{post.site}/{question}"), json.dumps(asdict(post)).encode()
+
+
+def questions(payloads: Iterable[bytes], context: Context) -> Iterator[tuple[Document, int] | Drop]:
+    """Join the posts of the largest sites, one site after the other; drop the posts of the others."""
+    chosen = set(json.loads(Path(context.models["stack_exchange_sites"]).read_text(encoding="utf-8"))["chosen"])
+    sites: dict[tuple[str, str], list[Post]] = defaultdict(list)
+    for payload in payloads:
+        fields = json.loads(payload)
+        post = Post(**{**fields, "tags": tuple(fields["tags"])})
+        sites[post.site, post.dump].append(post)
+    for (site, _), posts in sorted(sites.items()):
+        if stack_exchange.is_meta(site) and not context.recipe.meta_sites:
+            yield from (_drop(post, "meta_site") for post in posts)
+        elif site not in chosen:
+            yield from (_drop(post, "site_not_among_largest") for post in posts)
+        else:
+            yield from _assembled(posts)
+
+
+def _assembled(posts: Iterable[Post]) -> Iterator[tuple[Document, int] | Drop]:
+    for outcome in stack_exchange.assemble(posts):
+        if isinstance(outcome, Drop):
+            yield replace(outcome, stage="questions")
+        else:
+            yield outcome, int(outcome.attributes["answers"])
+
+
+def _drop(post: Post, reason: str) -> Drop:
+    size = len(post.body.encode("utf-8", "replace"))
+    return Drop(
+        id=post.record, source="stack_exchange", stage="questions", reason=reason, excerpt=post.body[:300], size=size
+    )
+
+
+def attributes(name: str) -> dict[str, str]:
+    """Return the site that an archive's name tells."""
+    return {"site": stack_exchange.site_of(name)}
+
+
+SOURCE = Source(
+    name="stack_exchange",
+    read=read,
+    stages=(
+        Map("posts", keep, recipe="posts", spill=spill),
+        Join("questions", questions, recipe="questions", models=("stack_exchange_sites",)),
+    ),
+    attributes=attributes,
+    unpack=unpack,
+    unpack_recipe="posts",
+)

@@ -1,0 +1,77 @@
+"""Wikipedia: pages to articles in readable text, in one pass; the URLs they cite leave as packed keys.
+
+multistream XML by byte ranges ─ articles ─> documents, and (hash of cited URL or host) for the reference classifier
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from filters import reference, wikitext
+from pipelines import storage
+from pipelines.document import Document, Drop
+from pipelines.graph import Input, Source, one_item_per_file
+from pipelines.hashing import keyed
+from pipelines.readers import mediawiki
+from pipelines.recipes import Wikipedia
+from pipelines.stages import Context, Item, Keys, Map, Part
+
+URL, HOST = 0, 1
+
+
+def clean(page: Document, context: Context) -> Document | Drop:
+    """Drop what is no article, clean the wikitext."""
+    language = page.language or ""
+    if language not in context.recipe.languages:
+        return page.drop("articles", "language_not_wanted")
+    namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
+    if reason := wikitext.reason(namespace, redirect, page.text, language):
+        return page.drop("articles", reason)
+    cleaned = page.with_text(wikitext.clean(page.text, language))
+    return cleaned if cleaned.text.strip() else page.drop("articles", "empty")
+
+
+def cited_keys(page: Document, article: Document, context: Context) -> Keys:
+    """Return the keys of the URLs that a page cites (line 0) and of their hosts (line 1)."""
+    urls = sorted({reference.normalise_url(url) for url in wikitext.cited_urls(page.text)})
+    return citation_keys(urls, sorted({reference.host(url) for url in urls}))
+
+
+def citation_keys(urls: Sequence[str], hosts: Sequence[str]) -> Keys:
+    """Return keys that a citing and a cited page share: of normalised URLs (line 0) and of hosts (line 1)."""
+    hashes = [keyed("url", url) for url in urls] + [keyed("host", host) for host in hosts]
+    lines = [URL] * len(urls) + [HOST] * len(hosts)
+    return np.array(hashes, np.uint64), None, np.array(lines, np.uint32)
+
+
+def items(inputs: Sequence[Input], recipe: Wikipedia) -> list[Item]:
+    """Cut a multistream dump with its index beside it into byte ranges; any other dump is one item."""
+    found: list[Item] = []
+    for dump in inputs:
+        index = dump.path.replace("-multistream.xml.bz2", "-multistream-index.txt.bz2")
+        if index == dump.path or not storage.exists(index):
+            found += one_item_per_file([dump])
+            continue
+        with storage.open_read(index) as stream:
+            ranges = mediawiki.spans(stream, dump.size, recipe.span_bytes)
+        found += [
+            Item(f"{dump.digest}-{start:012d}", (Part(dump.path, dump.digest, dump.attributes, start, end),))
+            for start, end in ranges
+        ]
+    return found
+
+
+def attributes(name: str) -> dict[str, str]:
+    """Return the language that a dump's name tells."""
+    return {"language": mediawiki.language_of(name)}
+
+
+SOURCE = Source(
+    name="wikipedia",
+    read=mediawiki.read,
+    stages=(Map("articles", clean, recipe="articles", keys=cited_keys),),
+    attributes=attributes,
+    items=items,
+)
