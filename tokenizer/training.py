@@ -16,6 +16,7 @@ from typing import Any, Final
 import sentencepiece
 
 from tokenizer.atomic import replacing
+from tokenizer.encode import without_surrogates
 from tokenizer.spec import LLAMA, Spec
 
 SEED: Final = 0
@@ -41,11 +42,25 @@ def train_model(sentences: Iterable[str], **arguments: str | int | float | bool)
     sentencepiece.set_random_generator_seed(SEED)
     model = io.BytesIO()
     options: dict[str, Any] = arguments | {"num_threads": 1, "minloglevel": ERRORS_ONLY}
+    failures: list[Exception] = []
     try:
-        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sentences), model_writer=model, **options)
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_watched(sentences, failures), model_writer=model, **options
+        )
     except RuntimeError as error:
+        if failures:
+            raise failures[0] from None
         raise ValueError(f"SentencePiece could not train {arguments.get('vocab_size')} pieces: {error}") from error
     return model.getvalue()
+
+
+def _watched(sentences: Iterable[str], failures: list[Exception]) -> Iterator[str]:
+    """Yield the sentences and note what they raise, which SentencePiece makes an error of its own."""
+    try:
+        yield from sentences
+    except Exception as error:
+        failures.append(error)
+        raise
 
 
 def lines_of(texts: Iterable[str], longest: int) -> Iterator[str]:
@@ -54,12 +69,12 @@ def lines_of(texts: Iterable[str], longest: int) -> Iterator[str]:
     SentencePiece leaves such lines out silently; cut before a space where there is one, the words stay whole.
     """
     for text in texts:
-        for line in text.split("\n"):
+        for line in without_surrogates(text).split("\n"):
             if len(line) * 4 <= longest:
                 if line:
                     yield line
             else:
-                yield from _cut(line.encode("utf-8", "replace"), longest)
+                yield from _cut(line.encode(), longest)
 
 
 def _cut(line: bytes, longest: int) -> Iterator[str]:

@@ -1,0 +1,142 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tokenizer.texts import corpus
+from tokenizer.check import main, piece_violations, violations
+from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile, Piece
+from tokenizer.spec import LLAMA, Spec
+from tokenizer.training import train
+
+
+def test_a_trained_model_follows_the_specification(model_path: Path, small_spec: Spec) -> None:
+    assert violations(model_path, small_spec) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("vocab_size", 901),
+        ("character_coverage", 0.9995),
+        ("normalization_rule_name", "nfkc"),
+        ("add_dummy_prefix", False),
+        ("remove_extra_whitespaces", True),
+        ("split_by_unicode_script", False),
+        ("split_by_whitespace", False),
+        ("split_by_number", False),
+        ("split_digits", False),
+        ("allow_whitespace_only_pieces", False),
+        ("max_sentencepiece_length", 15),
+        ("max_sentence_length", 4193),
+        ("input_sentence_size", 0),
+        ("shuffle_input_sentence", False),
+        ("seed_sentencepiece_size", 999_999),
+        ("hard_vocab_limit", False),
+        ("unk_surface", "?"),
+    ],
+)
+def test_a_field_that_differs_is_named(tmp_path: Path, small_spec: Spec, field: str, value: Any) -> None:
+    train(corpus(), tmp_path / "other.model", replace(small_spec, **{field: value}))
+    found = violations(tmp_path / "other.model", small_spec)
+    assert any(problem.startswith(f"{field} is ") for problem in found), found
+
+
+def test_another_algorithm_is_found(tmp_path: Path, small_spec: Spec) -> None:
+    spec = replace(small_spec, vocab_size=700)
+    train(corpus(), tmp_path / "unigram.model", replace(spec, model_type="unigram"))
+    assert violations(tmp_path / "unigram.model", spec) == ["model_type is 'unigram', not 'bpe'"]
+
+
+def test_a_character_map_is_no_identity(tmp_path: Path, small_spec: Spec) -> None:
+    train(corpus(), tmp_path / "other.model", replace(small_spec, normalization_rule_name="nfkc"))
+    assert any("has a character map of" in problem for problem in violations(tmp_path / "other.model", small_spec))
+
+
+def test_another_vocabulary_is_found_by_its_pieces(model_path: Path) -> None:
+    found = violations(model_path, LLAMA)
+    assert "there are 900 pieces, not 32000" in found
+    assert "there are 641 normal pieces, not 31741" in found
+
+
+@pytest.mark.parametrize(
+    ("id_", "piece", "problem"),
+    [
+        (0, Piece("<UNK>", 0, UNKNOWN), "piece 0 is not <unk>"),
+        (1, Piece("<s>", 0, NORMAL), "piece 1 is not <s>"),
+        (2, Piece("<eos>", 0, CONTROL), "piece 2 is not </s>"),
+        (3, Piece("<0x01>", 0, BYTE), "piece 3 is not <0x00>"),
+        (258, Piece("<0xff>", 0, BYTE), "piece 258 is not <0xFF>"),
+        (400, Piece("<extra>", 0, CONTROL), "piece 400, '<extra>', is neither special nor normal"),
+        (400, Piece("a1", 0, NORMAL), "piece 'a1' holds a digit with other characters"),
+        (400, Piece("▁7", 0, NORMAL), "piece '▁7' holds a digit with other characters"),
+        (400, Piece("a▁b", 0, NORMAL), "piece 'a▁b' has a space after other characters"),
+        (400, Piece("x" * 17, 0, NORMAL), f"piece '{'x' * 17}' has 17 characters, not 1 to 16"),
+        (400, Piece("", 0, NORMAL), "piece '' has 0 characters, not 1 to 16"),
+    ],
+)
+def test_a_piece_that_does_not_belong_is_named(
+    model_path: Path, small_spec: Spec, id_: int, piece: Piece, problem: str
+) -> None:
+    pieces = list(ModelFile.read(model_path).pieces)
+    pieces[id_] = piece
+    assert problem in piece_violations(pieces, small_spec)
+
+
+def test_a_piece_that_occurs_twice_is_found(model_path: Path, small_spec: Spec) -> None:
+    pieces = list(ModelFile.read(model_path).pieces)
+    pieces[400] = pieces[401]
+    assert piece_violations(pieces, small_spec) == ["a piece occurs twice"]
+
+
+def test_white_space_pieces_are_allowed_only_by_the_specification(model_path: Path, small_spec: Spec) -> None:
+    pieces = list(ModelFile.read(model_path).pieces)
+    assert any(len(piece.text) > 1 and set(piece.text) == {"▁"} for piece in pieces)
+    assert any(
+        "only white space" in p
+        for p in piece_violations(pieces, replace(small_spec, allow_whitespace_only_pieces=False))
+    )
+
+
+def test_superscript_digits_are_no_ascii_digits() -> None:
+    assert not [p for p in piece_violations([Piece("².", 0, NORMAL)], LLAMA) if "digit" in p]
+
+
+def test_llamas_own_pieces_follow_the_specification() -> None:
+    path = os.environ.get("ALTIPLANO_LLAMA_TOKENIZER_JSON")
+    if path is None:
+        pytest.skip("no $ALTIPLANO_LLAMA_TOKENIZER_JSON (LLaMA's vocabulary as a Hugging Face tokenizer.json)")
+    vocabulary: dict[str, int] = json.loads(Path(path).read_text())["model"]["vocab"]
+    kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[NORMAL] * 31_741]
+    texts = sorted(vocabulary, key=vocabulary.__getitem__)
+    assert piece_violations([Piece(text, 0, kind) for text, kind in zip(texts, kinds, strict=True)]) == []
+
+
+def test_the_command_answers_with_its_exit_status(model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(model_path), "--vocabulary", "900"]) == 0
+    assert "follows LLaMA's specification with 900 pieces" in capsys.readouterr().out
+    assert main([str(model_path)]) == 1
+    assert "vocab_size is 900, not 32000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model at all"])
+def test_what_is_no_model_is_an_error_of_use(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.model"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        main([str(path)])
+    assert caught.value.code == 2
+    assert "wrong.model" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_a_command(model_path: Path) -> None:
+    command = [sys.executable, "-m", "tokenizer.check", str(model_path), "--vocabulary", "900"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0

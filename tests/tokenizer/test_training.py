@@ -1,0 +1,94 @@
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentencepiece
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tokenizer.texts import SENTENCES, corpus
+from tokenizer.encode import Tokenizer
+from tokenizer.spec import LLAMA, Spec
+from tokenizer.training import lines_of, train, train_model
+
+
+def test_the_same_texts_give_the_same_bytes(tmp_path: Path, model_path: Path, small_spec: Spec) -> None:
+    train(iter(corpus()), tmp_path / "again.model", small_spec)
+    assert (tmp_path / "again.model").read_bytes() == model_path.read_bytes()
+
+
+def test_a_sample_smaller_than_the_text_is_drawn_alike() -> None:
+    sentences = [f"{sentence} {i} {chr(0x4E00 + i)}" for i in range(40) for sentence in SENTENCES]
+    options: dict[str, Any] = {
+        "model_type": "bpe",
+        "vocab_size": 700,
+        "byte_fallback": True,
+        "input_sentence_size": 200,
+    }
+    digests = {hashlib.sha256(train_model(sentences, **options)).hexdigest() for _ in range(3)}
+    assert len(digests) == 1
+
+
+def test_what_happened_before_does_not_matter(tmp_path: Path, model_path: Path, small_spec: Spec) -> None:
+    sentencepiece.set_random_generator_seed(12345)
+    train_model(SENTENCES, model_type="unigram", vocab_size=400, hard_vocab_limit=False)
+    train(corpus(), tmp_path / "after.model", small_spec)
+    assert (tmp_path / "after.model").read_bytes() == model_path.read_bytes()
+
+
+def test_training_is_silent(tmp_path: Path, small_spec: Spec, capfd: pytest.CaptureFixture[str]) -> None:
+    train(corpus(), tmp_path / "silent.model", small_spec)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_lines_longer_than_the_limit_are_learned_too(tmp_path: Path, small_spec: Spec) -> None:
+    text = "the sea is wide and deep " * 200 + "quizzaciously " * 500
+    assert len(text) > 2 * small_spec.max_sentence_length
+    train([*corpus(), text], tmp_path / "long.model", small_spec)
+    assert len(Tokenizer(tmp_path / "long.model").encode("quizzaciously")) == 1
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["\n\n"]])
+def test_no_text_is_refused(tmp_path: Path, texts: list[str]) -> None:
+    with pytest.raises(ValueError, match="could not train 32000 pieces"):
+        train(texts, tmp_path / "model", LLAMA)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_text_is_refused_with_what_would_fit(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Please set it to a value <= "):
+        train(SENTENCES, tmp_path / "model", LLAMA)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_in_the_texts_reaches_the_caller(tmp_path: Path, small_spec: Spec) -> None:
+    def broken() -> Iterator[str]:
+        yield SENTENCES[0]
+        raise OSError("disk gone")
+
+    with pytest.raises(OSError, match="disk gone"):
+        train(broken(), tmp_path / "model", small_spec)
+    assert not list(tmp_path.iterdir())
+
+
+def test_lone_surrogates_are_no_obstacle(tmp_path: Path, small_spec: Spec) -> None:
+    train([*corpus(), "a lone \ud800 surrogate", "\udfff" * 5000], tmp_path / "model", small_spec)
+    assert Tokenizer(tmp_path / "model").vocabulary == small_spec.vocab_size
+
+
+def test_lines_are_cut_before_a_space() -> None:
+    assert list(lines_of(["aaaa bbbb cccc", "", "dd\n\nee"], 10)) == ["aaaa bbbb", " cccc", "dd", "ee"]
+
+
+def test_a_line_without_a_space_is_cut_between_characters() -> None:
+    assert list(lines_of(["ééééé"], 5)) == ["éé", "éé", "é"]
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec="utf-8"))), st.integers(4, 12))
+@settings(deadline=None)
+def test_cutting_loses_nothing_but_line_ends(texts: list[str], longest: int) -> None:
+    lines = list(lines_of(texts, longest))
+    assert "".join(lines) == "".join(texts).replace("\n", "")
+    assert all(0 < len(line.encode()) <= longest for line in lines)
