@@ -1,0 +1,47 @@
+"""fastText models: loading, and one prediction, whatever the text."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+# The package has no types.
+_fasttext: Any = importlib.import_module("fasttext")
+
+LABEL = "__label__"
+
+
+class Model(Protocol):
+    """What is used of a supervised fastText model."""
+
+    def predict(self, text: str, k: int = 1) -> tuple[Sequence[str], Sequence[float]]:
+        """Return the k most probable labels and their probabilities; raises ValueError for text with a line feed."""
+
+    def save_model(self, path: str) -> None:
+        """Write the model."""
+
+
+def load(path: Path) -> Model:
+    """Return the model at `path` (.bin or .ftz); raises ValueError if there is none."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; a fastText model (.bin or .ftz) is expected")
+    try:
+        return cast(Model, _fasttext.load_model(str(path)))
+    except (ValueError, RuntimeError, MemoryError) as error:
+        raise ValueError(f"{path}: not a fastText model ({error})") from error
+
+
+def train(path: Path, **arguments: float | int | str) -> Model:
+    """Return a supervised model of the labelled lines at `path`; one thread, so that it is the same every time."""
+    return cast(Model, _fasttext.train_supervised(input=str(path), thread=1, verbose=0, label=LABEL, **arguments))
+
+
+def top(model: Model, line: str) -> tuple[str, float]:
+    """Return the most probable label, without its prefix, and its probability: ("", 0.0) if no word is known.
+
+    `line` has no line feed. Lone surrogates, which UTF-8 cannot hold, count as "?".
+    """
+    labels, probabilities = model.predict(line.encode(errors="replace").decode())
+    return (labels[0].removeprefix(LABEL), float(probabilities[0])) if len(labels) else ("", 0.0)

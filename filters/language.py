@@ -1,0 +1,55 @@
+"""Language identification by fastText's lid.176, as CCNet does it (section 1, step 4).
+
+text -> one line -> (label, score) -> reason to drop, or None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from filters import fast_text
+
+Newlines = Literal["delete", "space"]
+
+THRESHOLD: Final = 0.5  # CCNet, Config.lang_threshold
+PUBLISHED_DECIMALS: Final = 2  # CCNet, split_by_lang.Classifier
+DECIMALS: Final = 6  # ours: what differs between processors must not decide
+
+
+class Reason(StrEnum):
+    """Why a text is dropped."""
+
+    LOW_SCORE = "language_score"
+    OTHER_LANGUAGE = "other_language"
+
+
+class LanguageIdentifier:
+    """fastText's lid.176 (.bin or .ftz), or another model with languages as labels.
+
+    Raises ValueError if there is no model at the path. The whole text is read; one thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._model = fast_text.load(path)
+
+    def identify(self, text: str, newlines: Newlines = "space") -> tuple[str, float]:
+        """Return the most probable language ("en", "pt" ...) and its rounded score, ("", 0.0) if there is none.
+
+        `newlines="delete"` is the published rule: words at line ends fuse, and the score has 2 decimals. With "space"
+        they stay apart, and the score has 6.
+        """
+        label, score = fast_text.top(self._model, text.replace("\n", "" if newlines == "delete" else " "))
+        # numpy's rounding, which is CCNet's: it differs from round() where the score lies halfway.
+        return label, float(np.round(score, PUBLISHED_DECIMALS if newlines == "delete" else DECIMALS))
+
+
+def reason(label: str, score: float, languages: Collection[str], threshold: float = THRESHOLD) -> Reason | None:
+    """Return why a text with this language and score is dropped; no `languages` means all of them."""
+    if score < threshold:
+        return Reason.LOW_SCORE
+    return Reason.OTHER_LANGUAGE if languages and label not in languages else None
