@@ -52,7 +52,8 @@ _C_TOKEN = re.compile(
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+\S.*$", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*[a-z]+.*$", re.MULTILINE)
 _LICENCE = re.compile(
-    r"licensed under|permission is hereby granted|redistribution and use|copyright \(c\)|copyright ©|copyright (?:19|20)\d"
+    r"licensed under|permission is hereby granted|redistribution and use|copyright \(c\)|copyright ©"
+    r"|copyright (?:19|20)\d\d"
     r"|spdx-license-identifier|free software foundation|all rights reserved|\bwarranties\b|governed by .{0,30}licen"
     r"|advertising materials|this product includes|products derived from|public licen[sc]e|see the licen[sc]e"
     r"|apache licen[sc]e|mit licen[sc]e|bsd licen[sc]e|must retain the|for conditions of distribution"
