@@ -1,0 +1,403 @@
+"""Near-duplicates: texts to hashes, hashes to candidate pairs, pairs to verified overlaps, overlaps to what is removed.
+
+    containment   text -> shingles -> sample ------------> candidates -> overlaps (exact) -> resolve
+    Jaccard       text -> shingles -> minhash -> band_keys -> candidates -> overlaps (exact) -> resolve
+
+A short text inside a long one has a small Jaccard, which MinHash bands miss: containment takes its candidates from an
+inverted index over a content-defined sample of the shingles instead. Nothing that a sketch suggests is believed: every
+pair is verified on the full shingles. Nothing is removed through a chain: a document goes only if it overlaps one that
+stays. All functions are pure and give the same result for any order of documents; `candidates` works on any subset of
+hashes (a bucket), and `merged` adds up what the buckets found, so that memory is bounded by a bucket.
+
+Documents are numbered by `ranks`: the most complete first, equal ones by key (a hash of the content). The number is
+the order in which documents are kept, in `candidates` as in `resolve`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+Pairs = npt.NDArray[np.int64]
+
+# Section 2.1 of LLaMA: a book with more than 90 % of its content in another is removed.
+CONTAINMENT = 0.9
+# With 13 words (GPT-3's and SlimPajama's) one changed word costs 13 shingles, and two editions of "Pride and Prejudice"
+# fall to 0.896; with 5 they have 0.958, and unrelated novels still under 0.01.
+SHINGLE_WORDS = 5
+# How many documents a shingle may be shared by before each is compared with the first of them only.
+MAX_SHARING = 64
+PERMUTATIONS = 256
+
+_BLOCK = 1 << 19
+_PAIR_BLOCK = 1 << 23
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_WORD_BASE = 0xD1342543DE82EF95
+_WORD_INVERSE = pow(_WORD_BASE, -1, 1 << 64)
+_SHINGLE_BASE = 0x2545F4914F6CDD1D
+# Scripts written without spaces: each character is a word of its own.
+_UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF),
+             (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))  # fmt: skip
+
+
+def mix(values: Hashes) -> Hashes:
+    """Return SplitMix64's finalizer of each value: a permutation of 64 bits without visible structure."""
+    z = values.copy()
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return z
+
+
+@cache
+def _kinds() -> npt.NDArray[np.uint8]:
+    """Return for each code point 0 (between words), 1 (in a word) or 2 (a word by itself)."""
+    points = "".join(map(chr, range(sys.maxunicode + 1)))
+    kinds = np.zeros(sys.maxunicode + 1, np.uint8)
+    for found in re.finditer(r"[^\W_]+", points):
+        kinds[found.start() : found.end()] = 1
+    for first, last in _UNSPACED:
+        kinds[first : last + 1] *= 2
+    return kinds
+
+
+@cache
+def _letters() -> Hashes:
+    """Return a weight for each code point of the first plane."""
+    return mix((np.arange(1 << 16, dtype=np.uint64) + np.uint64(1)) * _MULTIPLIER)
+
+
+@cache
+def _powers(base: int, count: int) -> Hashes:
+    powers = np.full(count, base, np.uint64)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    return powers
+
+
+def words(text: str) -> Hashes:
+    """Return a 64-bit hash of each word of a text, in order.
+
+    Words are runs of letters and digits after NFC and lower case, so that case, punctuation, emphasis (`_may_`), line
+    ends and kinds of apostrophes make no difference; in scripts without spaces each character is a word.
+    """
+    points = _code_points(unicodedata.normalize("NFC", text.lower()))
+    if len(points) <= _BLOCK:
+        return _hash_words(points)
+    kinds, parts, start = _kinds(), [], 0
+    while start < len(points):
+        end = min(start + _BLOCK, len(points))
+        if end < len(points):
+            gaps = np.flatnonzero(kinds[points[end - (_BLOCK >> 3) : end]] == 0)
+            end = end - (_BLOCK >> 3) + int(gaps[-1]) + 1 if len(gaps) else end
+        parts.append(_hash_words(points[start:end]))
+        start = end
+    return np.concatenate(parts)
+
+
+def _code_points(text: str) -> npt.NDArray[Any]:
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _hash_words(points: npt.NDArray[Any]) -> Hashes:
+    """Return the polynomial hash of each word of up to `_BLOCK` characters: the sum of weights times powers."""
+    kinds = _kinds()[points]
+    places = np.flatnonzero(kinds)
+    if not len(places):
+        return np.empty(0, np.uint64)
+    inside = kinds[places]
+    opens = np.ones(len(places), bool)
+    opens[1:] = (np.diff(places) > 1) | (inside[1:] == 2) | (inside[:-1] == 2)
+    starts = np.flatnonzero(opens)
+    letters = _weights(points[places])
+    letters *= _powers(_WORD_BASE, _BLOCK)[: len(letters)]
+    # Dividing by the power at the word's start, modulo 2^64, makes the hash independent of where the word stands.
+    sums: Hashes = np.add.reduceat(letters, starts)
+    return mix(sums * _powers(_WORD_INVERSE, _BLOCK)[starts])
+
+
+def _weights(points: npt.NDArray[Any]) -> Hashes:
+    if points.dtype == np.uint8 or int(points.max()) < 1 << 16:
+        weights: Hashes = _letters()[points]
+        return weights
+    return mix((points.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
+
+
+def shingles(text: str, n: int = SHINGLE_WORDS) -> Hashes:
+    """Return the distinct hashes of a text's word n-grams, sorted, shape (shingles,).
+
+    A text with fewer than `n` words is one shingle, one without words is hashed by its characters, an empty one has
+    none: documents shorter than the n-gram are compared like others. ValueError for n < 1.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}: a shingle has at least 1 word")
+    hashed = words(text)
+    if not len(hashed):
+        points = _code_points("".join(text.split())).astype(np.uint64) + np.uint64(1)
+        hashed = mix(points)
+        n = max(1, len(hashed))
+    size = min(n, len(hashed))
+    if not size:
+        return hashed
+    grams = np.zeros(len(hashed) - size + 1, np.uint64)
+    for place, power in enumerate(_powers(_SHINGLE_BASE, size)):
+        grams += hashed[place : place + len(grams)] * power
+    return _distinct(mix(grams + np.uint64(size)))
+
+
+def _distinct(values: Hashes) -> Hashes:
+    """Return the distinct values, sorted; several times faster than np.unique, which hashes."""
+    ordered = np.sort(values)
+    return ordered[_runs(ordered)[0]]
+
+
+def sample(found: Hashes, one_in: int) -> Hashes:
+    """Return the shingles whose hash is divisible by `one_in`: the same choice in every document that has them."""
+    if one_in < 1:
+        raise ValueError(f"one_in is {one_in}: 1 takes every shingle")
+    return found if one_in == 1 else found[found % np.uint64(one_in) == 0]
+
+
+def sampling(shared: int, recall: float) -> int:
+    """Return the largest `one_in` that still finds documents with `shared` common shingles at this recall.
+
+    One sampled common shingle makes a candidate: P(found) = 1 - (1 - 1/one_in)^shared. ValueError outside (0, 1).
+    """
+    if not 0 < recall < 1 or shared < 1:
+        raise ValueError(f"shared={shared} must be at least 1 and recall={recall} between 0 and 1")
+    missed: float = (1 - recall) ** (1 / shared)
+    return max(1, math.floor(1 / (1 - missed)))
+
+
+def shared_count(a: Hashes, b: Hashes) -> int:
+    """Return how many hashes two sorted arrays without repetitions have in common."""
+    if len(a) > len(b):
+        a, b = b, a
+    if not len(a):
+        return 0
+    places = np.searchsorted(b, a)
+    places[places == len(b)] = 0
+    return int(np.count_nonzero(b[places] == a))
+
+
+def containment(a: Hashes, b: Hashes) -> float:
+    """Return which share of `a` is in `b`, |A and B| / |A|, exactly; 0.0 if `a` is empty."""
+    return shared_count(a, b) / len(a) if len(a) else 0.0
+
+
+def jaccard(a: Hashes, b: Hashes) -> float:
+    """Return |A and B| / |A or B|, exactly; 0.0 if both are empty."""
+    shared = shared_count(a, b)
+    return shared / (len(a) + len(b) - shared) if len(a) + len(b) else 0.0
+
+
+def ranks(sizes: Sequence[int], keys: Sequence[str]) -> list[int]:
+    """Return each document's number: 0 for the most complete, equal ones by the smaller key.
+
+    `keys` are hashes of the content (equal keys mean equal content, whose order then makes no difference).
+    """
+    order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], keys[i]))
+    numbers = [0] * len(order)
+    for number, i in enumerate(order):
+        numbers[i] = number
+    return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Pairs of documents that share hashes.
+
+    `pairs` has shape (pairs, 2), the smaller number first, sorted; `shared` (pairs,) counts their common hashes.
+    `hot` is how many hashes more documents than the cap have, `left_out` how many pairings of two documents by one hash
+    were not made for that.
+    """
+
+    pairs: Pairs
+    shared: Pairs
+    hot: int = 0
+    left_out: int = 0
+
+
+def candidates(hashes: Hashes, documents: Pairs, cap: int = MAX_SHARING) -> Candidates:
+    """Return the pairs of documents that share a hash, from an inverted index as two arrays of shape (entries,).
+
+    `documents` are numbers by `ranks`. A hash that more than `cap` documents have would give a square of pairs: each of
+    these documents is then paired with the first `cap` only, which are those that would be kept, and what is left out
+    is counted. Pairs are at most entries times `cap`.
+    """
+    if cap < 1:
+        raise ValueError(f"cap is {cap}: a hash must be allowed for 1 document")
+    if len(documents) and not 0 <= int(documents.min()) <= int(documents.max()) < 1 << 32:
+        raise ValueError(f"documents are numbered {documents.min()} to {documents.max()}: expected 0 to 2^32 - 1")
+    order = np.lexsort((documents, hashes))
+    keys, members = hashes[order], documents[order].astype(np.uint64)
+    new = np.ones(len(keys), bool)
+    new[1:] = (keys[1:] != keys[:-1]) | (members[1:] != members[:-1])
+    keys, members = keys[new], members[new]
+    starts, counts = _runs(keys)
+    owner = np.repeat(starts, counts)
+    reach = np.minimum(np.arange(len(keys)) - owner, cap)
+    parts = [_pairs_of(members, owner, reach, begin, end) for begin, end in _blocks(reach)]
+    beyond = counts[counts > cap] - cap
+    left_out = int((beyond * (beyond - 1) // 2).sum())
+    return merged([*parts, Candidates(np.empty((0, 2), np.int64), np.empty(0, np.int64), len(beyond), left_out)])
+
+
+def _runs(values: Hashes) -> tuple[Pairs, Pairs]:
+    """Return where each run of equal values begins, and its length."""
+    first = np.ones(len(values), bool)
+    first[1:] = values[1:] != values[:-1]
+    starts = np.flatnonzero(first)
+    return starts, np.diff(starts, append=len(values))
+
+
+def _blocks(reach: Pairs) -> Iterable[tuple[int, int]]:
+    """Yield ranges of entries that make about `_PAIR_BLOCK` pairs each."""
+    total = np.cumsum(reach)
+    begin = 0
+    while begin < len(reach):
+        base = int(total[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(total, base + _PAIR_BLOCK, side="right")))
+        yield begin, end
+        begin = end
+
+
+def _pairs_of(members: Hashes, owner: Pairs, reach: Pairs, begin: int, end: int) -> Candidates:
+    """Pair each entry of a range with the first `reach` members of its hash."""
+    many = reach[begin:end]
+    offsets = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
+    first = members[np.repeat(owner[begin:end], many) + offsets]
+    packed = np.sort((first << np.uint64(32)) | np.repeat(members[begin:end], many))
+    starts, shared = _runs(packed)
+    return Candidates(_unpacked(packed[starts]), shared)
+
+
+def _unpacked(packed: Hashes) -> Pairs:
+    return np.stack([packed >> np.uint64(32), packed & np.uint64(0xFFFFFFFF)], axis=1).astype(np.int64)
+
+
+def merged(parts: Iterable[Candidates]) -> Candidates:
+    """Return the candidates of all buckets of hashes as one."""
+    found = list(parts)
+    if not found:
+        return Candidates(np.empty((0, 2), np.int64), np.empty(0, np.int64))
+    pairs = np.concatenate([part.pairs for part in found]).astype(np.uint64)
+    packed = (pairs[:, 0] << np.uint64(32)) | pairs[:, 1]
+    order = np.argsort(packed, kind="stable")
+    starts, _ = _runs(packed[order])
+    shared = np.concatenate([part.shared for part in found])[order]
+    sums = np.add.reduceat(shared, starts) if len(starts) else shared
+    hot, left_out = sum(part.hot for part in found), sum(part.left_out for part in found)
+    return Candidates(_unpacked(packed[order][starts]), sums, hot, left_out)
+
+
+class Overlap(NamedTuple):
+    """A verified pair: `share` of the document `inner` is in `outer` (or their Jaccard)."""
+
+    inner: int
+    outer: int
+    share: float
+
+
+def overlaps(
+    pairs: Iterable[Sequence[int]],
+    load: Callable[[int], Hashes],
+    threshold: float = CONTAINMENT,
+    measure: Callable[[Hashes, Hashes], float] = containment,
+    cached: int = 64,
+) -> list[Overlap]:
+    """Return the candidate pairs whose true overlap is more than `threshold`, sorted.
+
+    `load` returns all shingles of a document; at most `cached` documents are held. The document with the larger number
+    is measured within the one with the smaller, since only that one can be kept before it.
+    """
+    loaded = lru_cache(maxsize=cached)(load)
+    verified = []
+    for pair in sorted({(int(min(pair)), int(max(pair))) for pair in pairs}):
+        outer, inner = pair
+        share = measure(loaded(inner), loaded(outer))
+        if outer != inner and share > threshold:
+            verified.append(Overlap(inner, outer, share))
+    return sorted(verified)
+
+
+def resolve(found: Iterable[Overlap]) -> dict[int, int]:
+    """Return the removed documents, each with the kept one that it overlaps most.
+
+    Documents are taken in the order of their numbers; one is removed if it overlaps a document that is kept, and only
+    then: if B overlaps A and C overlaps B alone, B goes and C stays. What is kept therefore overlaps nothing kept.
+    """
+    by_inner: dict[int, list[Overlap]] = {}
+    for overlap in found:
+        by_inner.setdefault(overlap.inner, []).append(overlap)
+    removed: dict[int, int] = {}
+    for inner in sorted(by_inner):
+        kept = [overlap for overlap in by_inner[inner] if overlap.outer < inner and overlap.outer not in removed]
+        if kept:
+            removed[inner] = min(kept, key=lambda overlap: (-overlap.share, overlap.outer)).outer
+    return removed
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """How a signature is cut: `bands` keys of `rows` values each."""
+
+    bands: int
+    rows: int
+
+    def recall(self, similarity: float) -> float:
+        """Return the probability that two documents of this Jaccard similarity share a band: 1 - (1 - J^r)^b."""
+        return 1.0 - (1.0 - similarity**self.rows) ** self.bands
+
+
+def bands(threshold: float, recall: float, permutations: int = PERMUTATIONS) -> Bands:
+    """Return the most selective bands that find pairs at `threshold` with at least this `recall`.
+
+    ValueError if `permutations` values cannot give it, or if an argument is outside (0, 1).
+    """
+    if not (0 < threshold < 1 and 0 < recall < 1 and permutations > 0):
+        raise ValueError(
+            f"threshold={threshold} and recall={recall} must lie between 0 and 1, permutations={permutations} above 0"
+        )
+    for rows in range(permutations, 0, -1):
+        cut = Bands(permutations // rows, rows)
+        if cut.recall(threshold) >= recall:
+            return cut
+    raise ValueError(f"{permutations} permutations cannot find pairs at {threshold} with recall {recall}: use more")
+
+
+def minhash(found: Hashes, permutations: int = PERMUTATIONS, seed: int = 1) -> Hashes:
+    """Return the MinHash signature of a set of shingles, shape (permutations,): the smallest value of each permutation.
+
+    Each permutation is (h xor s) * m of 64 bits with its own s and odd m; two signatures agree in a place with the
+    probability of their Jaccard similarity. A set without shingles has the largest value everywhere.
+    """
+    seeds = mix(np.arange(seed * 2 * permutations, (seed + 1) * 2 * permutations, dtype=np.uint64) * _MULTIPLIER)
+    offsets, factors = seeds[:permutations], seeds[permutations:] | np.uint64(1)
+    signature = np.full(permutations, np.iinfo(np.uint64).max, np.uint64)
+    for start in range(0, len(found), 1 << 12):
+        part = found[start : start + (1 << 12)]
+        for i in range(permutations):
+            signature[i] = min(signature[i], ((part ^ offsets[i]) * factors[i]).min())
+    return signature
+
+
+def band_keys(signature: Hashes, cut: Bands) -> Hashes:
+    """Return one hash for each band of a signature, shape (bands,), different between bands: input for `candidates`."""
+    table = signature[: cut.bands * cut.rows].reshape(cut.bands, cut.rows)
+    keys = (table * _powers(_SHINGLE_BASE, cut.rows)).sum(axis=1, dtype=np.uint64)
+    return mix(keys + mix(np.arange(1, cut.bands + 1, dtype=np.uint64) * _MULTIPLIER))

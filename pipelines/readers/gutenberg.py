@@ -1,0 +1,220 @@
+"""Plain-text books: Project Gutenberg's files, or any collection's, plain or zipped, to one document for each book.
+
+    bytes --unzip--> book files --decode--> text --header--> Document (whole text, still with header and footer)
+
+A book is one text file, or one `.txt` member of a zip archive; other members (HTML, images) are counted as
+`other:member`. The encoding is found, in this order, from a byte order mark, from NUL bytes (UTF-16), from validity as
+UTF-8, from the header's "Character set encoding", else it is Windows-1252 (which Latin-1 files are in practice).
+Document ids are made of the collection, the file's digest and the member's place in the archive, never of names or
+Gutenberg numbers: numbers repeat between collections and between the encodings of one book.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from enum import StrEnum
+from typing import BinaryIO
+
+from filters.gutenberg import Header, header
+from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.readers import Dump
+
+SOURCE = "books"
+STAGE = "read"
+COLLECTION = "gutenberg"
+# Gutenberg's largest text, a chromosome of the human genome, has about 250 MB; a novel has 1 MB.
+MAX_BOOK_BYTES = 1 << 28
+# Text shrinks by zip to a third, a bomb a thousandfold. Below the size anything goes.
+MAX_RATIO = 100
+BOMB_BYTES = 1 << 22
+# The share of control characters above which a file is not text.
+MAX_CONTROLS = 0.01
+HEADER_BYTES = 20_000
+GUTENBERG_LICENSE = "LicenseRef-public-domain-US"
+GUTENBERG_COPYRIGHTED = "LicenseRef-Project-Gutenberg-copyrighted"
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_DECLARED = re.compile(rb"^Character set encoding:[ \t]*([^\r\n]{1,60})", re.IGNORECASE | re.MULTILINE)
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
+_DOS_END = "\x1a"
+
+
+class Reason(StrEnum):
+    """Why a file is no book."""
+
+    EMPTY = "empty"
+    BINARY = "binary"
+    TOO_LARGE = "too_large"
+    DAMAGED = "damaged_archive"
+    ENCRYPTED = "encrypted"
+    BOMB = "zip_bomb"
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield the book of a text file, or the books of a zip archive in the order of its directory.
+
+    `dump.attributes` may give "collection" ("gutenberg" if not), "language" and "license", which stand where the file
+    itself does not say (the licence: in every collection but Gutenberg's). `offset` is 0, or the member's position in
+    the archive in bytes. Line ends become LF. A zip archive must be seekable or fit into memory.
+    """
+    magic = stream.read(4)
+    if magic not in _ZIP:
+        data = magic + stream.read(MAX_BOOK_BYTES + 1 - len(magic))
+        counts["records"] += 1
+        yield _book(data, dump, "", 0)
+        return
+    if stream.seekable():
+        stream.seek(0)
+    else:
+        stream = io.BytesIO(magic + stream.read())
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            yield from _members(archive, dump, counts)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        counts["records"] += 1
+        yield _drop(dump, "", Reason.DAMAGED, f"{type(error).__name__}: {error}", 0)
+
+
+def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    for index, member in enumerate(archive.infolist()):
+        name = member.filename.rsplit("/", 1)[-1]
+        if member.is_dir() or not name.lower().endswith(".txt") or name.startswith("._"):
+            counts["other:member"] += 1
+            continue
+        counts["records"] += 1
+        data = _content(archive, member)
+        if isinstance(data, Reason):
+            yield _drop(dump, f"/{index}", data, "", member.file_size)
+        else:
+            yield _book(data, dump, f"/{index}", member.header_offset)
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Reason:
+    if member.flag_bits & 0x1:
+        return Reason.ENCRYPTED
+    if member.file_size > max(BOMB_BYTES, MAX_RATIO * member.compress_size):
+        return Reason.BOMB
+    try:
+        with archive.open(member) as opened:
+            # What is read is bounded too, since the sizes that the directory states may be wrong.
+            return opened.read(min(member.file_size, MAX_BOOK_BYTES) + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError):
+        return Reason.DAMAGED
+
+
+def _book(data: bytes, dump: Dump, record: str, offset: int) -> Document | Drop:
+    if len(data) > MAX_BOOK_BYTES:
+        return _drop(dump, record, Reason.TOO_LARGE, "", len(data))
+    text, encoding = decode(data)
+    if not text.strip():
+        return _drop(dump, record, Reason.EMPTY, "", len(data))
+    if len(_CONTROLS.findall(text)) > MAX_CONTROLS * len(text):
+        return _drop(dump, record, Reason.BINARY, text[:EXCERPT_CHARACTERS], len(data))
+    return _document(text, encoding, header(text), dump, record, offset)
+
+
+def decode(data: bytes) -> tuple[str, str]:
+    """Return a book's text, its line ends LF, and the name of its encoding; bytes that do not decode become U+FFFD."""
+    encoding, mark = _encoding(data)
+    text = data[mark:].decode(encoding, "replace")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip(_DOS_END)
+    return text, encoding
+
+
+def _encoding(data: bytes) -> tuple[str, int]:
+    """Return the encoding and the length of its byte order mark."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return encoding, len(mark)
+    head = data[:HEADER_BYTES]
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    # Western text in UTF-16 has a NUL in nearly every other byte, on one side only.
+    if max(even, odd) > len(head) // 5 and min(even, odd) < len(head) // 50 + 1:
+        return ("utf-16-be" if even > odd else "utf-16-le"), 0
+    if _decodes(data, "utf-8"):
+        return "utf-8", 0
+    declared = _declared(head)
+    # A file declared as UTF-8 with some bytes wrong is still UTF-8; one declared as ASCII or Latin-1 is Windows-1252.
+    if declared == "utf-8" or (declared not in ("", "ascii", "iso8859-1") and _decodes(data, declared)):
+        return declared, 0
+    return ("cp1252" if _decodes(data, "cp1252") else "latin-1"), 0
+
+
+def _declared(head: bytes) -> str:
+    """Return Python's name for the encoding that a Gutenberg header declares, "" if there is none or it is unknown."""
+    found = _DECLARED.search(head)
+    if not found:
+        return ""
+    name = (
+        found[1].decode("latin-1").strip().lower().replace("iso latin-", "latin-").replace("windows code page ", "cp")
+    )
+    for candidate in (name, *re.findall(r"[a-z0-9_-]+", name)):
+        try:
+            info = codecs.lookup(candidate)
+        except (LookupError, ValueError):
+            continue
+        if getattr(info, "_is_text_encoding", True) and info.name not in (
+            "idna",
+            "punycode",
+            "unicode_escape",
+            "raw_unicode_escape",
+            "utf-7",
+        ):
+            return info.name
+    return ""
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _document(text: str, encoding: str, head: Header, dump: Dump, record: str, offset: int) -> Document:
+    collection = dump.attributes.get("collection", COLLECTION)
+    attributes = {"collection": collection, "encoding": encoding}
+    if head.author:
+        attributes["author"] = head.author
+    if head.number is not None:
+        attributes["number"] = str(head.number)
+    document = Document(
+        id=_identity(dump, record),
+        source=SOURCE,
+        text=text,
+        dump=dump.digest,
+        offset=offset,
+        title=head.title,
+        license=dump.attributes.get("license"),
+        language=head.language or dump.attributes.get("language"),
+        timestamp=head.released,
+        attributes=attributes,
+    )
+    if collection != COLLECTION or head == Header():
+        return document
+    license = GUTENBERG_COPYRIGHTED if head.copyrighted else GUTENBERG_LICENSE
+    url = None if head.number is None else f"https://www.gutenberg.org/ebooks/{head.number}"
+    return replace(document, license=license, url=url)
+
+
+def _identity(dump: Dump, record: str) -> str:
+    return f"{SOURCE}/{dump.attributes.get('collection', COLLECTION)}/{dump.digest}{record}"
+
+
+def _drop(dump: Dump, record: str, reason: Reason, excerpt: str, size: int) -> Drop:
+    return Drop(id=_identity(dump, record), source=SOURCE, stage=STAGE, reason=reason, excerpt=excerpt, size=size)
