@@ -5,8 +5,8 @@ bytes -> bz2 streams -> UTF-8 XML -> expat events -> `Document` or `Drop`
 A dump is one XML document, compressed as one bz2 stream or (multistream) as many: a header, groups of 100 pages, a
 footer. Each group is a fragment that can be read alone, so a byte range between two streams is read under a root
 element of our own; `spans` takes such ranges from the dump's index. Memory is bounded by one page: expat holds no tree,
-and a page over `MAX_PAGE_CHARACTERS` is dropped while it streams. Export versions 0.3 to 0.11 differ in elements that are
-read if they are there (`<ns>` and `<redirect>` came later); the namespace of older pages is read from their title.
+and a page over `MAX_PAGE_CHARACTERS` is dropped while it streams. Export versions 0.3 to 0.11 differ in elements that
+are read if they are there (`<ns>` and `<redirect>` came later); the namespace of older pages is read from their title.
 
 Bad input: a page that is not well-formed is dropped as "malformed" and reading goes on at the next `<page>`; a bz2
 stream that does not decompress is dropped as "malformed" and reading goes on at the next stream; an input that stops
@@ -116,8 +116,8 @@ def read(
     `stream` is an `.xml` or `.xml.bz2` file, at its beginning; with `start` or `end`, the byte range [start, end) of a
     multistream file, as `spans` gives it (the stream must be able to seek). A document's `offset` is the position in
     the file of the bz2 stream that its page begins in; in a file without compression that of `<page>` itself (of the
-    UTF-8 form, where the file is in UTF-16). Attributes: `namespace`, and `redirect` with the target if the page is one. Of a
-    page's revisions the last is taken. ValueError if the dump has no attribute `language`, or not one of the 20.
+    UTF-8 form, where the file is in UTF-16). Attributes: `namespace`, and `redirect` with the target if the page is one.
+    Of a page's revisions the last is taken. ValueError if the dump has no attribute `language`, or not one of the 20.
     """
     language = dump.attributes.get("language", "")
     names_of(language)
