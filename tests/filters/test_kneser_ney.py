@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.kneser_ney import FALLBACK_DISCOUNTS, estimate
+from filters.kneser_ney import FALLBACK_DISCOUNTS, _log10, estimate
 from tests.oracles import kneser_ney as oracle
 
 LETTERS = ["a", "b", "c", "ä"]
@@ -175,6 +175,12 @@ def test_what_cannot_be_estimated_is_refused(
     with pytest.raises(ValueError, match=message):
         estimate(sentences, vocabulary, tmp_path / "model.arpa", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_logarithm_is_exact_to_the_last_digits() -> None:
+    values = np.concatenate([np.logspace(-99, 0, 5001), np.linspace(0.4, 1, 1001)])
+    assert np.abs(_log10(values) - np.log10(values)).max() < 2e-14
+    assert _log10(np.array([1.0])).tolist() == [0.0]
 
 
 def test_special_words_that_do_not_occur_are_no_matter(tmp_path: Path) -> None:
