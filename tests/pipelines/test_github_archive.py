@@ -1,0 +1,183 @@
+"""GitHub reader for archives: licences by folder, links, escapes, bombs, damage."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.document import Document, Drop
+from pipelines.readers import Dump, github_archive
+from pipelines.readers.github_archive import MAX_FILE_BYTES, read_archive
+
+DUMP = Dump(name="herd-1.0.tar.gz", digest="d1")
+MIT = (
+    b"Permission is hereby granted, free of charge, to any person obtaining a copy.\n"
+    b"Keep the above copyright notice and this permission notice.\n"
+)
+GPL = b"GNU GENERAL PUBLIC LICENSE Version 2, June 1991\n"
+
+
+def tar(files: dict[str, bytes], *extra: tarfile.TarInfo) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for info in extra:
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def read_all(data: bytes, dump: Dump = DUMP) -> tuple[list[Document | Drop], Counter[str]]:
+    counts: Counter[str] = Counter()
+    records = list(read_archive(io.BytesIO(data), dump, counts))
+    assert counts["records"] == len(records)
+    return records, counts
+
+
+def licences(files: dict[str, bytes], dump: Dump = DUMP) -> dict[str, str | None]:
+    records, _ = read_all(tar(files), dump)
+    return {record.attributes["path"]: record.license for record in records if isinstance(record, Document)}
+
+
+def outcomes(records: list[Document | Drop]) -> list[str]:
+    return [str(record.reason) if isinstance(record, Drop) else "kept" for record in records]
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_a_file_is_a_document(pack: object) -> None:
+    assert callable(pack)
+    records, _ = read_all(pack({"herd-1.0/LICENSE": MIT, "herd-1.0/src/a b.py": b"x = 1\n"}))
+    assert records[1] == Document(
+        id="github/d1/1",
+        source="github",
+        text="x = 1\n",
+        dump="d1",
+        offset=1,
+        url="https://github.com/herd-1.0/blob/HEAD/src/a%20b.py",
+        title="src/a b.py",
+        license="MIT",
+        attributes={"repository": "herd-1.0", "path": "src/a b.py", "language": "Python"},
+    )
+
+
+def test_the_nearest_licence_wins() -> None:
+    found = licences(
+        {
+            "r/a.py": b"1",
+            "r/vendor/gpl/deep/b.py": b"2",
+            "r/vendor/own/c.py": b"3",
+            "r/vendor/gpl/COPYING": GPL,
+            "r/vendor/own/LICENSE": b"Ask us first.",
+            "r/LICENSE.txt": MIT,
+        }
+    )
+    assert found["a.py"] == "MIT"
+    assert found["vendor/gpl/deep/b.py"] == "GPL-2.0"
+    assert found["vendor/own/c.py"] == "unknown"
+
+
+def test_metadata_is_an_expression_and_wins_over_texts() -> None:
+    crate = b'[package]\nname = "a"\nlicense = "MIT OR Apache-2.0"\n'
+    assert licences({"r/Cargo.toml": crate, "r/LICENSE-MIT": MIT, "r/a.rs": b"1"})["a.rs"] == "MIT OR Apache-2.0"
+    assert licences({"r/package.json": b'{"license": "ISC"}', "r/a.js": b"1"})["a.js"] == "ISC"
+    assert licences({"r/PKG-INFO": b"Name: r\nLicense-Expression: MIT\n", "r/a.py": b"1"})["a.py"] == "MIT"
+    for damaged in (b"[" * 100_000, b"{", b"[]", b'{"license": 3}', b"\xff"):
+        assert licences({"r/package.json": damaged, "r/a.js": b"1"})["a.js"] == "unknown"
+
+
+def test_several_texts_are_all_needed_unless_one_is_the_main_one() -> None:
+    both = {"r/LICENSE-A": MIT, "r/LICENSE-B": GPL, "r/a.py": b"1"}
+    assert licences(both)["a.py"] == "(GPL-2.0) AND (MIT)"
+    assert licences({**both, "r/LICENSE": MIT})["a.py"] == "MIT"
+    assert licences({"r/license.py": MIT, "r/a.py": b"1"})["a.py"] == "unknown"
+
+
+def test_attributes_of_the_dump_come_first() -> None:
+    dump = Dump(name="x", digest="d", attributes={"repository": "a/b", "ref": "v1", "license": "Apache-2.0"})
+    (record,), _ = read_all(tar({"r/COPYING": GPL}), dump)
+    assert isinstance(record, Document)
+    assert (record.license, record.url) == ("Apache-2.0", "https://github.com/a/b/blob/v1/COPYING")
+
+
+def test_links_and_folders_are_no_records() -> None:
+    link, folder, pipe = tarfile.TarInfo("r/link"), tarfile.TarInfo("r/d"), tarfile.TarInfo("r/pipe")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    folder.type, pipe.type = tarfile.DIRTYPE, tarfile.FIFOTYPE
+    records, counts = read_all(tar({"r/a.py": b"1"}, link, folder, pipe))
+    assert outcomes(records) == ["kept"]
+    assert counts == {"records": 1, "other:link": 1, "other:directory": 1, "other:device": 1}
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_files_that_cannot_be_read_are_dropped(pack: object) -> None:
+    assert callable(pack)
+    files = {
+        "../../up.py": b"1",
+        "/root.py": b"1",
+        "r/a.py": b"\x7fELF\0",
+        "r/b.py": b"x" * (MAX_FILE_BYTES + 1),
+        "r/c.py": b"x" * MAX_FILE_BYTES,
+        "r/é.py": b"caf\xe9",
+    }
+    records, _ = read_all(pack(files))
+    assert outcomes(records) == ["unsafe_path", "unsafe_path", "binary", "too_large", "kept", "kept"]
+
+
+def test_names_that_are_no_utf8() -> None:
+    records, _ = read_all(tar({"r/caf\udce9.py": b"1"}))
+    assert isinstance(records[0], Document)
+    assert records[0].title == "caf\ufffd.py"
+
+
+def test_a_truncated_archive_keeps_what_came_before() -> None:
+    data = tar({f"r/{i}.py": bytes(f"x = {i}\n" * 50, "ascii") for i in range(500)})
+    records, _ = read_all(data[: len(data) // 2])
+    assert outcomes(records)[-1] == "truncated"
+    assert outcomes(records)[0] == "kept"
+
+
+def test_a_damaged_zip_member_is_dropped_alone() -> None:
+    data = bytearray(zipped({"r/a.py": b"abc" * 100, "r/b.py": b"2"}))
+    data[data.index(b"r/a.py") + 8] ^= 0xFF
+    assert outcomes(read_all(bytes(data))[0]) == ["damaged", "kept"]
+
+
+def test_bombs_end_the_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = tarfile.TarInfo("r/huge.py")
+    huge.size = 1 << 50
+    data = gzip.compress(huge.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 22))
+    assert outcomes(read_all(data)[0]) == ["too_large", "bomb"]
+    monkeypatch.setattr(github_archive, "MAX_MEMBERS", 3)
+    for pack in (tar, zipped):
+        assert outcomes(read_all(pack({f"r/{i}.py": b"1" for i in range(9)}))[0])[-1] == "bomb"
+    monkeypatch.setattr(github_archive, "MAX_MEMBERS", 100)
+    monkeypatch.setattr(github_archive, "MAX_ARCHIVE_BYTES", 3_000)
+    for pack in (tar, zipped):
+        assert outcomes(read_all(pack({f"r/{i}.py": b"1" * 1_000 for i in range(9)}))[0])[-1] == "bomb"
+
+
+def test_a_huge_extended_header_is_a_bomb() -> None:
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 1 << 40
+    assert outcomes(read_all(gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(4096)))[0]) == ["bomb"]
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=600), st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00"]))
+def test_any_bytes_are_at_worst_damage(data: bytes, magic: bytes) -> None:
+    read_all(magic + data)
