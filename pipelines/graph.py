@@ -19,6 +19,7 @@ from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Recipe
 from pipelines.stages import (
+    DECISIONS,
     Decide,
     Item,
     Join,
@@ -28,9 +29,12 @@ from pipelines.stages import (
     Paths,
     Read,
     ReduceTask,
+    Resolve,
+    ResolveTask,
     Stage,
     reducer_name,
     run_map,
+    run_resolve,
 )
 
 
@@ -178,7 +182,9 @@ class Chain:
 
     def _plan(self, index: int) -> list[Job | Shuffle]:
         stage = self.source.stages[index]
-        return self._plan_map(index, stage) if isinstance(stage, Map) else self._plan_reduce(index, stage)
+        if isinstance(stage, Map):
+            return self._plan_map(index, stage)
+        return self._plan_resolve(index, stage) if isinstance(stage, Resolve) else self._plan_reduce(index, stage)
 
     def stage_recipe(self, stage: Stage) -> Any:
         """Return the part of the recipe that a stage reads."""
@@ -215,7 +221,7 @@ class Chain:
         return [self.identity(index, item) for item in self.items()]
 
     def _previous_map(self, index: int) -> int:
-        return max(i for i in range(index) if not isinstance(self.source.stages[i], Decide))
+        return max(i for i in range(index) if not isinstance(self.source.stages[i], DECISIONS))
 
     def _window(self, stage: Stage) -> int:
         return getattr(self.part, stage.window) if isinstance(stage, Decide) and stage.window else 0
@@ -242,7 +248,13 @@ class Chain:
             if not is_current(self.paths.manifest(stage.name, item.key), identity):
                 tasks.append(self._map_task(index, stage, ordinal, item, identity))
         outputs = [self.paths.manifest(stage.name, task.item.key) for task in tasks]
-        return [Job(f"{self.source.name}/{stage.name}", run_map, tasks, outputs)] if tasks else []
+        weights = [self._weight(task) for task in tasks]
+        return [Job(f"{self.source.name}/{stage.name}", run_map, tasks, outputs, weights)] if tasks else []
+
+    def _weight(self, task: MapTask) -> float:
+        if task.previous:
+            return float(storage.size(task.previous))
+        return float(sum((part.end or storage.size(part.path)) - part.start for part in task.item.parts))
 
     def items_of(self, index: int) -> list[Item]:
         """Return the items of a stage: after a `Join` they are its reducers."""
@@ -255,8 +267,8 @@ class Chain:
         before = self.source.stages[index - 1] if index else None
         previous = self.staged(self._previous_map(index), item) if index else None
         decisions = None
-        if isinstance(before, Decide):
-            decisions = (before.name, self._reduce_task(index - 1, before).reducers)
+        if isinstance(before, DECISIONS):
+            decisions = (before.name, self._reducers(index - 1))
         return MapTask(
             stage=stage,
             paths=self.paths,
@@ -275,7 +287,7 @@ class Chain:
 
     def is_final(self, index: int) -> bool:
         """Tell whether a stage writes the source's finished documents."""
-        return index == max(i for i, stage in enumerate(self.source.stages) if not isinstance(stage, Decide))
+        return index == max(i for i, stage in enumerate(self.source.stages) if not isinstance(stage, DECISIONS))
 
     def staged(self, index: int, item: Item) -> str:
         """Return the path of a stage's document shard for an item."""
@@ -322,15 +334,33 @@ class Chain:
         if isinstance(stage, Map):
             keys = [item.key for item in self.items_of(index)]
         else:
-            keys = [reducer_name(r) for r in range(self._reduce_task(index, stage).reducers)]
+            keys = [reducer_name(r) for r in range(self._reducers(index))]
         return [storage.read_json(self.paths.manifest(stage.name, key)) for key in keys]
 
     def removal_paths(self, index: int) -> list[str]:
         """Return the files in which a `Decide` says what it marked."""
+        name = self.source.stages[index].name
+        return [self.paths.work(name, f"{reducer_name(r)}.removals") for r in range(self._reducers(index))]
+
+    def _reducers(self, index: int) -> int:
         stage = self.source.stages[index]
-        assert isinstance(stage, Decide)
-        reducers = range(self._reduce_task(index, stage).reducers)
-        return [self.paths.work(stage.name, f"{reducer_name(reducer)}.removals") for reducer in reducers]
+        assert not isinstance(stage, Map)
+        return 1 if isinstance(stage, Resolve) else self._reduce_task(index, stage).reducers
+
+    def _plan_resolve(self, index: int, stage: Resolve) -> list[Job | Shuffle]:
+        previous = self._previous_map(index)
+        task = ResolveTask(
+            stage=stage,
+            paths=self.paths,
+            identity=self.identity(index),
+            shards=tuple(self.staged(previous, item) for item in self.items()),
+            run_files=tuple(self.run_paths(previous)),
+            buckets=self.recipe.buckets,
+            recipe=self.stage_recipe(stage),
+        )
+        if is_current(task.manifest, task.identity):
+            return []
+        return [Job(f"{self.source.name}/{stage.name}", run_resolve, [task], [task.manifest])]
 
 
 def is_current(manifest: str, identity: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines import storage, tables
 from pipelines.graph import Chain
-from pipelines.stages import Decide, Map
+from pipelines.stages import DECISIONS, Map
 
 VERSION = 1
 
@@ -46,7 +46,7 @@ def source_account(chain: Chain) -> list[dict[str, Any]]:
     """Return the accounts of a source's stages, in order; raise RuntimeError if one does not take on what was kept."""
     accounts: list[dict[str, Any]] = []
     for index, stage in enumerate(chain.source.stages):
-        if isinstance(stage, Decide):
+        if isinstance(stage, DECISIONS):
             continue
         account = stage_account(f"{chain.source.name}/{stage.name}", chain.manifests(index))
         if accounts and account["in"] != accounts[-1]["kept"]:
@@ -61,10 +61,10 @@ def decisions(chain: Chain) -> list[dict[str, Any]]:
     """Return what each of a source's decisions compared and marked."""
     found = []
     for index, stage in enumerate(chain.source.stages):
-        if isinstance(stage, Decide):
+        if isinstance(stage, DECISIONS):
             rows = chain.manifests(index)
-            keys, marked = (sum(row[what] for row in rows) for what in ("keys", "marked"))
-            found.append({"stage": stage.name, "keys": keys, "marked": marked, "items": len(chain.items())})
+            facts = {name: sum(row[name] for row in rows) for name in rows[0] if isinstance(rows[0][name], int)}
+            found.append({"stage": stage.name, "items": len(chain.items()), **facts})
     return found
 
 
@@ -76,7 +76,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     rows = [
         row
         for index, stage in enumerate(chain.source.stages)
-        if not isinstance(stage, Decide)
+        if not isinstance(stage, DECISIONS)
         for row in chain.manifests(index)
     ]
     documents = [row["documents"] for row in chain.manifests(final)]

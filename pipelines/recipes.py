@@ -42,7 +42,8 @@ WIKIPEDIA_LANGUAGES = (
 class Paragraphs:
     """CommonCrawl, first pass: short pages and the keys of lines (CCNet)."""
 
-    min_characters: int = 300  # CCNet, minify/`--min_len`
+    min_characters: int = 300  # CCNet, Config.min_len
+    mode: Mode = "corrected"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class C4Pages:
     """C4, first pass."""
 
     max_characters: int = 190_000  # C4's own pipeline
+    mode: Mode = "corrected"
 
 
 @dataclass(frozen=True)
@@ -126,18 +128,10 @@ class GitHubFiles:
 
 
 @dataclass(frozen=True)
-class GitHubTokens:
-    """GitHub, last pass: the rule that needs the tokenizer."""
-
-    min_letters_per_token: float = 1.5  # RedPajama
-
-
-@dataclass(frozen=True)
 class GitHub:
     """Section 2.1, GitHub."""
 
     files: GitHubFiles = GitHubFiles()
-    tokens: GitHubTokens = GitHubTokens()
 
 
 @dataclass(frozen=True)
@@ -157,11 +151,10 @@ class Wikipedia:
 
 @dataclass(frozen=True)
 class BookTexts:
-    """Books, first pass: header and footer; shingles of which one in `sample` is compared between books."""
+    """Books, first pass: header and footer; one in `sample` of the shingles (by hash) is compared between books."""
 
-    shingle_words: int = 13
-    sample: int = 64
-    min_characters: int = 1_000
+    sample: int = 16
+    min_characters: int = 1_000  # our own: what is left of an empty or broken file is no book
 
 
 @dataclass(frozen=True)
@@ -169,8 +162,6 @@ class BookOverlap:
     """Books, the decision: more than 90 % of the content contained in a book that is kept (section 2.1)."""
 
     threshold: float = 0.9
-    shingle_words: int = 13
-    max_books_per_shingle: int = 1_000
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ BLOB = np.dtype([("hash", "<u8"), ("offset", "<u8"), ("length", "<u4"), ("paddin
 START = np.dtype("<u8")
 # `line` of a key or a removal that stands for the whole document.
 WHOLE = (1 << 32) - 1
+# The largest rank; RANK_LIMIT - x lets the largest x own a key.
+RANK_LIMIT = (1 << 64) - 1
 
 Records = npt.NDArray[Any]
 

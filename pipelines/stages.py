@@ -3,6 +3,7 @@
     Map      read a dump (or the previous stage's shard), clean and filter each record; write documents, drops, and the
              packed keys on which something global is decided
     Decide   for each bucket of keys over all items: which documents or lines must go
+    Resolve  the same where it cannot be decided bucket by bucket, in one task over runs and shards
     Join     for each bucket of spilled records over all items: documents made of several records
 
 A stage writes, under deterministic names, one shard of documents and one of drops per item, then a manifest with the
@@ -120,7 +121,24 @@ class Join:
     version: int = 1
 
 
-Stage = Map | Decide | Join
+@dataclass(frozen=True)
+class Resolve:
+    """Decide over all items in one task: `run(shards, run_files, buckets, recipe)` answers what must go.
+
+    `shards` and `run_files` are the previous stage's, in the order of items. The answer is the item of each removal,
+    the removals (`runs.REMOVAL`), and facts for the manifest.
+    """
+
+    name: str
+    run: Callable[
+        [Sequence[str], Sequence[str], int, Any], tuple[npt.NDArray[np.uint32], runs.Records, Mapping[str, Any]]
+    ]
+    recipe: str
+    version: int = 1
+
+
+Stage = Map | Decide | Resolve | Join
+DECISIONS = (Decide, Resolve)
 
 
 @dataclass(frozen=True)
@@ -417,3 +435,31 @@ def _join(task: ReduceTask, stage: Join, reducer: int, found: Sequence[runs.Slic
                 tally.keep(document)
                 tally.merged += merged
         tally.finish(task.identity, len(payloads), {})
+
+
+@dataclass(frozen=True)
+class ResolveTask:
+    """The one task of a `Resolve`."""
+
+    stage: Resolve
+    paths: Paths
+    identity: str
+    shards: tuple[str, ...]
+    run_files: tuple[str, ...]
+    buckets: int
+    recipe: Any
+
+    @property
+    def manifest(self) -> str:
+        """The path of the manifest: that of the only reducer."""
+        return self.paths.manifest(self.stage.name, reducer_name(0))
+
+
+def run_resolve(task: ResolveTask) -> None:
+    """Execute a `Resolve`."""
+    storage.remove(task.manifest)
+    items, removals, facts = task.stage.run(task.shards, task.run_files, task.buckets, task.recipe)
+    path = task.paths.work(task.stage.name, f"{reducer_name(0)}.removals")
+    runs.write_removals(path, items, removals, len(task.shards))
+    content = {"identity": task.identity, "item": reducer_name(0), "marked": len(removals), **facts}
+    storage.write_json(task.manifest, content)

@@ -181,6 +181,17 @@ def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str,
             yield from file.read_row_group(group, columns=columns).to_pylist()
 
 
+def read_text(path: str, row: int) -> str:
+    """Return the text of one row, reading the row group that holds it."""
+    with _open(path) as file:
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if row < count:
+                return str(file.read_row_group(group, columns=["text"])["text"][row].as_py())
+            row -= count
+    raise IndexError(f"{path}: there is no row {row}")
+
+
 def read_documents(path: str) -> Iterator[Document]:
     """Yield a Parquet file's documents, one row group in memory at a time."""
     for row in read_rows(path):

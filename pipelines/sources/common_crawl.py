@@ -1,18 +1,18 @@
 """CommonCrawl by CCNet: lines deduplicated, language, perplexity, and "used as a reference in Wikipedia".
 
-    WET ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decide) ─┐
-    ┌─────────────────────────────────────────────────────────────────────┘
-    └ quality (lines removed, language, perplexity) ─> staged, keys of URLs ─ cited (join with Wikipedia) ─┐
-    ┌──────────────────────────────────────── cut-offs and classifier are trained here ───────────────────┘
-    └ reference (bucket, classifier) ─> documents
+WET ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decide) ─┐
+┌─────────────────────────────────────────────────────────────────────┘
+└ quality (lines removed, language, perplexity) ─> staged, keys of URLs ─ cited (join with Wikipedia) ─┐
+┌─────────────────────────────────── cut-offs and classifier are trained here ─────────────────────────┘
+└ reference (bucket, classifier) ─> documents
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from functools import cache
 from pathlib import Path
-
-import json
 
 import numpy as np
 
@@ -26,3 +26,94 @@ from pipelines.models import load_language_model
 from pipelines.readers import wet
 from pipelines.sources.wikipedia import URL, citation_keys
 from pipelines.stages import Context, Decide, Keys, Lines, Map
+
+
+def long_enough(page: Document, context: Context) -> Document | Drop:
+    """Take the title off, drop short pages, and keep the first of each repeated line."""
+    body = paragraphs.body(page.text, context.recipe.mode)
+    if reason := paragraphs.too_short(body, context.recipe.min_characters):
+        return page.drop("paragraphs", reason)
+    found, hashes = paragraphs.keys(body)
+    first = paragraphs.first_occurrences(hashes)
+    return page.with_text("\n".join(line for line, kept in zip(found, first.tolist(), strict=True) if kept))
+
+
+def line_keys(page: Document, body: Document, context: Context) -> Keys:
+    """Return the keys of the page's lines, each once."""
+    found, hashes = paragraphs.keys(body.text)
+    return hashes, None, np.arange(len(found), dtype=np.uint32)
+
+
+def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
+    """Remove the lines that other pages have too, identify the language, and score the text."""
+    found = page.text.split("\n")
+    gone = removed.tolist()
+    if reason := paragraphs.nothing_left(found, gone):
+        return page.drop("quality", reason)
+    page = page.with_text(paragraphs.remove(found, gone))
+    newlines = "delete" if context.recipe.mode == "published" else "space"
+    label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
+    if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
+        return page.drop("quality", unwanted)
+    model = _language_model(context.models["language_models"], label)
+    scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
+    return dataclasses.replace(page.with_attributes(language_score=f"{score:.6g}", **scored), language=label)
+
+
+def url_keys(raw: Document, page: Document, context: Context) -> Keys:
+    """Return the keys that meet those of the URLs and hosts that Wikipedia cites."""
+    url = reference.normalise_url(page.url or "")
+    return citation_keys([url], [reference.host(url)])
+
+
+def like_a_reference(page: Document, cited: Lines, context: Context) -> Document | Drop:
+    """Drop pages outside the wanted buckets, and those that the classifier does not take for references."""
+    bucket = _bucket(page, context)
+    if bucket not in context.recipe.buckets:
+        return page.drop("reference", f"bucket_{bucket}")
+    classifier = _classifier(context.models["reference"])
+    probability = classifier.probability(page.text)
+    threshold = context.recipe.threshold
+    if probability < (classifier.threshold if threshold is None else threshold):
+        return page.drop("reference", "not_like_a_reference")
+    mark = "yes" if URL in cited.tolist() else "no"
+    return page.with_attributes(bucket=bucket, reference_probability=f"{probability:.6f}", cited=mark)
+
+
+def _bucket(page: Document, context: Context) -> str:
+    cutoffs = _cutoffs(context.models["cutoffs"]).get(page.language or "")
+    return perplexity.bucket(float(page.attributes.get("perplexity", perplexity.NO_PERPLEXITY)), cutoffs)
+
+
+@cache
+def _identifier(path: str) -> LanguageIdentifier:
+    return LanguageIdentifier(Path(path))
+
+
+@cache
+def _language_model(directory: str, language: str) -> perplexity.PerplexityModel | None:
+    return load_language_model(directory, language)
+
+
+@cache
+def _cutoffs(directory: str) -> dict[str, perplexity.Cutoffs]:
+    found = json.loads(Path(directory, "cutoffs.json").read_text(encoding="utf-8"))
+    return {language: perplexity.Cutoffs(row["head"], row["middle"]) for language, row in found.items()}
+
+
+@cache
+def _classifier(directory: str) -> reference.ReferenceClassifier:
+    return reference.ReferenceClassifier(Path(directory, "reference.bin"))
+
+
+SOURCE = Source(
+    name="common_crawl",
+    read=wet.read,
+    stages=(
+        Map("paragraphs", long_enough, recipe="paragraphs", keys=line_keys),
+        Decide("duplicate_lines", lines.seen_twice, window="window"),
+        Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys),
+        Decide("cited", exact.in_other_source, other="wikipedia/articles"),
+        Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference")),
+    ),
+)

@@ -6,7 +6,6 @@ BigQuery rows ─ files ─> staged ─ duplicates (exact, owner by keyed hash) 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 
@@ -23,10 +22,10 @@ from pipelines.tokens import load_tokenizer
 def clean(file: Document, context: Context) -> Document | Drop:
     """Drop by licence, remove boilerplate, drop by the heuristics on what is left."""
     path = file.attributes["path"]
-    if reason := license.reason(file.license):
-        return file.drop("files", reason)
-    if reason := code.reason(file.text, path):
-        return file.drop("files", reason)
+    if refused := license.reason(file.license):
+        return file.drop("files", refused)
+    if unfit := code.reason(file.text, path):
+        return file.drop("files", unfit)
     cleaned = file.with_text(boilerplate.clean(file.text, path, context.recipe.mode))
     if not cleaned.text.strip():
         return file.drop("files", "only_boilerplate")
@@ -46,8 +45,8 @@ def unique(file: Document, removed: Lines, context: Context) -> Document | Drop:
 
 def enough_letters(file: Document, context: Context) -> Document | Drop:
     """Drop files with too few letters per token."""
-    tokens = len(load_tokenizer(str(Path(context.models["tokenizer"]))).encode(file.text))
-    if reason := code.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
+    tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
+    if reason := code.letters_per_token_reason(file.text, tokens):
         return file.drop("tokens", reason)
     return file
 
@@ -59,6 +58,6 @@ SOURCE = Source(
         Map("files", clean, recipe="files", keys=content_key, ranked=True),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, recipe="files"),
-        Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",)),
+        Map("tokens", enough_letters, recipe="files", models=("tokenizer",)),
     ),
 )

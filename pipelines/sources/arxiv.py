@@ -1,0 +1,57 @@
+"""arXiv: monthly source tars to papers, in one pass: main file, comments, preamble, bibliography, macros.
+
+tar of submissions ─ papers ─> documents
+"""
+
+from __future__ import annotations
+
+from filters import latex, latex_project
+from pipelines.document import Document, Drop
+from pipelines.graph import Source
+from pipelines.readers import arxiv
+from pipelines.readers.arxiv import Submission
+from pipelines.stages import Context, Map
+
+
+def clean(submission: Submission, context: Context) -> Document | Drop:
+    """Find the main file, put its inputs together, and clean the whole."""
+    files = latex_project.sources(submission.files)
+    main = latex_project.find_main(files)
+    raw = _document(submission, files[main] if main else "")
+    if main is None:
+        return raw.drop("papers", latex.Reason.NO_MAIN_FILE)
+    cleaned = latex.clean(latex_project.flatten(files, main), mode=context.recipe.mode)
+    if reason := latex.check(cleaned):
+        return raw.drop("papers", reason)
+    return raw.with_text(cleaned.text).with_attributes(
+        macros_defined=str(cleaned.macros_defined),
+        macros_expanded=str(cleaned.macros_expanded),
+        macros_left=" ".join(cleaned.macros_left),
+    )
+
+
+def _document(submission: Submission, text: str) -> Document:
+    return Document(
+        id=submission.id,
+        source="arxiv",
+        text=text,
+        dump=submission.dump,
+        offset=submission.offset,
+        url=f"https://arxiv.org/abs/{submission.arxiv_id}",
+        title=submission.arxiv_id,
+        timestamp=submission.month,
+    )
+
+
+def attributes(name: str) -> dict[str, str]:
+    """Return the month that a tar's name tells, if it does."""
+    month = arxiv.month_of(name)
+    return {"month": month} if month else {}
+
+
+SOURCE = Source(
+    name="arxiv",
+    read=arxiv.read,
+    stages=(Map("papers", clean, recipe="papers"),),
+    attributes=attributes,
+)

@@ -1,0 +1,99 @@
+"""C4: one page for each URL, the rules for lines, each line kept by one page, English, no bad words.
+
+WET ─ pages ─> staged, keys of URLs ─ one_per_url (decide) ─> lines ─> staged, keys of lines ─ line_owners (decide)
+─> english (sentences again, language, bad words) ─> documents
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from filters import c4, paragraphs
+from pipelines.dedup import exact
+from pipelines.document import Document, Drop
+from pipelines.graph import Source
+from pipelines.hashing import keyed
+from pipelines.readers import Dump, wet
+from pipelines.runs import RANK_LIMIT
+from pipelines.stages import Context, Decide, Keys, Lines, Map
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Read a WET file as this source."""
+    return wet.read(stream, dump, counts, source="c4")
+
+
+def page(raw: Document, context: Context) -> Document | Drop:
+    """Drop pages that are too long."""
+    found = raw.with_text(c4.page_text(raw.text, context.recipe.mode))
+    if reason := c4.page_too_long(found.text, context.recipe.max_characters):
+        return raw.drop("pages", reason)
+    return found
+
+
+def url_key(raw: Document, found: Document, context: Context) -> Keys:
+    """Return the key of the page's normalised URL; the page with the largest hash of its text owns it."""
+    url = c4.normalise_url(found.url or "")
+    return (
+        np.array([keyed("c4_url", url)], np.uint64),
+        np.array([RANK_LIMIT - c4.text_rank(found.text)], np.uint64),
+        None,
+    )
+
+
+def prose(found: Document, removed: Lines, context: Context) -> Document | Drop:
+    """Keep one page for each URL, and of it the lines that are prose, each once."""
+    if len(removed):
+        return found.drop("lines", "duplicate_url")
+    cleaned = c4.clean(found.text, context.recipe.min_sentences)
+    if cleaned.reason is not None or cleaned.text is None:
+        return found.drop("lines", cleaned.reason or c4.Reason.TOO_FEW_SENTENCES)
+    lines, hashes = c4.line_keys(cleaned.text)
+    first = paragraphs.first_occurrences(hashes)
+    return found.with_text("\n".join(line for line, kept in zip(lines, first.tolist(), strict=True) if kept))
+
+
+def line_keys(raw: Document, found: Document, context: Context) -> Keys:
+    """Return the key of each line; the page whose URL has the smallest hash owns it."""
+    lines, hashes = c4.line_keys(found.text)
+    rank = c4.url_rank(c4.normalise_url(found.url or ""))
+    return hashes, np.full(len(lines), rank, np.uint64), np.arange(len(lines), dtype=np.uint32)
+
+
+def english(found: Document, removed: Lines, context: Context) -> Document | Drop:
+    """Remove the lines that other pages own, then drop what is too short, not English, or has a bad word."""
+    cleaned = found.with_text(paragraphs.remove(found.text.split("\n"), removed.tolist()))
+    bad_words = _bad_words(context.models["bad_words"])
+    reason = (
+        c4.after_deduplication(cleaned.text, context.recipe.min_sentences)
+        or c4.language(cleaned.text, context.recipe.threshold)
+        or bad_words.reason(cleaned.text)
+    )
+    if reason:
+        return (cleaned if cleaned.text else found).drop("english", reason)
+    split = "validation" if c4.is_validation(c4.normalise_url(found.url or "")) else "train"
+    return cleaned.with_attributes(c4_split=split)
+
+
+@cache
+def _bad_words(path: str) -> c4.BadWords:
+    return c4.BadWords(Path(path))
+
+
+SOURCE = Source(
+    name="c4",
+    read=read,
+    stages=(
+        Map("pages", page, recipe="pages", keys=url_key, ranked=True),
+        Decide("one_per_url", exact.not_owner, ranked=True),
+        Map("lines", prose, recipe="lines", keys=line_keys, ranked=True),
+        Decide("line_owners", exact.not_owner, ranked=True),
+        Map("english", english, recipe="english", models=("bad_words",)),
+    ),
+)
