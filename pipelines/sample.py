@@ -72,7 +72,7 @@ def is_laid_out(output: Path) -> bool:
     manifest = read_manifest(output)
     return (
         bool(manifest)
-        and manifest["made_of"] == _made_of()
+        and manifest.get("made_of") == _made_of()
         and all(
             (output / path).is_file() and sha256(output / path) == digest for path, digest in manifest["files"].items()
         )

