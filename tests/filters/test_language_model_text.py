@@ -34,6 +34,7 @@ CONTEXTUAL = st.one_of(
         ("ΟΔΟΣ ΣΟΦΙΑ", "οδος σοφια"),
         ("İstanbul", "istanbul"),
         ("가각", "\u1100\u1161\u1100\u1161\u11a8"),
+        ("a\u302e\U0001d165", "a\U0001d165\u302e"),
         ("\ud800 A\udfff", "\ud800 a\udfff"),
     ],
 )
