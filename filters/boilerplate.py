@@ -11,8 +11,9 @@ ends), so that a doc comment that carries a licence loses just that. A Python do
 read, so a licence inside one stays; comments after it are cleaned.
 
 `published` mode is RedPajama-Data v1's rule (`clean_copyright_comments` in `data_prep/github/
-github_clean_dedup_local.py`), for comparison: all leading lines that start with "//", "#", "--" or are empty go, then
-the first C block comment of the first 100 lines if it says "copyright".
+github_clean_dedup_local.py` at f54b86f, as first released; a later version also cuts leading lines where there is a
+block comment), for comparison: the first C block comment anywhere goes if it says
+"copyright"; in a text without any, all leading lines that start with "//", "#", "--" or are empty go.
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ from typing import Literal
 from filters.boilerplate_phrases import EditorLine, editor_kind, has_boilerplate, marks
 from filters.code_languages import COMMENTS, Comments, language_of
 
-# RedPajama-Data v1, clean_copyright_comments: the lines where a block comment is looked for.
-PUBLISHED_HEAD_LINES = 100
 # Vim looks for its modelines in the last five lines (`:help modelines`), Emacs for its local variables in the last
 # 3,000 characters (Emacs manual, "Specifying File Variables").
 EDITOR_TAIL_CHARACTERS = 3_000
 
 Mode = Literal["corrected", "published"]
 
+_PUBLISHED_LINES = re.compile(r"(?:(?://|#|--)[^\n]*+(?:\n|\Z)|\n)*+")
 _PUBLISHED_WORD = re.compile("copyright", re.IGNORECASE)
 _SHEBANG = re.compile(r"\ufeff?(?:#![^\n\r]*(?:\r\n?|\n|\Z))?")
 _BLANK_LINES = re.compile(r"(?:[ \t\f]*+(?:\r\n?|\n))*+")
@@ -230,17 +230,10 @@ def _last_comment(text: str, end: int, limit: int, comments: Comments) -> tuple[
 
 
 def _clean_as_published(text: str) -> str:
-    lines = text.split("\n")
-    first = next((index for index, line in enumerate(lines) if line and not _starts_as_comment(line)), len(lines))
-    lines = lines[first:]
-    head = "\n".join(lines[:PUBLISHED_HEAD_LINES])
-    start = head.find("/*")
-    end = head.find("*/", start + 2) if start >= 0 else -1
-    if end >= 0 and _PUBLISHED_WORD.search(head, start, end + 2):
-        head = head[:start] + head[end + 2 :]
-    rest = lines[PUBLISHED_HEAD_LINES:]
-    return "\n".join([head, *rest])
-
-
-def _starts_as_comment(line: str) -> bool:
-    return line.lstrip().startswith(("//", "#", "--"))
+    start = text.find("/*")
+    end = text.find("*/", start + 2) if start >= 0 else -1
+    if end >= 0:
+        says_copyright = _PUBLISHED_WORD.search(text, start, end + 2)
+        return text[:start] + text[end + 2 :] if says_copyright else text
+    match = _PUBLISHED_LINES.match(text)
+    return text[match.end() :] if match else text
