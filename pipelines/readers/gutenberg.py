@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -37,8 +38,13 @@ BOMB_BYTES = 1 << 22
 # The share of control characters above which a file is not text.
 MAX_CONTROLS = 0.01
 HEADER_BYTES = 20_000
+# What zipfile raises for bytes that are damaged; errors of the storage itself pass through.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, ValueError)
 GUTENBERG_LICENSE = "LicenseRef-public-domain-US"
 GUTENBERG_COPYRIGHTED = "LicenseRef-Project-Gutenberg-copyrighted"
+
+# Python's text codecs that no file's author means.
+NO_CHARACTER_SETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"})
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _BOMS = (
@@ -84,7 +90,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
     try:
         with zipfile.ZipFile(stream) as archive:
             yield from _members(archive, dump, counts)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+    except DAMAGE as error:
         counts["records"] += 1
         yield _drop(dump, "", Reason.DAMAGED, f"{type(error).__name__}: {error}", 0)
 
@@ -92,7 +98,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     for index, member in enumerate(archive.infolist()):
         name = member.filename.rsplit("/", 1)[-1]
-        if member.is_dir() or not name.lower().endswith(".txt") or name.startswith("._"):
+        if not name.lower().endswith(".txt") or name.startswith("._"):
             counts["other:member"] += 1
             continue
         counts["records"] += 1
@@ -112,8 +118,12 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Reaso
         with archive.open(member) as opened:
             # What is read is bounded too, since the sizes that the directory states may be wrong.
             return opened.read(min(member.file_size, MAX_BOOK_BYTES) + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError):
+    except DAMAGE:
         return Reason.DAMAGED
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        return Reason.DAMAGED  # how bz2 says that its data are invalid
 
 
 def _book(data: bytes, dump: Dump, record: str, offset: int) -> Document | Drop:
@@ -159,22 +169,17 @@ def _declared(head: bytes) -> str:
     found = _DECLARED.search(head)
     if not found:
         return ""
-    name = (
-        found[1].decode("latin-1").strip().lower().replace("iso latin-", "latin-").replace("windows code page ", "cp")
-    )
+    name = found[1].decode("latin-1").strip().lower()
+    for old, new in (("iso latin-", "latin-"), ("windows code page ", "cp"), ("cp-", "cp")):
+        name = name.replace(old, new)
     for candidate in (name, *re.findall(r"[a-z0-9_-]+", name)):
         try:
-            info = codecs.lookup(candidate)
+            codec = codecs.lookup(candidate).name
+            "".encode(codec)
         except (LookupError, ValueError):
             continue
-        if getattr(info, "_is_text_encoding", True) and info.name not in (
-            "idna",
-            "punycode",
-            "unicode_escape",
-            "raw_unicode_escape",
-            "utf-7",
-        ):
-            return info.name
+        if codec not in NO_CHARACTER_SETS:
+            return codec
     return ""
 
 
@@ -207,9 +212,9 @@ def _document(text: str, encoding: str, head: Header, dump: Dump, record: str, o
     )
     if collection != COLLECTION or head == Header():
         return document
-    license = GUTENBERG_COPYRIGHTED if head.copyrighted else GUTENBERG_LICENSE
+    terms = GUTENBERG_COPYRIGHTED if head.copyrighted else GUTENBERG_LICENSE
     url = None if head.number is None else f"https://www.gutenberg.org/ebooks/{head.number}"
-    return replace(document, license=license, url=url)
+    return replace(document, license=terms, url=url)
 
 
 def _identity(dump: Dump, record: str) -> str:
