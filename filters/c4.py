@@ -218,18 +218,26 @@ class BadWords:
         entries = [entry for entry in entries if entry]
         if not entries:
             raise ValueError(f"{path}: no bad words in this file; one a line is expected")
-        alternatives = "|".join(map(re.escape, entries))
-        self._pattern = re.compile(rf"(?:\W|^)(?:{alternatives})(?:\W|$)")
-        self._telling = frozenset(max(_WORD.findall(entry), key=len, default="") for entry in entries) - {""}
-        self._wordless = tuple(entry for entry in entries if not _WORD.search(entry))
+        self._words = frozenset(entry for entry in entries if _WORD.fullmatch(entry))
+        self._phrases: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+        for entry in entries:
+            if entry not in self._words:
+                longest = max(_WORD.findall(entry), key=len, default="")
+                pattern = re.compile(rf"(?:\W|^){re.escape(entry)}(?:\W|$)")
+                self._phrases.setdefault(longest, []).append((entry, pattern))
 
     def reason(self, text: str) -> Reason | None:
         """Return the reason to drop a page with a bad word between characters that belong to no word."""
         lowered = text.lower()
-        # An entry between such characters has each of its own words whole, so a page without them needs no search.
-        if self._telling.isdisjoint(_WORD.findall(lowered)) and not any(entry in lowered for entry in self._wordless):
-            return None
-        return Reason.BAD_WORD if self._pattern.search(lowered) else None
+        words = set(_WORD.findall(lowered))
+        if not self._words.isdisjoint(words):
+            return Reason.BAD_WORD
+        # A phrase between such characters has each of its own words whole, so only phrases whose longest word is in the
+        # page are searched for, and those without any ("").
+        for longest in self._phrases.keys() & (words | {""}):
+            if any(phrase in lowered and pattern.search(lowered) for phrase, pattern in self._phrases[longest]):
+                return Reason.BAD_WORD
+        return None
 
 
 _WORD = re.compile(r"\w+")

@@ -19,6 +19,9 @@ class Model(Protocol):
     def predict(self, text: str, k: int = 1) -> tuple[Sequence[str], Sequence[float]]:
         """Return the k most probable labels and their probabilities; raises ValueError for text with a line feed."""
 
+    def get_labels(self) -> Sequence[str]:
+        """Return all labels."""
+
     def save_model(self, path: str) -> None:
         """Write the model."""
 
@@ -38,10 +41,10 @@ def train(path: Path, **arguments: float | int | str) -> Model:
     return cast(Model, _fasttext.train_supervised(input=str(path), thread=1, verbose=0, label=LABEL, **arguments))
 
 
-def top(model: Model, line: str) -> tuple[str, float]:
-    """Return the most probable label, without its prefix, and its probability: ("", 0.0) if no word is known.
+def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
+    """Return the k most probable labels with their probabilities, best first; none if no word is known.
 
     `line` has no line feed. Lone surrogates, which UTF-8 cannot hold, count as "?".
     """
-    labels, probabilities = model.predict(line.encode(errors="replace").decode())
-    return (labels[0].removeprefix(LABEL), float(probabilities[0])) if len(labels) else ("", 0.0)
+    labels, probabilities = model.predict(line.encode(errors="replace").decode(), k)
+    return dict(zip(labels, map(float, probabilities), strict=True))

@@ -43,9 +43,12 @@ class LanguageIdentifier:
         `newlines="delete"` is the published rule: words at line ends fuse, and the score has 2 decimals. With "space"
         they stay apart, and the score has 6.
         """
-        label, score = fast_text.top(self._model, text.replace("\n", "" if newlines == "delete" else " "))
+        best = fast_text.predict(self._model, text.replace("\n", "" if newlines == "delete" else " "))
+        label, score = next(iter(best.items()), ("", 0.0))
         # numpy's rounding, which is CCNet's: it differs from round() where the score lies halfway.
-        return label, float(np.round(score, PUBLISHED_DECIMALS if newlines == "delete" else DECIMALS))
+        return label.removeprefix(fast_text.LABEL), float(
+            np.round(score, PUBLISHED_DECIMALS if newlines == "delete" else DECIMALS)
+        )
 
 
 def reason(label: str, score: float, languages: Collection[str], threshold: float = THRESHOLD) -> Reason | None:
