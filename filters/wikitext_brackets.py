@@ -27,6 +27,8 @@ TOKEN = re.compile(
     r"|^[ \t]*\|\}+",
     re.MULTILINE,
 )
+VARIANT = re.compile(r"-\{([^{}\n]{0,1000})\}-")
+VARIANT_RULE = re.compile(r"(?:^|;)\s*sr(?:-ec|-cyrl|-el|-latn)?\s*:\s*([^;]*)")
 LEFTOVER = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
 INTERLANGUAGE = re.compile(
     r"(?:[a-z]{2,3}|simple|be-x-old|be-tarask|zh-[a-z-]{2,12}|roa-[a-z]{2,4}|map-bms|nds-nl|bat-smg|fiu-vro|cbk-zam)\Z"
@@ -151,6 +153,8 @@ def _unclosed(kind: str, content: str, names: Names) -> str:
 
 def resolve(text: str, names: Names, language: str) -> str:
     """Return the text with links replaced by their text, templates by what they stand for, tables by their prose."""
+    if language == "sr":
+        text = VARIANT.sub(_variant, text)
     stack = _Stack(names, language)
     position = 0
     for match in TOKEN.finditer(text):
@@ -175,6 +179,13 @@ def resolve(text: str, names: Names, language: str) -> str:
     stack.flush(0)
     resolved = "".join(stack.frames[0].pieces)
     return LEFTOVER.sub("", resolved).replace(BAR, "|").replace(EQUALS, "=")
+
+
+def _variant(match: re.Match[str]) -> str:
+    """Return the text of `-{...}-`, which keeps Serbian from being converted between its scripts: its first variant."""
+    content = match[1].rpartition("|")[2]
+    rule = VARIANT_RULE.search(content)
+    return rule[1].strip() if rule else content
 
 
 def link_text(target: str, text: str | None, names: Names) -> str:

@@ -23,7 +23,8 @@ CITATION = re.compile(
 )
 URL = re.compile(r"https?://[^\s|\[\]{}<>\"\x00-\x1f]+", re.IGNORECASE)
 ARCHIVES = re.compile(
-    r"https?://(?:web\.archive\.org/(?:web/)?\d{4,14}[a-z_*]*/|(?:www\.)?webcitation\.org/\w+\?url=|archive\.(?:is|today|ph|li)/"
+    r"https?://(?:web\.archive\.org/(?:web/)?\d{4,14}[a-z_*]*/|(?:www\.)?webcitation\.org/\w+\?url="
+    r"|archive\.(?:is|today|ph|li)/"
     r"(?:\d{4,14}[\d.-]*)/)(?=https?:|www\.)",
     re.IGNORECASE,
 )

@@ -32,6 +32,7 @@ BRACKET_START = re.compile(r"\([ ]?(?:[;,:][ ]?){1,12}|\( ")
 BRACKET_END = re.compile(r"(?:[ ]?[;,:]){1,12}[ ]?\)| \)")
 LOOSE_STOP = re.compile(r" ([,.])(?=\s|$)")
 DOUBLED_STOP = re.compile(r",(?: ?,)+")
+HANGING_COMMA = re.compile(r", ?(?=\.$)")
 WORD = re.compile(rf"[^\W_]|{MARK_OPEN}|[€$£%°∞=+<>]")
 EMPTY_QUOTES = re.compile(r"(?:^|(?<=\s))(?:«\s*»|„\s*[“”]|“\s*”)(?=\s|$)")
 
@@ -93,7 +94,7 @@ def _list_item(line: str, counters: list[int]) -> list[str]:
     elif prefix[-1] == ";":
         content = content.replace(" : ", ": ", 1)
     indent = "  " * min(sum(mark in "*#" for mark in prefix[:-1]), MAX_INDENT)
-    texts = _plain(content)
+    texts = _plain(content.strip(" "))
     if not any(texts):
         if prefix[-1] == "#":
             counters[-1] -= 1
@@ -112,6 +113,7 @@ def _plain(line: str) -> list[str]:
 
 
 def _inline(line: str) -> str:
+    indent = LIST_INDENT.match(line)
     if "''" in line:
         line = _without_quotes(line)
     line = SPACES.sub(" ", INVISIBLE.sub("", decode_entities(line.replace(HARD_BREAK, " ")).replace("\n", " ")))
@@ -119,9 +121,10 @@ def _inline(line: str) -> str:
         line = EMPTY_BRACKETS.sub("", BRACKET_END.sub(")", BRACKET_START.sub("(", line)))
         line = SPACES.sub(" ", EMPTY_BRACKETS.sub("", line))
     line = DOUBLED_STOP.sub(",", LOOSE_STOP.sub(r"\1", EMPTY_QUOTES.sub("", line)))
-    indent = LIST_INDENT.match(line)
-    line = (indent[0] if indent else "") + SPACES.sub(" ", line).strip()
-    return line if WORD.search(line) else ""
+    line = HANGING_COMMA.sub("", line)
+    line = SPACES.sub(" ", line).strip()
+    # The indentation of a list that is already clean stays, so that cleaning twice changes nothing.
+    return (indent[0] if indent else "") + line if WORD.search(line) else ""
 
 
 def _without_quotes(line: str) -> str:

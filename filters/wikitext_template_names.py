@@ -63,7 +63,9 @@ KINDS = MappingProxyType(
                 "конвертор|convertit|pretvori|претвори|átszámít|konvertera|omregn|convertire"
             ),
             "val": "val",
-            "fraction": "frac|sfrac|fraction|bruch|dfrac|tfrac|дробь|дріб|fracción|fração|frazione|zlomek|breuk|br-frac",
+            "fraction": (
+                "frac|sfrac|fraction|bruch|dfrac|tfrac|дробь|дріб|fracción|fração|frazione|zlomek|breuk|br-frac"
+            ),
             "date": (
                 "date|date-|date républicaine|fecha|datum|dato|data|дата|dtlink|dts|start date|end date|birth date|"
                 "death date|date de naissance|date de décès|date table sorting|film date"
@@ -82,7 +84,8 @@ KINDS = MappingProxyType(
             "bullets": "ubl|ublist|unbulleted list|vunblist|bulleted list|blist|bullet list|ordered list|numbered list",
             "commas": "hlist|comma separated entries|cslist|cs-list|pagelist",
             "chemistry": "chem|chem/atom",
-            "nuclide": "simplenuclide|simplenuclide2|simple nuclide",
+            "nuclide": "simplenuclide|simplenuclide2|simple nuclide|nuclide|nuclide2",
+            "density": "pop density|population density",
             "power": "e|10^|e-sp|x10^|esp|x10",
             "height": "height",
             "ship": "uss|hms|ss|hmas|hmcs|ms|mv|sms|rms|ins|usns|uscgc|hmt|hmnzs|ort|tsmv|hswms",
@@ -94,7 +97,9 @@ KINDS = MappingProxyType(
                 "us$|usd|a$|aud|c$|cad|nz$|nzd|£|gbp|€|eur|euro|inr|indian rupee|₹|¥|jpy|cny|chf|sek|nok|dkk|pln|"
                 "huf|czk|rub|krw|₩|hk$|s$|r$|brl|mxn|zar"
             ),
-            "abbreviated": "p.|pp.|vol.|chap.|fl.|floruit|n°|no|nº|numéro|n.|fig.|b.|d.|r.|reign|m.|mme|mlle|mgr|dr|pr|st|ste",
+            "abbreviated": (
+                "p.|pp.|vol.|chap.|fl.|floruit|n°|no|nº|numéro|n.|fig.|b.|d.|r.|reign|m.|mme|mlle|mgr|dr|pr|st|ste"
+            ),
             "case_upper": "uc|majus|capit|mayus|mayús|gross|hl|sb|wielkie|duże",
             "case_lower": "lc|minus|minús|klein|kl|lb|małe",
             "elevation": "höhe",

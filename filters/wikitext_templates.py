@@ -287,6 +287,16 @@ def _chemistry(a: Arguments) -> str:
     return "".join(scripts)
 
 
+def _density(a: Arguments) -> str:
+    """{{pop density|population|area|km2|sqmi|prec=1}}: the one template whose value is a quotient of what it is given."""
+    try:
+        value = float(a.at(1).replace(",", "")) / float(a.at(2).replace(",", ""))
+    except (ValueError, ZeroDivisionError):
+        return ""
+    digits = int(a.get("prec")) if a.get("prec").isdigit() and len(a.get("prec")) == 1 else 0
+    return _with_unit(format_number(f"{value:.{digits}f}", a.names), "/" + a.at(3), one=False, symbols=True)
+
+
 def _height(a: Arguments) -> str:
     named = [f"{a.named[unit]} {unit}" for unit in ("m", "cm", "ft", "in") if a.named.get(unit)]
     return " ".join(named) or " ".join(a.places[:4])
@@ -368,6 +378,7 @@ RENDERERS: Mapping[str, Renderer] = MappingProxyType(
         "first": _first,
         "fraction": _fraction,
         "gaps": lambda a: "".join(a.places),
+        "density": _density,
         "height": _height,
         "hour": _hour,
         "interwiki": _interwiki,
