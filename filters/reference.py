@@ -186,7 +186,8 @@ def choose_threshold(probabilities: Iterable[float], positive: Iterable[bool]) -
     """Return the threshold that tells held-out pages apart best, with its precision and recall.
 
     Best is the largest difference between the shares of positives and of negatives that are kept (Youden's J), which
-    does not depend on how many of each were held out (precision does); of equal ones, the largest threshold. Both inputs have n entries. Raises ValueError if a class has none.
+    does not depend on how many of each were held out (precision does); of equal ones, the largest threshold. Both
+    inputs have n entries. Raises ValueError if a class has none.
     """
     values, truth = np.array(list(probabilities), dtype=np.float64), np.array(list(positive), dtype=np.bool_)
     if not truth.any() or truth.all():
