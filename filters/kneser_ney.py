@@ -182,8 +182,10 @@ def _discounts(adjusted: Ids) -> tuple[float, float, float]:
     n = [int(np.count_nonzero(adjusted == j)) for j in range(5)]
     if 0 in n[1:4]:
         return FALLBACK_DISCOUNTS
-    y = n[1] / (n[1] + 2 * n[2])
-    d1, d2, d3 = (j - (j + 1) * y * n[j + 1] / n[j] for j in (1, 2, 3))
+    # D = j - (j + 1) y n[j + 1] / n[j] with y = n[1] / (n[1] + 2 n[2]), in whole numbers up to the one division: a
+    # discount of exactly 0 is in range, and must not become -1e-17.
+    both = n[1] + 2 * n[2]
+    d1, d2, d3 = ((j * both * n[j] - (j + 1) * n[1] * n[j + 1]) / (both * n[j]) for j in (1, 2, 3))
     return (d1, d2, d3) if 0 <= d1 <= 1 and 0 <= d2 <= 2 and 0 <= d3 <= 3 else FALLBACK_DISCOUNTS
 
 
@@ -269,4 +271,5 @@ def _log10(values: Floats) -> Floats:
     series = np.full_like(s, 1 / (2 * ARTANH_TERMS + 1))
     for term in reversed(range(ARTANH_TERMS)):
         series = series * square + 1 / (2 * term + 1)
-    return (exponent - small) * LOG10_OF_2 + 2 * LOG10_OF_E * s * series
+    logarithms: Floats = (exponent - small) * LOG10_OF_2 + 2 * LOG10_OF_E * s * series
+    return logarithms

@@ -1,14 +1,16 @@
 """SentencePiece training that gives the same bytes for the same texts.
 
-    texts -> lines, cut at the specification's longest sentence -> SentencePiece (one thread, fixed seed) -> .model
+    texts -> lines, cut at the specification's longest sentence -> SentencePiece (one thread, all lines) -> .model
 
-SentencePiece differs from run to run with several threads and draws its shuffle's seed from the machine; here both are
-fixed. The caller gives the texts in a deterministic order.
+SentencePiece differs from run to run with several threads, and where it draws a sample of its input: that sample is
+another one in every process, whatever seed it is given. So it has one thread here and is never given more lines than
+it would use; who has more text draws the sample before. The order of the lines is the caller's to fix.
 """
 
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -19,14 +21,14 @@ from tokenizer.atomic import replacing
 from tokenizer.encode import without_surrogates
 from tokenizer.spec import LLAMA, Spec
 
-SEED: Final = 0
 ERRORS_ONLY: Final = 2  # SentencePiece's log level
 
 
 def train(texts: Iterable[str], output: Path, spec: Spec = LLAMA) -> None:
     """Train a tokenizer on `texts` by `spec` and write the `.model` file to `output`, whole or not at all.
 
-    The same texts in the same order give the same bytes. Too little text for the vocabulary is a ValueError.
+    The same texts in the same order give the same bytes. Too little text for the vocabulary, or more lines than
+    `spec.input_sentence_size`, is a ValueError.
     """
     model = train_model(lines_of(texts, spec.max_sentence_length), **spec.to_trainer_arguments())
     with replacing(output) as file:
@@ -34,18 +36,19 @@ def train(texts: Iterable[str], output: Path, spec: Spec = LLAMA) -> None:
 
 
 def train_model(sentences: Iterable[str], **arguments: str | int | float | bool) -> bytes:
-    """Return the serialised SentencePiece model of `sentences`, single-threaded and seeded.
+    """Return the serialised SentencePiece model of `sentences`, single-threaded and from all of them.
 
     `arguments` are those of `SentencePieceTrainer.train`. What SentencePiece refuses (a vocabulary larger than the text
-    can fill, no text at all) is a ValueError with its message.
+    can fill, no text at all) is a ValueError with its message; so are more sentences than `input_sentence_size`, of
+    which it would draw a sample at random.
     """
-    sentencepiece.set_random_generator_seed(SEED)
+    limit = int(arguments.get("input_sentence_size", 0)) or sys.maxsize
     model = io.BytesIO()
     options: dict[str, Any] = arguments | {"num_threads": 1, "minloglevel": ERRORS_ONLY}
     failures: list[Exception] = []
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_watched(sentences, failures), model_writer=model, **options
+            sentence_iterator=_watched(sentences, limit, failures), model_writer=model, **options
         )
     except RuntimeError as error:
         if failures:
@@ -54,10 +57,13 @@ def train_model(sentences: Iterable[str], **arguments: str | int | float | bool)
     return model.getvalue()
 
 
-def _watched(sentences: Iterable[str], failures: list[Exception]) -> Iterator[str]:
-    """Yield the sentences and note what they raise, which SentencePiece makes an error of its own."""
+def _watched(sentences: Iterable[str], limit: int, failures: list[Exception]) -> Iterator[str]:
+    """Yield up to `limit` sentences and note what is raised, which SentencePiece makes an error of its own."""
     try:
-        yield from sentences
+        for count, sentence in enumerate(sentences):
+            if count == limit:
+                raise ValueError(f"there are more than {limit} lines (input_sentence_size): train on a sample of them")
+            yield sentence
     except Exception as error:
         failures.append(error)
         raise
