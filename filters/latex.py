@@ -47,7 +47,7 @@ _REFERENCES_HEADING = re.compile(
     re.IGNORECASE,
 )
 _HEADING_LOOKBACK = 600
-_COMMAND = re.compile(rf"\\({WORD})|\\begin\{{([^{{}}\n]+)\}}")
+_COMMAND = re.compile(rf"\\(?:begin\{{(?P<environment>[^{{}}\n]+)\}}|(?P<name>{WORD}))")
 _TRAILING_BLANKS = re.compile(r"(?<![ \t])[ \t]+\n")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -121,7 +121,9 @@ def _published(source: str) -> Cleaned:
         text=result.text,
         macros_defined=len(names),
         macros_expanded=len(result.expanded),
-        macros_left=tuple(sorted({f"\\{match[1]}" for match in _COMMAND.finditer(result.text) if match[1] in names})),
+        macros_left=tuple(
+            sorted({f"\\{match['name']}" for match in _COMMAND.finditer(result.text) if match["name"] in names})
+        ),
         uses=result.uses,
         has_section=result.heading,
         failed=result.failed,
@@ -172,7 +174,7 @@ def _tidy(text: str) -> str:
 def _left(text: str, expanded: Expanded) -> tuple[str, ...]:
     names = set()
     for match in _COMMAND.finditer(text):
-        name = match[1] or f"begin{{{match[2]}}}"
-        if name in expanded.defined:
+        name = match["name"] or f"begin{{{match['environment']}}}"
+        if name in expanded.defined and name not in expanded.standard:
             names.add(f"\\{name}".replace(AT, "@"))
     return tuple(sorted(names))

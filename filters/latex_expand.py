@@ -42,11 +42,16 @@ _NO_SPACE_BEFORE = frozenset("{}~.!,:;?/')-\\] \t\n")
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """The text with its macros expanded, the names defined and expanded, and whether a bound was met."""
+    """The text with its macros expanded, and whether a bound was met.
+
+    `defined` and `expanded` are the names of macros and environments (as "begin{NAME}"), `standard` those names that
+    were written out in their standard meaning after all (a macro built on what it replaces).
+    """
 
     text: str
     defined: frozenset[str]
     expanded: frozenset[str]
+    standard: frozenset[str]
     uses: int
     bounded: bool
 
@@ -93,6 +98,7 @@ class _Expander:
         self.glue = False
         self.state = State()
         self.expanded: set[str] = set()
+        self.standard: set[str] = set()
         self.uses = self.work = 0
         self.use: Use | None = None
         self.use_limit = USE_LIMIT
@@ -134,6 +140,7 @@ class _Expander:
             text="".join(self.pieces),
             defined=frozenset(state.defined),
             expanded=frozenset(self.expanded),
+            standard=frozenset(self.standard),
             uses=self.uses,
             bounded=self.work > self.limit or bool(state.runaway),
         )
@@ -209,6 +216,7 @@ class _Expander:
         if not arguments and not macro.delimiters[0]:
             self._after_word(macro)
         if macro.alias:
+            self.standard.add(macro.body.removeprefix("\\"))
             self._emit(macro.body)
         else:
             self._push(macros.substitute(macro, arguments), macro.name)

@@ -8,12 +8,13 @@ is expanded here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from filters.latex_tokens import AT, WORD, group_end, words
 
 # An argument longer than this is a missing brace, not an argument. In characters.
 ARGUMENT_LIMIT = 500_000
+DEFAULT_LIMIT = 2_000
 
 # Commands that keep their standard meaning: to expand a house style's redefinition of a heading would lose the heading.
 STRUCTURE = words(
@@ -165,7 +166,8 @@ def read_operator(text: str, position: int) -> tuple[Macro, int] | None:
     if not name or not body:
         return None
     command = "\\operatorname*" if starred else "\\operatorname"
-    return make(name[1] or name[2], f"{command}{{{body[0]}}}"), body[1]
+    # What follows an operator may keep its blank: math mode has none.
+    return replace(make(name[1] or name[2], f"{command}{{{body[0]}}}"), keeps_space=True), body[1]
 
 
 def read_paired(text: str, position: int) -> tuple[tuple[Macro, Macro], int] | None:
@@ -201,6 +203,8 @@ def match_arguments(macro: Macro, text: str, position: int, *, final: bool = Tru
 
     Raises `Incomplete` if the text ends first; a missing optional argument is none if the text is `final`.
     """
+    if macro.name[-1].isalpha() and any(delimiter not in {"", " "} for delimiter in macro.delimiters[:2]):
+        position = skip_space(text, position)
     if macro.delimiters[0]:
         position = _expect(text, position, macro.delimiters[0])
         if position < 0:
@@ -269,7 +273,7 @@ def _signature(text: str, position: int) -> tuple[int, str | None, int] | None:
     if opens is None:
         return int(count[1]), None, position
     try:
-        default, position = _optional(text, opens.end() - 1, "")
+        default, position = _optional(text, opens.end() - 1, "", limit=DEFAULT_LIMIT)
     except Incomplete:
         return None
     return int(count[1]), default, position
@@ -315,14 +319,16 @@ def _undelimited(text: str, position: int) -> tuple[str, int] | None:
     return (token[0].rstrip(" \t") or token[0], token.end()) if token and token[0] != "\n" else None
 
 
-def _optional(text: str, position: int, default: str, *, final: bool = True) -> tuple[str, int]:
+def _optional(
+    text: str, position: int, default: str, *, final: bool = True, limit: int = ARGUMENT_LIMIT
+) -> tuple[str, int]:
     start = skip_space(text, position)
     if start >= len(text) and not final:
         raise Incomplete
     if not text.startswith("[", start):
         return default, position
     depth = 0
-    for match in _PUNCTUATED.finditer(text, start + 1, min(len(text), start + ARGUMENT_LIMIT)):
+    for match in _PUNCTUATED.finditer(text, start + 1, min(len(text), start + limit)):
         mark = match[0]
         if mark == "{":
             depth += 1

@@ -37,6 +37,8 @@ OMITTED = frozenset({"comment", "filecontents", "filecontents*"})
 VERB_LIMIT = 2_000
 ADDRESS_LIMIT = 4_000
 LINE_LOOKBACK = 500
+# Most groups end this near; for longer ones the whole text is matched once.
+NEAR = 200
 
 _CONTROL_CHARACTERS = str.maketrans({"\x00": None, "\x01": None, "\ufeff": None, "\f": "\n\n"})
 _DECLARATION = re.compile(
@@ -189,9 +191,12 @@ def letters_at(text: str) -> str:
 
 
 def group_end(text: str, start: int, limit: int | None = None) -> int:
-    r"""Return where the group that opens at `start` ends (after its brace), or -1; `\{` and `\}` do not count."""
+    r"""Return where the group that opens at `start` ends (after its brace), or -1; `\{` and `\}` do not count.
+
+    A group that ends after `limit` (a position) counts as open. Any number of calls on one text take linear time.
+    """
     depth = 0
-    for match in _BRACE.finditer(text, start, len(text) if limit is None else min(len(text), limit)):
+    for match in _BRACE.finditer(text, start, min(len(text), start + NEAR)):
         brace = match[0]
         if brace == "{":
             depth += 1
@@ -199,7 +204,22 @@ def group_end(text: str, start: int, limit: int | None = None) -> int:
             depth -= 1
             if depth <= 0:
                 return match.end()
-    return -1
+    end = _groups(text).get(start, -1) if len(text) > start + NEAR else -1
+    return end if limit is None or end <= limit else -1
+
+
+@lru_cache(maxsize=4)
+def _groups(text: str) -> dict[int, int]:
+    """Return where each group of a text ends, by where it opens."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(text):
+        brace = match[0]
+        if brace == "{":
+            opened.append(match.start())
+        elif brace == "}" and opened:
+            ends[opened.pop()] = match.end()
+    return ends
 
 
 @lru_cache(maxsize=256)
