@@ -85,7 +85,7 @@ def normalise_url(url: str) -> str:
     and the wrapping of the Internet Archive. Hosts are lower-case and in ASCII (IDNA); in path and query what needs no
     percent sign has none, what does gets one, and the digits after it are upper-case.
     """
-    url = url.strip().replace("&amp;", "&")
+    url = url.encode(errors="surrogatepass").decode(errors="replace").strip().replace("&amp;", "&")
     for _ in range(_WRAPPINGS):
         wrapped = _ARCHIVE.match(url)
         if not wrapped:
@@ -218,7 +218,7 @@ _HOST = re.compile(r"[\w.\-]+", re.ASCII)
 
 
 def _percent(part: str) -> str:
-    return quote(_ESCAPE.sub(_unescape, part), safe=_KEPT, errors="replace")
+    return quote(_ESCAPE.sub(_unescape, part), safe=_KEPT)
 
 
 def _unescape(escape: re.Match[str]) -> str:
