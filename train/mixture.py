@@ -37,8 +37,9 @@ _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
-# Four rounds make a Feistel network a strong pseudo-random permutation (Luby and Rackoff 1988); small halves want more.
-_ROUNDS = 6
+# Four rounds make a Feistel network a strong pseudo-random permutation of a large domain (Luby and Rackoff 1988); with
+# eight, all images are equally likely as far as 400,000 keys can tell from 16 values up, below that to a few percent.
+_ROUNDS = 8
 _BLOCK, _EPOCH = 1, 2  # what a key is for, so that no two purposes share one
 
 
