@@ -57,7 +57,7 @@ def reason(text: str, path: str) -> Reason | None:
     return None
 
 
-def letters_per_token_reason(text: str, tokens: int) -> Reason | None:
+def letters_per_token_reason(text: str, tokens: int, minimum: float = MIN_LETTERS_PER_TOKEN) -> Reason | None:
     """Return why a file is dropped by its letters per token, or None to keep it.
 
     `tokens` is the number of tokens of `text` by the corpus' own tokenizer, without bos and eos. A text without tokens
@@ -67,7 +67,7 @@ def letters_per_token_reason(text: str, tokens: int) -> Reason | None:
         raise ValueError(f"tokens={tokens}: a count of tokens is at least 0")
     if tokens == 0:
         return Reason.EMPTY
-    return Reason.FEW_LETTERS_PER_TOKEN if letters(text) < MIN_LETTERS_PER_TOKEN * tokens else None
+    return Reason.FEW_LETTERS_PER_TOKEN if letters(text) < minimum * tokens else None
 
 
 def alphanumerics(text: str) -> int:

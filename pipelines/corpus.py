@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import inputs, manifest, models, sample, shards, storage
-from pipelines.graph import Chain, Input, Model, Node, Source, run_waves
+from pipelines.graph import Chain, Input, Model, Node, Source, is_current, run_waves
 from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
 from pipelines.recipes import RECIPES, Recipe, override
@@ -75,11 +75,11 @@ class Build:
             return self.given[name]
         if name == "language_models":
             return models.model(f"{self.output}/models/{name}", *self.recipe.language_models.languages)
-        return models.model(f"{self.output}/models/{name}")
+        found = models.model(f"{self.output}/models/{name}")
+        return replace(found, path=f"{found.path}/tokenizer.model") if name == "tokenizer" else found
 
     def _tokenizer(self) -> Model:
-        found = self.model("tokenizer")
-        return found if "tokenizer" in self.given else replace(found, path=f"{found.path}/tokenizer.model")
+        return self.model("tokenizer")
 
     def _documents_of(self, chain: Chain) -> Any:
         return lambda: self.shards_of(chain, len(chain.source.stages) - 1)
@@ -174,7 +174,7 @@ class Build:
         return models.draws(self.output, found, sizes, {name: total * weight for name, weight in weights.items()})
 
     def _plan_draw(self) -> list[Job]:
-        tasks = [task for task in self._draws() if not models.is_current(task.manifest, task.identity)]
+        tasks = [task for task in self._draws() if not is_current(task.manifest, task.identity)]
         outputs = [task.manifest for task in tasks]
         return [Job("models/tokenizer_draw", models.draw, tasks, outputs)] if tasks else []
 

@@ -40,12 +40,16 @@ from pipelines.stages import (
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input file: where it is, what it is (by content), and the attributes that belong to its identity."""
+    """One input file: where it is, what it is (by content), and the attributes that belong to its identity.
+
+    `copies` are other files of the same content that are not read.
+    """
 
     path: str
     digest: str
     size: int
     attributes: tuple[tuple[str, str], ...] = ()
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class Source:
     """One source: how its dumps are read, the chain of its stages, and how its inputs become work items.
 
     `attributes(name)` says what a file's name tells (language, site, month) and raises ValueError if the name must tell
-    and does not. `unpack` cuts inputs that cannot be read from the middle into parts, once, before anything else.
+    and does not. With `copies` a second input of the same content is an input of its own (a copy of a book is a book
+    that deduplication must find); otherwise it is left out and named in the manifest. `unpack` cuts inputs that cannot
+    be read from the middle into parts, once, before anything else.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Source:
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_recipe: str = ""
+    copies: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
 
 
 def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> list[Input]:
-    """Return a source's inputs: files with their digests and attributes, each content once.
+    """Return a source's inputs: files with their digests and attributes; what has the same content is one input.
 
     Raises ValueError if a pattern matches nothing, or if a name does not tell an attribute that it must.
     """
@@ -49,17 +49,30 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     remembered = storage.read_json(cache) or {}
     digests = _digests(sorted(files), remembered)
     storage.write_json(cache, {**remembered, **digests})
-    inputs: dict[str, Input] = {}
+    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for path, given in sorted(files.items()):
         try:
             told = {**({} if given else source.attributes(path)), **given}
         except ValueError as error:
             raise ValueError(f"--input {source.name}={path}: {error}") from None
-        identified = tuple(sorted(told.items()))
-        size, _, content = digests[path]
-        identity = digest_of(content, identified)
-        inputs.setdefault(identity, Input(path, identity, int(size), identified))
-    return sorted(inputs.values(), key=lambda entry: entry.digest)
+        groups.setdefault((str(digests[path][2]), tuple(sorted(told.items()))), []).append(path)
+    inputs = [
+        _input(content, attributes, number, part, digests)
+        for (content, attributes), paths in groups.items()
+        for number, part in enumerate([[path] for path in paths] if source.copies else [paths])
+    ]
+    return sorted(inputs, key=lambda entry: entry.digest)
+
+
+def _input(
+    content: str,
+    attributes: tuple[tuple[str, str], ...],
+    number: int,
+    paths: Sequence[str],
+    digests: Mapping[str, Sequence[str | int]],
+) -> Input:
+    identity = digest_of(content, attributes, *([number] if number else []))
+    return Input(paths[0], identity, int(digests[paths[0]][0]), attributes, tuple(paths[1:]))
 
 
 def _digests(paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]]) -> dict[str, list[str | int]]:

@@ -175,18 +175,34 @@ class Pages:
 def make_reference(task: Training) -> dict[str, Any]:
     """Train the classifier "used as a reference in Wikipedia" against random pages.
 
-    `inputs` are (Pages, identity). Both classes are pages of one language that went through the same steps, as many
-    random ones as cited ones, the random ones by hash; a held-out share, by hash of the URL, chooses the threshold.
+    `inputs` are (Pages, identity). Both classes are pages of one language that went through the same steps and have
+    the same least length, as many random ones as cited ones, the random ones by hash; a held-out share, by hash of the
+    URL, chooses the threshold. Raises ValueError if a class has too few pages to train and to choose with.
     """
     recipe: ReferenceTraining = task.recipe
-    positives, negatives = _labelled([pages for pages, _ in task.inputs], recipe)
-    return reference.make(
-        positives,
-        negatives,
-        task.path("reference.bin"),
-        held_out=lambda url: share("held_out", url) < recipe.held_out,
-        plot=task.path("roc.json"),
+    classes = _labelled([pages for pages, _ in task.inputs], recipe)
+    parts: dict[bool, list[tuple[str, bool]]] = {False: [], True: []}
+    for positive, pages in zip((True, False), classes, strict=True):
+        for url, text in pages:
+            parts[share("held_out", url) < recipe.held_out].append((text, positive))
+    model_path = task.path("reference.bin")
+    positives, negatives = ([text for text, label in parts[False] if label is wanted] for wanted in (True, False))
+    model_path.write_bytes(reference.train(positives, negatives))
+    classifier = reference.ReferenceClassifier(model_path)
+    scores = reference.choose_threshold(
+        [classifier.probability(text) for text, _ in parts[True]], [label for _, label in parts[True]]
     )
+    facts = {
+        "match": recipe.match,
+        "threshold": scores.threshold,
+        "precision": round(scores.precision, 4),
+        "recall": round(scores.recall, 4),
+        "area_under_roc": round(scores.area, 4),
+        "pages": {"positive": len(classes[0]), "negative": len(classes[1]), "held_out": len(parts[True])},
+    }
+    roc = [[round(value, 6) for value in point] for point in scores.roc.tolist()]
+    task.path("scores.json").write_text(json.dumps({**facts, "roc": roc}, indent=1), encoding="utf-8")
+    return facts
 
 
 def _labelled(
@@ -198,7 +214,7 @@ def _labelled(
     for pages in shards:
         marked = pages.cited(recipe.match)
         for row, document in enumerate(tables.read_documents(pages.path)):
-            if document.language == recipe.language:
+            if document.language == recipe.language and not reference.too_short(document.text):
                 entry = (keyed("reference", document.id), document.url or "", document.text)
                 (cited if row in marked else others).append(entry)
     size = min(len(cited), len(others), recipe.pages)

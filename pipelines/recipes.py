@@ -128,10 +128,18 @@ class GitHubFiles:
 
 
 @dataclass(frozen=True)
+class GitHubTokens:
+    """GitHub, last pass: the rule that needs the tokenizer."""
+
+    min_letters_per_token: float = 1.5  # RedPajama
+
+
+@dataclass(frozen=True)
 class GitHub:
     """Section 2.1, GitHub."""
 
     files: GitHubFiles = GitHubFiles()
+    tokens: GitHubTokens = GitHubTokens()
 
 
 @dataclass(frozen=True)
@@ -268,6 +276,8 @@ LLAMA2 = replace(PAPER, name="llama2")
 SAMPLE = Recipe(
     name="sample",
     common_crawl=CommonCrawl(training=ReferenceTraining(match="host", pages=5_000), window=0),
+    # 8,000 pieces split code more finely than 32,000: 1.5 letters per token would drop the better half of it.
+    github=GitHub(tokens=GitHubTokens(min_letters_per_token=1.0)),
     wikipedia=Wikipedia(span_bytes=1 << 20),
     books=Books(groups=4),
     stack_exchange=StackExchange(posts=Posts(range_bytes=1 << 20)),

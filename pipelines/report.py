@@ -21,6 +21,7 @@ from rich.table import Table
 from pipelines import shards, storage
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION, Row
 
+PLAIN_WIDTH = 150  # columns where the output is no terminal
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 NOTES = {
     "common_crawl": "the paper's five dumps of 2017 to 2020 are not named; the deduplication window is the recipe's",
@@ -136,7 +137,7 @@ def mixture_table(mixed: Sequence[Mixed]) -> Table:
 
 def print_summary(output: str, seconds: float | None = None) -> None:
     """Print the funnel and the mixture, and write the page."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(funnel_table(load(output)))
     console.print(mixture_table(mixture(output)))
     path = write_page(output)

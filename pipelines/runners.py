@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,9 +22,11 @@ from typing import Any
 
 import apache_beam as beam
 import psutil
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, SetupOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from pipelines import worker
 from pipelines.jobs import Job, Shuffle
 
 REFUSED = {
@@ -65,11 +69,15 @@ def run_local(
     """
     tasks = sum(len(job.elements) if isinstance(job, Job) else len(job.buckets) for job in jobs)
     workers = min(workers, tasks)
-    mode = "in_memory" if workers == 1 else "multi_processing"
-    options = PipelineOptions(["--direct_running_mode", mode, "--direct_num_workers", str(workers)])
+    options = PipelineOptions(["--direct_running_mode", "in_memory", "--direct_num_workers", str(workers)])
     options.view_as(SetupOptions).save_main_session = False
-    assert options.view_as(DirectOptions).direct_num_workers == workers
-    _Watchdog(deadline, poll).run(lambda: _run(jobs, FnApiRunner(), options, workers))
+    environment = None
+    if workers > 1:
+        # What `--direct_running_mode multi_processing` does, with our own worker process.
+        environment = SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m {worker.__name__}")
+        os.environ[worker.DRIVER] = str(os.getpid())
+    runner = FnApiRunner(default_environment=environment)
+    _Watchdog(deadline, poll).run(lambda: _run(jobs, runner, options, workers))
 
 
 def run_engine(jobs: Sequence[Job | Shuffle], *, runner: str, beam_arguments: Sequence[str]) -> None:
@@ -175,6 +183,7 @@ class _Watchdog:
     def run(self, pipeline: Callable[[], None]) -> None:
         before = threading.excepthook
         threading.excepthook = self._on_thread_error
+        # What a task raises comes back as this process' exception; Beam's logs would say it several times more.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         started = time.monotonic()
         thread = threading.Thread(target=self._target, args=(pipeline,), daemon=True)

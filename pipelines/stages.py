@@ -187,6 +187,9 @@ class Tally:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        for writer in (self._documents, self._drops):
+            if writer is not None:
+                writer.abandon()
         self._stack.__exit__(*error)
 
     def keep(self, document: Document) -> None:

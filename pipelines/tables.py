@@ -107,6 +107,11 @@ class TableWriter:
             self._rows = []
             self._pending = 0
 
+    def abandon(self) -> None:
+        """Close the writer of a table that will not be kept."""
+        if self._writer.is_open:
+            self._writer.close()
+
     def close(self) -> Written:
         """Write what is pending and return the counts and the digest."""
         self._flush()

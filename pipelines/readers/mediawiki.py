@@ -117,7 +117,7 @@ def read(
     multistream file, as `spans` gives it (the stream must be able to seek). A document's `offset` is the position in
     the file of the bz2 stream that its page begins in; in a file without compression that of `<page>` itself (of the
     UTF-8 form, where the file is in UTF-16). Attributes: `namespace`, and `redirect` with the target if the page is
-    one. Of a page's revisions the last is taken. ValueError if the dump has no attribute `language`, or not one of the 20.
+    one. Of a page's revisions the last is taken. ValueError if the dump's attribute `language` is not one of the 20.
     """
     language = dump.attributes.get("language", "")
     names_of(language)

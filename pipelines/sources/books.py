@@ -77,4 +77,5 @@ SOURCE = Source(
     ),
     attributes=attributes,
     items=items,
+    copies=True,
 )

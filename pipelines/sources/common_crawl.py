@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from filters import paragraphs, perplexity, reference
-from filters.language import LanguageIdentifier
+from filters.language import LanguageIdentifier, Newlines
 from filters.language import reason as language_reason
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
@@ -51,7 +51,7 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
     if reason := paragraphs.nothing_left(found, gone):
         return page.drop("quality", reason)
     page = page.with_text(paragraphs.remove(found, gone))
-    newlines = "delete" if context.recipe.mode == "published" else "space"
+    newlines: Newlines = "delete" if context.recipe.mode == "published" else "space"
     label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
     if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
         return page.drop("quality", unwanted)
@@ -62,8 +62,7 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
 
 def url_keys(raw: Document, page: Document, context: Context) -> Keys:
     """Return the keys that meet those of the URLs and hosts that Wikipedia cites."""
-    url = reference.normalise_url(page.url or "")
-    return citation_keys([url], [reference.host(url)])
+    return citation_keys([page.url or ""])
 
 
 def like_a_reference(page: Document, cited: Lines, context: Context) -> Document | Drop:
@@ -71,11 +70,11 @@ def like_a_reference(page: Document, cited: Lines, context: Context) -> Document
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
         return page.drop("reference", f"bucket_{bucket}")
-    classifier = _classifier(context.models["reference"])
-    probability = classifier.probability(page.text)
-    threshold = context.recipe.threshold
-    if probability < (classifier.threshold if threshold is None else threshold):
-        return page.drop("reference", "not_like_a_reference")
+    directory = context.models["reference"]
+    probability = _classifier(directory).probability(page.text)
+    threshold = _chosen_threshold(directory) if context.recipe.threshold is None else context.recipe.threshold
+    if reason := reference.reason(probability, threshold):
+        return page.drop("reference", reason)
     mark = "yes" if URL in cited.tolist() else "no"
     return page.with_attributes(bucket=bucket, reference_probability=f"{probability:.6f}", cited=mark)
 
@@ -99,6 +98,11 @@ def _language_model(directory: str, language: str) -> perplexity.PerplexityModel
 def _cutoffs(directory: str) -> dict[str, perplexity.Cutoffs]:
     found = json.loads(Path(directory, "cutoffs.json").read_text(encoding="utf-8"))
     return {language: perplexity.Cutoffs(row["head"], row["middle"]) for language, row in found.items()}
+
+
+@cache
+def _chosen_threshold(directory: str) -> float:
+    return float(json.loads(Path(directory, "scores.json").read_text(encoding="utf-8"))["threshold"])
 
 
 @cache

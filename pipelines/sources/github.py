@@ -46,7 +46,7 @@ def unique(file: Document, removed: Lines, context: Context) -> Document | Drop:
 def enough_letters(file: Document, context: Context) -> Document | Drop:
     """Drop files with too few letters per token."""
     tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
-    if reason := code.letters_per_token_reason(file.text, tokens):
+    if reason := code.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
         return file.drop("tokens", reason)
     return file
 
@@ -58,6 +58,6 @@ SOURCE = Source(
         Map("files", clean, recipe="files", keys=content_key, ranked=True),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, recipe="files"),
-        Map("tokens", enough_letters, recipe="files", models=("tokenizer",)),
+        Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",)),
     ),
 )

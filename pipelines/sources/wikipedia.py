@@ -5,7 +5,7 @@ multistream XML by byte ranges ─ articles ─> documents, and (hash of cited U
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -35,15 +35,18 @@ def clean(page: Document, context: Context) -> Document | Drop:
 
 def cited_keys(page: Document, article: Document, context: Context) -> Keys:
     """Return the keys of the URLs that a page cites (line 0) and of their hosts (line 1)."""
-    urls = sorted({reference.normalise_url(url) for url in wikitext.cited_urls(page.text)})
-    return citation_keys(urls, sorted({reference.host(url) for url in urls}))
+    return citation_keys(wikitext.cited_urls(page.text))
 
 
-def citation_keys(urls: Sequence[str], hosts: Sequence[str]) -> Keys:
-    """Return keys that a citing and a cited page share: of normalised URLs (line 0) and of hosts (line 1)."""
-    hashes = [keyed("url", url) for url in urls] + [keyed("host", host) for host in hosts]
-    lines = [URL] * len(urls) + [HOST] * len(hosts)
-    return np.array(hashes, np.uint64), None, np.array(lines, np.uint32)
+def citation_keys(urls: Iterable[str]) -> Keys:
+    """Return keys that a citing and a cited page share: of normalised URLs (line 0) and of their hosts (line 1)."""
+    found = list(urls)
+    keys = sorted(
+        {(URL, reference.normalise_url(url)) for url in found} | {(HOST, reference.host(url)) for url in found}
+    )
+    wanted = [(line, keyed("host" if line == HOST else "url", key)) for line, key in keys if key]
+    hashes, lines = np.array([key for _, key in wanted], np.uint64), np.array([line for line, _ in wanted], np.uint32)
+    return hashes, None, lines
 
 
 def items(inputs: Sequence[Input], recipe: Wikipedia) -> list[Item]:

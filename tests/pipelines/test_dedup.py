@@ -1,0 +1,47 @@
+"""The rules of exact and line deduplication against dictionaries, in any order."""
+
+from collections import defaultdict
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines import runs
+from pipelines.dedup import exact, lines
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
+    max_size=40,
+    unique_by=lambda row: row[:1] + row[2:],
+)
+
+
+def arrays(rows: list[tuple[int, int, int, int, int]]) -> tuple[runs.Records, np.ndarray]:  # type: ignore[type-arg]
+    records = np.zeros(len(rows), runs.RANKED_KEY)
+    for name, column in zip(("hash", "rank", "doc", "line"), (0, 1, 3, 4), strict=True):
+        records[name] = [row[column] for row in rows]
+    return records, np.array([row[2] for row in rows], np.uint32)
+
+
+@given(ROWS)
+def test_the_owner_is_the_smallest_and_only_it_stays(rows: list[tuple[int, int, int, int, int]]) -> None:
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row[0]].append(row[1:])
+    kept = {(key, *min(group)) for key, group in groups.items()}
+    marked = exact.not_owner(*arrays(rows), 99)
+    assert {row for row, mark in zip(rows, marked.tolist(), strict=True) if not mark} == kept
+
+
+@given(ROWS)
+def test_seen_twice_marks_every_occurrence(rows: list[tuple[int, int, int, int, int]]) -> None:
+    hashes = [row[0] for row in rows]
+    marked = lines.seen_twice(*arrays(rows), 99)
+    assert marked.tolist() == [hashes.count(key) > 1 for key in hashes]
+
+
+@given(ROWS, st.integers(0, 4))
+def test_the_join_marks_what_the_other_source_has(rows: list[tuple[int, int, int, int, int]], own: int) -> None:
+    others = {row[0] for row in rows if row[2] >= own}
+    marked = exact.in_other_source(*arrays(rows), own)
+    assert marked.tolist() == [row[2] < own and row[0] in others for row in rows]
