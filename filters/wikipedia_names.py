@@ -74,7 +74,7 @@ ENGLISH_SWITCHES = (
 
 
 def _folded(names: str) -> list[str]:
-    return [name.casefold() for name in names.split("|") if name]
+    return [name.casefold().replace("_", " ") for name in names.split("|") if name]
 
 
 def _names(
@@ -95,7 +95,7 @@ def _names(
         category=frozenset(_folded(f"{category}|{ENGLISH_CATEGORY}")),
         other=frozenset(_folded(f"{other}|{ENGLISH_OTHER}")),
         redirect=tuple(_folded(f"{redirect}|{ENGLISH_REDIRECT}")),
-        switches=frozenset(f"{switches}|{ENGLISH_SWITCHES}".split("|")),
+        switches=frozenset(word for word in f"{switches}|{ENGLISH_SWITCHES}".split("|") if word),
         formatnum=frozenset(_folded(f"{formatnum}|formatnum")),
         sections=frozenset(heading for heading in headings if not heading.endswith("?")),
         ambiguous_sections=frozenset(heading[:-1] for heading in headings if heading.endswith("?")),

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from filters.wikipedia_names import Names
 from filters.wikitext_templates import BAR, EQUALS, render
 
-MAX_DEPTH = 40
-"""MediaWiki expands templates to this depth ($wgMaxTemplateDepth)."""
+MAX_DEPTH = 256
+"""Open brackets at a time; MediaWiki's preprocessor gives up at 100 levels, and no article comes near."""
 
 TEMPLATE, PARAMETER, LINK, TABLE = "{{", "{{{", "[[", "{|"
 
@@ -29,7 +29,7 @@ TOKEN = re.compile(
 )
 VARIANT = re.compile(r"-\{([^{}\n]{0,1000})\}-")
 VARIANT_RULE = re.compile(r"(?:^|;)\s*sr(?:-ec|-cyrl|-el|-latn)?\s*:\s*([^;]*)")
-LEFTOVER = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
+LEFTOVER = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+|</?ref(?:erences)?\b[^<>\n]*>?", re.IGNORECASE)
 INTERLANGUAGE = re.compile(
     r"(?:[a-z]{2,3}|simple|be-x-old|be-tarask|zh-[a-z-]{2,12}|roa-[a-z]{2,4}|map-bms|nds-nl|bat-smg|fiu-vro|cbk-zam)\Z"
 )

@@ -4,8 +4,8 @@
 literal (mathematics, code, nowiki) is put aside under a mark, so that nothing later mistakes it for markup.
 `strip_html` goes after templates and links: its tags are formatting. `restore` puts the literal text back at the end.
 
-Each pass is one walk of a compiled pattern. A closing tag is searched for once after each opening tag; once a search
-for a name has failed it is not repeated, so pages of unclosed tags take linear time.
+Each pass is one walk of a compiled pattern. A closing tag is searched for once and remembered, so pages of unclosed
+tags take linear time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ REMOVED = frozenset(
 """Tags that leave with their content: notes, pictures, drawings, data, and HTML tables."""
 
 LITERAL = frozenset({"nowiki", "math", "chem", "ce", "pre", "code", "syntaxhighlight", "source", "tt"})
-"""Tags whose content is kept as it is, as far as MediaWiki takes it so (`code` and `tt` are formatting there)."""
+"""Tags whose content is kept as it is."""
 
 RAW = frozenset({"math", "chem", "ce", "syntaxhighlight", "source"})
 """Of these, the ones whose content is not HTML, so that entities are no entities."""
@@ -61,6 +61,12 @@ EXTENSION = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 CLOSERS = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in REMOVED | LITERAL}
+FORMATTING = frozenset({"code", "tt"})
+"""Of the literal tags, the ones in which MediaWiki still sees markup."""
+
+MARKUP = re.compile(r"\{\{|\[\[|<[a-z/]", re.IGNORECASE)
+NOWIKI = re.compile(r"</?nowiki\s*/?>", re.IGNORECASE)
+LINE_BREAKS = re.compile(r"[ \t]*\n[ \t]*(?:\n[ \t]*)*")
 MARK = re.compile(f"{MARK_OPEN}(\\d+){MARK_CLOSE}")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -107,33 +113,38 @@ def strip_extensions(wikitext: str) -> tuple[str, list[str]]:
     text = CONTROLS.sub("", wikitext)
     kept: list[str] = []
     literals: list[str] = []
-    unclosed: set[str] = set()
+    closers: dict[str, tuple[int, int]] = {}
     position = 0
     while match := EXTENSION.search(text, position):
         kept.append(text[position : match.start()])
         position = match.end()
         name = (match[2] or "").lower()
-        if not name or match[1] or match[3].endswith("/") or name in unclosed:
+        if not name or match[1] or match[3].endswith("/"):
             continue
-        end = CLOSERS[name].search(text, position)
-        if end is None:
-            unclosed.add(name)
-        else:
-            if name in LITERAL:
-                kept.append(_put_aside(name, text[position : end.start()], literals))
-            position = end.end()
+        start, end = _closer(name, text, position, closers)
+        content = text[position:start]
+        if start == len(text) or (name in FORMATTING and MARKUP.search(content) and "<nowiki" not in content):
+            continue
+        if name in LITERAL:
+            kept.append(_put_aside(name, content, literals))
+        position = end
     kept.append(text[position:])
     return "".join(kept), literals
 
 
+def _closer(name: str, text: str, position: int, known: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """Return where the next closing tag is, (length, length) if there is none; each is searched for once."""
+    if known.get(name, (-1, -1))[0] < position:
+        match = CLOSERS[name].search(text, position)
+        known[name] = match.span() if match else (len(text), len(text))
+    return known[name]
+
+
 def _put_aside(name: str, content: str, literals: list[str]) -> str:
     block = name in ("pre", "syntaxhighlight", "source") and "\n" in content
-    if name in ("code", "tt") and ("{{" in content or "[[" in content or "<" in content):
-        return content
     if name not in RAW:
-        content = content.replace("<nowiki>", "").replace("</nowiki>", "").replace("<nowiki/>", "")
-        content = decode_entities(content)
-    content = content.strip("\n") if block else re.sub(r"\s*\n\s*", " ", content).strip(" " if name == "math" else "")
+        content = decode_entities(NOWIKI.sub("", content))
+    content = content.strip("\n") if block else LINE_BREAKS.sub(" ", content).strip(" " if name == "math" else "")
     if not content:
         return ""
     literals.append(content)

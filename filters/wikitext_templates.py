@@ -288,7 +288,7 @@ def _chemistry(a: Arguments) -> str:
 
 
 def _density(a: Arguments) -> str:
-    """{{pop density|population|area|km2|sqmi|prec=1}}: the one template whose value is a quotient of what it is given."""
+    """{{pop density|population|area|km2|sqmi|prec=1}}: a quotient of what it is given."""
     try:
         value = float(a.at(1).replace(",", "")) / float(a.at(2).replace(",", ""))
     except (ValueError, ZeroDivisionError):
