@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 
 from filters.latex_definitions import HANDLERS, State
+from filters.latex_macros import ends_with_word
 from filters.latex_tokens import (
     AT,
     Environments,
@@ -68,6 +69,7 @@ _INPUT = re.compile(
     )""",
     re.VERBOSE,
 )
+_REST_OF_LINE = re.compile(r"[ \t]*\n")
 _DEFINES = re.compile(rf"\\({'|'.join(sorted(HANDLERS))})(?![A-Za-z\x01])")
 _INPUT_ENCODING = re.compile(rb"^[^%\n]*\\usepackage\s*\[\s*([A-Za-z0-9-]+)[^\]\n]*\]\s*\{inputenc\}", re.MULTILINE)
 _ENCODINGS = {
@@ -229,8 +231,10 @@ class _Flattener:
                     continue
                 replacement = self._replacement(match, path, folder)
                 if replacement is not None:
-                    pieces += (text[position : match.start()], replacement)
-                    position = match.end()
+                    before = text[position : match.start()]
+                    content = _joined(before, replacement)
+                    pieces += (before, content)
+                    position = _resume(text, match.end(), content, before)
         pieces.append(text[position:])
         return "".join(pieces)
 
@@ -256,7 +260,7 @@ class _Flattener:
             return ""
         if len(path) > DEPTH_LIMIT or self.inputs > INPUT_LIMIT or self.size > FLAT_LIMIT:
             return ""
-        return self._file(name, (*path, name), folder).removesuffix("\n")
+        return self._file(name, (*path, name), folder)
 
     def _packages(self, listed: str) -> str:
         definitions = []
@@ -334,6 +338,20 @@ def _document(text: str) -> str:
     begin = re.search(r"\\begin\s*\{document\}", text)
     end = text.rfind("\\end{document}")
     return text[begin.end() : end if end > begin.end() else len(text)] if begin else text
+
+
+def _joined(before: str, content: str) -> str:
+    """Return an input's content, so that the command before it and its own last comment stay what they are."""
+    glue = " " if content[:1].isalpha() and ends_with_word(before) else ""
+    last = content[content.rfind("\n") + 1 :]
+    return glue + content + ("\n" if "%" in last else "")
+
+
+def _resume(text: str, position: int, content: str, before: str) -> int:
+    """Return where the text goes on after an input; the rest of its line must not become an empty one, a paragraph."""
+    alone = not content and before.rpartition("\n")[2].strip() == ""
+    rest = _REST_OF_LINE.match(text, position)
+    return rest.end() if rest and (alone or content.endswith("\n")) else position
 
 
 def _suffix(name: str) -> str:

@@ -157,6 +157,8 @@ def _single(stream: Buffered, dump: Dump, counts: Counter[str]) -> Submission | 
         files = _files(stream)
     except Refused as refused:
         return _drop(arxiv_id or "submission", dump, refused, 0)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        return _drop(arxiv_id or "submission", dump, Refused(Reason.TRUNCATED, str(error)), 0)
     return _made(arxiv_id or _content_hash(files), files, dump, 0)
 
 
@@ -170,6 +172,8 @@ def _submission(archive: tarfile.TarFile, member: tarfile.TarInfo, arxiv_id: str
         files = _files(_buffered(_Raw(content)))
     except Refused as refused:
         return _drop(arxiv_id, dump, refused, member.size)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        return _drop(arxiv_id, dump, Refused(Reason.TRUNCATED, str(error)), member.size)
     return _made(arxiv_id, files, dump, member.offset)
 
 
