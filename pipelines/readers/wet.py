@@ -321,8 +321,8 @@ class _Splitter:
         if len(data) < stop or not _AFTER_RECORD.match(data, stop):
             return self._fault(Reason.CONTENT_LENGTH, headers, body, blank.start(), length)
         payload = data[body:stop]
-        if self._end is _End.CORRUPT and not _verified(headers, payload):
-            return self._fault(Reason.CORRUPT, headers, body, blank.start(), length)
+        if self._end in _FAULT and not _verified(headers, payload, unsigned=self._end is _End.TRUNCATED):
+            return self._fault(_FAULT[self._end], headers, body, blank.start(), length)
         self._at = stop
         return _Record(self._start + at, headers, payload, length)
 
@@ -345,7 +345,9 @@ def _length(headers: Mapping[str, str]) -> int | None:
     return int(value) if value.isascii() and value.isdecimal() and len(value) < 19 else None
 
 
-def _verified(headers: Mapping[str, str], payload: bytes) -> bool:
-    """Return whether the record's own digest (`sha1:` and base 32) is that of its payload."""
+def _verified(headers: Mapping[str, str], payload: bytes, *, unsigned: bool) -> bool:
+    """Return whether the record's own digest (`sha1:` and base 32) is that of its payload, `unsigned` if there is none."""
+    if "warc-block-digest" not in headers:
+        return unsigned
     digest = base64.b32encode(hashlib.sha1(payload, usedforsecurity=False).digest()).decode()
-    return headers.get("warc-block-digest", "").lower() == f"sha1:{digest}".lower()
+    return headers["warc-block-digest"].lower() == f"sha1:{digest}".lower()

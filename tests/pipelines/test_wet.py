@@ -171,6 +171,18 @@ def test_truncation_of_one_long_member_keeps_what_came_before() -> None:
     assert reasons(drops) == ["truncated"]
 
 
+def test_damage_that_inflates_to_other_text_is_seen() -> None:
+    head, _, tail = record(1).partition(b"\r\n\r\n")
+    signed, changed = record(1), head + b"\r\n\r\n" + tail.replace(b"Title", b"Tilte")
+    for end in (-1, -9):  # without a whole checksum
+        documents, drops, _ = read_all(wet(GOOD[0]) + wet(changed)[:end])
+        assert (numbers(documents), reasons(drops)) == ([0], ["truncated"])
+    unsigned = [record(number, WARC_Block_Digest=None) for number in range(3)]
+    documents, _, _ = read_all(gzip.compress(b"".join(unsigned))[:-1])
+    assert numbers(documents) == [0, 1, 2]
+    assert changed != signed
+
+
 @pytest.mark.parametrize("place", [0, 3, 11, 40, -5])
 def test_a_corrupt_member_is_skipped(place: int) -> None:
     broken = bytearray(wet(GOOD[2]))
