@@ -66,7 +66,6 @@ FORMATTING = frozenset({"code", "tt"})
 
 MARKUP = re.compile(r"\{\{|\[\[|<[a-z/]", re.IGNORECASE)
 NOWIKI = re.compile(r"</?nowiki\s*/?>", re.IGNORECASE)
-LINE_BREAKS = re.compile(r"[ \t]*\n[ \t]*(?:\n[ \t]*)*")
 MARK = re.compile(f"{MARK_OPEN}(\\d+){MARK_CLOSE}")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
@@ -122,14 +121,18 @@ def strip_extensions(wikitext: str) -> tuple[str, list[str]]:
         if not name or match[1] or match[3].endswith("/"):
             continue
         start, end = _closer(name, text, position, closers)
-        content = text[position:start]
-        if start == len(text) or (name in FORMATTING and MARKUP.search(content) and "<nowiki" not in content):
+        if start == len(text) or (name in FORMATTING and _has_markup(text, position, start)):
             continue
         if name in LITERAL:
-            kept.append(_put_aside(name, content, literals))
+            kept.append(_put_aside(name, text[position:start], literals))
         position = end
     kept.append(text[position:])
     return "".join(kept), literals
+
+
+def _has_markup(text: str, start: int, end: int) -> bool:
+    match = MARKUP.search(text, start, end)
+    return match is not None and not text.startswith("<nowiki", match.start())
 
 
 def _closer(name: str, text: str, position: int, known: dict[str, tuple[int, int]]) -> tuple[int, int]:
@@ -144,7 +147,10 @@ def _put_aside(name: str, content: str, literals: list[str]) -> str:
     block = name in ("pre", "syntaxhighlight", "source") and "\n" in content
     if name not in RAW:
         content = decode_entities(NOWIKI.sub("", content))
-    content = content.strip("\n") if block else LINE_BREAKS.sub(" ", content).strip(" " if name == "math" else "")
+    if block:
+        content = content.strip("\n")
+    elif "\n" in content or name == "math":
+        content = " ".join(line.strip() for line in content.split("\n") if line.strip())
     if not content:
         return ""
     literals.append(content)

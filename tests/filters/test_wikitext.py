@@ -165,7 +165,8 @@ def test_a_section_on_literature_is_no_list_of_books() -> None:
 
 
 def test_lists() -> None:
-    text = "* one\n** two\n* three\n# first\n# second\n## inner\n# third\n\n# again\n: indented\n; term : its meaning\n* {{x}}"
+    text = "* one\n** two\n* three\n# first\n# second\n## inner\n# third\n\n# again"
+    text += "\n: indented\n; term : its meaning\n* {{x}}"
     assert clean(text, "en") == (
         "- one\n  - two\n- three\n1. first\n2. second\n  1. inner\n3. third\n\n1. again\nindented\nterm: its meaning"
     )
@@ -239,9 +240,9 @@ def test_nesting_two_hundred_deep() -> None:
 
 
 HOSTILE = [
-    "{{", "{{nowrap|x ", "[[", "[[File:a|b ", "}}", "]]", "<ref>", '<ref name="', "<!--", "<math>", "<", "''a'''b ", "(",
-    "(; ", " ,", "[http://a ", "&aaaa", "__A", "\n{|", "\n|}", "|", "{{cite web|url=http://a.bc/", "<br>", "<sup>", "« ",
-    "\n== a ==", "*", "#:", " ", "-{", "{{{", "=", "\n!", "a=b ",
+    "{{", "{{nowrap|x ", "[[", "[[File:a|b ", "}}", "]]", "<ref>", '<ref name="', "<!--", "<math>", "<", "<code>{{",
+    "''a'''b ", "(", "(; ", " ,", "[http://a ", "&aaaa", "__A", "\n{|", "\n|}", "|", "{{cite web|url=http://a.bc/",
+    "<br>", "<sup>", "« ", "\n== a ==", "*", "#:", " ", "-{", "{{{", "=", "\n!", "a=b ",
 ]  # fmt: skip
 
 
