@@ -346,7 +346,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def _verified(headers: Mapping[str, str], payload: bytes, *, unsigned: bool) -> bool:
-    """Return whether the record's own digest (`sha1:` and base 32) is that of its payload, `unsigned` if there is none."""
+    """Return whether the payload has the record's own digest (`sha1:` and base 32), `unsigned` if there is none."""
     if "warc-block-digest" not in headers:
         return unsigned
     digest = base64.b32encode(hashlib.sha1(payload, usedforsecurity=False).digest()).decode()
