@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +26,7 @@ from train.mixture import Mixture, parse_proportions
 MANY_EPOCHS = 4
 SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
 LLAMA_PROPORTIONS = ",".join(f"{row.name}={row.proportion}" for row in TABLE_1)
+_EXACT = 10**10  # counts from here on are shown with a unit, so that a table fits a terminal
 _UNITS = {"K": 3, "M": 6, "B": 9, "T": 12}
 
 
@@ -68,24 +70,31 @@ def ledger(mixture: Mixture, sizes: Mapping[str, int], length: int, k: int) -> t
 def table(entries: Sequence[Entry], title: str, bits_per_byte: Mapping[str, float | None] | None = None) -> Table:
     """Return a plan or ledger as a table beside Table 1, with held-out bits per byte where they are given."""
     paper = {row.name: row for row in TABLE_1}
-    result = Table(title=title, title_justify="left")
-    result.add_column("source")
-    for heading in ("unique tokens", "tokens seen", "share", "epochs", "Table 1 share", "Table 1 epochs (1.4T)"):
-        result.add_column(heading, justify="right")
+    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
+    result.add_column("\nsource", no_wrap=True)
+    for heading in ("unique\ntokens", "tokens\nseen", "\nshare", "\nepochs", "Table 1\nshare", "at 1.4T\nepochs"):
+        result.add_column(heading, justify="right", no_wrap=True)
     if bits_per_byte is not None:
-        result.add_column("held-out bits/byte", justify="right")
+        result.add_column("held-out\nbits/byte", justify="right", no_wrap=True)
     for entry in entries:
         row = paper.get(entry.source)
-        cells = [entry.source, f"{entry.available:,}", f"{entry.tokens:,}", f"{entry.share:.2%}", f"{entry.epochs:.2f}"]
-        cells += [f"{row.proportion / TOTAL_PROPORTION:.1%}", f"{row.epochs:.2f}"] if row else ["", ""]
+        cells = [entry.source, _count(entry.available), _count(entry.tokens), f"{entry.share:.2%}"]
+        cells += [
+            f"{entry.epochs:.2f}",
+            *((f"{row.proportion / TOTAL_PROPORTION:.1%}", f"{row.epochs:.2f}") if row else "  "),
+        ]
         if bits_per_byte is not None:
             value = bits_per_byte.get(entry.source)
-            cells.append("none held out" if value is None else f"{value:.3f}")
+            cells.append("none" if value is None else f"{value:.3f}")
         result.add_row(*cells)
-    total = sum(entry.tokens for entry in entries)
     result.add_section()
-    result.add_row("all", f"{sum(entry.available for entry in entries):,}", f"{total:,}", "100.00%" if total else "")
+    available, seen = (sum(getattr(entry, name) for entry in entries) for name in ("available", "tokens"))
+    result.add_row("all", _count(available), _count(seen))
     return result
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count < _EXACT else human(count)
 
 
 def show(console: Console, entries: Sequence[Entry], title: str) -> None:

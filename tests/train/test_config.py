@@ -1,0 +1,66 @@
+from dataclasses import asdict, replace
+
+import pytest
+
+from train.config import CPU, GPU, RunConfig, check_same, choose_device, identity, parse
+
+
+def test_single_fields_are_replaced_from_the_command_line() -> None:
+    config = parse(["--device", "cpu", "--learning-rate", "1e-4", "--sequence-length", "128", "--output", "elsewhere"])
+    assert config == replace(CPU, device="cpu", learning_rate=1e-4, sequence_length=128, output="elsewhere")
+
+
+def test_every_field_has_an_option() -> None:
+    for name, value in asdict(GPU).items():
+        if name == "device":
+            continue
+        assert getattr(parse(["--device", "cpu", "--" + name.replace("_", "-"), str(value)]), name) == value
+
+
+def test_steps_that_are_given_are_exact() -> None:
+    assert parse(["--device", "cpu"]).minutes > 0
+    assert parse(["--device", "cpu", "--steps", "30"]).minutes == 0
+    assert parse(["--device", "cpu", "--steps", "30", "--minutes", "1"]).minutes == 1
+
+
+def test_a_small_batch_is_one_micro_batch_unless_said_otherwise() -> None:
+    assert parse(["--device", "cpu", "--batch-sequences", "2"]).micro_sequences == 2
+    with pytest.raises(ValueError, match="multiple of micro_sequences, 2"):
+        parse(["--device", "cpu", "--batch-sequences", "3", "--micro-sequences", "2"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--steps", "0"], "steps is 0, it must be positive"),
+        (["--learning-rate", "nan"], "learning_rate is nan, it must be positive"),
+        (["--warmup-steps", "-1"], "warmup_steps is -1, it must not be negative"),
+        (["--precision", "fp8"], "precision is 'fp8', it must be one of float32, bfloat16"),
+        (["--device", "tpu"], "device is 'tpu', it must be cpu, cuda or auto"),
+    ],
+)
+def test_bad_values_name_their_field(arguments: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse(["--device", "cpu", *arguments])
+
+
+def test_help_shows_both_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"{CPU.sequence_length} on a CPU, {GPU.sequence_length} on a GPU" in printed
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(ValueError, match="device is cuda, but torch finds no GPU"):
+        choose_device("cuda")
+
+
+def test_only_fields_that_change_what_is_learnt_must_stay() -> None:
+    config = RunConfig()
+    check_same(replace(config, output="x", checkpoint_every=7, workers=2, stop_after=3), identity(config))
+    for changes in ({"seed": 1}, {"batch_sequences": 32}, {"proportions": "books=1"}, {"steps": 9}):
+        with pytest.raises(ValueError, match=f"{next(iter(changes))} is .* but the run in data/run has"):
+            check_same(replace(config, **changes), identity(config))

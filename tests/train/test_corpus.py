@@ -1,0 +1,110 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.shards import Manifest
+from pipelines.table1 import SOURCES
+from tests.train.synthetic import edit_manifest
+from train.corpus import mixture_of, open_corpus, sequences_in
+
+
+def test_a_stream_is_the_shards_one_after_the_other(shared_corpus: Path) -> None:
+    stream = open_corpus(shared_corpus, SOURCES).stream("common_crawl")
+    shards = sorted((shared_corpus / "tokens" / "common_crawl").glob("train-*.bin"))
+    whole = np.concatenate([np.fromfile(path, "<u2") for path in shards])
+    assert len(shards) == 6
+    assert len(stream) == len(whole)
+    assert np.array_equal(stream.read(0, len(whole)), whole)
+    edges = np.cumsum([path.stat().st_size // 2 for path in shards])[:-1]
+    for edge in edges:
+        for start, stop in [(edge - 3, edge), (edge - 2, edge + 2), (edge, edge + 3), (edge, edge)]:
+            assert np.array_equal(stream.read(start, stop), whole[start:stop])
+
+
+def test_reading_outside_a_stream_is_an_error(shared_corpus: Path) -> None:
+    stream = open_corpus(shared_corpus, ["books"]).stream("books")
+    for start, stop in [(-1, 2), (0, len(stream) + 1), (3, 2)]:
+        with pytest.raises(IndexError, match="of a stream of"):
+            stream.read(start, stop)
+
+
+def test_document_ends_count_through_the_shards(shared_corpus: Path) -> None:
+    stream = open_corpus(shared_corpus, ["common_crawl"]).stream("common_crawl")
+    ends = stream.document_ends()
+    assert len(ends) == stream.manifest.total("train", "documents")
+    assert ends[-1] == len(stream)
+    tokens = stream.read(0, len(stream))
+    assert (tokens[ends - 1] == stream.manifest.eos_id).all()
+    assert (tokens[ends[:-1]] == stream.manifest.bos_id).all()
+
+
+def test_a_stream_travels_to_a_worker_without_its_tokens(shared_corpus: Path) -> None:
+    stream = open_corpus(shared_corpus, ["common_crawl"]).stream("common_crawl")
+    packed = pickle.dumps(stream)
+    assert len(packed) < len(stream)
+    assert np.array_equal(pickle.loads(packed).read(5, 900), stream.read(5, 900))
+
+
+def test_a_missing_source_names_what_there_is(shared_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no tokens of news; there are arxiv, books.*--proportions"):
+        open_corpus(shared_corpus, ["books", "news"])
+    with pytest.raises(ValueError, match="there are none at all"):
+        open_corpus(tmp_path, ["books"])
+
+
+def test_shards_of_another_tokenizer_are_refused(corpus: Path) -> None:
+    edit_manifest(corpus / "tokens" / "c4", tokenizer_sha256="0" * 64)
+    with pytest.raises(ValueError, match=r"c4/manifest.json: tokenizer_sha256 is 0000"):
+        open_corpus(corpus, SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"vocabulary": 321}, "vocabulary is 321, other sources have 320"), ({"dtype": "uint32"}, "dtype is uint32")],
+)
+def test_other_vocabularies_and_types_are_refused(corpus: Path, changes: dict[str, object], message: str) -> None:
+    edit_manifest(corpus / "tokens" / "books", **changes)
+    with pytest.raises(ValueError, match=message):
+        open_corpus(corpus, SOURCES)
+
+
+def test_a_vocabulary_over_uint16_is_refused(corpus: Path) -> None:
+    edit_manifest(corpus / "tokens" / "books", vocabulary=65_537)
+    with pytest.raises(ValueError, match="vocabulary at most 65536"):
+        open_corpus(corpus, ["books"])
+
+
+def test_a_missing_tokenizer_and_a_truncated_shard_are_named(corpus: Path) -> None:
+    shard = corpus / "tokens" / "books" / "train-00000.bin"
+    shard.write_bytes(shard.read_bytes()[:-2])
+    with pytest.raises(ValueError, match=r"train-00000.bin: \d+ bytes, the manifest says"):
+        open_corpus(corpus, ["books"]).stream("books")
+    (corpus / "tokenizer" / "tokenizer.model").unlink()
+    with pytest.raises(ValueError, match=r"tokenizer.model: the corpus has no tokenizer"):
+        open_corpus(corpus, ["books"])
+
+
+def test_digests_change_with_a_sources_shards_only(corpus: Path) -> None:
+    before = open_corpus(corpus, SOURCES).digests()
+    directory = corpus / "tokens" / "arxiv"
+    splits = dict(Manifest.load(directory).splits)
+    edit_manifest(directory, splits={**splits, "train": splits["train"][:-1]})
+    after = open_corpus(corpus, SOURCES).digests()
+    assert {name for name in SOURCES if before[name] != after[name]} == {"arxiv"}
+
+
+@pytest.mark.parametrize(("tokens", "sequences"), [(0, 0), (1, 0), (10, 0), (11, 1), (20, 1), (21, 2), (22, 2)])
+def test_sequences_are_windows_of_one_more_token(tokens: int, sequences: int) -> None:
+    assert sequences_in(tokens, 10) == sequences
+
+
+def test_sources_too_small_for_the_mixture_are_named() -> None:
+    assert mixture_of({"a": 101, "b": 0}, {"a": 1, "b": 0}, 10, 0).sizes == (10, 0)
+    with pytest.raises(ValueError, match="b has no tokens"):
+        mixture_of({"a": 101, "b": 0}, {"a": 1, "b": 1}, 10, 0)
+    with pytest.raises(ValueError, match="b has 10 tokens, fewer than one sequence of 10"):
+        mixture_of({"a": 101, "b": 10}, {"a": 1, "b": 1}, 10, 0)
+    with pytest.raises(ValueError, match="sequence_length is 0"):
+        mixture_of({"a": 101}, {"a": 1}, 0, 0)
