@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipelines.table1 import SOURCES
 from tests.train.synthetic import texts, write_corpus
@@ -21,3 +22,9 @@ def shared_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def corpus(shared_corpus: Path, tmp_path: Path) -> Path:
     """Return a copy of it that a test may damage."""
     return Path(shutil.copytree(shared_corpus, tmp_path / "corpus"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small products gain nothing from threads, and lose much where other processes want the same cores."""
+    torch.set_num_threads(1)
