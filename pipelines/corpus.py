@@ -158,7 +158,7 @@ class Build:
             posts[site] = posts.get(site, 0) + row["in"]
         questions = self.recipe.stack_exchange.questions
         recipe = (questions.largest_sites, questions.meta_sites)
-        ranked = sorted(posts.items())
+        ranked = [(entry, entry) for entry in sorted(posts.items())]
         return models.pending(
             [models.training_of(self.output, "stack_exchange_sites", models.make_sites, recipe, ranked)]
         )

@@ -65,11 +65,11 @@ def train(task: Training) -> None:
 
 
 def training_of(
-    output: str, name: str, make: Callable[[Training], dict[str, Any]], recipe: Any, inputs: Sequence[Any]
+    output: str, name: str, make: Callable[[Training], dict[str, Any]], recipe: Any, inputs: Sequence[tuple[Any, Any]]
 ) -> Training:
-    """Return the training of a model under OUTPUT/models; its identity is its recipe and inputs."""
-    identity = digest_of(name, VERSION, recipe, inputs)
-    return Training(name, make, f"{output}/models/{name}", identity, recipe, tuple(inputs))
+    """Return the training of a model under OUTPUT/models; `inputs` are (what is read, what identifies it)."""
+    identity = digest_of(name, VERSION, recipe, [key for _, key in inputs])
+    return Training(name, make, f"{output}/models/{name}", identity, recipe, tuple(found for found, _ in inputs))
 
 
 def pending(tasks: Sequence[Training]) -> list[Job]:
@@ -100,12 +100,12 @@ def given(path: str) -> Model:
 def make_language_model(task: Training) -> dict[str, Any]:
     """Train one language's SentencePiece and n-gram model on its articles.
 
-    `inputs` are (path, identity) of document shards; of more articles than the recipe wants, those with the smallest
+    `inputs` are document shards; of more articles than the recipe wants, those with the smallest
     keyed hash are taken. A language without articles gets no files: its pages are in the bucket "all".
     """
     recipe: LanguageModels = task.recipe
     language = Path(task.directory).name
-    texts = _articles([path for path, _ in task.inputs], language, recipe.documents)
+    texts = _articles(task.inputs, language, recipe.documents)
     if not texts:
         return {"documents": 0}
     pieces, arpa = task.path("pieces.model"), task.path("model.arpa")
@@ -136,12 +136,12 @@ def load_language_model(directory: str, language: str) -> perplexity.PerplexityM
 def make_cutoffs(task: Training) -> dict[str, Any]:
     """Compute each language's head and middle cut-off as percentiles of the perplexity of crawled pages.
 
-    `inputs` are (path, identity) of the shards of pages; of more pages than the recipe wants, those with the smallest
+    `inputs` are the shards of pages; of more pages than the recipe wants, those with the smallest
     keyed hash are taken.
     """
     recipe: LanguageModels = task.recipe
     found: dict[str, list[tuple[int, float]]] = {}
-    for path, _ in task.inputs:
+    for path in task.inputs:
         for row in tables.read_rows(path, ["id", "language", "attributes"]):
             value = dict(row["attributes"]).get("perplexity")
             if value is not None:
@@ -175,12 +175,12 @@ class Pages:
 def make_reference(task: Training) -> dict[str, Any]:
     """Train the classifier "used as a reference in Wikipedia" against random pages.
 
-    `inputs` are (Pages, identity). Both classes are pages of one language that went through the same steps and have
+    `inputs` are `Pages`. Both classes are pages of one language that went through the same steps and have
     the same least length, as many random ones as cited ones, the random ones by hash; a held-out share, by hash of the
     URL, chooses the threshold. Raises ValueError if a class has too few pages to train and to choose with.
     """
     recipe: ReferenceTraining = task.recipe
-    classes = _labelled([pages for pages, _ in task.inputs], recipe)
+    classes = _labelled(task.inputs, recipe)
     parts: dict[bool, list[tuple[str, bool]]] = {False: [], True: []}
     for positive, pages in zip((True, False), classes, strict=True):
         for url, text in pages:
@@ -282,8 +282,8 @@ def draws(
 
 
 def make_tokenizer(task: Training) -> dict[str, Any]:
-    """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are (run, identity)."""
-    texts = list(_drawn([run for run, _ in task.inputs]))
+    """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are runs."""
+    texts = list(_drawn(task.inputs))
     if not texts:
         raise ValueError("models/tokenizer: no document was drawn to train the tokenizer on")
     training.train(texts, task.path("tokenizer.model"), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))

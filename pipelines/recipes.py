@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 Mode = Literal["published", "corrected"]
 
@@ -312,6 +312,9 @@ def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
     if dataclasses.is_dataclass(current):
         fields = ", ".join(found.name for found in dataclasses.fields(current))
         raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
+    allowed = get_args(get_type_hints(type(node))[path[0]])
+    if isinstance(current, str) and allowed and value not in allowed:
+        raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(allowed)}")
     return replace(node, **{path[0]: _parse(current, value, assignment)})
 
 
