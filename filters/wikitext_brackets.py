@@ -17,13 +17,16 @@ from filters.wikitext_templates import BAR, EQUALS, render
 MAX_DEPTH = 256
 """Open brackets at a time; MediaWiki's preprocessor gives up at 100 levels, and no article comes near."""
 
+MAX_TABLE_DEPTH = 8
+"""Tables inside tables; what stands deeper is no prose."""
+
 TEMPLATE, PARAMETER, LINK, TABLE = "{{", "{{{", "[[", "{|"
 
 TOKEN = re.compile(
     r"\[\[([^\[\]{}|\n]+)(?:\|([^\[\]{}|\n]*))?\]\]"  # 1, 2: a link without markup inside
     r"|\{\{+|\}\}+"
     r"|\[\[(?=[^\[\]|\n]{1,400}[|\]])|\]\]"
-    r"|^[ \t:*#;]*\{\|(?![|}])"
+    r"|^[ \t:*#;]*\{\|(?!\|?\})"
     r"|^[ \t]*\|\}+",
     re.MULTILINE,
 )
@@ -35,6 +38,8 @@ INTERLANGUAGE = re.compile(
 )
 NOT_LANGUAGES = frozenset({"mw", "rfc", "doi", "isbn", "wp", "vp"})
 DISAMBIGUATION = re.compile(r"\s*[(,].*\Z", re.DOTALL)
+NAME = re.compile(r"\A[^|\n]*")
+INNER_BAR = re.compile(r"(?<!\n)\|")
 CELL = re.compile(r"^[ \t]*(?:\|[-+]?|!)|\|\||!!", re.MULTILINE)
 CELL_ATTRIBUTES = re.compile(r"[^|\[{<\n]{0,300}=[^|\n]{0,300}\|(?!\|)")
 LIST_LINE = re.compile(r"^[*#]", re.MULTILINE)
@@ -112,8 +117,10 @@ class _Stack:
     def close_table(self, braces: int) -> None:
         """Take `|}`, or the `|}}` that ends a template with an empty last argument."""
         if braces % 2 and any(frame.kind == TABLE for frame in self.frames) and not self.overflow:
+            depth = sum(frame.kind == TABLE for frame in self.frames)
             frame = self._unwind((TABLE,))
-            self.add(_mask(table_text("".join(frame.pieces))) if frame else "")
+            if frame and depth <= MAX_TABLE_DEPTH:
+                self.add(_mask(table_text("".join(frame.pieces))))
             braces -= 1
         else:
             self.add("|")
@@ -131,24 +138,24 @@ class _Stack:
         """Give back the text of brackets that never closed, down to `depth`."""
         while len(self.frames) - 1 > depth:
             frame = self.frames.pop()
-            self.add(_unclosed(frame.kind, "".join(frame.pieces), self.names))
+            self.frames[-1].pieces += _unclosed(frame, self.names)
 
 
 def _mask(text: str) -> str:
     return text.replace("|", BAR).replace("=", EQUALS) if text else text
 
 
-def _unclosed(kind: str, content: str, names: Names) -> str:
-    if kind == TABLE:
-        return "\n" + content
-    if kind == LINK:
-        head, _, rest = content.partition("\n")
+def _unclosed(frame: _Frame, names: Names) -> list[str]:
+    """Return the text of a bracket that never closed, without its target or name."""
+    if frame.kind == TABLE:
+        return ["\n", *frame.pieces]
+    if frame.kind == LINK:
+        head, _, rest = "".join(frame.pieces).partition("\n")
         target, bar, text = head.partition("|")
-        return link_text(target, text if bar else None, names) + ("\n" + rest if rest else "")
-    name = re.match(r"[^|\n]*", content)
-    rest = content[name.end() :] if name else content
+        return [link_text(target, text if bar else None, names), "\n" + rest if rest else ""]
+    first = NAME.sub("", frame.pieces[0], count=1) if frame.pieces else ""
     # Arguments on lines of their own belong to a box; they leave with the other lines that begin with a bar.
-    return re.sub(r"(?<!\n)\|", " ", rest)
+    return [INNER_BAR.sub(" ", piece) if "|" in piece else piece for piece in [first, *frame.pieces[1:]]]
 
 
 def resolve(text: str, names: Names, language: str) -> str:

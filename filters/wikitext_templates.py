@@ -19,12 +19,14 @@ from filters.wikitext_template_names import BY_LANGUAGE, CONSTANTS, CURRENCY_SIG
 BAR, EQUALS = "\x01", "\x05"
 """Masks of `|` and `=` in text that is no longer markup."""
 
+MAX_NAME = 1_000
+"""Characters of a template's name, or of a parser function's name and first argument."""
+
 NAMED = re.compile(r"\s*([\w .\-/]{1,40}?)\s*=")
 PLAIN_NUMBER = re.compile(r"([-+−]?)(\d+)(?:\.(\d+))?")
 LANGUAGE_TEMPLATE = re.compile(r"(?:lang|langx|јез|jez|jezik|langue|llengua)[-x ]")
 GERMAN_LANGUAGE_TEMPLATE = re.compile(r"[a-zäöü]{2,4}s", re.IGNORECASE)
 FRENCH_ORDINAL = re.compile(r"[IVXLC\d]{1,7}(?:er|re|ère|ere|ers|e|ème|es|nd|nde)(?: siècle)?", re.IGNORECASE)
-TITLED_CENTURY = re.compile(r"([ivxlc]+)(e|er)( siècle)?", re.IGNORECASE)
 RANGES = MappingProxyType(
     {
         "-": "–", "–": "–", "—": "–", "to": " to ", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × ",
@@ -87,17 +89,21 @@ def _arguments(name: str, parts: list[str], names: Names, language: str) -> Argu
 def render(content: str, names: Names, language: str) -> str:
     """Return the text of a template or parser function from what stands between its braces."""
     raw_name, bar, rest = content.partition("|")
+    if len(raw_name) > MAX_NAME:
+        return ""
     name = " ".join(raw_name.replace("_", " ").split()).casefold()
     if not bar and name in CONSTANTS:
         return CONSTANTS[name]
     function, colon, _ = name.partition(":")
     if colon:
         return _function(function.strip(), raw_name.partition(":")[2].strip(), rest, names)
-    if not name or "\n" in raw_name.strip() or len(name) > 60:
+    if not name or "\n" in raw_name.strip():
         return ""
     kind = kind_of(name, language)
     if kind == "drop":
         return ""
+    if kind == "itself":
+        return " ".join(raw_name.split())
     if name == "spaces" or (name in CONSTANTS and kind == "constant"):
         return CONSTANTS[name]
     arguments = _arguments(name, rest.split("|") if bar else [], names, language)
@@ -382,9 +388,6 @@ RENDERERS: Mapping[str, Renderer] = MappingProxyType(
         "height": _height,
         "hour": _hour,
         "interwiki": _interwiki,
-        "itself": lambda a: (
-            a.name[: -len("siècle")].upper().replace("E ", "e ") + "siècle" if " " in a.name else a.name
-        ),
         "last": _last,
         "measure": lambda a: " ".join(
             [*(format_number(p, a.names) for p in a.places[:3]), a.get("u", "ul", "um")]

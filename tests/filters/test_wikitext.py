@@ -79,7 +79,7 @@ def test_the_spec_quantities_survive() -> None:
         ("{{formatnum:1,234|R}}", "en", "1,234"),
         ("{{unité|1234|km|2}}", "fr", "1 234 km²"),
         ("{{nobr|86 ans}} {{s|XX}} {{s-|XIX}} {{-s|V}}", "fr", "86 ans XXe siècle XIXe Ve siècle av. J.-C."),
-        ("{{Ier}} {{heure|4|30}} {{tmp|2|°C}}", "fr", "ier 4 h 30 2 °C"),
+        ("{{Ier}} {{heure|4|30}} {{tmp|2|°C}}", "fr", "Ier 4 h 30 2 °C"),
         ("{{Höhe|115|DE-NHN}}", "de", "115 m"),
         ('{{"|Es liegt am Tage}}', "de", "„Es liegt am Tage“"),
         ("{{lang|la|homo}}, {{lang-de|Mensch}}, {{transl|ru|chelovek}}", "en", "homo, Mensch, chelovek"),
@@ -136,6 +136,7 @@ def test_notes_comments_and_tables_leave() -> None:
     assert clean(text, "en") == "One two three four."
     table = "Before\n{| class=x\n|-\n! Year !! {{nowrap|No.}}\n|-\n| 1990 || 5\n|}\nafter"
     assert clean(table, "en") == "Before\n\nafter"
+    assert clean("A\n{||border=0\n| 5\n|}", "en") == "A"
     assert clean("a <table><tr><td>5</td></tr></table>b", "en") == "a b"
 
 
