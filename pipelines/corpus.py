@@ -25,7 +25,7 @@ from pipelines import inputs, manifest, models, sample, shards, storage
 from pipelines.graph import Chain, Input, Model, Node, Source, is_current, run_waves
 from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
-from pipelines.recipes import RECIPES, Recipe, override
+from pipelines.recipes import RECIPES, Recipe, Shards, override
 from pipelines.report import print_summary
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
 from pipelines.stages import Join, Map
@@ -65,7 +65,7 @@ class Build:
             chain = Chain(SOURCES[name], self.recipe, found, self.output, self.model, self.chains)
             self.chains[name] = chain
         self.tokens = {
-            name: Tokens(name, self.output, self.recipe.shards, self._documents_of(chain), self._tokenizer)
+            name: Tokens(name, self.output, self._shards_recipe(name), self._documents_of(chain), self._tokenizer)
             for name, chain in self.chains.items()
         }
 
@@ -77,6 +77,10 @@ class Build:
             return models.model(f"{self.output}/models/{name}", *self.recipe.language_models.languages)
         found = models.model(f"{self.output}/models/{name}")
         return replace(found, path=f"{found.path}/tokenizer.model") if name == "tokenizer" else found
+
+    def _shards_recipe(self, name: str) -> Shards:
+        recipe = self.recipe.shards
+        return replace(recipe, validation=dict(recipe.validation_of).get(name, recipe.validation), validation_of=())
 
     def _tokenizer(self) -> Model:
         return self.model("tokenizer")

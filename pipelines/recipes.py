@@ -243,6 +243,7 @@ class Shards:
 
     shard_tokens: int = 100_000_000
     validation: float = 0.001  # share of the documents, by hash of their id
+    validation_of: tuple[tuple[str, float], ...] = ()  # another share for a source
     bos: bool = True
     eos: bool = True
 
@@ -283,7 +284,12 @@ SAMPLE = Recipe(
     stack_exchange=StackExchange(posts=Posts(range_bytes=1 << 20)),
     language_models=LanguageModels(),
     tokenizer=Tokenizer(vocabulary=8_000, training_bytes=8 << 20),
-    shards=Shards(shard_tokens=2_000_000, validation=0.02),
+    # So that a source of a few documents has something to measure on: of four papers, one is held out.
+    shards=Shards(
+        shard_tokens=2_000_000,
+        validation=0.02,
+        validation_of=(("arxiv", 0.35), ("stack_exchange", 0.1), ("wikipedia", 0.05)),
+    ),
     buckets=16,
     excerpts=1.0,
     keep_staged=True,
@@ -328,6 +334,8 @@ def _parse(current: Any, value: str, assignment: str) -> Any:
             return None if value.lower() == "none" else float(value)
     except (ValueError, KeyError):
         raise ValueError(f"--set {assignment}: {value!r} is no {type(current).__name__}") from None
-    if isinstance(current, tuple):
+    if isinstance(current, tuple) and all(isinstance(entry, str) for entry in current):
         return tuple(part for part in value.split(",") if part)
+    if not isinstance(current, str):
+        raise ValueError(f"--set {assignment}: this field is set in a recipe only")
     return value
