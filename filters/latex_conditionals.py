@@ -23,7 +23,7 @@ STANDARD |= {"ifLuaTeX": False, "ifluatex": False, "iftrue": True, "iffalse": Fa
 MATH_LOOKBACK = 4_000
 
 _BRANCH = re.compile(rf"\\(?:(if{WORD}|if|else|fi)(?![A-Za-z\x01])|.)", re.DOTALL)
-_TWO = re.compile(rf"(\\{WORD}[ ]?|[^\\{{}}])(\\{WORD}|\s|[^\\{{}}])", re.DOTALL)
+_TWO = re.compile(rf"(\\{WORD}[ ]?|[^\\{{}}\x00])(\\{WORD}|\s|[^\\{{}}\x00])", re.DOTALL)
 _NUMBERS = re.compile(rf"\s*(\d+|\\{WORD})\s*([<=>])\s*(\d+|\\{WORD})(?:[ \n]|(?=\\))", re.DOTALL)
 _NAME = re.compile(rf"\s*\\({WORD})[ ]?")
 _MATH = re.compile(

@@ -16,27 +16,18 @@ from dataclasses import dataclass
 
 from filters import latex_macros as macros
 from filters.latex_conditionals import MATH_LOOKBACK
-from filters.latex_definitions import HANDLERS, State
-from filters.latex_macros import Environment, Incomplete, Macro
+from filters.latex_definitions import HANDLERS
+from filters.latex_frames import USE_LIMIT, Frame, Reader
+from filters.latex_macros import Environment, Macro
 from filters.latex_tokens import AT, WORD
-
-# What one use in the text may make, and all of them together, in characters (own choice; real papers need under 1 %).
-USE_LIMIT = 200_000
-WORK_LIMIT = 5_000_000
-WORK_FACTOR = 4
-# What a step costs at least, so that macros that expand to nothing are bounded too, in characters.
-STEP_COST = 16
-DEPTH_LIMIT = 200
-# How much of the outer text joins a body whose last macro takes its arguments from there, in characters.
-MERGE_WINDOW = 4_000
 
 # The command that closes a user environment's group after the body of its end.
 _END_OF_ENVIRONMENT = f"\\{AT}endenvironment "
 
 _COMMAND = re.compile(rf"\\(?:({WORD})|(.))|([{{}}])", re.DOTALL)
 _ENVIRONMENT = re.compile(r"[ \t]*\{([^{}\\\n]+)\}")
-_REST_OF_LINE = re.compile(r"[ \t]*(?:\n|\Z)")
-_STARTS_LINE = re.compile(r"(?:\A|\n)[ \t]*\Z")
+# Where TeX drops a line's end after a command without harm, and a reader would miss it.
+_BREAK = re.compile(r"[ \t]*\n[ \t]*\\(?:begin|end|\[|item|(?:sub)*section|paragraph|label|centering|includegraphics)")
 _NO_SPACE_BEFORE = frozenset("{}~.!,:;?/')-\\] \t\n")
 
 
@@ -56,32 +47,6 @@ class Expanded:
     bounded: bool
 
 
-@dataclass(slots=True)
-class Frame:
-    """A text being read: up to `start` it is written out or used up, up to `position` looked at."""
-
-    text: str
-    start: int = 0
-    position: int = 0
-
-    def take(self, end: int) -> None:
-        """Use up the text to `end` without writing it out."""
-        self.start = self.position = end
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A use in the document's own text while it is expanded, with all that is needed to take it back."""
-
-    name: str
-    start: int
-    pieces: int
-    glue: bool
-    scopes: int
-    conditionals: int
-    work: int
-
-
 def expand(text: str) -> Expanded:
     """Return the text with its definitions taken out and its macros expanded.
 
@@ -91,18 +56,12 @@ def expand(text: str) -> Expanded:
     return _Expander(text).run()
 
 
-class _Expander:
+class _Expander(Reader):
     def __init__(self, text: str) -> None:
-        self.stack = [Frame(text)]
-        self.pieces: list[str] = []
-        self.glue = False
-        self.state = State()
+        super().__init__(text)
         self.expanded: set[str] = set()
         self.standard: set[str] = set()
-        self.uses = self.work = 0
-        self.use: Use | None = None
-        self.use_limit = USE_LIMIT
-        self.limit = WORK_LIMIT + WORK_FACTOR * len(text)
+        self.uses = 0
         self.own: dict[str, Callable[[Frame, int], None]] = {
             "begin": self._begin,
             "end": self._end,
@@ -127,7 +86,7 @@ class _Expander:
                 self.use, self.use_limit = None, USE_LIMIT
             match = _COMMAND.search(frame.text, frame.position)
             if match is None:
-                self._flush(frame, len(frame.text))
+                self.flush(frame, len(frame.text))
                 self.stack.pop()
                 continue
             frame.position = match.end()
@@ -158,38 +117,13 @@ class _Expander:
         elif handler := HANDLERS.get(name):
             end = handler(state, frame.text, frame.position)
             if end is not None:
-                self._remove(frame, start, end)
+                self.remove(frame, start, end)
         elif name in state.conditionals.setters:
             flag, value = state.conditionals.setters[name]
             state.conditionals.flags[flag] = value
-            self._remove(frame, start, macros.skip_space(frame.text, frame.position))
+            self.remove(frame, start, macros.skip_space(frame.text, frame.position))
         elif name.startswith("if") and state.conditionals.is_conditional(name):
             self._if(frame, name, start)
-
-    # Writing out
-
-    def _flush(self, frame: Frame, end: int) -> None:
-        if end > frame.start:
-            self._emit(frame.text[frame.start : end])
-        frame.start = end
-
-    def _emit(self, piece: str) -> None:
-        if self.glue and (piece[0].isalpha() or piece[0] == AT):
-            self.pieces.append(" ")
-        self.pieces.append(piece)
-        self.glue = macros.ends_with_word(piece)
-
-    def _remove(self, frame: Frame, start: int, end: int) -> None:
-        """Take a definition out, with its line if nothing else is on it."""
-        self._flush(frame, start)
-        frame.take(end)
-        self._drop_empty_line(frame)
-
-    def _drop_empty_line(self, frame: Frame) -> None:
-        # Without this, a command that leaves nothing behind would leave an empty line, which is a paragraph's end.
-        rest = _REST_OF_LINE.match(frame.text, frame.position)
-        if rest and (not self.pieces or _STARTS_LINE.search(self.pieces[-1][-64:])):
-            frame.take(rest.end())
 
     # Macros
 
@@ -200,16 +134,16 @@ class _Expander:
 
     def _expand(self, macro: Macro, frame: Frame, start: int) -> None:
         command = frame.text[start : frame.position]
-        self._flush(frame, start)
+        self.flush(frame, start)
         frame.take(frame.position)
-        self._begin_use(macro.name, start)
+        self.begin_use(macro.name, start)
         starred = self.state.macros.get(f"{macro.name}*")
         if starred and frame.text.startswith("*", frame.position):
             frame.take(frame.position + 1)
             macro = starred
-        arguments = self._arguments(macro)
+        arguments = self.arguments(macro)
         if arguments is None:
-            self._emit(command)
+            self.emit(command)
             return
         self.uses += 1
         self.expanded.add(macro.name)
@@ -217,86 +151,9 @@ class _Expander:
             self._after_word(macro)
         if macro.alias:
             self.standard.add(macro.body.removeprefix("\\"))
-            self._emit(macro.body)
+            self.emit(macro.body)
         else:
-            self._push(macros.substitute(macro, arguments), macro.name)
-
-    def _push(self, body: str, name: str) -> None:
-        self.work += STEP_COST + len(body)
-        if len(self.stack) >= DEPTH_LIMIT:
-            self._take_back(name)
-        elif self.use and self.work - self.use.work > self.use_limit:
-            self._take_back(self.use.name)
-        elif body:
-            self.stack.append(Frame(body))
-        else:
-            self._drop_empty_line(self.stack[-1])
-
-    def _begin_use(self, name: str, start: int) -> None:
-        if len(self.stack) > 1:
-            return
-        self.use = Use(
-            name=name,
-            start=start,
-            pieces=len(self.pieces),
-            glue=self.glue,
-            scopes=len(self.state.scopes),
-            conditionals=len(self.state.conditionals.open),
-            work=self.work,
-        )
-
-    def _take_back(self, culprit: str) -> None:
-        """Undo the use in the document's text that led here and do it again without the macro that is to blame."""
-        use = self.use
-        assert use is not None, "only a use in the document's own text can make a stack"
-        self.state.runaway.add(use.name if culprit in self.state.runaway else culprit)
-        del self.pieces[use.pieces :]
-        del self.stack[1:]
-        del self.state.conditionals.open[use.conditionals :]
-        self.glue = use.glue
-        while len(self.state.scopes) > use.scopes:
-            self.state.leave()
-        self.stack[0].take(use.start)
-
-    def _arguments(self, macro: Macro) -> list[str] | None:
-        """Take the arguments of a use from the stack of frames, or answer None and leave the text as it is."""
-        if len(macro.delimiters) == 1 and not macro.delimiters[0]:
-            return []
-        window = MERGE_WINDOW
-        while True:
-            frame = self.stack[-1]
-            last = len(self.stack) == 1
-            try:
-                found = macros.match_arguments(macro, frame.text, frame.position, final=last)
-            except Incomplete:
-                self.work += min(len(frame.text) - frame.position, macros.ARGUMENT_LIMIT)
-                if last or self.work > self.limit:
-                    return None
-                self._join(window)
-                window *= 16
-                continue
-            if found is None:
-                return None
-            self.work += found[1] - frame.position
-            if last:
-                self.use_limit = USE_LIMIT + WORK_FACTOR * (found[1] - frame.position)
-            frame.take(found[1])
-            return found[0]
-
-    def _join(self, window: int) -> None:
-        """Let the outer text continue the innermost one, which ended inside an argument."""
-        rest = self.stack.pop()
-        outer = self.stack[-1]
-        text = rest.text[rest.position :]
-        if not text.strip():
-            return
-        cut = outer.text.find("\n", outer.position + window) + 1 or len(outer.text)
-        joined = text + outer.text[outer.position : cut]
-        self.work += len(joined)
-        outer.take(cut)
-        if cut == len(outer.text) and len(self.stack) > 1:
-            self.stack.pop()
-        self.stack.append(Frame(joined))
+            self.push(macros.substitute(macro, arguments), macro.name)
 
     def _after_word(self, macro: Macro) -> None:
         """Skip what TeX skips after a command's name, and the empty group that protects a blank there."""
@@ -309,7 +166,7 @@ class _Expander:
                 frame.take(position + 2)
         elif text.startswith("\\ ", position):
             frame.take(position + 1)
-        else:
+        elif not _BREAK.match(text, position):
             frame.take(macros.skip_space(text, position))
 
     # Environments
@@ -331,17 +188,17 @@ class _Expander:
         if environment is None:
             self.state.enter()
             return
-        self._flush(frame, start)
-        self._begin_use(f"begin{{{name}}}", start)
+        self.flush(frame, start)
+        self.begin_use(f"begin{{{name}}}", start)
         self.state.enter()
         frame.take(end)
-        arguments = self._arguments(environment.begin)
+        arguments = self.arguments(environment.begin)
         if arguments is None:
-            self._emit(f"\\begin{{{name}}}")
+            self.emit(f"\\begin{{{name}}}")
         else:
             self.uses += 1
             self.expanded.add(f"begin{{{name}}}")
-            self._push(macros.substitute(environment.begin, arguments), f"begin{{{name}}}")
+            self.push(macros.substitute(environment.begin, arguments), f"begin{{{name}}}")
 
     def _end(self, frame: Frame, start: int) -> None:
         found = self._environment(frame, "end")
@@ -351,13 +208,13 @@ class _Expander:
         if environment is None:
             self.state.leave()
             return
-        self._flush(frame, start)
-        self._begin_use(f"end{{{name}}}", start)
+        self.flush(frame, start)
+        self.begin_use(f"end{{{name}}}", start)
         frame.take(end)
-        self._push(environment.end.body + _END_OF_ENVIRONMENT, f"end{{{name}}}")
+        self.push(environment.end.body + _END_OF_ENVIRONMENT, f"end{{{name}}}")
 
     def _end_environment(self, frame: Frame, start: int) -> None:
-        self._flush(frame, start)
+        self.flush(frame, start)
         frame.take(min(frame.position + 1, len(frame.text)))
         self.state.leave()
 
@@ -375,48 +232,48 @@ class _Expander:
         yes = macros.read_body(frame.text, frame.position)
         no = yes and macros.read_body(frame.text, yes[1])
         if yes and no:
-            self._remove(frame, start, no[1])
-            self._begin_use(f"{AT}ifstar", start)
+            self.remove(frame, start, no[1])
+            self.begin_use(f"{AT}ifstar", start)
             ahead = self._next()
             starred = ahead is not None and ahead[0].text.startswith("*", ahead[1])
             if starred and ahead:
                 ahead[0].take(ahead[1] + 1)
-            self._push((yes if starred else no)[0], f"{AT}ifstar")
+            self.push((yes if starred else no)[0], f"{AT}ifstar")
 
     def _if_next(self, frame: Frame, start: int) -> None:
         wanted = macros.read_body(frame.text, frame.position)
         yes = wanted and macros.read_body(frame.text, wanted[1])
         no = yes and macros.read_body(frame.text, yes[1])
         if wanted and yes and no:
-            self._remove(frame, start, no[1])
-            self._begin_use(f"{AT}ifnextchar", start)
+            self.remove(frame, start, no[1])
+            self.begin_use(f"{AT}ifnextchar", start)
             character = "{" if wanted[0] == "\\bgroup" else wanted[0]
             ahead = self._next()
             matches = ahead is not None and ahead[0].text.startswith(character, ahead[1])
-            self._push((yes if matches else no)[0], f"{AT}ifnextchar")
+            self.push((yes if matches else no)[0], f"{AT}ifnextchar")
 
     def _xspace(self, frame: Frame, start: int) -> None:
-        self._flush(frame, start)
+        self.flush(frame, start)
         frame.take(frame.position)
         for outer in reversed(self.stack):
             if outer.position < len(outer.text):
                 if outer.text.startswith("{}", outer.position):
                     outer.take(outer.position + 2)
                 elif outer.text[outer.position] not in _NO_SPACE_BEFORE:
-                    self._emit(" ")
+                    self.emit(" ")
                 return
 
     # Conditionals
 
     def _if(self, frame: Frame, name: str, start: int) -> None:
         conditionals = self.state.conditionals
-        before = self._tail() + frame.text[max(frame.start, start - MATH_LOOKBACK) : start] if name == "ifmmode" else ""
+        before = self.tail() + frame.text[max(frame.start, start - MATH_LOOKBACK) : start] if name == "ifmmode" else ""
         decision = conditionals.decide(name, frame.text, frame.position, before)
         if decision is None:
             conditionals.open.append(False)
         elif decision[0]:
             conditionals.open.append(True)
-            self._remove(frame, start, decision[1])
+            self.remove(frame, start, decision[1])
         else:
             self._skip(frame, start, decision[1], stop_at_else=True)
 
@@ -427,11 +284,11 @@ class _Expander:
             self.work += (found[1] if found else len(frame.text)) - position
         if found is None:
             # Without its \fi a conditional would take the rest of the paper along.
-            self._remove(frame, start, position)
+            self.remove(frame, start, position)
             return
         if found[0] == "else":
             self.state.conditionals.open.append(True)
-        self._remove(frame, start, found[1])
+        self.remove(frame, start, found[1])
 
     def _else(self, frame: Frame, start: int) -> None:
         if self.state.conditionals.open and self.state.conditionals.open[-1]:
@@ -440,7 +297,7 @@ class _Expander:
 
     def _fi(self, frame: Frame, start: int) -> None:
         if self.state.conditionals.open and self.state.conditionals.open.pop():
-            self._remove(frame, start, macros.skip_space(frame.text, frame.position))
+            self.remove(frame, start, macros.skip_space(frame.text, frame.position))
 
     def _if_toggle(self, frame: Frame, start: int) -> None:
         name = macros.read_body(frame.text, frame.position)
@@ -448,16 +305,6 @@ class _Expander:
         no = yes and macros.read_body(frame.text, yes[1])
         value = self.state.conditionals.toggles.get(name[0]) if name else None
         if value is not None and yes and no:
-            self._remove(frame, start, no[1])
-            self._begin_use("iftoggle", start)
-            self._push((yes if value else no)[0], "iftoggle")
-
-    def _tail(self) -> str:
-        tail: list[str] = []
-        size = 0
-        for piece in reversed(self.pieces):
-            tail.append(piece[-MATH_LOOKBACK:])
-            size += len(tail[-1])
-            if size >= MATH_LOOKBACK:
-                break
-        return "".join(reversed(tail))
+            self.remove(frame, start, no[1])
+            self.begin_use("iftoggle", start)
+            self.push((yes if value else no)[0], "iftoggle")

@@ -19,7 +19,7 @@ DEFAULT_LIMIT = 2_000
 # Commands that keep their standard meaning: to expand a house style's redefinition of a heading would lose the heading.
 STRUCTURE = words(
     r"""part chapter section subsection subsubsection paragraph subparagraph begin end document enddocument
-    documentclass documentstyle usepackage
+    documentclass documentstyle usepackage addcontentsline tableofcontents thanks footnotetext
     item label ref pageref cite citep citet footnote caption title author maketitle abstract
     bibliography bibliographystyle
     printbibliography bibitem appendix url href input include includegraphics textbf
@@ -46,15 +46,15 @@ _KNOWN_INTERNALS = frozenset(f"{AT}{name}" for name in ("ifstar", "ifnextchar", 
 _INTERNAL = re.compile(rf"\\({WORD})")
 _PARAMETER = re.compile(r"#(#|[1-9])")
 _SPACE = re.compile(r"[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?")
-_TOKEN = re.compile(rf"\\{WORD}[ \t]*|\\.|\x00\d+\x00|[^{{}}]", re.DOTALL)
-_NAME = re.compile(rf"\s*(?:\{{\s*\\({WORD}|[^A-Za-z])\s*\}}|\\({WORD}|[^A-Za-z]))", re.DOTALL)
+_TOKEN = re.compile(rf"\\{WORD}[ \t]*|\\[^\x00]|\x00\d+\x00|[^{{}}\x00]", re.DOTALL)
+_NAME = re.compile(rf"\s*(?:\{{\s*\\({WORD}|[^A-Za-z\x00])\s*\}}|\\({WORD}|[^A-Za-z\x00]))", re.DOTALL)
 _STAR = re.compile(r"\s*\*?")
 _COUNT = re.compile(r"\s*\[\s*(\d)\s*\]")
 _ENVIRONMENT = re.compile(r"\*?\s*\{\s*([^{}\\\n]+?)\s*\}")
 _OPENS = re.compile(r"\s*\[")
 _BODY = re.compile(r"\s*")
-_DEF = re.compile(rf"\s*\\({WORD}|[^A-Za-z])([^{{}}\n]{{0,200}}(?:\n[^{{}}\n]{{0,200}})?)(?=\{{)", re.DOTALL)
-_LET = re.compile(rf"\s*\\({WORD}|[^A-Za-z])[ \t]*=?[ ]?(\\(?:{WORD}|[^A-Za-z])|[^\s{{}}\\])", re.DOTALL)
+_DEF = re.compile(rf"\s*\\({WORD}|[^A-Za-z\x00])([^{{}}\n]{{0,200}}(?:\n[^{{}}\n]{{0,200}})?)(?=\{{)", re.DOTALL)
+_LET = re.compile(rf"\s*\\({WORD}|[^A-Za-z\x00])[ \t]*=?[ ]?(\\(?:{WORD}|[^A-Za-z\x00])|[^\s{{}}\\\x00])", re.DOTALL)
 _KEEPS_SPACE = re.compile(r"(?:\\[A-Za-z]+|\\(?:begin|end)\{[^{}]*\}|\\\\)\s*\Z")
 _PUNCTUATED = re.compile(r"\\.|[\[\]{}]", re.DOTALL)
 

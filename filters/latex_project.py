@@ -34,6 +34,9 @@ STYLE_LIMIT = 300_000
 CANDIDATES = 20
 BINARY_PREFIX = 65_536
 
+# The file in which an author tells arXiv which files are papers, and which to ignore.
+DIRECTIONS = "00README"
+
 TEX_SUFFIXES = words(".tex .ltx .latex .TEX .txt .bbl .sty .cls .def .clo .cfg .inc .sec .macros")
 NOT_A_PAPER = words(
     ".sty .cls .bbl .bst .bib .def .clo .cfg .fd .dtx .ins .ist .tikz .pgf .pdf_tex .eps_tex .tex~ .bak"
@@ -70,6 +73,8 @@ _INPUT = re.compile(
     re.VERBOSE,
 )
 _REST_OF_LINE = re.compile(r"[ \t]*\n")
+_DIRECTION = re.compile(r"^\s*(?P<name>\S+)[ \t]+(?P<usage>toplevel|ignore)(?:file)?[ \t]*$", re.MULTILINE)
+_JSON_DIRECTION = re.compile(r'"filename"\s*:\s*"(?P<name>[^"]+)"[^{}]*"usage"\s*:\s*"(?P<usage>toplevel|ignore)"')
 _DEFINES = re.compile(rf"\\({'|'.join(sorted(HANDLERS))})(?![A-Za-z\x01])")
 _INPUT_ENCODING = re.compile(rb"^[^%\n]*\\usepackage\s*\[\s*([A-Za-z0-9-]+)[^\]\n]*\]\s*\{inputenc\}", re.MULTILINE)
 _ENCODINGS = {
@@ -123,7 +128,7 @@ def sources(files: Mapping[str, bytes]) -> dict[str, str]:
         if not marked and b"\x00" in raw[:BINARY_PREFIX]:
             continue
         # A text without a single command may still be an input: numbers, words, a table's rows.
-        if b"\\" not in raw and _suffix(name) not in TEX_SUFFIXES:
+        if b"\\" not in raw and _suffix(name) not in TEX_SUFFIXES and not base.startswith(DIRECTIONS):
             continue
         if raw.startswith((b"\xff\xd8\xff", b"%PDF", b"%!PS", b"\x89PNG", b"GIF8", b"PK\x03\x04", b"\x1f\x8b")):
             continue
@@ -142,6 +147,7 @@ def find_main(files: Mapping[str, str]) -> str | None:
     project = _Project(files)
     bare = {name: project.uncommented(files[name]) for name in sorted(files) if _suffix(name) not in NOT_A_PAPER}
     included = project.included(bare)
+    directions = _directions(files)
     classes = [name for name, text in bare.items() if _CLASS.search(text)]
     whole = [name for name in classes if _BEGIN.search(bare[name])]
     if not whole:
@@ -151,6 +157,8 @@ def find_main(files: Mapping[str, str]) -> str | None:
     if not whole:
         headed = [name for name, text in bare.items() if _HEADING.search(text) and name not in included]
         return headed[0] if len(headed) == 1 else None
+    stated = [name for name in whole if directions.get(name) == "toplevel"]
+    whole = stated or [name for name in whole if directions.get(name) != "ignore"] or whole
     ranks = {name: _rank(name, bare[name], name in included) for name in whole}
     best = [name for name in whole if ranks[name] == min(ranks.values())][:CANDIDATES]
     return min(best, key=lambda name: (-len(project.uncommented(project.flatten(name))), name))
@@ -297,6 +305,15 @@ def plain_definitions(style: str) -> str:
         if AT not in defined and not opaque and (probe.macros or probe.environments):
             found.append(defined)
     return restore("\n".join(found), protected.kept, STYLE_LIMIT)
+
+
+def _directions(files: Mapping[str, str]) -> dict[str, str]:
+    """Return what the author says of files: "toplevel" or "ignore"."""
+    said: dict[str, str] = {}
+    for name in sorted(name for name in files if posixpath.basename(name).startswith(DIRECTIONS)):
+        for pattern in (_DIRECTION, _JSON_DIRECTION):
+            said.update((match["name"], match["usage"]) for match in pattern.finditer(files[name][:BINARY_PREFIX]))
+    return said
 
 
 def _rank(name: str, text: str, included: bool) -> tuple[bool, bool, bool, bool, int, int]:

@@ -192,3 +192,19 @@ def test_verbatim_environments_that_the_source_declares() -> None:
     assert expanded("\\MakeShortVerb{\\|}\\newcommand{\\x}{X}", "a |\\x %| b") == "a |\\x %| b"
     assert expanded("\\excludecomment{solution}", "a\n\\begin{solution}\nb\n\\end{solution}\nc") == "a\nc"
     assert "kept" in expanded("\\newenvironment{comment}{}{}", "\\begin{comment} kept \\end{comment}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "\\if\\url{a%b}",
+        "\\let\\x\\url{a%b}",
+        "\\def\\x#1{<#1>}\\x\\verb|%|",
+        "\\def\\x#1;{}\\def\\y{\\x a}\\y b",
+        "\\newenvironment{e}{}{\\y}\\newcommand{\\y}[1]{#1#1}\\begin{e}\\end{e}",
+    ],
+)
+def test_awkward_text_leaves_no_marks(source: str) -> None:
+    result = expanded("", source)
+    assert not {"\x00", "\x01"} & set(result)
+    assert ("%" in result) == ("%" in source)

@@ -65,6 +65,13 @@ def test_sources_leave_what_is_not_tex() -> None:
         ({"a.tex": PAPER.replace("{article}", "[tikz]{standalone}") * 2, "b.tex": PAPER}, "b.tex"),
         ({"a.tex": "\\documentclass{x}\n\\input{b}", "b.tex": PAPER.split("\n", 1)[1]}, "a.tex"),
         ({"a.tex": "\\documentstyle[aps]{revtex}\n\\begin{document}\\end{document}"}, "a.tex"),
+        # What the author says.
+        ({"main.tex": PAPER, "z.tex": PAPER, "00README.XXX": "z.tex toplevelfile\n"}, "z.tex"),
+        ({"main.tex": PAPER, "z.tex": PAPER, "00README.XXX": "main.tex ignore\n"}, "z.tex"),
+        (
+            {"m.tex": PAPER, "z.tex": PAPER, "00README.json": '{"filename": "z.tex", "usage": "toplevel"}'},
+            "z.tex",
+        ),
         # Without a document class.
         ({"a.tex": "\\magnification1200\n\\beginsection A\n\nWords.\n\\bye"}, "a.tex"),
         ({"a.tex": "\\input amstex\n\\documentstyle{amsppt}\n\\document\n\\head A\\endhead\n\\enddocument"}, "a.tex"),
