@@ -86,7 +86,7 @@ LLAMA2 = {
 
 # Ours. Widths of the smallest are rounded to 32, where 256 would make a fifth of the weights rounding.
 SMALL = {
-    "cpu": _model(192, 4, 6, multiple_of=32, context=512),
+    "cpu": _model(128, 4, 2, multiple_of=32, context=512),
     "30M": _model(512, 8, 8, multiple_of=32),
     "125M": _model(768, 12, 12),
     "1B": _model(2048, 22, 16),

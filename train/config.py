@@ -30,12 +30,12 @@ class RunConfig:
     precision: str = _of("float32", "float32, or bfloat16 products over float32 weights")
     proportions: str = _of(LLAMA_PROPORTIONS, "sampling proportion of each source: integers, or decimals that make 1")
     sequence_length: int = _of(256, "tokens of a sequence")
-    batch_sequences: int = _of(16, "sequences of a step")
-    micro_sequences: int = _of(16, "sequences computed at once; the gradient is the whole step's whatever this is")
-    steps: int = _of(400, "steps of the run, and of its cosine")
-    minutes: float = _of(0.0, "shorten the run at its start to what fits in this time on this machine; 0: do not")
+    batch_sequences: int = _of(8, "sequences of a step")
+    micro_sequences: int = _of(8, "sequences computed at once; the gradient is the whole step's whatever this is")
+    steps: int = _of(900, "steps of the run, and of its cosine")
+    minutes: float = _of(0.0, "shorten the run, cosine included, to what fits in this time; 0: do not")
     learning_rate: float = _of(3e-3, "peak learning rate")
-    warmup_steps: int = _of(20, "steps until the peak")
+    warmup_steps: int = _of(40, "steps until the peak")
     seed: int = _of(0, "of the initial weights and of the mixture's order")
     checkpoint_every: int = _of(100, "steps between checkpoints", neutral=True)
     keep_checkpoints: int = _of(2, "checkpoints kept", neutral=True)
@@ -62,7 +62,7 @@ class RunConfig:
             )
 
 
-# What two cores learn in three and a half minutes.
+# What two cores learn in three minutes.
 CPU = RunConfig(minutes=3.0)
 # What one GPU learns in about the same time.
 GPU = RunConfig(

@@ -18,6 +18,8 @@ from pipelines.shards import Manifest, document_ends, sha256_file, sources, toke
 from train.mixture import Mixture
 
 MAX_VOCABULARY = 2**16  # tokens are stored as uint16
+# A build keeps the models that it trained under models/; a corpus of tokens alone may bring its tokenizer beside them.
+TOKENIZERS = ("models/tokenizer/tokenizer.model", "tokenizer/tokenizer.model")
 
 
 class Stream:
@@ -71,8 +73,11 @@ class Corpus:
 
     @property
     def tokenizer(self) -> Path:
-        """Return the path of the SentencePiece model."""
-        return _tokenizer(self.directory)
+        """Return the path of the SentencePiece model; raise ValueError naming where it could be if it is not there."""
+        for name in TOKENIZERS:
+            if (self.directory / name).exists():
+                return self.directory / name
+        raise ValueError(f"{self.directory}: the corpus has no tokenizer, neither {' nor '.join(TOKENIZERS)}")
 
     def stream(self, source: str, split: str = "train") -> Stream:
         """Map one split of a source; raise ValueError if a shard is missing or of another length."""
@@ -104,8 +109,6 @@ def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
 
 def _check_tokenizer(corpus: Corpus) -> None:
     path = corpus.tokenizer
-    if not path.exists():
-        raise ValueError(f"{path}: the corpus has no tokenizer")
     digest = sha256_file(path)
     for name, manifest in corpus.manifests.items():
         where = corpus.directory / "tokens" / name / "manifest.json"
@@ -120,10 +123,6 @@ def _check_tokenizer(corpus: Corpus) -> None:
                 f"{where}: dtype is {manifest.dtype}, vocabulary {manifest.vocabulary}: "
                 f"tokens must be uint16 and the vocabulary at most {MAX_VOCABULARY}"
             )
-
-
-def _tokenizer(directory: Path) -> Path:
-    return directory / "tokenizer" / "tokenizer.model"
 
 
 def _digest(manifest: Manifest) -> str:

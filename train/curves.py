@@ -23,6 +23,7 @@ Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 _COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#8C6D31")
 _TITLES = {row.name: row.title for row in TABLE_1}
 _SMOOTH = 0.03  # of the run's length, the time constant of the running mean
+_SEQUENCES = 15.0  # the least time constant of a source's running mean, in its sequences
 _LABEL_GAP = 0.035  # of the axis' height, between the labels at the curves' ends
 
 
@@ -61,8 +62,8 @@ def _curve(rows: Sequence[Mapping[str, Any]], name: str, constant: float) -> Cur
     if not seen:
         return np.empty(0), np.empty(0)
     tokens, losses, counts = np.array(seen, np.float64).T
-    # A source that is in few steps is averaged over as many of its own sequences as the mixture over its steps.
-    return tokens, _smooth(losses, counts, constant * max(1.0, float(counts.mean())))
+    # A source that is seldom seen is averaged over a longer time: single sequences of it differ by whole nats.
+    return tokens, _smooth(losses, counts, max(_SEQUENCES, constant * float(counts.sum()) / len(rows)))
 
 
 def _smooth(

@@ -38,19 +38,16 @@ class Display:
     ) -> None:
         self._progress.stop()
 
-    def update(self, row: Mapping[str, Any]) -> None:
-        """Show a step's row of the log."""
+    def update(self, row: Mapping[str, Any], steps: int) -> None:
+        """Show a step's row of the log; `steps` is the run's length as far as is known now."""
+        self._steps = steps
         measures = describe(row)
-        self._progress.update(self._task, completed=row["step"], measures=measures)
+        self._progress.update(self._task, completed=row["step"], total=steps, measures=measures)
         if not self._console.is_terminal and (row["step"] % self._every == 0 or row["step"] == self._steps):
             remaining = (self._steps - row["step"]) * row["batch_tokens"] / row["tokens_per_second"]
             self._console.print(
                 f"step {row['step']}/{self._steps}  {measures}  {remaining:.0f} s left", highlight=False
             )
-
-    def note(self, text: str) -> None:
-        """Print a line above the progress line."""
-        self._console.print(text, highlight=False)
 
 
 def describe(row: Mapping[str, Any]) -> str:

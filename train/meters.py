@@ -62,6 +62,11 @@ class Throughput:
         self._clock = clock
         self._marks: deque[tuple[float, int]] = deque([(clock(), 0)], maxlen=WINDOW + 1)
 
+    @property
+    def settled(self) -> bool:
+        """Return whether the window is full: the first steps also pay for what is done once."""
+        return len(self._marks) > WINDOW
+
     def add(self, tokens: int) -> float:
         """Count a step's tokens; return the speed over the window."""
         self._marks.append((self._clock(), self._marks[-1][1] + tokens))

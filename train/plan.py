@@ -68,14 +68,14 @@ def ledger(mixture: Mixture, sizes: Mapping[str, int], length: int, k: int) -> t
 
 
 def table(entries: Sequence[Entry], title: str, bits_per_byte: Mapping[str, float | None] | None = None) -> Table:
-    """Return a plan or ledger as a table beside Table 1, with held-out bits per byte where they are given."""
+    """Return a plan or ledger as a table beside Table 1 ("paper"), with held-out bits per byte where they are given."""
     paper = {row.name: row for row in TABLE_1}
-    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
+    result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     result.add_column("\nsource", no_wrap=True)
-    for heading in ("unique\ntokens", "tokens\nseen", "\nshare", "\nepochs", "Table 1\nshare", "at 1.4T\nepochs"):
+    for heading in ("unique\ntokens", "tokens\nseen", "\nshare", "\nepochs", "paper\nshare", "paper\nepochs"):
         result.add_column(heading, justify="right", no_wrap=True)
     if bits_per_byte is not None:
-        result.add_column("held-out\nbits/byte", justify="right", no_wrap=True)
+        result.add_column("bits/\nbyte", justify="right", no_wrap=True)
     for entry in entries:
         row = paper.get(entry.source)
         cells = [entry.source, _count(entry.available), _count(entry.tokens), f"{entry.share:.2%}"]
@@ -99,7 +99,7 @@ def _count(count: int) -> str:
 
 def show(console: Console, entries: Sequence[Entry], title: str) -> None:
     """Print a plan: the table, the tails that no sequence holds, and a warning for each source repeated too often."""
-    console.print(table(entries, title))
+    console.print(table(entries, f"{title} (paper: Table 1, its epochs at 1.4T tokens)"))
     tails = ", ".join(f"{entry.source} {entry.tail:,}" for entry in entries if entry.tail)
     if tails:
         console.print(f"tokens of an epoch left over after its last whole sequence: {tails}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ from train.config import RunConfig, parse
 from train.display import Display
 from train.evaluate import evaluate
 from train.plan import Entry, human, ledger, show, table
-from train.run import Run, open_run, save, train_step
+from train.run import Run, open_run, save, steps_that_fit, train_step
 
 LOG, SUMMARY, PICTURE = "log.jsonl", "summary.json", "loss.png"
 
@@ -58,20 +59,23 @@ def stopping() -> Iterator[Signal]:
 
 def train(run: Run, console: Console) -> None:
     """Take the run's steps to its end, to `stop_after` or to a signal; save at intervals and at the last step."""
-    stop = min(run.steps, run.config.stop_after or run.steps)
-    saved = run.step
+    config, saved, start = run.config, run.step, time.perf_counter() - run.seconds
+    stop = min(config.steps, config.stop_after or config.steps)
     with (
         stopping() as request,
-        closing(meters.Log(Path(run.config.output) / LOG, run.step)) as log,
+        closing(meters.Log(Path(config.output) / LOG, run.step)) as log,
         Display(console, run.step, run.steps) as display,
     ):
         batches, speed = run.batches(stop), meters.Throughput()
-        while run.step < stop and not request.received:
+        while run.step < min(stop, run.steps) and not request.received:
             row = train_step(run, batches)
             row |= _speed(run, speed.add(row["batch_tokens"]))
+            run.seconds = time.perf_counter() - start
+            if config.minutes and speed.settled:
+                run.steps = steps_that_fit(run, row["tokens_per_second"])
             log.write(row)
-            display.update(row)
-            if run.step % run.config.checkpoint_every == 0:
+            display.update(row, run.steps)
+            if run.step % config.checkpoint_every == 0:
                 save(run)
                 saved = run.step
         if saved < run.step:
@@ -138,7 +142,7 @@ def finish(run: Run, console: Console) -> None:
         "text": text,
     }
     _write(output / SUMMARY, summary)
-    console.print(table(entries, "Ledger: what the run has seen, beside Table 1", bits))
+    console.print(table(entries, "Ledger: what the run has seen (paper: Table 1; bits/byte: held out)", bits))
     console.print(f"\n{text}\n", markup=False, highlight=False)
     console.print(f"written: {output / SUMMARY}, {output / PICTURE}, {output / LOG}", highlight=False)
 
@@ -161,6 +165,7 @@ def pretrain(config: RunConfig, console: Console) -> None:
     console.print(
         f"{config.model}: {human(shape.parameters)} parameters on {run.device}, vocabulary {shape.vocabulary:,}, "
         f"{run.steps} steps of {config.batch_sequences} x {config.sequence_length} tokens"
+        + (f", fewer if {config.minutes:g} minutes end before" if config.minutes else "")
         + (f", resumed at step {run.step}" if run.step else ""),
         highlight=False,
     )

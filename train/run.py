@@ -6,7 +6,6 @@ corpus + configuration -> open_run -> Run at the step of its last checkpoint -> 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,13 +22,12 @@ from train.corpus import Corpus, mixture_of, open_corpus
 from train.dataset import Batch, SequenceDataset, Steps, loader
 from train.mixture import Mixture, parse_proportions
 
-_MEASURED_STEPS = 3  # timed after one that warms up, to see how many fit in the minutes given
 _MAX_SKIPPED = 10  # updates in a row whose gradients are not finite, before the run gives up
 
 
 @dataclass(kw_only=True)
 class Run:
-    """A run in memory; `step` steps of `steps` are done."""
+    """A run in memory; `step` steps of `steps` are done, in `seconds`."""
 
     config: RunConfig
     corpus: Corpus
@@ -39,6 +37,7 @@ class Run:
     device: torch.device
     steps: int
     step: int = 0
+    seconds: float = 0.0
     skipped: int = 0
 
     @property
@@ -94,8 +93,6 @@ def open_run(config: RunConfig, report: Callable[[str], None]) -> Run:
     found = checkpoint.load_latest(run.checkpoints, report)
     if found is not None:
         _resume(run, found)
-    elif config.minutes:
-        run.steps = _steps_that_fit(run)
     return run
 
 
@@ -125,20 +122,17 @@ def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
             )
     run.model.load_state_dict(found.tensors["model"])
     run.optimizer.load_state_dict(found.tensors["optimizer"])
-    run.step, run.steps = found.state["step"], found.state["steps"]
+    run.step, run.steps, run.seconds = (found.state[name] for name in ("step", "steps", "seconds"))
 
 
-def _steps_that_fit(run: Run) -> int:
-    """Return how many steps fit in the run's minutes, at most its steps, measured on a model that is thrown away."""
-    model = _build(run.config, run.corpus.vocabulary, run.device)
-    trial = replace(run, model=model, optimizer=optimizer.adamw(model, run.config.learning_rate))
-    batches = trial.batches(_MEASURED_STEPS + 1)
-    train_step(trial, batches)
-    start = time.perf_counter()
-    for _ in range(_MEASURED_STEPS):
-        train_step(trial, batches)
-    seconds = (time.perf_counter() - start) / _MEASURED_STEPS
-    return max(1, min(run.steps, int(run.config.minutes * 60 / seconds)))
+def steps_that_fit(run: Run, tokens_per_second: float) -> int:
+    """Return the length of a run with a limit in minutes: what fits at this speed, at most its configured steps.
+
+    The cosine follows it, so the learning rate reaches its end when the time does.
+    """
+    left = run.config.minutes * 60 - run.seconds
+    per_step = run.config.batch_sequences * run.config.sequence_length / tokens_per_second
+    return min(run.config.steps, run.step + max(0, int(left / per_step)))
 
 
 def save(run: Run) -> Path:
@@ -146,6 +140,7 @@ def save(run: Run) -> Path:
     state = {
         "step": run.step,
         "steps": run.steps,
+        "seconds": run.seconds,
         "config": identity(run.config),
         "corpus": run.corpus.digests(),
     }

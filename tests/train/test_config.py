@@ -12,9 +12,9 @@ def test_single_fields_are_replaced_from_the_command_line() -> None:
 
 def test_every_field_has_an_option() -> None:
     for name, value in asdict(GPU).items():
-        if name == "device":
-            continue
-        assert getattr(parse(["--device", "cpu", "--" + name.replace("_", "-"), str(value)]), name) == value
+        if name != "device":
+            given = ["--" + name.replace("_", "-"), str(value)]
+            assert getattr(parse(["--device", "cpu", "--batch-sequences", "64", *given]), name) == value
 
 
 def test_steps_that_are_given_are_exact() -> None:

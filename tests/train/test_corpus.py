@@ -82,7 +82,9 @@ def test_a_missing_tokenizer_and_a_truncated_shard_are_named(corpus: Path) -> No
     with pytest.raises(ValueError, match=r"train-00000.bin: \d+ bytes, the manifest says"):
         open_corpus(corpus, ["books"]).stream("books")
     (corpus / "tokenizer" / "tokenizer.model").unlink()
-    with pytest.raises(ValueError, match=r"tokenizer.model: the corpus has no tokenizer"):
+    with pytest.raises(
+        ValueError, match=r"the corpus has no tokenizer, neither models/tokenizer/tokenizer\.model nor tokenizer/"
+    ):
         open_corpus(corpus, ["books"])
 
 
@@ -108,3 +110,10 @@ def test_sources_too_small_for_the_mixture_are_named() -> None:
         mixture_of({"a": 101, "b": 10}, {"a": 1, "b": 1}, 10, 0)
     with pytest.raises(ValueError, match="sequence_length is 0"):
         mixture_of({"a": 101}, {"a": 1}, 0, 0)
+
+
+def test_the_tokenizer_may_be_among_the_builds_models(corpus: Path) -> None:
+    models = corpus / "models"
+    models.mkdir()
+    (corpus / "tokenizer").rename(models / "tokenizer")
+    assert open_corpus(corpus, SOURCES).tokenizer == models / "tokenizer" / "tokenizer.model"

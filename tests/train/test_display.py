@@ -25,7 +25,7 @@ def test_without_a_terminal_it_prints_some_lines() -> None:
     text = io.StringIO()
     with Display(Console(file=text, width=120), 0, 100) as display:
         for step in range(1, 101):
-            display.update({**ROW, "step": step})
+            display.update({**ROW, "step": step}, 100)
     lines = text.getvalue().splitlines()
     assert len(lines) == 20
     assert lines[0].startswith("step 5/100  loss 7.250")
@@ -35,6 +35,6 @@ def test_without_a_terminal_it_prints_some_lines() -> None:
 def test_on_a_terminal_it_shows_one_progress_line() -> None:
     text = io.StringIO()
     with Display(Console(file=text, width=120, force_terminal=True), 0, 100) as display:
-        display.update(ROW)
-    assert "5/100" in text.getvalue()
+        display.update(ROW, 90)
+    assert "5/90" in text.getvalue()
     assert "loss 7.250" in text.getvalue()
