@@ -73,8 +73,10 @@ _INPUT = re.compile(
     re.VERBOSE,
 )
 _REST_OF_LINE = re.compile(r"[ \t]*\n")
-_DIRECTION = re.compile(r"^\s*(?P<name>\S+)[ \t]+(?P<usage>toplevel|ignore)(?:file)?[ \t]*$", re.MULTILINE)
-_JSON_DIRECTION = re.compile(r'"filename"\s*:\s*"(?P<name>[^"]+)"[^{}]*"usage"\s*:\s*"(?P<usage>toplevel|ignore)"')
+_DIRECTION = re.compile(r"^[ \t]*(?P<name>\S+)[ \t]+(?P<usage>toplevel|ignore)(?:file)?[ \t]*$", re.MULTILINE)
+_JSON_DIRECTION = re.compile(
+    r'"filename"\s*:\s*"(?P<name>[^"]+)"[^{}]{0,500}"usage"\s*:\s*"(?P<usage>toplevel|ignore)"'
+)
 _DEFINES = re.compile(rf"\\({'|'.join(sorted(HANDLERS))})(?![A-Za-z\x01])")
 _INPUT_ENCODING = re.compile(rb"^[^%\n]*\\usepackage\s*\[\s*([A-Za-z0-9-]+)[^\]\n]*\]\s*\{inputenc\}", re.MULTILINE)
 _ENCODINGS = {
