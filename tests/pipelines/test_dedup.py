@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ ROWS = st.lists(
 )
 
 
-def arrays(rows: list[tuple[int, int, int, int, int]]) -> tuple[runs.Records, np.ndarray]:  # type: ignore[type-arg]
+def arrays(rows: list[tuple[int, int, int, int, int]]) -> tuple[runs.Records, npt.NDArray[np.uint32]]:
     records = np.zeros(len(rows), runs.RANKED_KEY)
     for name, column in zip(("hash", "rank", "doc", "line"), (0, 1, 3, 4), strict=True):
         records[name] = [row[column] for row in rows]

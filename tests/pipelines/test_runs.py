@@ -77,7 +77,7 @@ def test_gather_does_not_depend_on_the_order_of_slices(tmp_path: Path) -> None:
 
 
 def buckets_of(hashes: npt.NDArray[np.uint64], buckets: int) -> list[int]:
-    return runs.bucket_of(hashes, buckets).tolist()
+    return list(map(int, runs.bucket_of(hashes, buckets)))
 
 
 def test_bucket_is_the_top_bits() -> None:

@@ -109,7 +109,7 @@ def page(number: int, title: str, namespace: int, text: str, redirect: str = "")
 def github(path: Path, files: int) -> None:
     """Write a BigQuery export: code under several licences, a copy, a binary file."""
     rng = random.Random(6)
-    rows = []
+    rows: list[dict[str, str | None]] = []
     for number in range(files):
         names = [rng.choice(["load", "store", "count", "merge", "split"]) for _ in range(6)]
         content = "# Copyright 2020 Somebody. Licensed under the MIT License.\n\nimport sys\n\n" + "".join(
