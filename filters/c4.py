@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import langdetect_rs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -192,7 +192,7 @@ def detect(text: str) -> tuple[str, float] | None:
     detector.append(text.encode(errors="replace").decode())
     try:
         best = detector.get_probabilities()
-    except _langdetect.LangDetectException:
+    except langdetect_rs.LangDetectException:
         return None
     return (best[0].lang, round(best[0].prob, _PROBABILITY_DECIMALS)) if best else None
 
@@ -286,13 +286,9 @@ def _rank(text: str) -> int:
     return int.from_bytes(_md5(text)[:8])
 
 
-# The package has no types.
-_langdetect: Any = importlib.import_module("langdetect_rs")
-
-
 @functools.cache
 def _factory() -> Any:
-    factory = _langdetect.DetectorFactory()
-    factory.load_profile(_langdetect.PROFILES_DIRECTORY)
+    factory = langdetect_rs.DetectorFactory()
+    factory.load_profile(langdetect_rs.PROFILES_DIRECTORY)
     factory.set_seed(LANGDETECT_SEED)
     return factory

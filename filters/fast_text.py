@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
-# The package has no types.
-_fasttext: Any = importlib.import_module("fasttext")
+import fasttext
 
 LABEL = "__label__"
 
@@ -31,14 +29,14 @@ def load(path: Path) -> Model:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a fastText model (.bin or .ftz) is expected")
     try:
-        return cast(Model, _fasttext.load_model(str(path)))
+        return cast(Model, fasttext.load_model(str(path)))
     except (ValueError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path}: not a fastText model ({error})") from error
 
 
 def train(path: Path, **arguments: float | int | str) -> Model:
     """Return a supervised model of the labelled lines at `path`; one thread, so that it is the same every time."""
-    return cast(Model, _fasttext.train_supervised(input=str(path), thread=1, verbose=0, label=LABEL, **arguments))
+    return cast(Model, fasttext.train_supervised(input=str(path), thread=1, verbose=0, label=LABEL, **arguments))
 
 
 def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:

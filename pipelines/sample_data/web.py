@@ -9,7 +9,6 @@ files. When a page was crawled is not known: the dates are made up, inside each 
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 import re
@@ -24,6 +23,8 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding
 from resiliparse.parse.html import HTMLTree
 from resiliparse.parse.lang import detect_fast
+from warcio.archiveiterator import ArchiveIterator
+from warcio.warcwriter import WARCWriter
 
 from pipelines.sample_data.files import Laid, fraction, member, members, unzip
 
@@ -102,10 +103,9 @@ def news_pages(archive: Path) -> Iterator[Page]:
 
 def warc_pages(archive: Path) -> Iterator[Page]:
     """Yield the HTML pages of dolma's two WARC files."""
-    read = _warcio("archiveiterator").ArchiveIterator
     for path, content in members(archive):
         if DOLMA_WARC.fullmatch(path):
-            for record in read(io.BytesIO(content)):
+            for record in ArchiveIterator(io.BytesIO(content)):
                 if record.rec_type == "response" and b"<html" in (html := record.content_stream().read()).lower():
                     yield Page(record.rec_headers.get_header("WARC-Target-URI"), visible_text(html))
 
@@ -168,7 +168,7 @@ def _chosen(point: float, crawls: tuple[Crawl, ...]) -> Crawl:
 
 def write_wet(stream: IO[bytes], name: str, crawl: Crawl, captures: Iterable[Capture]) -> None:
     """Write a WET file: its warcinfo record and a conversion record for each capture, a gzip member each."""
-    writer = _warcio("warcwriter").WARCWriter(stream, gzip=True, warc_version="1.0")
+    writer = WARCWriter(stream, gzip=True, warc_version="1.0")
     end = crawl.start + timedelta(days=crawl.days)
     about = (
         f"Software-Info: altiplano sample\r\nExtracted-Date: {end:%a, %d %b %Y %H:%M:%S} GMT\r\n"
@@ -223,8 +223,3 @@ def _date(date: datetime) -> str:
 
 def _record_id(*keys: str) -> str:
     return f"<urn:uuid:{uuid.uuid5(NAMESPACE, ' '.join(keys))}>"
-
-
-def _warcio(module: str) -> Any:
-    # warcio carries no types, so it is imported by name.
-    return importlib.import_module(f"warcio.{module}")

@@ -6,6 +6,7 @@ WET ─ pages ─> staged, keys of URLs ─ one_per_url (decide) ─> lines ─>
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -78,7 +79,7 @@ def english(found: Document, removed: Lines, context: Context) -> Document | Dro
     if reason:
         return (cleaned if cleaned.text else found).drop("english", reason)
     split = "validation" if c4.is_validation(c4.normalise_url(found.url or "")) else "train"
-    return cleaned.with_attributes(c4_split=split)
+    return dataclasses.replace(cleaned.with_attributes(c4_split=split), language=c4.ENGLISH)
 
 
 @cache
