@@ -44,13 +44,14 @@ def save(directory: Path, step: int, tensors: Mapping[str, Any], state: Mapping[
     temporary.mkdir(parents=True)
     try:
         _write(temporary, tensors, state)
-        if final.exists():  # only ever a damaged one, which the run went back behind
+        if final.exists():  # only ever a damaged one
             shutil.rmtree(final)
         temporary.replace(final)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    for old in _steps(directory)[: -max(1, keep)]:
+    later = [path for path in _steps(directory) if path.name > final.name]  # damaged ones that the run went back behind
+    for old in later + _steps(directory)[: -max(1, keep) - len(later)]:
         shutil.rmtree(old)
     return final
 

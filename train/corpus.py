@@ -91,7 +91,7 @@ class Corpus:
 def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
     """Open the named sources of a corpus.
 
-    Raises ValueError naming the file or field for a source that is missing, for tokenizers that differ between
+    Raises ValueError naming the file or field for a source or split that is missing, for tokenizers that differ between
     sources or from the corpus' model, for tokens that are no uint16 and for a vocabulary that does not fit them.
     """
     directory = Path(directory)
@@ -103,11 +103,11 @@ def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
             "(build the missing sources, or leave them out of --proportions)"
         )
     corpus = Corpus(directory, {name: Manifest.load(directory / "tokens" / name) for name in names})
-    _check_tokenizer(corpus)
+    _check(corpus)
     return corpus
 
 
-def _check_tokenizer(corpus: Corpus) -> None:
+def _check(corpus: Corpus) -> None:
     path = corpus.tokenizer
     digest = sha256_file(path)
     for name, manifest in corpus.manifests.items():
@@ -116,6 +116,8 @@ def _check_tokenizer(corpus: Corpus) -> None:
             raise ValueError(
                 f"{where}: tokenizer_sha256 is {manifest.tokenizer_sha256[:12]}…, {path} is {digest[:12]}…"
             )
+        if "train" not in manifest.splits:
+            raise ValueError(f"{where}: splits are {', '.join(manifest.splits) or 'none'}, there must be a train split")
         if manifest.vocabulary != corpus.vocabulary:
             raise ValueError(f"{where}: vocabulary is {manifest.vocabulary}, other sources have {corpus.vocabulary}")
         if manifest.dtype != "uint16" or not 0 < manifest.vocabulary <= MAX_VOCABULARY:

@@ -22,7 +22,7 @@ Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 # Okabe and Ito's palette, which readers without full colour vision can tell apart.
 _COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#8C6D31")
 _TITLES = {row.name: row.title for row in TABLE_1}
-_SMOOTH = 0.03  # of the run's length, the time constant of the running mean
+_SMOOTH = 0.015  # of the run's length, the time constant of the running mean
 _SEQUENCES = 15.0  # the least time constant of a source's running mean, in its sequences
 _LABEL_GAP = 0.035  # of the axis' height, between the labels at the curves' ends
 

@@ -20,8 +20,7 @@ class Display:
         self._every = max(1, steps // _LINES)
         self._steps = steps
         columns = (
-            TextColumn("training"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn("{task.fields[measures]}"),
             TimeRemainingColumn(compact=True),

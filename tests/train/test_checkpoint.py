@@ -76,6 +76,14 @@ def test_a_damaged_one_is_refused_and_the_one_before_used(tmp_path: Path, damage
     assert again.state == {"step": 2}
 
 
+def test_a_damaged_later_one_never_pushes_out_a_whole_one(tmp_path: Path) -> None:
+    write(tmp_path, 10, 30, keep=2)
+    (tmp_path / "step-00000030" / "model.pt").unlink()
+    write(tmp_path, 20, keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000020"]
+    assert load_latest(tmp_path, silent) is not None
+
+
 def test_only_damaged_ones_are_an_error(tmp_path: Path) -> None:
     write(tmp_path, 1)
     (tmp_path / "step-00000001" / "model.pt").unlink()

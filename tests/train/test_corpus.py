@@ -62,9 +62,15 @@ def test_shards_of_another_tokenizer_are_refused(corpus: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"vocabulary": 321}, "vocabulary is 321, other sources have 320"), ({"dtype": "uint32"}, "dtype is uint32")],
+    [
+        ({"vocabulary": 321}, "vocabulary is 321, other sources have 320"),
+        ({"dtype": "uint32"}, "dtype is uint32"),
+        ({"splits": {"validation": ()}}, "splits are validation, there must be a train split"),
+    ],
 )
-def test_other_vocabularies_and_types_are_refused(corpus: Path, changes: dict[str, object], message: str) -> None:
+def test_other_vocabularies_types_and_splits_are_refused(
+    corpus: Path, changes: dict[str, object], message: str
+) -> None:
     edit_manifest(corpus / "tokens" / "books", **changes)
     with pytest.raises(ValueError, match=message):
         open_corpus(corpus, SOURCES)
