@@ -373,7 +373,7 @@ class Chain:
 def is_current(manifest: str, identity: str) -> bool:
     """Tell whether a manifest is there and has this identity."""
     found = storage.read_json(manifest)
-    return found is not None and found.get("identity") == identity
+    return isinstance(found, dict) and found.get("identity") == identity
 
 
 def run_waves(

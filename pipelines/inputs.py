@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import PurePath
 
 from pipelines import storage
 from pipelines.graph import Input, Source
@@ -41,11 +41,13 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     """
     files: dict[str, Mapping[str, str]] = {}
     for attributes, pattern in patterns:
-        found = storage.list_files(pattern)
+        listed = storage.list_files(pattern)
+        found = [path for path in listed if path == pattern or not PurePath(path).name.startswith(".")]
         if not found:
             raise ValueError(f"--input {source.name}={pattern}: no such file")
         for path in found:
-            files[path] = attributes
+            if files.setdefault(path, attributes) != attributes:
+                raise ValueError(f"--input {source.name}={pattern}: {path} is given twice, with other attributes")
     remembered = storage.read_json(cache) or {}
     digests = _digests(sorted(files), remembered)
     storage.write_json(cache, {**remembered, **digests})
@@ -78,7 +80,7 @@ def _input(
 def _digests(paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]]) -> dict[str, list[str | int]]:
     def digest(path: str) -> list[str | int]:
         size = storage.size(path)
-        changed = 0 if storage.is_remote(path) else Path(path).stat().st_mtime_ns
+        changed = storage.changed(path)
         known = remembered.get(path)
         if known is not None and list(known[:2]) == [size, changed]:
             return list(known)

@@ -1,8 +1,8 @@
 """Files by path or URL: whole files appear under their final name or not at all.
 
-Local paths are written to an attempt-unique temporary name and renamed, so that the first complete attempt wins and a
-reader never sees half a file. Paths with a scheme (`s3://`, `gs://`) go through Beam's filesystems, where an object
-appears whole when it is closed; Beam is imported only for them.
+Local paths are written to an attempt-unique temporary name and renamed, so that a reader never sees half a file; of two
+attempts, which write the same, either may come last. Paths with a scheme (`s3://`, `gs://`) go through Beam's
+filesystems, where an object appears whole when it is closed; Beam is imported only for them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -43,17 +43,24 @@ def write(path: str) -> Iterator[BinaryIO]:
     if is_remote(path):
         from apache_beam.io.filesystem import CompressionTypes
 
-        with _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
+        stream = _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        try:
             yield stream
+        except BaseException:
+            with suppress(Exception):
+                stream.close()  # this publishes what was written so far
+            remove(path)
+            raise
+        stream.close()
         return
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        with temporary.open("wb") as local:
+            yield local
+            local.flush()
+            os.fsync(local.fileno())
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
@@ -83,6 +90,13 @@ def size(path: str) -> int:
     return Path(path).stat().st_size
 
 
+def changed(path: str) -> int:
+    """Return when a file was last changed, in a unit of the filesystem's own: equal as long as nobody writes it."""
+    if is_remote(path):
+        return int(1e6 * _remote().match([path])[0].metadata_list[0].last_updated_in_seconds)
+    return Path(path).stat().st_mtime_ns
+
+
 def sha256(path: str) -> str:
     """Return the SHA-256 of a file as hexadecimal."""
     digest = hashlib.sha256()
@@ -104,7 +118,8 @@ def remove(path: str) -> None:
 def list_files(pattern: str) -> list[str]:
     """Return the files that match a glob, a directory's files at any depth, or the file itself; sorted."""
     if is_remote(pattern):
-        return sorted(found.path for found in _remote().match([pattern])[0].metadata_list)
+        found = _remote().match([pattern, f"{pattern.rstrip('/')}/**"])
+        return sorted({entry.path for entry in (found[0].metadata_list or found[1].metadata_list)})
     path = Path(pattern)
     if path.is_dir():
         return sorted(str(found) for found in path.rglob("*") if found.is_file())
@@ -118,7 +133,7 @@ def read_json(path: str) -> Any:
     """Return a JSON file's content, or None if the file is missing or is not JSON (an attempt that never finished)."""
     try:
         return json.loads(read_bytes(path))
-    except (FileNotFoundError, json.JSONDecodeError, OSError):
+    except (OSError, ValueError):
         return None
 
 

@@ -6,6 +6,9 @@ BigQuery rows ─ files ─> staged ─ duplicates (exact, owner by keyed hash) 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,9 +17,17 @@ from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.hashing import keyed
-from pipelines.readers import github
+from pipelines.readers import Dump, github
 from pipelines.stages import Context, Decide, Keys, Lines, Map
 from pipelines.tokens import load_tokenizer
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Read an export; raise ValueError for a file without a single line, which is no export."""
+    before = counts.total()
+    yield from github.read(stream, dump, counts)
+    if counts.total() == before:
+        raise ValueError(f"{dump.name}: the file is empty; rows of JSON, one a line, are expected")
 
 
 def clean(file: Document, context: Context) -> Document | Drop:
@@ -53,7 +64,7 @@ def enough_letters(file: Document, context: Context) -> Document | Drop:
 
 SOURCE = Source(
     name="github",
-    read=github.read,
+    read=read,
     stages=(
         Map("files", clean, recipe="files", keys=content_key, ranked=True),
         Decide("duplicates", exact.not_owner, ranked=True),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ from pipelines.readers.stack_exchange import Post
 from pipelines.stages import Context, Join, Map
 
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+HEAD = 1 << 12  # bytes in which a Posts.xml must begin its element or a row
 
 
 def unpack(task: Unpacking) -> None:
@@ -38,15 +41,19 @@ def unpack(task: Unpacking) -> None:
         position += len(lines)
 
     with storage.open_read(task.path) as stream:
-        magic = stream.read(len(SEVEN_ZIP))
+        head = stream.read(HEAD)
         stream.seek(0)
         try:
-            if magic == SEVEN_ZIP:
+            if head.startswith(SEVEN_ZIP):
                 stack_exchange.decompress(stream, write, task.recipe.range_bytes)
-            else:
+            elif head.startswith(UTF_16) or b"<posts" in head or b"<row" in head:
                 _cut(stream, write, task.recipe.range_bytes)
+            else:
+                raise ValueError("neither a 7z archive nor a Posts.xml")
+            if not parts:
+                raise ValueError("its Posts.xml is empty")
         except ValueError as error:
-            raise ValueError(f"{task.path}: {error}") from error
+            raise ValueError(f"stack_exchange: {task.path}: {error}") from error
     task.write_parts(parts)
 
 

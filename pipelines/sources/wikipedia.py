@@ -50,17 +50,25 @@ def citation_keys(urls: Iterable[str]) -> Keys:
 
 
 def items(inputs: Sequence[Input], recipe: Wikipedia) -> list[Item]:
-    """Cut a multistream dump with its index beside it into byte ranges; any other dump is one item."""
+    """Cut a multistream dump with its index beside it into byte ranges; any other dump is one item.
+
+    A key names both ends of its range: the same start with another end (a new index, or `span_bytes`) is another item.
+    """
     found: list[Item] = []
     for dump in inputs:
         index = dump.path.replace("-multistream.xml.bz2", "-multistream-index.txt.bz2")
         if index == dump.path or not storage.exists(index):
             found += one_item_per_file([dump])
             continue
-        with storage.open_read(index) as stream:
-            ranges = mediawiki.spans(stream, dump.size, recipe.span_bytes)
+        try:
+            with storage.open_read(index) as stream:
+                ranges = mediawiki.spans(stream, dump.size, recipe.span_bytes)
+        except ValueError as error:
+            raise ValueError(f"wikipedia: {index}: {error}") from None
+        if not ranges:
+            raise ValueError(f"wikipedia: {index}: the index is empty; remove it to read its dump as a whole")
         found += [
-            Item(f"{dump.digest}-{start:012d}", (Part(dump.path, dump.digest, dump.attributes, start, end),))
+            Item(f"{dump.digest}-{start:012d}-{end:012d}", (Part(dump.path, dump.digest, dump.attributes, start, end),))
             for start, end in ranges
         ]
     return found
