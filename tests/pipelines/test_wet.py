@@ -18,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.document import Document, Drop
-from pipelines.readers import Dump
-from pipelines.readers import wet as wet_module
+from pipelines.readers import Dump, warc_records
 from pipelines.readers.wet import read
 
 # The package has no types.
@@ -209,7 +208,7 @@ def test_any_broken_byte_costs_at_most_its_own_record(place: int, value: int) ->
     try:
         documents, _, _ = read_all(bytes(data))
     except ValueError:
-        assert place < len(wet_module._GZIP_MAGIC)  # the file no longer looks like gzip at all
+        assert place < len(warc_records._GZIP_MAGIC)  # the file no longer looks like gzip at all
         return
     assert [number for number in numbers(documents) if number != hit] == [n for n in range(6) if n != hit]
 
@@ -256,8 +255,8 @@ def test_invalid_utf8_is_dropped_and_nul_is_kept() -> None:
 
 @pytest.mark.parametrize("layout", ["members", "one member", "plain"])
 def test_a_record_over_the_limit_is_dropped_in_bounded_memory(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wet_module, "RECORD_LIMIT", 1 << 20)
-    monkeypatch.setattr(wet_module, "PIECE", 1 << 18)
+    monkeypatch.setattr(warc_records, "RECORD_LIMIT", 1 << 20)
+    monkeypatch.setattr(warc_records, "PIECE", 1 << 18)
     data = laid_out(layout, [GOOD[0], record(1, b"x" * (40 << 20)), GOOD[2], record(3, b"y" * (1 << 20))])
     stream = io.BytesIO(data)
     tracemalloc.start()
@@ -284,7 +283,7 @@ def test_a_bomb_is_read_in_bounded_memory() -> None:
 
 
 def test_thousands_of_lying_records_take_linear_time() -> None:
-    liar = record(1, b"", length=wet_module.RECORD_LIMIT - 1)
+    liar = record(1, b"", length=warc_records.RECORD_LIMIT - 1)
     _, drops, _ = read_all(gzip.compress(liar * 20_000))
     assert set(reasons(drops)) == {"content_length"}
     assert len(drops) == 20_000
