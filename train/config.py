@@ -32,7 +32,7 @@ class RunConfig:
     sequence_length: int = _of(256, "tokens of a sequence")
     batch_sequences: int = _of(8, "sequences of a step")
     micro_sequences: int = _of(8, "sequences computed at once; the gradient is the whole step's whatever this is")
-    steps: int = _of(900, "steps of the run, and of its cosine")
+    steps: int = _of(1000, "steps of the run, and of its cosine")
     minutes: float = _of(0.0, "shorten the run, cosine included, to what fits in this time; 0: do not")
     learning_rate: float = _of(3e-3, "peak learning rate")
     warmup_steps: int = _of(40, "steps until the peak")
@@ -71,7 +71,7 @@ GPU = RunConfig(
     sequence_length=1024,
     batch_sequences=64,
     micro_sequences=16,
-    steps=600,
+    steps=625,
     minutes=4.0,
     learning_rate=1e-3,
     warmup_steps=50,

@@ -128,11 +128,16 @@ def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
 def steps_that_fit(run: Run, tokens_per_second: float) -> int:
     """Return the length of a run with a limit in minutes: what fits at this speed, at most its configured steps.
 
-    The cosine follows it, so the learning rate reaches its end when the time does.
+    The cosine follows it, so the learning rate reaches its end when the time does. A run that is shortened ends with a
+    block of the mixture, where every source has exactly its proportion; the block that is begun is finished, even if
+    the time is over.
     """
     left = run.config.minutes * 60 - run.seconds
     per_step = run.config.batch_sequences * run.config.sequence_length / tokens_per_second
-    return min(run.config.steps, run.step + max(0, int(left / per_step)))
+    fitting = run.step + max(0, int(left / per_step))
+    block = math.lcm(run.mixture.period, run.config.batch_sequences) // run.config.batch_sequences
+    begun = -(-run.step // block) * block
+    return min(run.config.steps, max(fitting - fitting % block, begun))
 
 
 def save(run: Run) -> Path:

@@ -14,11 +14,11 @@ from model.configs import ModelConfig
 from pipelines.table1 import SOURCES
 from tests.train.synthetic import edit_manifest
 from train.checkpoint import load_latest
-from train.config import RunConfig
+from train.config import RunConfig, parse
 from train.display import Display
 from train.meters import read_log
 from train.pretrain import main
-from train.run import open_run, train_step
+from train.run import open_run, steps_that_fit, train_step
 
 TINY = ModelConfig(dim=32, layers=2, heads=2, kv_heads=1, hidden=64, context=64)
 
@@ -279,3 +279,17 @@ def test_ten_steps_without_finite_gradients_end_the_run(
     assert main(arguments(shared_corpus, tmp_path)) == 2
     assert "not finite in 10 steps in a row" in capsys.readouterr().err
     assert [row["gradient_norm"] for row in read_log(tmp_path / "log.jsonl")] == [None] * 9
+
+
+@pytest.mark.parametrize(
+    ("step", "steps_per_second", "expected"),
+    [(1, 1000.0, 1000), (1, 5.0, 250), (130, 0.001, 250), (125, 0.001, 125), (1, 0.001, 125)],
+)
+def test_a_shortened_run_ends_with_a_block(
+    shared_corpus: Path, tmp_path: Path, step: int, steps_per_second: float, expected: int
+) -> None:
+    options = ["--batch-sequences", "8", "--steps", "1000", "--minutes", "1"]
+    run = open_run(parse(arguments(shared_corpus, tmp_path, *options)), pytest.fail)
+    run.step = step
+    tokens_per_second = steps_per_second * run.config.batch_sequences * run.config.sequence_length
+    assert steps_that_fit(run, tokens_per_second) == expected
