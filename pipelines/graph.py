@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pipelines import storage
+from pipelines import runs, storage
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Recipe
@@ -182,12 +182,12 @@ class Chain:
         for index, stage in enumerate(self.source.stages):
             name = f"{self.source.name}/{stage.name}"
             models = tuple(getattr(stage, "models", ()))
-            other = (stage.other,) if isinstance(stage, Decide) and stage.other else ()
+            other = (stage.other,) if isinstance(stage, Decide) and stage.other and self._has_other(stage) else ()
             needs = (*before, *(f"models/{model}" for model in models), *other)
             yield Node(name, needs, partial(self._plan, index))
             before = (name,)
 
-    def _plan(self, index: int) -> list[Job | Shuffle]:
+    def _plan(self, index: int) -> Sequence[Job | Shuffle]:
         stage = self.source.stages[index]
         if isinstance(stage, Map):
             return self._plan_map(index, stage)
@@ -219,13 +219,13 @@ class Chain:
                 before += [self.identity(between) for between in range(previous + 1, index)]
             return digest_of(*own, before, self.recipe.excerpts, self.recipe.buckets)
         previous = self._previous_map(index)
-        over = [self.identity(previous, found) for found in self.items()]
+        over = [self.identity(previous, found) for found in self.items_of(index)]
         other = self._other(stage).all_identities(self._other_stage(stage)) if self._has_other(stage) else []
         return digest_of(*own, over, other, self._window(stage), self.recipe.buckets)
 
     def all_identities(self, index: int) -> list[str]:
         """Return the identities of all items of a `Map`."""
-        return [self.identity(index, item) for item in self.items()]
+        return [self.identity(index, item) for item in self.items_of(index)]
 
     def _previous_map(self, index: int) -> int:
         return max(i for i in range(index) if not isinstance(self.source.stages[i], DECISIONS))
@@ -234,7 +234,8 @@ class Chain:
         return getattr(self.part, stage.window) if isinstance(stage, Decide) and stage.window else 0
 
     def _has_other(self, stage: Stage) -> bool:
-        return isinstance(stage, Decide) and stage.other is not None
+        """Tell whether a stage compares with another source's keys, and that source is built."""
+        return isinstance(stage, Decide) and (stage.other or "").partition("/")[0] in self.neighbours
 
     def _other(self, stage: Stage) -> Chain:
         assert isinstance(stage, Decide) and stage.other
@@ -248,15 +249,34 @@ class Chain:
         """Return the position of a stage in the chain."""
         return next(i for i, stage in enumerate(self.source.stages) if stage.name == name)
 
-    def _plan_map(self, index: int, stage: Map) -> list[Job | Shuffle]:
-        tasks = []
-        for ordinal, item in enumerate(self.items_of(index)):
-            identity = self.identity(index, item)
-            if not is_current(self.paths.manifest(stage.name, item.key), identity):
-                tasks.append(self._map_task(index, stage, ordinal, item, identity))
+    def _plan_map(self, index: int, stage: Map) -> list[Job]:
+        pending = [
+            (ordinal, item)
+            for ordinal, item in enumerate(self.items_of(index))
+            if not is_current(self.paths.manifest(stage.name, item.key), self.identity(index, item))
+        ]
+        restored = self.restore(self._previous_map(index), stage.name, pending) if index else []
+        return restored or self._map_jobs(index, stage, f"{self.source.name}/{stage.name}", pending)
+
+    def _map_jobs(self, index: int, stage: Map, label: str, items: Sequence[tuple[int, Item]]) -> list[Job]:
+        tasks = [self._map_task(index, stage, ordinal, item) for ordinal, item in items]
         outputs = [self.paths.manifest(stage.name, task.item.key) for task in tasks]
         weights = [self._weight(task) for task in tasks]
-        return [Job(f"{self.source.name}/{stage.name}", run_map, tasks, outputs, weights)] if tasks else []
+        return [Job(label, run_map, tasks, outputs, weights)] if tasks else []
+
+    def restore(self, index: int, reader: str, items: Sequence[tuple[int, Item]] | None = None) -> list[Job]:
+        """Return the job that writes the shards again which `reader` needs and which are no longer staged.
+
+        A recipe that does not keep staged text deletes it when its source is finished; what a later change makes
+        necessary is made again from the stage before, item by item. `items` are (ordinal, item), all if not given.
+        """
+        stage = self.source.stages[index]
+        wanted = list(enumerate(self.items_of(index))) if items is None else items
+        gone = [(n, item) for n, item in wanted if not storage.exists(self.staged(index, item))]
+        if not gone or not isinstance(stage, Map) or stage.spill:
+            return []
+        before = self.restore(self._previous_map(index), reader, gone) if index else []
+        return before or self._map_jobs(index, stage, f"{self.source.name}/{stage.name}, for {reader}", gone)
 
     def _weight(self, task: MapTask) -> float:
         if task.previous:
@@ -270,18 +290,18 @@ class Chain:
             return self.items()
         return [Item(reducer_name(reducer), ()) for reducer in range(self.recipe.buckets)]
 
-    def _map_task(self, index: int, stage: Map, ordinal: int, item: Item, identity: str) -> MapTask:
+    def _map_task(self, index: int, stage: Map, ordinal: int, item: Item) -> MapTask:
         before = self.source.stages[index - 1] if index else None
         previous = self.staged(self._previous_map(index), item) if index else None
         decisions = None
         if isinstance(before, DECISIONS):
-            decisions = (before.name, self._reducers(index - 1))
+            decisions = (before.name, self._reducers_of(index - 1, ordinal))
         return MapTask(
             stage=stage,
             paths=self.paths,
             item=item,
             ordinal=ordinal,
-            identity=identity,
+            identity=self.identity(index, item),
             recipe=self.stage_recipe(stage),
             models={name: self.models(name).path for name in stage.models},
             read=self.source.read if index == 0 else None,
@@ -308,7 +328,7 @@ class Chain:
             stage=stage,
             paths=self.paths,
             identity=self.identity(index),
-            items=len(self.items()),
+            items=len(self.items_of(index)),
             buckets=self.recipe.buckets,
             window=self._window(stage),
             recipe=self.stage_recipe(stage),
@@ -329,6 +349,15 @@ class Chain:
             elements += list(enumerate(others, start=len(elements)))
         outputs = [manifests[r] for r in pending]
         return [Shuffle(f"{self.source.name}/{stage.name}", task.split, elements, task.reduce, pending, outputs)]
+
+    def keys_for(self, index: int) -> int:
+        """Return how many keys the runs that a `Decide` compares hold; another source's count in every window."""
+        stage = self.source.stages[index]
+        own = sum(map(runs.records, self.run_paths(self._previous_map(index))))
+        if not self._has_other(stage):
+            return own
+        windows = self._reducers(index) // self.recipe.buckets
+        return own + windows * sum(map(runs.records, self._other(stage).run_paths(self._other_stage(stage))))
 
     def run_paths(self, index: int) -> list[str]:
         """Return the run files of a `Map`, in the order of items."""
@@ -354,20 +383,30 @@ class Chain:
         assert not isinstance(stage, Map)
         return 1 if isinstance(stage, Resolve) else self._reduce_task(index, stage).reducers
 
-    def _plan_resolve(self, index: int, stage: Resolve) -> list[Job | Shuffle]:
+    def _reducers_of(self, index: int, ordinal: int) -> range:
+        """Return the reducers that decide over an item: those of its window."""
+        stage = self.source.stages[index]
+        assert not isinstance(stage, Map)
+        if isinstance(stage, Resolve):
+            return range(1)
+        first = self._reduce_task(index, stage).first(ordinal)
+        return range(first, first + self.recipe.buckets)
+
+    def _plan_resolve(self, index: int, stage: Resolve) -> Sequence[Job | Shuffle]:
         previous = self._previous_map(index)
         task = ResolveTask(
             stage=stage,
             paths=self.paths,
             identity=self.identity(index),
-            shards=tuple(self.staged(previous, item) for item in self.items()),
+            shards=tuple(self.staged(previous, item) for item in self.items_of(index)),
             run_files=tuple(self.run_paths(previous)),
             buckets=self.recipe.buckets,
             recipe=self.stage_recipe(stage),
         )
         if is_current(task.manifest, task.identity):
             return []
-        return [Job(f"{self.source.name}/{stage.name}", run_resolve, [task], [task.manifest])]
+        job = Job(f"{self.source.name}/{stage.name}", run_resolve, [task], [task.manifest])
+        return self.restore(previous, stage.name) or [job]
 
 
 def is_current(manifest: str, identity: str) -> bool:
@@ -383,7 +422,9 @@ def run_waves(
 ) -> None:
     """Run all nodes: in each wave the jobs of every node whose needs are done, together.
 
-    Raises ValueError if a node needs one that does not exist or the needs form a cycle.
+    A node that plans other work than it had after a wave (first what its work needs, then the work) has another turn.
+    Raises ValueError if a node needs one that does not exist or the needs form a cycle, RuntimeError if work left no
+    result.
     """
     done: set[str] = set()
     waiting = list(nodes)
@@ -391,14 +432,22 @@ def run_waves(
         ready = [node for node in waiting if done.issuperset(node.needs)]
         if not ready:
             raise ValueError(f"nothing can run: {', '.join(f'{n.name} needs {n.needs}' for n in waiting)}")
-        waiting = [node for node in waiting if node not in ready]
+        again = []
         plans = {node.name: node.plan() for node in ready}
         jobs = [job for plan in plans.values() for job in plan]
         if jobs:
             execute(jobs)
         for node in ready:
-            left = node.plan() if plans[node.name] else ()
+            left = _outputs(node.plan()) if plans[node.name] else set()
+            if left & _outputs(plans[node.name]):
+                raise RuntimeError(f"{node.name}: the runner came back, but {len(left)} results are missing")
             if left:
-                raise RuntimeError(f"{node.name}: the runner came back, but {len(left[0].outputs)} results are missing")
-            done.add(node.name)
-            finished(node)
+                again.append(node)
+            else:
+                done.add(node.name)
+                finished(node)
+        waiting = again + [node for node in waiting if node not in ready]
+
+
+def _outputs(jobs: Sequence[Job | Shuffle]) -> set[str]:
+    return {path for job in jobs for path in job.outputs}

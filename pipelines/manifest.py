@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import Any
 
 from pipelines import storage, tables
 from pipelines.graph import Chain
-from pipelines.stages import DECISIONS, Map
+from pipelines.stages import DECISIONS, Decide, Map
 
 VERSION = 1
 
@@ -58,13 +59,15 @@ def source_account(chain: Chain) -> list[dict[str, Any]]:
 
 
 def decisions(chain: Chain) -> list[dict[str, Any]]:
-    """Return what each of a source's decisions compared and marked."""
+    """Return what each of a source's decisions compared and marked; RuntimeError if a key was lost on the way to it."""
     found = []
     for index, stage in enumerate(chain.source.stages):
         if isinstance(stage, DECISIONS):
             rows = chain.manifests(index)
             facts = {name: sum(row[name] for row in rows) for name in rows[0] if isinstance(rows[0][name], int)}
-            found.append({"stage": stage.name, "items": len(chain.items()), **facts})
+            if isinstance(stage, Decide) and facts["keys"] != (written := chain.keys_for(index)):
+                raise RuntimeError(f"{chain.source.name}/{stage.name} compared {facts['keys']} of {written} keys")
+            found.append({"stage": stage.name, "items": len(chain.items_of(index)), **facts})
     return found
 
 
@@ -128,7 +131,7 @@ def _remove_staged(chain: Chain) -> None:
 
 
 def _write_if_changed(path: str, content: dict[str, Any]) -> None:
-    if storage.read_json(path) != content:
+    if storage.read_json(path) != json.loads(json.dumps(content)):
         storage.write_json(path, content)
 
 

@@ -24,7 +24,7 @@ class Progress:
         columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bars = Bars(*columns, console=self._console, transient=True)
         self._running: dict[str, tuple[TaskID, dict[str, str | None], float]] = {}
-        self._left = len(nodes)
+        self._names = {node.name for node in nodes}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -36,7 +36,9 @@ class Progress:
         self._bars.stop()
 
     def start(self, jobs: Sequence[Job | Shuffle]) -> None:
-        """Take on a wave of jobs."""
+        """Take on a wave of jobs; what the last one did besides its nodes' own work is done."""
+        for label in self._running.keys() - self._names:
+            self._bars.remove_task(self._running.pop(label)[0])
         for job in jobs:
             before = {path: _stamp(path) for path in job.outputs}
             task = self._bars.add_task(job.label, total=len(job.outputs))

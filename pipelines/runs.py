@@ -86,6 +86,11 @@ def bucket_starts(path: str) -> npt.NDArray[np.uint64]:
         return np.frombuffer(stream.read(START.itemsize * (buckets + 1)), START)
 
 
+def records(path: str) -> int:
+    """Return how many records a run has."""
+    return int(bucket_starts(path)[-1])
+
+
 def slices(item: int, path: str) -> Iterator[tuple[int, Slice]]:
     """Yield (bucket, slice) for each bucket of a run that has records."""
     starts = bucket_starts(path)

@@ -241,7 +241,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class MapTask:
-    """One item of a `Map`: where to read, what was decided (a stage and its number of reducers), where to write."""
+    """One item of a `Map`: where to read, what was decided (a stage and its reducers), where to write."""
 
     stage: Map
     paths: Paths
@@ -252,14 +252,18 @@ class MapTask:
     models: Mapping[str, str]
     read: Read | None
     previous: str | None
-    decisions: tuple[str, int] | None
+    decisions: tuple[str, range] | None
     final: bool
     buckets: int
     excerpts: float = 1.0
 
 
 def run_map(task: MapTask) -> None:
-    """Execute one item of a `Map`; raise RuntimeError naming the file and the record if a step fails."""
+    """Execute one item of a `Map`; raise RuntimeError naming the source, the file and the record if a step fails.
+
+    A record whose id another one of the item has (a page that a damaged dump holds twice) is dropped: ids are what
+    shards, splits and owners go by.
+    """
     stage, paths, key = task.stage, task.paths, task.item.key
     manifest = paths.manifest(stage.name, key)
     storage.remove(manifest)
@@ -267,19 +271,26 @@ def run_map(task: MapTask) -> None:
     documents = None if stage.spill else paths.documents(key) if task.final else _staged(paths, stage.name, key)
     collected = _KeyCollector(stage)
     counts: Counter[str] = Counter()
+    seen: set[str] = set()
+    run = paths.work(stage.name, f"{key}.run")
     with Tally(paths, stage.name, key, documents, task.excerpts) as tally:
         for record, removed in _records(task, counts):
-            outcome = record if isinstance(record, Drop) else _apply(task, record, removed, context)
+            outcome, keys = _apply(task, record, removed, context)
+            if isinstance(outcome, Document) and task.previous is None:
+                if outcome.id in seen:
+                    outcome = outcome.drop("read", "duplicate_id")
+                else:
+                    seen.add(outcome.id)
             if isinstance(outcome, Drop):
                 tally.drop(outcome)
             elif stage.spill:
-                collected.spill(*stage.spill(outcome))
-                tally.spilled += 1
+                collected.spill(*keys)
             else:
                 tally.keep(outcome)
                 if stage.keys:
-                    collected.add(*stage.keys(record, outcome, context))
-        collected.write(paths.work(stage.name, f"{key}.run"), task.buckets)
+                    collected.add(*keys)
+        collected.write(run, task.buckets)
+        tally.spilled = runs.records(run) if stage.spill else 0
         records_in = tables.rows(task.previous) if task.previous else counts["records"]
         tally.finish(task.identity, records_in, counts)
 
@@ -288,11 +299,20 @@ def _staged(paths: Paths, stage: str, item: str) -> str:
     return paths.work(stage, f"{item}.parquet")
 
 
-def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context) -> Any:
+def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context) -> tuple[Any, Any]:
+    """Return what becomes of a record, and what is packed of it: its keys, or what is spilled."""
+    stage = task.stage
+    if isinstance(record, Drop):
+        return record, None
     try:
-        if removed is None:
-            return task.stage.step(record, context)
-        return task.stage.step(record, removed, context)
+        outcome = stage.step(record, context) if removed is None else stage.step(record, removed, context)
+        if isinstance(outcome, Drop):
+            return outcome, None
+        if stage.spill:
+            return outcome, stage.spill(outcome)
+        if not isinstance(outcome, Document) or outcome.id != record.id:
+            raise TypeError(f"the step answered {outcome!r:.200}, neither this document nor its drop")
+        return outcome, stage.keys(record, outcome, context) if stage.keys else None
     except Exception as error:
         name = ", ".join(part.path for part in task.item.parts[:3])
         identity = getattr(record, "id", "?")
@@ -306,13 +326,19 @@ def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines |
     if task.previous is None:
         assert task.read is not None
         for part in task.item.parts:
-            yield from ((record, None) for record in read_part(task.read, part, counts))
+            try:
+                yield from ((record, None) for record in read_part(task.read, part, counts))
+            except Exception as error:
+                kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+                raise RuntimeError(
+                    f"{task.paths.source}/{task.stage.name} cannot read {part.path}: {kind}{error}"
+                ) from error
         return
     if task.decisions is None:
         yield from ((document, None) for document in tables.read_documents(task.previous))
         return
     stage, reducers = task.decisions
-    decided = (task.paths.work(stage, f"{reducer_name(reducer)}.removals") for reducer in range(reducers))
+    decided = (task.paths.work(stage, f"{reducer_name(reducer)}.removals") for reducer in reducers)
     removals = runs.read_removals(decided, task.ordinal)
     documents = np.arange(tables.rows(task.previous) + 1)
     starts = np.searchsorted(removals["doc"], documents)
@@ -384,11 +410,12 @@ class ReduceTask:
         item, path = element
         for bucket, found in runs.slices(item, path):
             if item < self.items:
-                yield self._first(item) + bucket, found
+                yield self.first(item) + bucket, found
             else:  # another source's keys meet every window
                 yield from ((first + bucket, found) for first in range(0, self.reducers, self.buckets))
 
-    def _first(self, item: int) -> int:
+    def first(self, item: int) -> int:
+        """Return the first reducer of an item's window."""
         return item // self.window * self.buckets if self.window else 0
 
     @property
