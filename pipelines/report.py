@@ -24,9 +24,8 @@ from pipelines.table1 import TABLE_1, TOTAL_PROPORTION, Row
 PLAIN_WIDTH = 150  # columns where the output is no terminal
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 NOTES = {
-    "common_crawl": "the paper's five dumps of 2017 to 2020 are not named; the deduplication window is the recipe's",
+    "common_crawl": "the paper names none of its five dumps of 2017 to 2020",
     "books": "Books3 is no longer distributed: Project Gutenberg and given folders only",
-    "stack_exchange": "the sample's questions and answers are our own: no package carries a dump",
 }
 
 
@@ -135,11 +134,40 @@ def mixture_table(mixed: Sequence[Mixed]) -> Table:
     return table
 
 
+def notes(output: str, manifests: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what a reader must know besides the numbers: windows, the classifier, what is different and why."""
+    found = []
+    for name, manifest in manifests.items():
+        for decision in manifest["decisions"]:
+            if decision["stage"] == "duplicate_lines":
+                window = manifest["recipe"]["window"] or decision["items"]
+                share = decision["marked"] / decision["keys"] if decision["keys"] else 0.0
+                found.append(
+                    f"{name}: lines were compared within windows of {min(window, decision['items'])} of "
+                    f"{decision['items']} files; {decision['marked']:,} of {decision['keys']:,} lines ({share:.1%}) "
+                    "stood in two pages or more and were removed"
+                )
+    reference = storage.read_json(f"{output}/models/reference/manifest.json")
+    if reference:
+        cited = "URL is" if reference["match"] == "url" else "host is (a sample has too few whose URL is)"
+        found.append(
+            f"reference classifier: positives are {reference['pages']['positive']:,} pages whose {cited} cited in "
+            f"Wikipedia; threshold {reference['threshold']}, on held-out pages precision {reference['precision']:.2f}, recall "
+            f"{reference['recall']:.2f}, area under the ROC {reference['area_under_roc']:.2f}"
+        )
+    if "stack_exchange" in manifests and manifests["stack_exchange"]["recipe"]["name"] == "sample":
+        found.append("stack_exchange: the sample's questions and answers are our own, as no package carries a dump")
+    return found + [f"{name}: {note}" for name, note in NOTES.items() if name in manifests]
+
+
 def print_summary(output: str, seconds: float | None = None) -> None:
     """Print the funnel and the mixture, and write the page."""
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    console.print(funnel_table(load(output)))
+    manifests = load(output)
+    console.print(funnel_table(manifests))
     console.print(mixture_table(mixture(output)))
+    for note in notes(output, manifests):
+        console.print(f"- {note}", highlight=False)
     path = write_page(output)
     took = f" in {seconds:.0f} s" if seconds is not None else ""
     console.print(f"corpus: {output}{took}; the card: {path}", highlight=False, soft_wrap=True)
@@ -154,7 +182,7 @@ def write_page(output: str) -> str:
         manifests=manifests,
         mixed=mixture(output),
         reasons=reasons,
-        notes=NOTES,
+        notes=notes(output, manifests),
         recipe=next(iter(manifests.values()))["recipe"]["name"],
     )
     path = f"{output}/report.html"
