@@ -27,6 +27,7 @@ NOTES = {
     "common_crawl": "the paper names none of its five dumps of 2017 to 2020",
     "books": "Books3 is no longer distributed: Project Gutenberg and given folders only",
 }
+MATCHES = {"url": "URL", "host": "host (a sample has too few pages that are cited by URL)"}
 
 
 @dataclass(frozen=True)
@@ -149,11 +150,11 @@ def notes(output: str, manifests: dict[str, dict[str, Any]]) -> list[str]:
                 )
     reference = storage.read_json(f"{output}/models/reference/manifest.json")
     if reference:
-        cited = "URL is" if reference["match"] == "url" else "host is (a sample has too few whose URL is)"
         found.append(
-            f"reference classifier: positives are {reference['pages']['positive']:,} pages whose {cited} cited in "
-            f"Wikipedia; threshold {reference['threshold']}, on held-out pages precision {reference['precision']:.2f}, recall "
-            f"{reference['recall']:.2f}, area under the ROC {reference['area_under_roc']:.2f}"
+            f"reference classifier: positives are {reference['pages']['positive']:,} pages that Wikipedia cites by "
+            f"{MATCHES[reference['match']]}; threshold {reference['threshold']}, on held-out pages precision "
+            f"{reference['precision']:.2f}, recall {reference['recall']:.2f}, area under the ROC "
+            f"{reference['area_under_roc']:.2f}"
         )
     if "stack_exchange" in manifests and manifests["stack_exchange"]["recipe"]["name"] == "sample":
         found.append("stack_exchange: the sample's questions and answers are our own, as no package carries a dump")
