@@ -1,7 +1,7 @@
 """C4: one page for each URL, the rules for lines, each line kept by one page, English, no bad words.
 
-WET ─ pages ─> staged, keys of URLs ─ one_per_url (decide) ─> lines ─> staged, keys of lines ─ line_owners (decide)
-─> english (sentences again, language, bad words) ─> documents
+WET or WARC ─ pages ─> staged, keys of URLs ─ one_per_url (decide) ─> lines ─> staged, keys of lines
+─ line_owners (decide) ─> english (sentences again, language, bad words) ─> documents
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.hashing import keyed
-from pipelines.readers import Dump, wet
+from pipelines.readers import Dump, warc
 from pipelines.runs import RANK_LIMIT
 from pipelines.stages import Context, Decide, Keys, Lines, Map
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
-    """Read a WET file as this source."""
-    return wet.read(stream, dump, counts, source="c4")
+    """Read a WET or WARC file as this source."""
+    return warc.read(stream, dump, counts, source="c4")
 
 
 def page(raw: Document, context: Context) -> Document | Drop:

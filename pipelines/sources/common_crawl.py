@@ -1,7 +1,7 @@
 """CommonCrawl by CCNet: lines deduplicated, language, perplexity, and "used as a reference in Wikipedia".
 
-WET ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decide) ─┐
-┌─────────────────────────────────────────────────────────────────────┘
+WET or WARC ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decide) ─┐
+┌─────────────────────────────────────────────────────────────────────────────┘
 └ quality (lines removed, language, perplexity) ─> staged, keys of URLs ─ cited (join with Wikipedia) ─┐
 ┌─────────────────────────────────── cut-offs and classifier are trained here ─────────────────────────┘
 └ reference (bucket, classifier) ─> documents
@@ -23,7 +23,7 @@ from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.models import load_language_model
-from pipelines.readers import wet
+from pipelines.readers import warc
 from pipelines.sources.wikipedia import URL, citation_keys
 from pipelines.stages import Context, Decide, Keys, Lines, Map
 
@@ -112,7 +112,7 @@ def _classifier(directory: str) -> reference.ReferenceClassifier:
 
 SOURCE = Source(
     name="common_crawl",
-    read=wet.read,
+    read=warc.read,
     stages=(
         Map("paragraphs", long_enough, recipe="paragraphs", keys=line_keys),
         Decide("duplicate_lines", lines.seen_twice, window="window"),

@@ -1,0 +1,82 @@
+"""How intricate an HTML page may be: a parser's cost grows with the square of the depth of elements, and of attributes.
+
+    html -> few brackets, close together? (most pages: done) -> tags, as the standard's tokenizer cuts them
+         -> depth of open elements, attributes of one tag, formatting elements opened again -> within the limits?
+
+Measured: 100,000 nested elements (500 kB) take the parser 13 s, nested lists give text that grows with the square of
+their depth, 20,000 attributes in a tag take 0.9 s, and 5,000 unclosed formatting elements between paragraphs (80 kB)
+take 13 s and 4.7 GB. Browsers limit the depth too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+DEPTH_LIMIT = 512  # as Blink's maximumHTMLParserDOMTreeDepth
+ATTRIBUTES_LIMIT = 1_000
+REOPENED_LIMIT = 500_000  # elements, of about 400 bytes each
+TAGS_LIMIT = 200_000
+
+# What a page of fewer brackets, and of no longer stretch between two, can cost at most is half a second.
+_EASY_BRACKETS = 2_000
+_EASY_STRETCH = 8_000
+
+# HTML standard, section 13.1.2: elements without content, and those that the next of their kind, or their parent, ends.
+_NOT_NESTED = frozenset(
+    re.split(
+        " ",
+        "area base br col embed hr img input link meta param source track wbr "
+        "html head body p li dt dd rb rt rtc rp option optgroup colgroup caption thead tbody tfoot tr td th",
+    )
+)
+# Section 13.2.4.3: those that are opened again in the next block if they are not closed.
+_FORMATTING = frozenset(re.split(" ", "a b big code em font i nobr s small strike strong tt u"))
+
+# Section 13.2.5, "Tokenization": an attribute's value is quoted only after an equals sign that follows its name.
+_SPACE = r"[\t\n\f\r ]"
+_ATTRIBUTE = (
+    rf"=?[^\t\n\f\r />=]++(?:{_SPACE}*+={_SPACE}*+(?:\"[^\"]*+\"?+|'[^']*+'?+|[^\t\n\f\r >\"'][^\t\n\f\r >]*+)?+)?+"
+)
+_TAG = rf"<(?P<end>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)(?P<rest>(?:[\t\n\f\r /]++|{_ATTRIBUTE}|=)*+)>?"
+_RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
+_TOKEN = re.compile(rf"<!--(?:>|->|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>)?)|<[!?][^>]*+|</(?![A-Za-z])[^>]*+|{_TAG}")
+_RAW_END = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW.split("|")}
+_ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
+
+
+def too_intricate(html: str) -> bool:
+    """Tell whether parsing a page could take more than a few seconds or 300 MB; time is linear in its length."""
+    tags = html.count("<")
+    if tags > TAGS_LIMIT:
+        return True
+    if tags <= _EASY_BRACKETS and html.count(">") <= _EASY_BRACKETS:
+        stretches = html.split(">")
+        if max(map(len, stretches)) <= _EASY_STRETCH:
+            return False
+    return _beyond_limits(html)
+
+
+def _beyond_limits(html: str) -> bool:
+    opened: Counter[str] = Counter()
+    depth = formatting = reopened = at = raw_end = 0
+    while tag := _TOKEN.search(html, at):
+        at, name, rest = tag.end(), (tag["name"] or "").lower(), tag["rest"] or ""
+        if len(rest) > 2 * ATTRIBUTES_LIMIT and sum(1 for _ in _ONE_ATTRIBUTE.finditer(rest)) > ATTRIBUTES_LIMIT:
+            return True
+        reopened += formatting
+        if name in _RAW_END and not tag["end"] and at >= raw_end:
+            closing = _RAW_END[name].search(html, at)
+            raw_end = closing.start() if closing else len(html)
+            # In SVG and MathML these are elements like any other: their content counts, but ends nothing outside.
+            at = at if opened["svg"] or opened["math"] else raw_end
+        elif rest.endswith("/") and (opened["svg"] or opened["math"]) and name not in _FORMATTING | {"div", "span"}:
+            continue
+        elif name and name not in _NOT_NESTED:
+            step = 1 if not tag["end"] else -1 if opened[name] and at >= raw_end else 0
+            opened[name] += step
+            depth += step
+            formatting += step if name in _FORMATTING else 0
+        if depth > DEPTH_LIMIT or reopened > REOPENED_LIMIT:
+            return True
+    return False
