@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -24,7 +26,10 @@ def is_remote(path: str) -> bool:
 
 def _remote() -> Any:
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
+    if FileSystems._pipeline_options is None:  # a worker's are set by Beam, from the command line
+        FileSystems.set_options(PipelineOptions([]))
     return FileSystems
 
 
@@ -41,17 +46,11 @@ def open_read(path: str) -> BinaryIO:
 def write(path: str) -> Iterator[BinaryIO]:
     """Give a binary file that appears at `path` when the block ends, and not at all if it raises."""
     if is_remote(path):
-        from apache_beam.io.filesystem import CompressionTypes
-
-        stream = _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        try:
-            yield stream
-        except BaseException:
-            with suppress(Exception):
-                stream.close()  # this publishes what was written so far
-            remove(path)
-            raise
-        stream.close()
+        # An object appears when it is closed, after an error too: what is sent must be whole before.
+        with tempfile.TemporaryFile() as whole:
+            yield cast(BinaryIO, whole)
+            whole.seek(0)
+            _upload(cast(BinaryIO, whole), path)
         return
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +63,13 @@ def write(path: str) -> Iterator[BinaryIO]:
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _upload(stream: BinaryIO, path: str) -> None:
+    from apache_beam.io.filesystem import CompressionTypes
+
+    with _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED) as target:
+        shutil.copyfileobj(stream, target, 1 << 20)
 
 
 def read_bytes(path: str) -> bytes:
