@@ -13,10 +13,12 @@ Nodes that are ready run together, as one pipeline; finished work items are not 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from pipelines import inputs, manifest, models, sample, shards, storage
 from pipelines.graph import Chain, Input, Model, Node, Source, is_current, run_waves
 from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
-from pipelines.recipes import RECIPES, Recipe, Shards, override
+from pipelines.recipes import RECIPES, Recipe, Shards, check, override
 from pipelines.report import print_summary
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
 from pipelines.stages import Join, Map
@@ -46,6 +48,8 @@ SOURCES: Mapping[str, Source] = {
 }
 # Models that are given, not trained: option --model NAME=PATH, and where the sample keeps them.
 GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
+# Models that are trained, and may be given instead.
+TRAINED = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "tokenizer")
 PROPORTION = {row.name: row.proportion for row in TABLE_1}
 
 
@@ -102,7 +106,10 @@ class Build:
             yield Node(f"models/{name}", (), list)
         for chain in self.chains.values():
             yield from chain.nodes()
-        yield from (node for node in self._model_nodes() if node.name.partition("/")[2] not in self.given)
+        given = {f"models/{name}" for name in self.given}
+        if "tokenizer" in self.given:
+            given.add("models/tokenizer_draw")
+        yield from (node for node in self._model_nodes() if node.name not in given)
         for name, tokens in self.tokens.items():
             yield from tokens.nodes(self._last(name))
 
@@ -126,22 +133,25 @@ class Build:
         return stages[-1]
 
     def _plan_language_models(self) -> list[Job]:
-        recipe = self.recipe.language_models
+        languages = self.recipe.language_models.languages
+        # What else the group says is no part of a single model: another language, another sample for the cut-offs.
+        recipe = replace(self.recipe.language_models, languages=(), cutoff_documents=0)
         articles = self.shards_of(self.chains["wikipedia"], 0)
         return models.pending(
             [
                 models.training_of(
                     self.output, f"language_models/{language}", models.make_language_model, recipe, articles
                 )
-                for language in recipe.languages
+                for language in languages
             ]
         )
 
     def _plan_cutoffs(self) -> list[Job]:
         chain = self.chains["common_crawl"]
         pages = self.shards_of(chain, chain.index_of("quality"))
-        recipe = self.recipe.language_models
-        return models.pending([models.training_of(self.output, "cutoffs", models.make_cutoffs, recipe, pages)])
+        limit = self.recipe.language_models.cutoff_documents
+        jobs = models.pending([models.training_of(self.output, "cutoffs", models.make_cutoffs, limit, pages)])
+        return (chain.restore(chain.index_of("quality"), "cutoffs") or jobs) if jobs else []
 
     def _plan_reference(self) -> list[Job]:
         chain = self.chains["common_crawl"]
@@ -152,7 +162,8 @@ class Build:
             for ordinal, (path, identity) in enumerate(self.shards_of(chain, quality))
         ]
         recipe = self.recipe.common_crawl.training
-        return models.pending([models.training_of(self.output, "reference", models.make_reference, recipe, pages)])
+        jobs = models.pending([models.training_of(self.output, "reference", models.make_reference, recipe, pages)])
+        return (chain.restore(quality, "reference") or jobs) if jobs else []
 
     def _plan_sites(self) -> list[Job]:
         chain = self.chains["stack_exchange"]
@@ -180,7 +191,16 @@ class Build:
     def _plan_draw(self) -> list[Job]:
         tasks = [task for task in self._draws() if not is_current(task.manifest, task.identity)]
         outputs = [task.manifest for task in tasks]
-        return [Job("models/tokenizer_draw", models.draw, tasks, outputs)] if tasks else []
+        restored = self._restored({task.path for task in tasks}) if tasks else []
+        return restored or ([Job("models/tokenizer_draw", models.draw, tasks, outputs)] if tasks else [])
+
+    def _restored(self, paths: Set[str]) -> list[Job]:
+        jobs = []
+        for name, chain in self.chains.items():
+            index = chain.index_of(self._before_tokenizer(name).name)
+            items = [(n, item) for n, item in enumerate(chain.items_of(index)) if chain.staged(index, item) in paths]
+            jobs += chain.restore(index, "tokenizer_draw", items)
+        return jobs
 
     def _plan_tokenizer(self) -> list[Job]:
         drawn = [(task.run, task.identity) for task in self._draws()]
@@ -227,9 +247,10 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     recipe = RECIPES[options.recipe]
     for assignment in options.set:
         recipe = override(recipe, assignment)
+    check(recipe)
     names = [name for name in recipe.sources if not options.source or name in options.source]
     found = _find_inputs(options, names)
-    given = _given_models(options, names)
+    given = _given_models(options, recipe, list(found))
     if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(given):
         raise ValueError(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
@@ -253,23 +274,29 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
                 patterns[name] = [({}, path) for path in paths]
     if not patterns:
         raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
+    if left := [name for name in options.source or () if name not in patterns]:
+        raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
     cache = f"{options.output}/work/inputs.json"
     return {name: inputs.find(SOURCES[name], patterns[name], cache) for name in names if name in patterns}
 
 
-def _given_models(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Model]:
+def _given_models(options: argparse.Namespace, recipe: Recipe, names: Sequence[str]) -> dict[str, Model]:
     paths = {name: f"{options.raw}/{path}" for name, path in GIVEN.items()}
     for option in options.model:
         name, equals, path = option.partition("=")
         if not equals:
             raise ValueError(f"--model {option}: write it as NAME=PATH")
+        if name not in (*GIVEN, *TRAINED):
+            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join((*GIVEN, *TRAINED))}")
         paths[name] = path
     needed = {name for source in names for stage in SOURCES[source].stages for name in getattr(stage, "models", ())}
+    needed.add("tokenizer")
+    chosen = recipe.common_crawl.reference.threshold is None
     given = {}
     for name, path in paths.items():
-        if name in needed or name not in GIVEN:
+        if name in needed:
             try:
-                given[name] = models.given(path)
+                given[name] = models.given(name, path, chosen_threshold=chosen)
             except ValueError as error:
                 raise ValueError(f"--model {name}={path}: {error}") from None
     return given
@@ -279,9 +306,10 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     prepared = prepare(options, beam_arguments)
     nodes = list(prepared.nodes())
-    with Progress(nodes) as progress:
+    with alone(options.output), Progress(nodes) as progress:
 
         def execute(jobs: Sequence[Job | Shuffle]) -> None:
+            withdraw(prepared, jobs)
             progress.start(jobs)
             if options.runner == "plain":
                 from pipelines import plain
@@ -300,8 +328,35 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             progress.finish(node)
 
         run_waves(nodes, execute, finished)
-    write_corpus_manifest(prepared)
+        write_corpus_manifest(prepared)
     return prepared
+
+
+@contextmanager
+def alone(output: str) -> Iterator[None]:
+    """Hold a local corpus directory for this build; raise ValueError if another build holds it."""
+    if storage.is_remote(output):
+        yield
+        return
+    Path(output, "work").mkdir(parents=True, exist_ok=True)
+    with Path(output, "work", "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"--output {output}: another build is writing there") from None
+        yield
+
+
+def withdraw(prepared: Build, jobs: Sequence[Job | Shuffle]) -> None:
+    """Remove the manifests of what these jobs are about to change: until they are written again, it is not there."""
+    labels = [job.label.partition("/") for job in jobs]
+    changed = {source for source, _, _ in labels if source in prepared.chains}
+    documents = {source for source, _, stage in labels if stage not in ("encode", "shards")}
+    storage.remove(f"{prepared.output}/manifest.json")
+    for source in sorted(changed):
+        storage.remove(f"{prepared.output}/tokens/{source}/manifest.json")
+        if source in documents:
+            storage.remove(f"{prepared.output}/{source}/manifest.json")
 
 
 def write_corpus_manifest(prepared: Build) -> None:
@@ -325,9 +380,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except (RuntimeError, TimeoutError) as error:
+    except (RuntimeError, OSError) as error:
         print(f"failed: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; run again to go on where it stopped", file=sys.stderr)  # noqa: T201
+        return 130
     print_summary(options.output, time.monotonic() - started)
     return 0
 

@@ -59,7 +59,10 @@ def train(task: Training) -> None:
     storage.remove(task.manifest)
     for path in storage.list_files(task.directory) if storage.exists(task.directory) else ():
         storage.remove(path)
-    facts = task.make(task)
+    try:
+        facts = task.make(task)
+    except (ValueError, RuntimeError) as error:
+        raise RuntimeError(f"models/{task.name}: {error}") from error
     files = {Path(path).name: storage.sha256(path) for path in storage.list_files(task.directory)}
     storage.write_json(task.manifest, {"identity": task.identity, "files": files, **facts})
 
@@ -87,11 +90,34 @@ def model(directory: str, *names: str) -> Model:
     return Model(directory, digest_of([found["files"] for found in manifests]))
 
 
-def given(path: str) -> Model:
-    """Return a model given by path; raise ValueError if it is not there."""
-    if not storage.exists(path):
-        raise ValueError(f"model {path}: no such file")
-    return Model(path, storage.sha256(path))
+# What the directory of a model has to hold; a model that is not named is a file.
+DIRECTORIES: Mapping[str, tuple[str, ...]] = {
+    "language_models": ("*/pieces.model", "*/model.arpa"),
+    "cutoffs": ("cutoffs.json",),
+    "reference": ("reference.bin", "scores.json"),
+    "stack_exchange_sites": ("sites.json",),
+}
+
+
+def given(name: str, path: str, *, chosen_threshold: bool = True) -> Model:
+    """Return a model given by path; raise ValueError if it is not there or not of the right form.
+
+    The digest is that of its content. Without `chosen_threshold` (the recipe has one) a classifier needs no scores.
+    """
+    found = Path(path)
+    if name == "tokenizer" and found.is_dir():
+        found = found / "tokenizer.model"
+    if not found.exists():
+        raise ValueError("no such file or directory" if name in DIRECTORIES else "no such file")
+    if name not in DIRECTORIES:
+        if not found.is_file():
+            raise ValueError("this is no file")
+        return Model(str(found), storage.sha256(str(found)))
+    for wanted in DIRECTORIES[name]:
+        if (wanted != "scores.json" or chosen_threshold) and not any(found.glob(wanted)):
+            raise ValueError(f"a directory with {wanted} is expected")
+    files = sorted(entry for entry in found.rglob("*") if entry.is_file() and entry.name != "manifest.json")
+    return Model(path, digest_of({str(entry.relative_to(found)): storage.sha256(str(entry)) for entry in files}))
 
 
 # --- language models -------------------------------------------------------------------------------------------------
@@ -136,19 +162,19 @@ def load_language_model(directory: str, language: str) -> perplexity.PerplexityM
 def make_cutoffs(task: Training) -> dict[str, Any]:
     """Compute each language's head and middle cut-off as percentiles of the perplexity of crawled pages.
 
-    `inputs` are the shards of pages; of more pages than the recipe wants, those with the smallest
-    keyed hash are taken.
+    `inputs` are the shards of pages, `recipe` how many pages of a language are wanted: of more, those with the smallest
+    keyed hash are taken. A language of whose pages none has a perplexity has no cut-offs.
     """
-    recipe: LanguageModels = task.recipe
+    limit: int = task.recipe
     found: dict[str, list[tuple[int, float]]] = {}
     for path in task.inputs:
         for row in tables.read_rows(path, ["id", "language", "attributes"]):
-            value = dict(row["attributes"]).get("perplexity")
-            if value is not None:
-                found.setdefault(row["language"], []).append((keyed("cutoffs", row["id"]), float(value)))
+            value = float(dict(row["attributes"]).get("perplexity", perplexity.NO_PERPLEXITY))
+            if value >= 0:
+                found.setdefault(row["language"], []).append((keyed("cutoffs", row["id"]), value))
     cutoffs = {}
     for language, pages in sorted(found.items()):
-        values = np.array([value for _, value in sorted(pages)[: recipe.cutoff_documents]])
+        values = np.array([value for _, value in sorted(pages)[:limit]])
         cutoffs[language] = {**asdict(perplexity.percentile_cutoffs(values)), "pages": len(values)}
     task.path("cutoffs.json").write_text(json.dumps(cutoffs, indent=1, sort_keys=True), encoding="utf-8")
     return {"cutoffs": cutoffs}
@@ -285,7 +311,7 @@ def make_tokenizer(task: Training) -> dict[str, Any]:
     """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are runs."""
     texts = list(_drawn(task.inputs))
     if not texts:
-        raise ValueError("models/tokenizer: no document was drawn to train the tokenizer on")
+        raise ValueError("no document was drawn to train the tokenizer on")
     training.train(texts, task.path("tokenizer.model"), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
     return {"documents": len(texts), "bytes": sum(len(text.encode()) for text in texts)}
 

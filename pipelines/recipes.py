@@ -8,8 +8,12 @@ they come from. The command line overrides single fields (`--set common_crawl.la
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args, get_type_hints
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Mode = Literal["published", "corrected"]
 
@@ -318,24 +322,92 @@ def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
     if dataclasses.is_dataclass(current):
         fields = ", ".join(found.name for found in dataclasses.fields(current))
         raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
-    allowed = get_args(get_type_hints(type(node))[path[0]])
-    if isinstance(current, str) and allowed and value not in allowed:
-        raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(allowed)}")
-    return replace(node, **{path[0]: _parse(current, value, assignment)})
+    hint = get_type_hints(type(node))[path[0]]
+    return replace(node, **{path[0]: _parse(hint, value, assignment)})
 
 
-def _parse(current: Any, value: str, assignment: str) -> Any:
-    try:
-        if isinstance(current, bool):
-            return {"true": True, "false": False}[value.lower()]
-        if isinstance(current, int):
-            return int(value)
-        if isinstance(current, float) or current is None:
-            return None if value.lower() == "none" else float(value)
-    except (ValueError, KeyError):
-        raise ValueError(f"--set {assignment}: {value!r} is no {type(current).__name__}") from None
-    if isinstance(current, tuple) and all(isinstance(entry, str) for entry in current):
-        return tuple(part for part in value.split(",") if part)
-    if not isinstance(current, str):
+def _parse(hint: Any, value: str, assignment: str) -> Any:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if NoneType in kinds and value.lower() == "none":
+        return None
+    kind = kinds[0]
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(get_args(kind))}")
+        return value
+    if get_origin(kind) is tuple and get_args(kind) == (str, ...):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if kind not in _PARSERS:
         raise ValueError(f"--set {assignment}: this field is set in a recipe only")
-    return value
+    try:
+        return _PARSERS[kind](value)
+    except (ValueError, KeyError):
+        raise ValueError(f"--set {assignment}: {value!r} is no {kind.__name__}") from None
+
+
+def _finite(value: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    bool: lambda value: {"true": True, "false": False}[value.lower()],
+    int: int,
+    float: _finite,
+    str: str,
+}
+
+
+def check(recipe: Recipe) -> None:
+    """Raise ValueError naming the first field whose value makes no sense, and what would be right."""
+    for path, right, what in _RULES:
+        value = attrgetter(path)(recipe)
+        if not right(value):
+            raise ValueError(f"{path} is {value!r}: {what}")
+    for path, value in _numbers(recipe, ""):
+        if value < 0:
+            raise ValueError(f"{path} is {value!r}: a number of at least 0")
+
+
+def _numbers(node: Any, prefix: str) -> Iterator[tuple[str, float]]:
+    for found in dataclasses.fields(node):
+        value, path = getattr(node, found.name), f"{prefix}{found.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _numbers(value, f"{path}.")
+        elif isinstance(value, int | float):
+            yield path, value
+
+
+def _among(allowed: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: bool(value) and set(value) <= set(allowed), f"some of {', '.join(allowed)}"
+
+
+_POSITIVE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
+_SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a share between 0 and 1")
+_PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
+_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("sources", *_among(PAPER.sources)),
+    ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
+    ("excerpts", *_SHARE),
+    ("common_crawl.quality.threshold", *_SHARE),
+    ("common_crawl.reference.buckets", *_among(("head", "middle", "tail", "all"))),
+    ("common_crawl.reference.threshold", lambda value: value is None or 0 <= value <= 1, "none, or a probability"),
+    ("common_crawl.training.pages", *_POSITIVE),
+    ("common_crawl.training.held_out", *_PART),
+    ("c4.english.threshold", *_SHARE),
+    ("wikipedia.articles.languages", *_among(WIKIPEDIA_LANGUAGES)),
+    ("wikipedia.span_bytes", *_POSITIVE),
+    ("books.texts.sample", *_POSITIVE),
+    ("books.overlap.threshold", *_SHARE),
+    ("books.groups", *_POSITIVE),
+    ("stack_exchange.posts.range_bytes", *_POSITIVE),
+    ("language_models.order", *_POSITIVE),
+    ("language_models.pieces", *_POSITIVE),
+    ("language_models.documents", *_POSITIVE),
+    ("tokenizer.vocabulary", lambda value: 1 <= value <= 65_535, "from 1 to 65,535, what uint16 holds"),
+    ("tokenizer.training_bytes", *_POSITIVE),
+    ("shards.shard_tokens", *_POSITIVE),
+    ("shards.validation", *_SHARE),
+)
