@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines import shards, storage
-from pipelines.table1 import TABLE_1, TOTAL_PROPORTION, Row
+from pipelines.table1 import SOURCES, TABLE_1, TOTAL_PROPORTION, Row
 
 PLAIN_WIDTH = 150  # columns where the output is no terminal
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -57,18 +57,26 @@ class Mixed:
 
 
 def load(output: str) -> dict[str, dict[str, Any]]:
-    """Return the manifests of the sources that are there, in the order of Table 1; ValueError if there is none."""
-    found = {row.name: storage.read_json(f"{output}/{row.name}/manifest.json") for row in TABLE_1}
+    """Return the manifests of the sources that are there, in the order of Table 1; ValueError if there is none.
+
+    Of a finished corpus, those that belong to it: another build may have left other sources in the directory.
+    """
+    found = {name: storage.read_json(f"{output}/{name}/manifest.json") for name in _sources(output)}
     present = {name: manifest for name, manifest in found.items() if manifest}
     if not present:
         raise ValueError(f"{output}: no corpus here (no source has a manifest)")
     return present
 
 
+def _sources(output: str) -> list[str]:
+    corpus = storage.read_json(f"{output}/manifest.json") or {}
+    return [row.name for row in TABLE_1 if row.name in corpus.get("sources", SOURCES)]
+
+
 def mixture(output: str) -> list[Mixed]:
     """Return the sources that have token shards beside their rows of Table 1."""
     found = []
-    for row in TABLE_1:
+    for row in (row for row in TABLE_1 if row.name in _sources(output)):
         directory = f"{output}/tokens/{row.name}"
         if storage.exists(f"{directory}/manifest.json"):
             found.append((row, shards.Manifest.load(directory)))

@@ -12,8 +12,9 @@ import hashlib
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Shards
 from tokenizer.encode import Tokenizer
 
-VERSION = 1
-_HEADER = struct.Struct("<HI")  # length of the id, UTF-8 bytes of the text; then the id and the tokens
+VERSION = 2
+_HEADER = struct.Struct("<II")  # length of the id, UTF-8 bytes of the text; then the id and the tokens
 _DOCUMENTS = pa.schema(pa.field(name, kind) for name, kind in [("id", pa.string()), ("bytes", pa.int64())])
 _BATCH = 256
 
@@ -127,10 +128,13 @@ class WriteShards:
         return f"{self.work}/{self.names()[shard]}.json"
 
     def reduce(self, shard: int, found: Sequence[runs.Slice]) -> None:
-        """Write one shard: documents sorted by hash, ties by id."""
+        """Write one shard: documents sorted by hash, ties by id; RuntimeError if two documents have one id."""
         storage.remove(self.manifest(shard))
         blobs = [blob for where in found for blob in runs.read_blobs(where)]
-        documents = sorted(((key, *_unpack(payload)) for key, payload in blobs), key=lambda document: document[:2])
+        documents = sorted((key, *_unpack(payload)) for key, payload in blobs)
+        for document, following in pairwise(documents):
+            if document[:2] == following[:2]:
+                raise RuntimeError(f"{self.directory}: two documents have the id {document[1]}")
         tokens = b"".join(document[3] for document in documents)
         lengths = [len(document[3]) // shards.TOKEN.itemsize for document in documents]
         contents = {
@@ -195,6 +199,7 @@ class Tokens:
 
     def _tasks(self) -> list[Encode]:
         model = self.tokenizer()
+        encoding = replace(self.recipe, shard_tokens=0)  # how long shards are is no part of what is encoded
         return [
             Encode(
                 documents=path,
@@ -202,7 +207,7 @@ class Tokens:
                 name=Path(path).stem,
                 tokenizer=model.path,
                 recipe=self.recipe,
-                identity=digest_of(VERSION, digest, model.digest, self.recipe),
+                identity=digest_of(VERSION, digest, model.digest, encoding),
             )
             for path, digest in sorted(self.documents())
         ]
@@ -213,13 +218,16 @@ class Tokens:
         outputs = [task.manifest for task in tasks]
         return [Job(f"{self.source}/encode", encode, tasks, outputs, weights)] if tasks else []
 
+    def _totals(self, tasks: Sequence[Encode]) -> dict[str, tuple[int, int, int]]:
+        """Return the documents, tokens and text bytes of each split, as they were encoded."""
+        rows = [storage.read_json(task.manifest)["totals"] for task in tasks]
+        found = {split: [sum(row[split][n] for row in rows) for n in range(3)] for split in shards.SPLITS}
+        return {split: (documents, tokens, size) for split, (documents, tokens, size) in found.items()}
+
     def _shuffle(self) -> tuple[WriteShards, list[Encode]]:
         tasks = self._tasks()
-        totals = [storage.read_json(task.manifest)["totals"] for task in tasks]
-        counts = {
-            split: max(1, -(-sum(total[split][1] for total in totals) // self.recipe.shard_tokens))
-            for split in shards.SPLITS
-        }
+        totals = self._totals(tasks)
+        counts = {split: max(1, -(-totals[split][1] // self.recipe.shard_tokens)) for split in shards.SPLITS}
         identity = digest_of(VERSION, [task.identity for task in tasks], counts)
         return WriteShards(self.directory, self.work, counts, identity), tasks
 
@@ -234,8 +242,11 @@ class Tokens:
         return [Shuffle(f"{self.source}/shards", write.split, elements, write.reduce, pending, outputs)]
 
     def finish(self) -> shards.Manifest:
-        """Write the source's token manifest, last, and remove files that it does not name."""
-        write, _ = self._shuffle()
+        """Write the source's token manifest, last, and remove files that it does not name.
+
+        Raises RuntimeError if the shards do not hold as much as was encoded.
+        """
+        write, tasks = self._shuffle()
         tokenizer = load_tokenizer(self.tokenizer().path)
         found: dict[str, list[shards.Shard]] = {split: [] for split in shards.SPLITS}
         for number, name in enumerate(write.names()):
@@ -250,6 +261,10 @@ class Tokens:
             recipe=asdict(self.recipe),
             splits={split: tuple(entries) for split, entries in found.items()},
         )
+        for split, encoded in self._totals(tasks).items():
+            held = tuple(manifest.total(split, what) for what in ("documents", "tokens", "text_bytes"))
+            if held != encoded:
+                raise RuntimeError(f"{self.source}/shards does not add up: {split} has {held} of {encoded}")
         named = {f"{self.directory}/{name}.{suffix}" for name in write.names() for suffix in SUFFIXES}
         for path in storage.list_files(self.directory):
             if path not in named and not path.endswith("/manifest.json"):

@@ -21,20 +21,26 @@ from pipelines import shards, storage, tables
 def problems(output: str) -> Iterator[str]:
     """Yield everything that is wrong with the corpus at `output`, each named by its file; nothing if it is sound."""
     corpus = storage.read_json(f"{output}/manifest.json")
-    if not corpus:
-        yield f"{output}/manifest.json: missing, so the corpus is not finished"
+    if not isinstance(corpus, dict) or not {"sources", "tokenizer"} <= corpus.keys():
+        yield f"{output}/manifest.json: missing or damaged, so the corpus is not finished"
         return
     for source in corpus["sources"]:
         manifest = storage.read_json(f"{output}/{source}/manifest.json")
-        if not manifest:
-            yield f"{output}/{source}/manifest.json: missing"
+        if not isinstance(manifest, dict):
+            yield f"{output}/{source}/manifest.json: missing or damaged"
             continue
-        yield from _account_problems(source, manifest)
-        identifiers = yield from _table_problems(output, source, manifest)
+        try:
+            yield from _account_problems(source, manifest)
+            identifiers = yield from _table_problems(output, source, manifest)
+        except (KeyError, TypeError) as error:
+            yield f"{output}/{source}/manifest.json: damaged: {error!r}"
+            continue
         try:
             yield from _shard_problems(f"{output}/tokens/{source}", corpus["tokenizer"], identifiers)
         except ValueError as error:
             yield str(error)
+        except (KeyError, TypeError) as error:
+            yield f"{output}/tokens/{source}/manifest.json: damaged: {error!r}"
 
 
 def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
@@ -46,6 +52,11 @@ def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
         if before is not None and account["in"] != before:
             yield f"{source}: stage {account['stage']} took {account['in']} documents, the one before kept {before}"
         before = account["kept"]
+    if before != manifest["documents"]["count"]:
+        yield f"{source}: {manifest['documents']['count']} documents, the last stage kept {before}"
+    gone = sum(n for account in manifest["stages"] for group in account["dropped"].values() for n, _ in group.values())
+    if gone != manifest["drops"]["count"]:
+        yield f"{source}: {manifest['drops']['count']} drops, the stages dropped {gone}"
 
 
 def _table_problems(output: str, source: str, manifest: dict[str, Any]) -> Generator[str, None, set[str]]:
@@ -118,10 +129,15 @@ def _one_shard(directory: str, manifest: shards.Manifest, shard: shards.Shard) -
         yield f"{directory}/{shard.name}.index: document ends do not rise to {shard.tokens}"
     elif manifest.eos_id is not None and np.any(tokens[ends - 1] != manifest.eos_id):
         yield f"{directory}/{shard.name}.bin: a document does not end with eos"
+    elif manifest.bos_id is not None and np.any(tokens[np.append(0, ends)[:-1]] != manifest.bos_id):
+        yield f"{directory}/{shard.name}.bin: a document does not begin with bos"
     rows = list(tables.read_rows(f"{directory}/{shard.name}.documents.parquet"))
     if len(rows) != shard.documents or sum(row["bytes"] for row in rows) != shard.text_bytes:
         yield f"{directory}/{shard.name}.documents.parquet: counts are not the manifest's"
-    return {row["id"] for row in rows}
+    found = {row["id"] for row in rows}
+    if len(found) != len(rows):
+        yield f"{directory}/{shard.name}.documents.parquet: a document is there twice"
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

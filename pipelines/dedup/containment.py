@@ -6,6 +6,7 @@ runs of sampled shingles, bucket by bucket ─> candidate pairs ─> verified on
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,10 +43,11 @@ def contained(
     Memory: one bucket of shingles, the candidate pairs, and the shingles of the documents being compared.
     """
     places, numbers = _numbered(shards)
+    starts = [runs.bucket_starts(path) for path in run_files]
     sampled = np.zeros(len(places), np.int64)
     found = []
     for bucket in range(buckets):
-        hashes, documents = _bucket(run_files, bucket, numbers)
+        hashes, documents = _bucket(run_files, starts, bucket, numbers)
         np.add.at(sampled, documents, 1)
         found.append(near.candidates(hashes, documents))
     candidates = near.merged(found)
@@ -70,7 +72,8 @@ def _numbered(shards: Sequence[str]) -> tuple[list[tuple[int, int]], list[npt.ND
     ]
     ranks = near.ranks([int(a[SIZE]) for _, _, a, _ in rows], [f"{a[CONTENT]}/{name}" for _, _, a, name in rows])
     places = [(0, 0)] * len(rows)
-    numbers = [np.zeros(sum(1 for item, *_ in rows if item == i), np.int64) for i in range(len(shards))]
+    sizes = Counter(item for item, *_ in rows)
+    numbers = [np.zeros(sizes[item], np.int64) for item in range(len(shards))]
     for (item, row, _, _), number in zip(rows, ranks, strict=True):
         places[number] = (item, row)
         numbers[item][row] = number
@@ -78,19 +81,20 @@ def _numbered(shards: Sequence[str]) -> tuple[list[tuple[int, int]], list[npt.ND
 
 
 def _bucket(
-    run_files: Sequence[str], bucket: int, numbers: Sequence[npt.NDArray[np.int64]]
+    run_files: Sequence[str],
+    starts: Sequence[npt.NDArray[np.uint64]],
+    bucket: int,
+    numbers: Sequence[npt.NDArray[np.int64]],
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
     slices = []
-    for item, path in enumerate(run_files):
-        starts = runs.bucket_starts(path)
-        start, end = int(starts[bucket]), int(starts[bucket + 1])
-        slices.append(runs.Slice(item, path, start, end - start))
+    for item, (path, table) in enumerate(zip(run_files, starts, strict=True)):
+        start, end = int(table[bucket]), int(table[bucket + 1])
+        if end > start:
+            slices.append(runs.Slice(item, path, start, end - start))
     records, items = runs.gather(slices, runs.KEY)
-    documents = np.zeros(len(records), np.int64)
-    for item, known in enumerate(numbers):
-        own = items == item
-        documents[own] = known[records["doc"][own]]
-    return records["hash"].astype(np.uint64), documents
+    first = np.cumsum([0, *map(len, numbers)])
+    known = np.concatenate([np.empty(0, np.int64), *numbers])
+    return records["hash"].astype(np.uint64), known[first[items] + records["doc"]]
 
 
 class _Loader:
