@@ -330,8 +330,9 @@ def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines |
                 yield from ((record, None) for record in read_part(task.read, part, counts))
             except Exception as error:
                 kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+                what = str(error).removeprefix(f"{part.path}: ")
                 raise RuntimeError(
-                    f"{task.paths.source}/{task.stage.name} cannot read {part.path}: {kind}{error}"
+                    f"{task.paths.source}/{task.stage.name} cannot read {part.path}: {kind}{what}"
                 ) from error
         return
     if task.decisions is None:
