@@ -104,6 +104,8 @@ def given(name: str, path: str, *, chosen_threshold: bool = True) -> Model:
 
     The digest is that of its content. Without `chosen_threshold` (the recipe has one) a classifier needs no scores.
     """
+    if storage.is_remote(path) and name not in DIRECTORIES and storage.exists(path):
+        return Model(path, storage.sha256(path))
     found = Path(path)
     if name == "tokenizer" and found.is_dir():
         found = found / "tokenizer.model"

@@ -189,11 +189,12 @@ def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str,
 def read_text(path: str, row: int) -> str:
     """Return the text of one row, reading the row group that holds it."""
     with _open(path) as file:
+        left = row
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
-            if row < count:
-                return str(file.read_row_group(group, columns=["text"])["text"][row].as_py())
-            row -= count
+            if left < count:
+                return str(file.read_row_group(group, columns=["text"])["text"][left].as_py())
+            left -= count
     raise IndexError(f"{path}: there is no row {row}")
 
 
