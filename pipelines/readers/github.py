@@ -3,9 +3,11 @@
     bytes -> lines -> rows {repo_name, ref, path, content, license, ...} -> Document | Drop
 
 The rows are those of BigQuery's `github_repos` data set: `contents` joined with `files` and `licenses`, or its
-`sample_contents` (columns `sample_repo_name`, `sample_path`, `sample_ref`). A row is one blob; where `repo_name` is a
-list (many repositories hold the blob), the smallest name stands for it, with the path, ref and licence at the same
-place. `offset` and the last part of the id are the line's number, from 0.
+`sample_contents` (columns `sample_repo_name`, `sample_path`, `sample_ref`). A row is one file of one repository, or one
+blob with all that hold it: `repo_name` and its neighbours are lists, or `files` is a list of records. Of those the
+smallest name stands for the blob among the repositories whose licence is permissive, as it would if each had a row of
+its own; among all if there is none. `offset` and the last part of the id are the row's number, from 0.
+`github_tables` reads the same rows as Parquet and Avro.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from filters import license
 from filters.code_languages import language_of
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.readers import Dump
@@ -39,12 +42,14 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # BigQuery's names for a column, in `contents` joined with `files` and in `sample_contents`.
-_COLUMNS = {
+COLUMNS = {
     "repo_name": ("repo_name", "sample_repo_name"),
     "ref": ("ref", "sample_ref"),
     "path": ("path", "sample_path"),
     "content": ("content", "contents"),
     "license": ("license", "licenses"),
+    "binary": ("binary",),
+    "files": ("files",),
 }
 
 
@@ -67,7 +72,8 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
     """Yield a Document for each row of the export, or a Drop for a row that holds no text or cannot be read.
 
     `counts["records"]` counts lines that are not blank. A gzip stream that ends early or is damaged yields one more
-    record, dropped as truncated; what came before it is kept. Constant memory but for one line.
+    record, dropped as truncated; what came before it is kept. Constant memory but for one line. Where rows have no
+    column for it, `dump.attributes["license"]` is the licence of all.
     """
     for number, line in enumerate(_lines(stream)):
         if isinstance(line, bytes) and not line.strip():
@@ -75,9 +81,26 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
             continue
         counts["records"] += 1
         if isinstance(line, Reason):
-            yield _drop(dump, number, line, "", 0)
+            yield drop(dump, number, line, "", 0)
         else:
             yield _record(line, dump, number)
+
+
+def record(row: Any, dump: Dump, number: int, size: int) -> Document | Drop:
+    """Return the Document of the row with this number, or its Drop; `size` is that of the row in bytes."""
+    try:
+        if not isinstance(row, dict):
+            raise _FieldError("the row is not an object")
+        return _document(row, dump, number)
+    except _FieldError as error:
+        return drop(dump, number, Reason.BAD_FIELD, str(error)[:EXCERPT_CHARACTERS], size)
+
+
+def drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> Drop:
+    """Return the Drop of the row with this number."""
+    return Drop(
+        id=f"{SOURCE}/{dump.digest}/{number}", source=SOURCE, stage="read", reason=reason, excerpt=excerpt, size=size
+    )
 
 
 def decode(data: bytes) -> str | None:
@@ -136,28 +159,23 @@ def _record(line: bytes, dump: Dump, number: int) -> Document | Drop:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
-        return _drop(dump, number, Reason.MALFORMED, line[:EXCERPT_CHARACTERS].decode("utf-8", "replace"), len(line))
-    try:
-        if not isinstance(row, dict):
-            raise _FieldError("the row is not an object")
-        return _document(row, dump, number)
-    except _FieldError as error:
-        return _drop(dump, number, Reason.BAD_FIELD, str(error)[:EXCERPT_CHARACTERS], len(line))
+        return drop(dump, number, Reason.MALFORMED, line[:EXCERPT_CHARACTERS].decode("utf-8", "replace"), len(line))
+    return record(row, dump, number, len(line))
 
 
 def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Drop:
-    repository, ref, path, license = _provenance(row)
+    repository, path, ref, spdx = _provenance(row, dump.attributes.get("license", "unknown"))
     content = _value(row, "content")
     where = f"{repository}/{path}"[:EXCERPT_CHARACTERS]
     if row.get("binary") in (True, "true"):
-        return _drop(dump, number, Reason.BINARY, where, 0)
+        return drop(dump, number, Reason.BINARY, where, 0)
     if content is None:
-        return _drop(dump, number, Reason.NO_CONTENT, where, 0)
+        return drop(dump, number, Reason.NO_CONTENT, where, 0)
     if not isinstance(content, str):
         raise _FieldError(f"content is a {type(content).__name__}, not a string")
     text = _without_surrogates(content)
     if "\0" in text:
-        return _drop(dump, number, Reason.BINARY, where, len(text.encode()))
+        return drop(dump, number, Reason.BINARY, where, len(text.encode()))
     language = language_of(path)
     attributes = {"repository": repository, "path": path} | ({"language": language} if language else {})
     return Document(
@@ -168,26 +186,34 @@ def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Dro
         offset=number,
         url=f"https://github.com/{quote(repository)}/blob/{quote(ref)}/{quote(path)}",
         title=path,
-        license=license,
+        license=spdx,
         attributes=attributes,
     )
 
 
-def _provenance(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """Return repository, ref (without `refs/heads/`), path and licence of a row."""
+def _provenance(row: Mapping[str, Any], unsaid: str) -> tuple[str, str, str, str]:
+    """Return repository, path, ref (without `refs/heads/`) and licence of a row; `unsaid` where it has no licence."""
+    if (files := _value(row, "files")) is not None:
+        if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
+            raise _FieldError("files is not a list of records")
+        found = [place for file in files for place in _places({**row, **file}, unsaid)]
+    else:
+        found = _places(row, unsaid)
+    name, path, ref, spdx = min(found, key=lambda place: (license.reason(place[3]) is not None, place))
+    return name, path, ref.removeprefix("refs/heads/").removeprefix("refs/tags/"), spdx
+
+
+def _places(row: Mapping[str, Any], unsaid: str) -> list[tuple[str, str, str, str]]:
+    """Return repository, path, ref and licence of all that a row's columns list."""
     names = _strings(row, "repo_name", None)
-    refs = _strings(row, "ref", "HEAD")
     paths = _strings(row, "path", None)
-    licenses = _strings(row, "license", "unknown")
-    for column in (refs, paths, licenses):
+    refs = _strings(row, "ref", "HEAD")
+    licenses = _strings(row, "license", unsaid)
+    for column in (paths, refs, licenses):
         if len(column) not in (1, len(names)):
             raise _FieldError(f"{len(column)} values beside {len(names)} repositories")
-    candidates = (
-        tuple(column[index if len(column) > 1 else 0] for column in (names, paths, refs, licenses))
-        for index in range(len(names))
-    )
-    name, path, ref, license = min(candidates)
-    return name, ref.removeprefix("refs/heads/").removeprefix("refs/tags/"), path, license
+    paths, refs, licenses = (column * len(names) if len(column) == 1 else column for column in (paths, refs, licenses))
+    return list(zip(names, paths, refs, licenses, strict=True))
 
 
 def _strings(row: Mapping[str, Any], column: str, default: str | None) -> list[str]:
@@ -204,7 +230,7 @@ def _strings(row: Mapping[str, Any], column: str, default: str | None) -> list[s
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:
-    return next((row[name] for name in _COLUMNS[column] if row.get(name) is not None), None)
+    return next((row[name] for name in COLUMNS[column] if row.get(name) is not None), None)
 
 
 def _without_surrogates(text: str) -> str:
@@ -214,9 +240,3 @@ def _without_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
-
-
-def _drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> Drop:
-    return Drop(
-        id=f"{SOURCE}/{dump.digest}/{number}", source=SOURCE, stage="read", reason=reason, excerpt=excerpt, size=size
-    )

@@ -1,6 +1,10 @@
-"""GitHub: licence, heuristics, boilerplate, exact deduplication, and last the rule that needs the tokenizer.
+"""GitHub: licence, boilerplate, heuristics, exact deduplication, and last the rule that needs the tokenizer.
 
-BigQuery rows ─ files ─> staged ─ duplicates (exact, owner by keyed hash) ─ unique ─> staged ─ tokens ─> documents
+BigQuery rows or source archives ─ files ─> staged ─ duplicates (exact, owner by keyed hash) ─ unique ─> staged
+─ tokens ─> documents
+
+Of files with the same text one is kept: the same resulting text, as the paper says; in `published` mode the same raw
+content, as in RedPajama, so that boilerplate and heuristics come only after the decision, in `unique`.
 """
 
 from __future__ import annotations
@@ -17,41 +21,47 @@ from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.hashing import keyed
-from pipelines.readers import Dump, github
+from pipelines.readers import Dump, github_input
 from pipelines.stages import Context, Decide, Keys, Lines, Map
 from pipelines.tokens import load_tokenizer
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
-    """Read an export; raise ValueError for a file without a single line, which is no export."""
+    """Read an export or an archive; raise ValueError for a file without a single record or member."""
     before = counts.total()
-    yield from github.read(stream, dump, counts)
+    yield from github_input.read(stream, dump, counts)
     if counts.total() == before:
-        raise ValueError(f"{dump.name}: the file is empty; rows of JSON, one a line, are expected")
+        raise ValueError(f"{dump.name}: the file is empty; an export of BigQuery or a source archive is expected")
 
 
 def clean(file: Document, context: Context) -> Document | Drop:
-    """Drop by licence, remove boilerplate, drop by the heuristics on what is left."""
-    path = file.attributes["path"]
+    """Drop by licence; in `corrected` mode clean too."""
     if refused := license.reason(file.license):
         return file.drop("files", refused)
-    if unfit := code.reason(file.text, path):
-        return file.drop("files", unfit)
-    cleaned = file.with_text(boilerplate.clean(file.text, path, context.recipe.mode))
-    if not cleaned.text.strip():
-        return file.drop("files", "only_boilerplate")
-    return cleaned
+    return file if context.recipe.mode == "published" else without_boilerplate(file, "files", context.recipe.mode)
+
+
+def without_boilerplate(file: Document, stage: str, mode: boilerplate.Mode) -> Document | Drop:
+    """Remove boilerplate, drop by the heuristics on what is left."""
+    path = file.attributes["path"]
+    cleaned = file.with_text(boilerplate.clean(file.text, path, mode))
+    if file.text.strip() and not cleaned.text.strip():
+        return file.drop(stage, "only_boilerplate")
+    unfit = code.reason(cleaned.text, path)
+    return file.drop(stage, unfit) if unfit else cleaned
 
 
 def content_key(raw: Document, file: Document, context: Context) -> Keys:
-    """Return the key of the resulting file: its content, owned by the smallest keyed hash of the id."""
+    """Return the key of the file as it is staged (see the module): its text, owned by the smallest keyed hash."""
     content = hashlib.sha256(file.text.encode("utf-8", "replace")).digest()
     return np.frombuffer(content[:8], ">u8").astype(np.uint64), np.array([keyed("owner", file.id)], np.uint64), None
 
 
 def unique(file: Document, removed: Lines, context: Context) -> Document | Drop:
-    """Drop the copies."""
-    return file.drop("unique", "duplicate") if len(removed) else file
+    """Drop the copies; in `published` mode clean what is kept."""
+    if len(removed):
+        return file.drop("unique", "duplicate")
+    return without_boilerplate(file, "unique", context.recipe.mode) if context.recipe.mode == "published" else file
 
 
 def enough_letters(file: Document, context: Context) -> Document | Drop:
@@ -62,13 +72,19 @@ def enough_letters(file: Document, context: Context) -> Document | Drop:
     return file
 
 
+def attributes(name: str) -> dict[str, str]:
+    """Return the repository and ref that the address of a GitHub archive tells; other names tell nothing."""
+    return github_input.told_by(name)
+
+
 SOURCE = Source(
     name="github",
     read=read,
     stages=(
-        Map("files", clean, recipe="files", keys=content_key, ranked=True),
+        Map("files", clean, recipe="files", keys=content_key, ranked=True, version=2),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, recipe="files"),
         Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",)),
     ),
+    attributes=attributes,
 )

@@ -74,10 +74,43 @@ def test_columns_of_the_sample_tables_and_missing_ones() -> None:
     assert document(ref=None).url == "https://github.com/herders/llama/blob/HEAD/src/count%20herd.py"
 
 
+def place(**changes: Any) -> tuple[str, str | None, str | None]:
+    found = document(**changes)
+    return found.attributes["repository"], found.title, found.license
+
+
 def test_the_smallest_of_many_repositories_with_what_belongs_to_it() -> None:
-    found = document(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "gpl-2.0"])
-    assert (found.attributes["repository"], found.title, found.license) == ("a/b", "b.c", "gpl-2.0")
-    assert document(repo_name=["z/z", "a/b"]).attributes["repository"] == "a/b"
+    assert place(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "mit"]) == ("a/b", "b.c", "mit")
+    assert place(repo_name=["z/z", "a/b"]) == ("a/b", "src/count herd.py", "mit")
+    assert place(repo_name=["z/z", "a/b"], license=["gpl-2.0", "unknown"])[0] == "a/b"
+
+
+def test_a_repository_that_does_not_permit_takes_no_blob_from_one_that_does() -> None:
+    assert place(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "gpl-2.0"]) == ("z/z", "z.py", "mit")
+
+
+def test_files_as_a_list_of_records() -> None:
+    files = [
+        {"repo_name": "z/z", "ref": "refs/heads/dev", "path": "z.py", "license": "apache-2.0"},
+        {"repo_name": "a/b", "ref": "refs/heads/dev", "path": "b.c", "license": "gpl-2.0"},
+    ]
+    flat = {"repo_name": ..., "ref": ..., "path": ..., "license": ...}
+    assert place(**flat, files=files) == ("z/z", "z.py", "apache-2.0")
+    assert document(**flat, files=files).url == "https://github.com/z/z/blob/dev/z.py"
+    assert place(repo_name=..., files=[{"repo_name": "z/z"}]) == ("z/z", "src/count herd.py", "mit")
+    damaged: list[Any] = [[], {}, "x", [3], [{"path": "x"}]]
+    for value in damaged:
+        record = read_row(**flat, files=value)
+        assert isinstance(record, Drop)
+        assert record.reason == Reason.BAD_FIELD
+
+
+def test_the_dump_says_the_licence_where_rows_have_none() -> None:
+    counts: Counter[str] = Counter()
+    dump = Dump(name="x", digest="d", attributes={"license": "mit"})
+    rows = [{**ROW, "license": None}, {**ROW, "license": "gpl-2.0"}]
+    records = read(io.BytesIO(b"\n".join(json.dumps(row).encode() for row in rows)), dump, counts)
+    assert [record.license for record in records if isinstance(record, Document)] == ["mit", "gpl-2.0"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""GitHub's inputs told apart by what they hold: exports of BigQuery in its formats, and archives of repositories.
+
+first bytes -> Parquet | Avro -> `github_tables`;  zip, or tar inside gzip, bz2, xz or nothing -> `github_archive`
+            -> anything else, gzip or plain -> `github`, rows of JSON
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import tarfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pipelines.document import Document, Drop
+from pipelines.readers import Dump, github, github_archive, github_tables
+from pipelines.readers.github import GZIP_MAGIC
+
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+SEVEN_ZIP_MAGIC = b"7z\xbc\xaf\x27\x1c"
+
+# github.com/OWNER/NAME/archive/refs/tags/REF.tar.gz, and codeload.github.com/OWNER/NAME/tar.gz/refs/heads/REF.
+_ADDRESS = re.compile(
+    r"(?:^|[/.])github\.com/(?P<repository>[A-Za-z0-9-]+/[A-Za-z0-9._-]+)/(?:archive|tar\.gz|zip)/"
+    r"(?:refs/(?:heads|tags)/)?(?P<ref>[^?#]+?)(?:\.tar\.gz|\.tgz|\.zip)?$"
+)
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield the files of an export or an archive, as the reader of its format does; `stream` is seekable.
+
+    ValueError for a format that is none of these, and what the format's own reader raises.
+    """
+    start = stream.read(tarfile.BLOCKSIZE)
+    stream.seek(0)
+    if start.startswith(github_tables.PARQUET_MAGIC):
+        return github_tables.read_parquet(stream, dump, counts)
+    if start.startswith(github_tables.AVRO_MAGIC):
+        return github_tables.read_avro(stream, dump, counts)
+    if start.startswith(SEVEN_ZIP_MAGIC):
+        raise ValueError(f"{dump.name}: a 7z archive; a source archive is a tar (gzip, bz2, xz) or a zip")
+    if start.startswith(ZIP_MAGIC) or _is_tar(stream, start):
+        return github_archive.read_archive(stream, dump, counts)
+    return github.read(stream, dump, counts)
+
+
+def told_by(name: str) -> dict[str, str]:
+    """Return the `repository` and `ref` of an archive's address, or of a path that ends like one; else nothing."""
+    found = _ADDRESS.search(name)
+    return found.groupdict() if found else {}
+
+
+def _is_tar(stream: BinaryIO, start: bytes) -> bool:
+    """Tell whether the first block, decompressed, is a tar's header by its checksum; or it is bz2 or xz, as no export.
+
+    Gzip that is damaged in its first block is taken for rows, whose reader drops it.
+    """
+    if start.startswith((b"BZh", b"\xfd7zXZ\x00")):
+        return True
+    try:
+        head = gzip.GzipFile(fileobj=stream).read(tarfile.BLOCKSIZE) if start.startswith(GZIP_MAGIC) else start
+        tarfile.TarInfo.frombuf(head, tarfile.ENCODING, "surrogateescape")
+    except (tarfile.HeaderError, EOFError, OSError, zlib.error):
+        return False
+    finally:
+        stream.seek(0)
+    return True

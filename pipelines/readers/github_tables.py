@@ -1,0 +1,124 @@
+"""GitHub reader for tables: rows of a BigQuery export as Parquet or Avro to documents.
+
+    Parquet: row group -> batches of a few rows -> rows \\
+                                                          -> `github.record` -> Document | Drop
+    Avro:    blocks -> rows                             /
+
+The rows are those of `github`. BigQuery writes Parquet without compression, or with GZIP, SNAPPY or ZSTD, and Avro
+without compression, or with DEFLATE; Avro with SNAPPY needs a package that is not installed here and is refused.
+`offset` and the last part of the id are the row's number, from 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+import fastavro
+import pyarrow
+import pyarrow.parquet
+
+from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.readers import Dump, github
+from pipelines.readers.github import MAX_LINE_BYTES, Reason
+
+PARQUET_MAGIC = b"PAR1"
+AVRO_MAGIC = b"Obj\x01"
+# BigQuery's contents hold up to 1 MiB each: a batch stays under 64 MiB.
+BATCH_ROWS = 64
+BUFFER_BYTES = 1 << 20
+
+
+def read_parquet(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield a Document for each row of a Parquet file, or a Drop for a row that holds no text or cannot be read.
+
+    `stream` is seekable. Of a damaged row group what comes before the damage is kept and the rest is one record,
+    dropped as truncated; other groups are read. Memory is that of one batch and of the pages that it lies in.
+    ValueError if the file's footer cannot be read, or the columns are not those of an export.
+    """
+    try:
+        table = pyarrow.parquet.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
+    except Exception as error:  # a damaged footer is taken for lengths, types and names of any kind
+        raise ValueError(f"{dump.name}: the footer of the Parquet file is missing or damaged ({error})") from error
+    names = table.schema_arrow.names
+    _check(names, dump)
+    columns = [name for known in github.COLUMNS.values() for name in known if name in names]
+    first = 0
+    for group in range(table.metadata.num_row_groups):
+        yield from _row_group(table, group, columns, first, dump, counts)
+        first += table.metadata.row_group(group).num_rows
+
+
+def _row_group(
+    table: pyarrow.parquet.ParquetFile, group: int, columns: list[str], first: int, dump: Dump, counts: Counter[str]
+) -> Iterator[Document | Drop]:
+    number = first
+    try:
+        for batch in table.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+            for index in range(batch.num_rows):
+                counts["records"] += 1
+                yield _row(batch.slice(index, 1), dump, number)
+                number += 1
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        counts["records"] += 1
+        yield github.drop(dump, number, Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS], 0)
+
+
+def _row(row: pyarrow.RecordBatch, dump: Dump, number: int) -> Document | Drop:
+    try:
+        (values,) = row.to_pylist()
+    except UnicodeDecodeError as error:
+        return github.drop(dump, number, Reason.MALFORMED, str(error)[:EXCERPT_CHARACTERS], row.nbytes)
+    return _record(values, dump, number)
+
+
+def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield a Document for each row of an Avro file, or a Drop for a row that holds no text or cannot be read.
+
+    A file that ends early or is damaged yields one more record, dropped as truncated; what came before it is kept.
+    Memory is that of one block. ValueError if the header cannot be read, names a compression that is not BigQuery's, or
+    its schema is not that of an export.
+    """
+    try:
+        rows = fastavro.reader(stream)
+    except Exception as error:  # the header's schema is JSON of any shape
+        raise ValueError(f"{dump.name}: the header of the Avro file is damaged ({error})") from error
+    if rows.codec not in ("null", "deflate"):
+        raise ValueError(f"{dump.name}: compressed with {rows.codec!r}: export with DEFLATE, or without compression")
+    schema: Any = rows.writer_schema
+    fields = schema.get("fields", []) if isinstance(schema, dict) else []
+    _check([field["name"] for field in fields], dump)
+    for number, row in enumerate(_rows(rows)):
+        counts["records"] += 1
+        if isinstance(row, str):
+            yield github.drop(dump, number, Reason.TRUNCATED, row[:EXCERPT_CHARACTERS], 0)
+        else:
+            yield _record(row, dump, number)
+
+
+def _rows(rows: Iterable[Any]) -> Iterator[Any]:
+    """Yield the rows of an Avro file, and what is wrong with it (a string) where it is damaged."""
+    try:
+        for row in rows:
+            yield row if isinstance(row, dict) else {}
+    except Exception as error:  # damaged bytes are taken for lengths, indexes and text of any kind
+        yield f"{type(error).__name__}: {error}"
+
+
+def _record(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Drop:
+    content = next((row[name] for name in github.COLUMNS["content"] if row.get(name) is not None), None)
+    size = len(content) if isinstance(content, str | bytes) else 0
+    if size > MAX_LINE_BYTES:
+        return github.drop(dump, number, Reason.TOO_LONG, "", size)
+    return github.record(row, dump, number, size)
+
+
+def _check(names: list[str], dump: Dump) -> None:
+    """Refuse a table without the columns of an export."""
+    needed = ("content",) if "files" in names else ("repo_name", "path", "content")
+    missing = [column for column in needed if not any(name in names for name in github.COLUMNS[column])]
+    if missing:
+        raise ValueError(
+            f"{dump.name}: no export of files: it has no column {', '.join(missing)}, only {', '.join(names)}"
+        )
