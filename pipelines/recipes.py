@@ -406,7 +406,7 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("language_models.order", *_POSITIVE),
     ("language_models.pieces", *_POSITIVE),
     ("language_models.documents", *_POSITIVE),
-    ("tokenizer.vocabulary", lambda value: 1 <= value <= 65_535, "from 1 to 65,535, what uint16 holds"),
+    ("tokenizer.vocabulary", lambda value: 260 <= value <= 65_535, "from 260 (the bytes) to 65,535 (uint16)"),
     ("tokenizer.training_bytes", *_POSITIVE),
     ("shards.shard_tokens", *_POSITIVE),
     ("shards.validation", *_SHARE),
