@@ -87,3 +87,9 @@ class Tokenizer:
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < self.vocabulary:
             raise ValueError(f"token ids are {numbers.min()} to {numbers.max()}, the vocabulary has {self.vocabulary}")
         return str(self._engine.decode(numbers.tolist()))
+
+    def piece(self, id_: int) -> str:
+        """Return the piece with this id as the model writes it; an id outside the vocabulary is a ValueError."""
+        if not 0 <= id_ < self.vocabulary:
+            raise ValueError(f"token id is {id_}, the vocabulary has {self.vocabulary}")
+        return str(self._engine.id_to_piece(id_))

@@ -1,0 +1,104 @@
+"""What a step of a run read: its sequences, and the documents they are from.
+
+    python -m train.trace data/run --step 120 [--corpus data/corpus] [--rank 3 --world 8]
+
+    step ─> k ─ mixture ─> source, sequence ─> tokens [sT, sT + T + 1) ─ pipelines.trace ─> documents, dump files
+
+Everything follows from the run's configuration, its last checkpoint's, and the corpus; nothing was logged for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines import trace
+from train.corpus import Corpus, mixture_of, open_corpus
+from train.mixture import Mixture, parse_proportions
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """The run's data without its model: the k-th sequence of the mixture and its documents."""
+
+    corpus: Corpus
+    mixture: Mixture
+    length: int
+    batch: int
+
+    def documents(self, k: int) -> tuple[str, int, list[trace.Part]]:
+        """Return the source of the k-th sequence, its epoch, and the parts of documents that it is made of."""
+        draw = self.mixture.at(np.array([k]))
+        source = list(self.corpus.manifests)[int(draw.source[0])]
+        start = int(draw.sequence[0]) * self.length
+        return source, int(draw.epoch[0]), trace.parts(self.corpus.directory, source, start, start + self.length + 1)
+
+    def step(self, step: int, rank: int = 0, world: int = 1) -> range:
+        """Return the ks of a step, counted from 1 as the log does, or of one rank's share of it."""
+        if step < 1 or not 0 <= rank < world:
+            raise ValueError(f"step is {step}, rank {rank} of {world}: steps count from 1, ranks from 0")
+        return range((step - 1) * self.batch, step * self.batch)[rank::world]
+
+
+def open_run(run: Path, corpus: Path) -> Sequences:
+    """Return the sequences of a run; raise ValueError if it has no checkpoint, or the corpus is not the one it read."""
+    state = _last_state(run / "checkpoints")
+    config = state["config"]
+    weights = parse_proportions(config["proportions"])
+    found = open_corpus(corpus, weights)
+    for source, digest in found.digests().items():
+        if state["corpus"].get(source) != digest:
+            raise ValueError(f"{corpus}: the tokens of {source} are not those that the run in {run} read")
+    sizes = {name: manifest.total("train", "tokens") for name, manifest in found.manifests.items()}
+    length = config["sequence_length"]
+    return Sequences(found, mixture_of(sizes, weights, length, config["seed"]), length, config["batch_sequences"])
+
+
+def _last_state(checkpoints: Path) -> Mapping[str, Any]:
+    paths = sorted(checkpoints.glob("step-*/state.json"))
+    if not paths:
+        raise ValueError(f"{checkpoints}: no checkpoint, so there is no run to trace")
+    state: Mapping[str, Any] = json.loads(paths[-1].read_text(encoding="utf-8"))
+    return state
+
+
+def report(sequences: Sequences, ks: Sequence[int]) -> Iterator[str]:
+    """Yield a line for each sequence and indented ones for its documents."""
+    read = {k: sequences.documents(k) for k in ks}
+    wanted: dict[str, set[str]] = {}
+    for source, _, parts in read.values():
+        wanted.setdefault(source, set()).update(part.document for part in parts)
+    records = {source: trace.records(sequences.corpus.directory, source, ids) for source, ids in wanted.items()}
+    for k, (source, epoch, parts) in read.items():
+        yield f"k = {k}: {source}, epoch {epoch}, tokens {parts[0].start} to {parts[-1].stop - 1}"
+        for part in parts:
+            yield from (f"  {line}" for line in trace.lines(part, records[source][part.document]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the sequences of a step and their documents."""
+    parser = argparse.ArgumentParser(prog="python -m train.trace", description="Trace a step of a run to raw records.")
+    parser.add_argument("run", type=Path, help="directory of the run")
+    parser.add_argument("--step", type=int, required=True, help="number of the step, from 1 as in the log")
+    parser.add_argument("--corpus", type=Path, default=Path("data/corpus"), help="corpus directory (%(default)s)")
+    parser.add_argument("--rank", type=int, default=0, help="only this rank's sequences")
+    parser.add_argument("--world", type=int, default=1, help="number of ranks")
+    options = parser.parse_args(arguments)
+    try:
+        sequences = open_run(options.run, options.corpus)
+        for line in report(sequences, sequences.step(options.step, options.rank, options.world)):
+            print(line)  # noqa: T201
+    except ValueError as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
