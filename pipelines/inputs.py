@@ -1,4 +1,4 @@
-"""Inputs: globs and URLs to files identified by content.
+"""Inputs: globs, URLs and listings to files identified by content.
 
 The content's SHA-256 is remembered beside the corpus with the file's size and modification time, so that a second run
 does not read everything again.
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 
-from pipelines import storage
+from pipelines import listings, storage
 from pipelines.graph import Input, Source
 from pipelines.hashing import digest_of
 
@@ -37,11 +37,14 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
 def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> list[Input]:
     """Return a source's inputs: files with their digests and attributes; what has the same content is one input.
 
-    Raises ValueError if a pattern matches nothing, or if a name does not tell an attribute that it must.
+    Files on the web are fetched into the folder `downloads` beside `cache` (see `pipelines.listings`). Raises
+    ValueError if a pattern matches nothing, or if a name does not tell an attribute that it must.
     """
     files: dict[str, Mapping[str, str]] = {}
-    for attributes, pattern in patterns:
-        listed = storage.list_files(pattern)
+    for given_attributes, pattern in patterns:
+        storage.check(pattern)
+        expanded = listings.expand(given_attributes, pattern, f"{cache.rpartition('/')[0]}/downloads")
+        attributes, listed = expanded or (given_attributes, storage.list_files(pattern))
         found = [path for path in listed if path == pattern or not PurePath(path).name.startswith(".")]
         if not found:
             raise ValueError(f"--input {source.name}={pattern}: no such file")

@@ -8,6 +8,7 @@ filesystems, where an object appears whole when it is closed; Beam is imported o
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -22,6 +23,25 @@ from typing import Any, BinaryIO, cast
 def is_remote(path: str) -> bool:
     """Tell whether a path names an object of a remote filesystem."""
     return "://" in path
+
+
+# What Beam's filesystems need besides Beam, by scheme: module, and the extra that brings it.
+_NEEDED = {"s3": ("boto3", "aws"), "gs": ("google.cloud.storage", "gcp")}
+
+
+def check(path: str) -> None:
+    """Raise ValueError saying what to install if nothing here can read a path with this scheme."""
+    scheme = path.partition("://")[0] if is_remote(path) else ""
+    module, extra = _NEEDED.get(scheme, ("", ""))
+    if module and not _is_installed(module):
+        raise ValueError(f"{path}: {scheme}:// needs {module}, which is missing: pip install apache-beam[{extra}]")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a parent package
+        return False
 
 
 def _remote() -> Any:
