@@ -1,0 +1,193 @@
+"""Token shards against a straightforward implementation: split, order, boundaries, whatever the items and shards."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines import plain, runs, shards, storage, tables, tokens
+from pipelines.document import Document
+from pipelines.graph import Model, Node, run_waves
+from pipelines.hashing import SCALE, keyed, share
+from pipelines.recipes import Shards
+from tokenizer import spec, training
+from tokenizer.encode import Tokenizer
+
+WORDS = ["llama", "puna", "ichu grass", "salt flat", "é", "vicuña", "7", "\n"]
+RECIPE = Shards(shard_tokens=100, validation=0.2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unsynced() -> Iterator[None]:
+    """Leave out the waiting for the disk, which is most of the time here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
+    rng = random.Random(1)
+    training.train([" ".join(rng.choices(WORDS, k=20)) for _ in range(200)], path, replace(spec.LLAMA, vocab_size=280))
+    return path
+
+
+def documents(count: int) -> list[Document]:
+    rng = random.Random(count)
+    texts = [" ".join(rng.choices(WORDS, k=rng.randrange(0, 30))) for _ in range(count)]
+    return [Document(id=f"c4/{n}", source="c4", text=text, dump="d", offset=n) for n, text in enumerate(texts)]
+
+
+def built(folder: Path, items: Sequence[Sequence[Document]], model: Path, recipe: Shards) -> shards.Manifest:
+    """Write the items' documents and build their shards in `folder`."""
+    found = []
+    for number, item in enumerate(items):
+        path = folder / f"documents/{number}.parquet"
+        with storage.write(str(path)) as stream:
+            writer = tables.DocumentWriter(stream)
+            for document in item:
+                writer.write(document)
+            writer.close()
+        found.append((str(path), f"identity of {tables.table_digest([repr(d).encode() for d in item])}"))
+    source = tokens.Tokens("c4", str(folder), recipe, lambda: found, lambda: Model(str(model), "digest"))
+    given_nodes = (Node("documents", (), list), Node("models/tokenizer", (), list))
+    run_waves([*given_nodes, *source.nodes("documents")], plain.run)
+    return source.finish()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (folder / "tokens/c4").iterdir()}
+
+
+def expected(
+    found: Sequence[Document], tokenizer: Tokenizer, recipe: Shards
+) -> dict[str, list[list[tuple[str, list[int]]]]]:
+    """Return (id, tokens) by split and shard, the plain way."""
+    answer = {}
+    for split in shards.SPLITS:
+        members = [d for d in found if (share("split", d.id) < recipe.validation) == (split == "validation")]
+        rows = [
+            (keyed("shard", d.id), d.id, tokenizer.encode_batch([d.text], bos=recipe.bos, eos=recipe.eos)[0].tolist())
+            for d in members
+        ]
+        count = max(1, -(-sum(len(ids) for _, _, ids in rows) // recipe.shard_tokens))
+        answer[split] = [
+            [(name, ids) for key, name, ids in sorted(rows) if key * count // SCALE == shard] for shard in range(count)
+        ]
+    return answer
+
+
+def read(folder: Path, manifest: shards.Manifest) -> dict[str, list[list[tuple[str, list[int]]]]]:
+    directory = folder / "tokens/c4"
+    answer: dict[str, list[list[tuple[str, list[int]]]]] = {}
+    for split, entries in manifest.splits.items():
+        for entry in entries:
+            ids = shards.tokens(directory, entry)
+            ends = shards.document_ends(directory, entry).astype(np.int64)
+            rows = tables.read_rows(str(directory / f"{entry.name}.documents.parquet"))
+            cut = np.split(ids, ends[:-1]) if len(ends) else []
+            answer.setdefault(split, []).append(
+                [(row["id"], part.tolist()) for row, part in zip(rows, cut, strict=True)]
+            )
+    return answer
+
+
+@given(
+    count=st.sampled_from([0, 1, 2, 40]),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    shard_tokens=st.sampled_from([7, 60, 10**9]),
+    validation=st.sampled_from([0.0, 0.2, 1.0]),
+    framed=st.booleans(),
+)
+@settings(deadline=None, max_examples=30)
+def test_equals_the_plain_way(
+    tmp_path_factory: pytest.TempPathFactory,
+    model: Path,
+    count: int,
+    cuts: list[int],
+    shard_tokens: int,
+    validation: float,
+    framed: bool,
+) -> None:
+    folder = tmp_path_factory.mktemp("tokens")
+    found = documents(count)
+    places = [0, *sorted(min(cut, count) for cut in cuts), count]
+    items = [found[a:b] for a, b in pairwise(places)]
+    recipe = Shards(shard_tokens=shard_tokens, validation=validation, bos=framed, eos=True)
+    manifest = built(folder, items, model, recipe)
+    assert read(folder, manifest) == expected(found, Tokenizer(model), recipe)
+    assert manifest.grand_total("documents") == count
+    assert manifest.grand_total("text_bytes") == sum(len(document.text.encode()) for document in found)
+    shutil.rmtree(folder)
+
+
+def test_items_and_their_order_change_no_byte(tmp_path: Path, model: Path) -> None:
+    found = documents(50)
+    layouts = {
+        "one": [found],
+        "turned": [found[::-1]],
+        "many": [found[n::7] for n in range(7)],
+        "empty": [found[:25], [], found[25:]],
+    }
+    results = {}
+    for name, items in layouts.items():
+        built(tmp_path / name, items, model, RECIPE)
+        results[name] = contents(tmp_path / name)
+    assert all(result == results["one"] for result in results.values())
+    assert len(results["one"]) > 10
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 1000])
+def test_boundaries_are_shares_of_all_hashes(tmp_path: Path, count: int) -> None:
+    hashes = sorted({0, SCALE - 1, *(-(-n * SCALE // count) + d for n in range(1, min(count, 8)) for d in (-1, 0))})
+    path = str(tmp_path / "a.run")
+    runs.write_blobs(path, hashes, [b"x"] * len(hashes), 1)
+    write = tokens.WriteShards(str(tmp_path), str(tmp_path), {"train": count, "validation": 1}, "identity")
+    found = {}
+    for shard, where in write.split((0, "train", path)):
+        for key, _ in runs.read_blobs(where):
+            found[key] = shard
+    assert found == {key: key * count // SCALE for key in hashes}
+    assert [shard for shard, _ in write.split((0, "validation", path))] == [count]
+
+
+def test_another_length_of_shards_encodes_nothing_again(tmp_path: Path, model: Path) -> None:
+    found = documents(30)
+    built(tmp_path, [found], model, RECIPE)
+    stamp = (tmp_path / "work/tokens/c4/0.json").stat().st_mtime_ns
+    manifest = built(tmp_path, [found], model, replace(RECIPE, shard_tokens=50))
+    assert (tmp_path / "work/tokens/c4/0.json").stat().st_mtime_ns == stamp
+    assert len(manifest.splits["train"]) > 3
+    built(tmp_path, [found], model, replace(RECIPE, shard_tokens=10**6))
+    assert len(contents(tmp_path)) == 2 * 3 + 1
+
+
+def test_two_documents_of_one_id_are_refused(tmp_path: Path, model: Path) -> None:
+    found = documents(3)
+    with pytest.raises(RuntimeError, match="two documents have the id c4/1"):
+        built(tmp_path, [found, [found[1].with_text("another")]], model, RECIPE)
+
+
+def test_a_shard_that_lost_documents_is_found(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = tokens.WriteShards.split
+    monkeypatch.setattr(tokens.WriteShards, "split", lambda self, element: list(split(self, element))[1:])
+    with pytest.raises(RuntimeError, match=r"c4/shards does not add up: train has"):
+        built(tmp_path, [documents(30)], model, RECIPE)
+
+
+def test_the_split_of_a_document_stays() -> None:
+    small = {f"c4/{n}" for n in range(3000) if tokens.split_of(f"c4/{n}", 0.01) == "validation"}
+    large = {f"c4/{n}" for n in range(3000) if tokens.split_of(f"c4/{n}", 0.1) == "validation"}
+    assert small < large
+    assert 10 < len(small) < 60
+    assert 230 < len(large) < 370
