@@ -9,8 +9,8 @@ not run again. Between waves there is a barrier: only files and manifests go fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipelines import runs, storage
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Recipe
+from pipelines.resolve import Resolution
 from pipelines.stages import (
     DECISIONS,
     Decide,
@@ -30,11 +31,9 @@ from pipelines.stages import (
     Read,
     ReduceTask,
     Resolve,
-    ResolveTask,
     Stage,
     reducer_name,
     run_map,
-    run_resolve,
 )
 
 
@@ -394,19 +393,30 @@ class Chain:
 
     def _plan_resolve(self, index: int, stage: Resolve) -> Sequence[Job | Shuffle]:
         previous = self._previous_map(index)
-        task = ResolveTask(
+        task = Resolution(
             stage=stage,
             paths=self.paths,
             identity=self.identity(index),
             shards=tuple(self.staged(previous, item) for item in self.items_of(index)),
             run_files=tuple(self.run_paths(previous)),
             buckets=self.recipe.buckets,
-            recipe=self.stage_recipe(stage),
+            threshold=self.stage_recipe(stage).threshold,
         )
         if is_current(task.manifest, task.identity):
             return []
-        job = Job(f"{self.source.name}/{stage.name}", run_resolve, [task], [task.manifest])
-        return self.restore(previous, stage.name) or [job]
+        restored = self.restore(previous, stage.name)
+        return restored or _next_step(task.steps(f"{self.source.name}/{stage.name}"), task.identity)
+
+
+def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuffle]:
+    """Return what is left of the first step that is not done."""
+    for step in steps:
+        left = [number for number, manifest in enumerate(step.outputs) if not is_current(manifest, identity)]
+        if left and isinstance(step, Shuffle):
+            return [replace(step, buckets=left, outputs=[step.outputs[number] for number in left])]
+        if left:
+            return [step]
+    return []
 
 
 def is_current(manifest: str, identity: str) -> bool:

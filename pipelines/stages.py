@@ -3,7 +3,7 @@
     Map      read a dump (or the previous stage's shard), clean and filter each record; write documents, drops, and the
              packed keys on which something global is decided
     Decide   for each bucket of keys over all items: which documents or lines must go
-    Resolve  the same where it cannot be decided bucket by bucket, in one task over runs and shards
+    Resolve  the same for near-duplicates: pairs by bucket, verified on the documents' texts, and one small decision
     Join     for each bucket of spilled records over all items: documents made of several records
 
 A stage writes, under deterministic names, one shard of documents and one of drops per item, then a manifest with the
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -123,17 +123,15 @@ class Join:
 
 @dataclass(frozen=True)
 class Resolve:
-    """Decide over all items in one task: `run(shards, run_files, buckets, recipe)` answers what must go.
+    """Decide over all items which documents are near-duplicates of one that stays, by containment or Jaccard.
 
-    `shards` and `run_files` are the previous stage's, in the order of items. The answer is the item of each removal,
-    the removals (`runs.REMOVAL`), and facts for the manifest.
+    The `Map` before gives the keys of `pipelines.dedup.pairs`; `recipe` names a field of the source's recipe that has a
+    `threshold`. The steps are those of `pipelines.resolve`.
     """
 
     name: str
-    run: Callable[
-        [Sequence[str], Sequence[str], int, Any], tuple[npt.NDArray[np.uint32], runs.Records, Mapping[str, Any]]
-    ]
     recipe: str
+    measure: Literal["containment", "jaccard"] = "containment"
     version: int = 1
 
 
@@ -466,31 +464,3 @@ def _join(task: ReduceTask, stage: Join, reducer: int, found: Sequence[runs.Slic
                 tally.keep(document)
                 tally.merged += merged
         tally.finish(task.identity, len(payloads), {})
-
-
-@dataclass(frozen=True)
-class ResolveTask:
-    """The one task of a `Resolve`."""
-
-    stage: Resolve
-    paths: Paths
-    identity: str
-    shards: tuple[str, ...]
-    run_files: tuple[str, ...]
-    buckets: int
-    recipe: Any
-
-    @property
-    def manifest(self) -> str:
-        """The path of the manifest: that of the only reducer."""
-        return self.paths.manifest(self.stage.name, reducer_name(0))
-
-
-def run_resolve(task: ResolveTask) -> None:
-    """Execute a `Resolve`."""
-    storage.remove(task.manifest)
-    items, removals, facts = task.stage.run(task.shards, task.run_files, task.buckets, task.recipe)
-    path = task.paths.work(task.stage.name, f"{reducer_name(0)}.removals")
-    runs.write_removals(path, items, removals, len(task.shards))
-    content = {"identity": task.identity, "item": reducer_name(0), "marked": len(removals), **facts}
-    storage.write_json(task.manifest, content)

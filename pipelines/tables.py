@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -188,14 +188,22 @@ def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str,
 
 def read_text(path: str, row: int) -> str:
     """Return the text of one row, reading the row group that holds it."""
+    return next(text for _, text in read_texts(path, [row]))
+
+
+def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """Yield (row, text) of some rows, given in order, one row group in memory at a time, of those that hold them."""
     with _open(path) as file:
-        left = row
+        start = done = 0
         for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            if left < count:
-                return str(file.read_row_group(group, columns=["text"])["text"][left].as_py())
-            left -= count
-    raise IndexError(f"{path}: there is no row {row}")
+            end = start + file.metadata.row_group(group).num_rows
+            here = [row for row in wanted[done:] if row < end] if done < len(wanted) and wanted[done] < end else []
+            if here:
+                texts = file.read_row_group(group, columns=["text"])["text"]
+                yield from ((row, str(texts[row - start].as_py())) for row in here)
+            start, done = end, done + len(here)
+    if done < len(wanted):
+        raise IndexError(f"{path}: there is no row {wanted[done]}")
 
 
 def read_documents(path: str) -> Iterator[Document]:

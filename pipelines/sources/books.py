@@ -6,16 +6,11 @@ groups of files ─ texts ─> staged, sampled shingles ─ contained (resolve) 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from filters import gutenberg
-from pipelines import runs
-from pipelines.dedup import containment
+from pipelines.dedup import pairs
 from pipelines.document import Document, Drop
 from pipelines.graph import Input, Source
 from pipelines.hashing import digest_of, keyed
@@ -29,19 +24,12 @@ def clean(book: Document, context: Context) -> Document | Drop:
     cleaned = book.with_text(gutenberg.clean(book.text).strip())
     if len(cleaned.text) < context.recipe.min_characters:
         return book.drop("texts", "too_short")
-    return containment.measured(cleaned)
+    return cleaned
 
 
 def keys(raw: Document, book: Document, context: Context) -> Keys:
     """Return the sampled shingles of a book."""
-    return containment.shingle_keys(book, context.recipe.sample)
-
-
-def contained(
-    shards: Sequence[str], run_files: Sequence[str], buckets: int, recipe: Any
-) -> tuple[npt.NDArray[np.uint32], runs.Records, Mapping[str, Any]]:
-    """Return the books of which more than 90 % is contained in one that stays."""
-    return containment.contained(shards, run_files, buckets, recipe.threshold)
+    return pairs.containment_keys(book, context.recipe.sample)
 
 
 def unique(book: Document, removed: Lines, context: Context) -> Document | Drop:
@@ -71,8 +59,8 @@ SOURCE = Source(
     name="books",
     read=reader.read,
     stages=(
-        Map("texts", clean, recipe="texts", keys=keys),
-        Resolve("contained", contained, recipe="overlap"),
+        Map("texts", clean, recipe="texts", keys=keys, ranked=True, version=2),
+        Resolve("contained", recipe="overlap", version=2),
         Map("books", unique, recipe="overlap"),
     ),
     attributes=attributes,

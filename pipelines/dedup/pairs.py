@@ -1,0 +1,161 @@
+"""Near-duplicates over any number of files: what each of the three steps computes, without the runner.
+
+    keys of a bucket of hashes ─ candidates ─> pairs, run files by inner document ─┐
+    ┌──────────────────────────────────────────────────────────────────────────────┘
+    └ pairs of a bucket ─ merged, verified on the texts ─> overlaps ─ resolved, all of them ─> what must go
+
+Documents are known by (rank, item, row), the order in which they are kept: the rank puts the one with the most shingles
+first, equals by a hash of their id. A pair's inner document is the later one. Only packed records travel; texts
+are read where they lie, so many at a time as `budget` allows. `near` has the functions on hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import runs, tables
+from pipelines.dedup import near
+from pipelines.document import Document
+from pipelines.hashing import keyed
+
+Measure = Literal["containment", "jaccard"]
+# Hashes, ranks and how many hashes the document has in all: the `Keys` of a stage.
+RankedKeys = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
+
+_PLACE = [("rank", "<u8"), ("item", "<u4"), ("doc", "<u4")]
+_BOTH = [(f"{end}_{name}", kind) for end in ("inner", "outer") for name, kind in _PLACE]
+PAIR = np.dtype([("hash", "<u8"), *_BOTH, ("keys", "<u4"), ("shared", "<u4")])
+OVERLAP = np.dtype([*_BOTH, ("share", "<f8")])
+# A pair is verified if it shares this part of what the threshold wants among the sampled shingles: a sample of a few
+# shingles scatters, and verification decides anyway.
+MARGIN = 0.5
+# Shingles (of 8 bytes) that are held while pairs are verified.
+BUDGET = 1 << 25
+_LARGEST = (1 << 32) - 1
+
+
+def rank(document: Document, shingles: int) -> int:
+    """Return the place of a document in the order of being kept: most shingles first, then by a hash of its id."""
+    return (_LARGEST - min(shingles, _LARGEST)) << 32 | keyed("near", document.id) >> 32
+
+
+def keys(document: Document, made: near.Hashes, shingles: int) -> RankedKeys:
+    """Return the keys of a document that has so many shingles, with its rank and the number of its keys."""
+    ranks = np.full(len(made), rank(document, shingles), np.uint64)
+    return made, ranks, np.full(len(made), len(made), np.uint32)
+
+
+def containment_keys(document: Document, one_in: int) -> RankedKeys:
+    """Return one key for each shingle of the sample."""
+    found = near.shingles(document.text)
+    return keys(document, near.sample(found, one_in), len(found))
+
+
+def jaccard_keys(document: Document, cut: near.Bands) -> RankedKeys:
+    """Return one key for each band of the MinHash signature; none for a document without shingles."""
+    found = near.shingles(document.text)
+    made = near.band_keys(near.minhash(found, cut.bands * cut.rows), cut) if len(found) else found
+    return keys(document, made, len(found))
+
+
+def candidates(records: runs.Records, items: npt.NDArray[np.uint32]) -> tuple[runs.Records, int]:
+    """Return the pairs (`PAIR`) that share keys of one bucket (`runs.RANKED_KEY`), and how many keys are hot."""
+    first, numbers = _numbered([records["doc"], items, records["rank"]])
+    found = near.candidates(records["hash"].astype(np.uint64), numbers)
+    pairs = np.empty(len(found.pairs), PAIR)
+    for column, end in ((1, "inner"), (0, "outer")):
+        place = first[found.pairs[:, column]]
+        pairs[f"{end}_rank"], pairs[f"{end}_item"] = records["rank"][place], items[place]
+        pairs[f"{end}_doc"] = records["doc"][place]
+    pairs["keys"] = records["line"][first[found.pairs[:, 1]]]
+    pairs["shared"] = found.shared
+    where = pairs["inner_item"].astype(np.uint64) << np.uint64(32) | pairs["inner_doc"]
+    pairs["hash"] = near.mix(where + np.uint64(1))
+    return pairs, found.hot
+
+
+def _numbered(columns: Sequence[npt.NDArray[np.generic]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Number the distinct rows by their columns, the last one first: (a row of each number, the number of each row)."""
+    order = np.lexsort(columns)
+    new = np.zeros(len(order), bool)
+    for column in columns:
+        new[1:] |= column[order][1:] != column[order][:-1]
+    new[:1] = True
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.cumsum(new) - 1
+    return order[new], numbers
+
+
+def merged(pairs: runs.Records, measure: Measure, threshold: float) -> runs.Records:
+    """Return each pair once, its shared keys of all buckets added up, without those that share too few."""
+    first, numbers = _numbered([pairs[name] for name in ("outer_doc", "outer_item", "inner_doc", "inner_item")])
+    shared = np.bincount(numbers, pairs["shared"], len(first))
+    found = pairs[first]
+    wanted = MARGIN * threshold * found["keys"] if measure == "containment" else np.ones(len(found))
+    return found[shared >= wanted]
+
+
+def verified(
+    pairs: runs.Records, shards: Sequence[str], measure: Measure, threshold: float, budget: int = BUDGET
+) -> runs.Records:
+    """Return the pairs whose true overlap is more than `threshold` (`OVERLAP`), from all shingles of their texts."""
+    exact = near.containment if measure == "containment" else near.jaccard
+    found = np.empty(len(pairs), OVERLAP)
+    for name, _ in _BOTH:
+        found[name] = pairs[name]
+    for begin, end in _chunks(pairs, budget):
+        chunk = pairs[begin:end]
+        inner, outer = _places(chunk, "inner"), _places(chunk, "outer")
+        loaded = _load(shards, sorted({*inner, *outer}))
+        found["share"][begin:end] = [exact(loaded[a], loaded[b]) for a, b in zip(inner, outer, strict=True)]
+    return found[found["share"] > threshold]
+
+
+def _places(pairs: runs.Records, end: str) -> list[tuple[int, int]]:
+    return list(zip(pairs[f"{end}_item"].tolist(), pairs[f"{end}_doc"].tolist(), strict=True))
+
+
+def _chunks(pairs: runs.Records, budget: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of pairs whose distinct documents have no more than `budget` shingles; one pair at least."""
+    seen: set[tuple[int, int]] = set()
+    begin = total = 0
+    ends = [(_places(pairs, end), (_LARGEST - (pairs[f"{end}_rank"] >> 32)).tolist()) for end in ("inner", "outer")]
+    for number in range(len(pairs)):
+        new = {places[number]: sizes[number] for places, sizes in ends if places[number] not in seen}
+        if number > begin and total + sum(new.values()) > budget:
+            yield begin, number
+            new = {places[number]: sizes[number] for places, sizes in ends}
+            seen, begin, total = set(), number, 0
+        seen |= new.keys()
+        total += sum(new.values())
+    if len(pairs):
+        yield begin, len(pairs)
+
+
+def _load(shards: Sequence[str], places: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], near.Hashes]:
+    rows: dict[int, list[int]] = {}
+    for item, row in places:
+        rows.setdefault(item, []).append(row)
+    return {
+        (item, row): near.shingles(text)
+        for item, wanted in rows.items()
+        for row, text in tables.read_texts(shards[item], wanted)
+    }
+
+
+def resolved(overlaps: runs.Records) -> tuple[npt.NDArray[np.uint32], runs.Records]:
+    """Return the item of each document that must go, and the removals (`runs.REMOVAL`)."""
+    columns = [
+        np.concatenate([overlaps[f"{end}_{name}"] for end in ("inner", "outer")]) for name in ("doc", "item", "rank")
+    ]
+    first, numbers = _numbered(columns)
+    inner, outer = numbers[: len(overlaps)].tolist(), numbers[len(overlaps) :].tolist()
+    found = map(near.Overlap, inner, outer, overlaps["share"].tolist())
+    gone = first[sorted(near.resolve(found))]
+    removals = np.empty(len(gone), runs.REMOVAL)
+    removals["doc"], removals["line"] = columns[0][gone], runs.WHOLE
+    return columns[1][gone].astype(np.uint32), removals
