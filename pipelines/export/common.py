@@ -1,0 +1,87 @@
+"""What every export does: the shards of a source in order, links instead of copies, and one result to report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines import shards, tables
+from pipelines.shards import Manifest, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source's token shards."""
+
+    directory: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Return the source's name."""
+        return self.manifest.source
+
+    def shards(self) -> Iterator[tuple[str, Shard]]:
+        """Yield (split, shard) in the manifest's order, without those that hold nothing."""
+        for split, entries in self.manifest.splits.items():
+            yield from ((split, shard) for shard in entries if shard.documents)
+
+    def file(self, shard: Shard, suffix: str) -> Path:
+        """Return the path of one of a shard's files; raise ValueError if it is missing."""
+        path = self.directory / f"{shard.name}.{suffix}"
+        if not path.exists():
+            raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
+        return path
+
+    def documents(self, shard: Shard) -> Iterator[tuple[str, NDArray[np.uint16]]]:
+        """Yield (id, tokens) of a shard's documents in order, the tokens mapped from the shard."""
+        tokens = shards.tokens(self.directory, shard)
+        ends = [0, *shards.document_ends(self.directory, shard).tolist()]
+        rows = tables.read_rows(str(self.file(shard, "documents.parquet")), ["id"])
+        for row, (start, stop) in zip(rows, pairwise(ends), strict=True):
+            yield row["id"], tokens[start:stop]
+
+
+def open_sources(corpus: Path, names: Sequence[str] = ()) -> list[Source]:
+    """Open these sources of a corpus, or all; raise ValueError naming one that has no token shards."""
+    there = list(shards.sources(corpus / "tokens"))
+    if not there:
+        raise ValueError(f"{corpus}: there are no token shards (was the build finished?)")
+    if missing := [name for name in names if name not in there]:
+        raise ValueError(f"{corpus}: no tokens of {', '.join(missing)}; there are {', '.join(there)}")
+    directories = [corpus / "tokens" / name for name in names or there]
+    return [Source(directory, Manifest.load(directory)) for directory in directories]
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` another name of the file `source`: a hard link, or a symbolic one on another file system.
+
+    A corpus that is built again replaces its files, so a hard link keeps the tokens that were exported.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        target.symlink_to(source.resolve())
+
+
+def clear(directory: Path) -> Path:
+    """Return the directory, empty: what an earlier export left must not be read with the new one's files.
+
+    Raises ValueError if it holds what no export writes there.
+    """
+    marker = directory / ".altiplano-export"
+    if directory.exists() and any(directory.iterdir()) and not marker.exists():
+        raise ValueError(f"{directory}: not empty, and not written by an export; name another directory")
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    marker.touch()
+    return directory

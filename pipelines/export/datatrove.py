@@ -1,0 +1,28 @@
+"""datatrove's tokenised files: `.ds` and `.ds.index` are our `.bin` and `.index` under other names, linked.
+
+    SHARD.ds            uint16 tokens
+    SHARD.ds.index      uint64 exclusive ends of the documents, in tokens
+    SHARD.ds.metadata   "TOKENIZER|BYTES OF A TOKEN", the number of tokens, and the same for people
+
+Its folder dataset reads every `.ds` of a folder: OUTPUT/SOURCE/train, OUTPUT/SOURCE/validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipelines import shards, storage
+from pipelines.export.common import Source, link
+
+
+def export(sources: Iterable[Source], output: Path) -> None:
+    """Link each shard as OUTPUT/SOURCE/SPLIT/SHARD.ds with its index, and write the metadata."""
+    for source in sources:
+        name = f"sha256:{source.manifest.tokenizer_sha256[:12]}|{shards.TOKEN.itemsize}"
+        for split, shard in source.shards():
+            path = output / source.name / split / f"{shard.name}.ds"
+            link(source.file(shard, "bin"), path)
+            link(source.file(shard, "index"), path.with_suffix(".ds.index"))
+            content = f"{name}\n{shard.tokens}\n{shard.tokens / 1e6:.1f} MT"
+            storage.write_bytes(f"{path}.metadata", content.encode())

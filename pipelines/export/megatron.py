@@ -1,0 +1,49 @@
+"""Megatron's indexed dataset: an `.idx` beside each shard's `.bin`, which is linked, not copied.
+
+    magic (9 bytes), version 1 (uint64), dtype code (uint8), number of sequences and of documents + 1 (uint64 each),
+    lengths of the sequences in tokens (int32), their offsets in bytes (int64), first sequence of each document and
+    the end (int64)
+
+One sequence is one document. `--data-path OUTPUT/SOURCE/train-00000` names a pair without its suffix.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines import shards, storage
+from pipelines.export.common import Source, link
+
+MAGIC: Final = b"MMIDIDX\x00\x00"
+VERSION: Final = 1
+UINT16: Final = 8  # Megatron's code of the dtype
+_HEADER: Final = struct.Struct("<9sQBQQ")
+
+
+def index(ends: NDArray[np.uint64]) -> bytes:
+    """Return the `.idx` of documents with these ends, in tokens; raise ValueError for one of 2^31 tokens or more."""
+    starts = np.concatenate([np.zeros(1, np.int64), ends.astype(np.int64)])
+    lengths = np.diff(starts)
+    if lengths.max(initial=0) >= 2**31:
+        raise ValueError(f"a document of {lengths.max()} tokens does not fit into Megatron's int32 lengths")
+    header = _HEADER.pack(MAGIC, VERSION, UINT16, len(lengths), len(lengths) + 1)
+    offsets = starts[:-1] * shards.TOKEN.itemsize
+    numbers = np.arange(len(lengths) + 1)
+    return b"".join(
+        [header, lengths.astype("<i4").tobytes(), offsets.astype("<i8").tobytes(), numbers.astype("<i8").tobytes()]
+    )
+
+
+def export(sources: Iterable[Source], output: Path) -> None:
+    """Write OUTPUT/SOURCE/SHARD.idx and link SHARD.bin beside it."""
+    for source in sources:
+        for _, shard in source.shards():
+            ends = shards.document_ends(source.directory, shard)
+            link(source.file(shard, "bin"), output / source.name / f"{shard.name}.bin")
+            storage.write_bytes(f"{output}/{source.name}/{shard.name}.idx", index(ends))

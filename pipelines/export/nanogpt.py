@@ -1,0 +1,45 @@
+"""nanoGPT's data set: `train.bin` and `val.bin` of uint16 tokens, and `meta.pkl` with the vocabulary.
+
+A split of one shard is linked. nanoGPT knows one file for a split, so several shards are put together in it, a copy;
+any one shard is an unbiased sample of its source. `dataset = 'OUTPUT/SOURCE'` in nanoGPT's configuration.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from pipelines import storage
+from pipelines.export.common import Source, link
+from tokenizer.check import SPACE
+from tokenizer.model_file import NORMAL, ModelFile
+
+NAMES: Final = {"train": "train.bin", "validation": "val.bin"}
+
+
+def export(sources: Iterable[Source], output: Path) -> None:
+    """Write OUTPUT/SOURCE/train.bin, val.bin and meta.pkl."""
+    for source in sources:
+        for split, name in NAMES.items():
+            parts = [source.file(shard, "bin") for found, shard in source.shards() if found == split]
+            target = output / source.name / name
+            if len(parts) == 1:
+                link(parts[0], target)
+            else:
+                with storage.write(str(target)) as stream:
+                    for part in parts:
+                        with part.open("rb") as tokens:
+                            shutil.copyfileobj(tokens, stream, 1 << 20)
+        storage.write_bytes(f"{output}/{source.name}/meta.pkl", pickle.dumps(meta(source)))
+
+
+def meta(source: Source) -> dict[str, object]:
+    """Return what nanoGPT asks of a vocabulary: its size, the text of each id, and the id of each single character."""
+    path = source.directory.parent.parent / "models" / "tokenizer" / "tokenizer.model"
+    pieces = ModelFile.read(path).pieces
+    texts = [piece.text.replace(SPACE, " ") if piece.kind == NORMAL else "" for piece in pieces]
+    characters = {text: id_ for id_, text in enumerate(texts) if len(text) == 1}
+    return {"vocab_size": source.manifest.vocabulary, "itos": dict(enumerate(texts)), "stoi": characters}

@@ -1,0 +1,64 @@
+"""Parquet, laid out so that Hugging Face's `load_dataset(OUTPUT, SOURCE)` finds a configuration for each source.
+
+    OUTPUT/README.md                          names the files of each configuration and split
+    OUTPUT/SOURCE/SHARD.parquet               id, input_ids (list of uint16), one row a document, zstd
+
+Texts with their provenance are Parquet already, in the corpus' own documents; `id` joins the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines import storage
+from pipelines.export.common import Source
+
+_FIELDS: Final = [("id", pa.string()), ("input_ids", pa.list_(pa.uint16()))]
+SCHEMA: Final = pa.schema([pa.field(name, kind) for name, kind in _FIELDS])
+Row = tuple[str, NDArray[np.uint16]]
+GROUP_TOKENS: Final = 4 << 20  # a row group's, which is what a reader holds in memory
+
+
+def export(sources: Iterable[Source], output: Path) -> None:
+    """Write OUTPUT/SOURCE/SHARD.parquet and OUTPUT/README.md."""
+    head = ["---", "configs:"]
+    for source in sources:
+        files: dict[str, list[str]] = {}
+        for split, shard in source.shards():
+            files.setdefault(split, []).append(f"{source.name}/{shard.name}.parquet")
+            with (
+                storage.write(f"{output}/{files[split][-1]}") as stream,
+                pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer,
+            ):
+                for table in _tables(source.documents(shard)):
+                    writer.write_table(table)
+        head += [f"- config_name: {source.name}", "  data_files:"]
+        for split, paths in files.items():
+            head += [f"  - split: {split}", "    path:", *(f"    - {path}" for path in paths)]
+    text = "Documents as token ids; `id` is that of the corpus' documents, which hold the text and where it is from."
+    storage.write_bytes(f"{output}/README.md", "\n".join([*head, "---", "", text, ""]).encode())
+
+
+def _tables(documents: Iterable[Row]) -> Iterator[pa.Table]:
+    rows: list[Row] = []
+    size = 0
+    for row in documents:
+        rows.append(row)
+        size += len(row[1])
+        if size >= GROUP_TOKENS:
+            yield _table(rows)
+            rows, size = [], 0
+    if rows:
+        yield _table(rows)
+
+
+def _table(rows: Sequence[Row]) -> pa.Table:
+    columns = [pa.array([row[i] for row in rows], kind) for i, (_, kind) in enumerate(_FIELDS)]
+    return pa.table(columns, schema=SCHEMA)
