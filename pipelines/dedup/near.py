@@ -41,6 +41,7 @@ PERMUTATIONS = 256
 
 _BLOCK = 1 << 19
 _PAIR_BLOCK = 1 << 23
+_FIRST_LENDERS = 8
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _WORD_BASE = 0xD1342543DE82EF95
 _WORD_INVERSE = pow(_WORD_BASE, -1, 1 << 64)
@@ -75,8 +76,10 @@ def _kinds() -> npt.NDArray[np.uint8]:
 
 @cache
 def _letters() -> Hashes:
-    """Return a weight for each code point of the first plane."""
-    return mix((np.arange(1 << 16, dtype=np.uint64) + np.uint64(1)) * _MULTIPLIER)
+    """Return a weight for each code point of the first plane, 0 between words."""
+    weights = mix((np.arange(1 << 16, dtype=np.uint64) + np.uint64(1)) * _MULTIPLIER)
+    weights[_kinds()[: 1 << 16] == 0] = 0
+    return weights
 
 
 @cache
@@ -93,7 +96,8 @@ def words(text: str) -> Hashes:
     Words are runs of letters and digits after NFC and lower case, so that case, punctuation, emphasis (`_may_`), line
     ends and kinds of apostrophes make no difference; in scripts without spaces each character is a word.
     """
-    points = _code_points(unicodedata.normalize("NFC", text.lower()))
+    lower = text.lower()
+    points = _code_points(lower if lower.isascii() else unicodedata.normalize("NFC", lower))
     if len(points) <= _BLOCK:
         return _hash_words(points)
     kinds, parts, start = _kinds(), [], 0
@@ -115,26 +119,32 @@ def _code_points(text: str) -> npt.NDArray[Any]:
 
 def _hash_words(points: npt.NDArray[Any]) -> Hashes:
     """Return the polynomial hash of each word of up to `_BLOCK` characters: the sum of weights times powers."""
-    kinds = _kinds()[points]
-    places = np.flatnonzero(kinds)
-    if not len(places):
-        return np.empty(0, np.uint64)
-    inside = kinds[places]
-    opens = np.ones(len(places), bool)
-    opens[1:] = (np.diff(places) > 1) | (inside[1:] == 2) | (inside[:-1] == 2)
+    inside = _kinds()[points]
+    opens = np.empty(len(points), bool)
+    opens[:1] = inside[:1]
+    np.greater(inside[1:], inside[:-1], out=opens[1:])
+    if points.dtype != np.uint8 and len(unspaced := np.flatnonzero(inside == 2)):
+        opens[unspaced] = True
+        after = unspaced[unspaced < len(points) - 1] + 1
+        opens[after] |= inside[after] == 1
     starts = np.flatnonzero(opens)
-    letters = _weights(points[places])
+    if not len(starts):
+        return np.empty(0, np.uint64)
+    letters = _weights(points)
     letters *= _powers(_WORD_BASE, _BLOCK)[: len(letters)]
     # Dividing by the power at the word's start, modulo 2^64, makes the hash independent of where the word stands.
     sums: Hashes = np.add.reduceat(letters, starts)
-    return mix(sums * _powers(_WORD_INVERSE, _BLOCK)[starts])
+    sums *= _powers(_WORD_INVERSE, _BLOCK)[starts]
+    return mix(sums)
 
 
 def _weights(points: npt.NDArray[Any]) -> Hashes:
     if points.dtype == np.uint8 or int(points.max()) < 1 << 16:
         weights: Hashes = _letters()[points]
         return weights
-    return mix((points.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
+    weights = mix((points.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
+    weights[_kinds()[points] == 0] = 0
+    return weights
 
 
 def shingles(text: str, n: int = SHINGLE_WORDS) -> Hashes:
@@ -162,7 +172,9 @@ def shingles(text: str, n: int = SHINGLE_WORDS) -> Hashes:
 def _distinct(values: Hashes) -> Hashes:
     """Return the distinct values, sorted; several times faster than np.unique, which hashes."""
     ordered = np.sort(values)
-    return ordered[_runs(ordered)[0]]
+    new = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]
 
 
 def sample(found: Hashes, one_in: int) -> Hashes:
@@ -401,12 +413,19 @@ def minhash(found: Hashes, permutations: int = PERMUTATIONS) -> Hashes:
         return signature
     bins, orders = _bins(permutations)
     starts = np.searchsorted(found, bins)
-    filled = np.diff(starts, append=len(found)) > 0
+    filled = np.empty(permutations, bool)
+    np.less(starts[:-1], starts[1:], out=filled[:-1])
+    filled[-1] = starts[-1] < len(found)
     signature[filled] = found[starts[filled]]
     empty = np.flatnonzero(~filled)
-    if len(empty):
-        lenders = orders[empty, filled[orders[empty]].argmax(axis=1)]
-        signature[empty] = signature[lenders]
+    for tried in (orders[:, :_FIRST_LENDERS], orders):  # nearly always one of the first lends
+        if not len(empty):
+            break
+        lends = filled[tried[empty]]
+        choice = lends.argmax(axis=1)
+        done = lends[np.arange(len(empty)), choice]
+        signature[empty[done]] = signature[tried[empty[done], choice[done]]]
+        empty = empty[~done]
     return signature
 
 
@@ -414,4 +433,10 @@ def band_keys(signature: Hashes, cut: Bands) -> Hashes:
     """Return one hash for each band of a signature, shape (bands,), different between bands: input for `candidates`."""
     table = signature[: cut.bands * cut.rows].reshape(cut.bands, cut.rows)
     keys = (table * _powers(_SHINGLE_BASE, cut.rows)).sum(axis=1, dtype=np.uint64)
-    return mix(keys + mix(np.arange(1, cut.bands + 1, dtype=np.uint64) * _MULTIPLIER))
+    keys += _band_seeds(cut.bands)
+    return mix(keys)
+
+
+@cache
+def _band_seeds(count: int) -> Hashes:
+    return mix(np.arange(1, count + 1, dtype=np.uint64) * _MULTIPLIER)
