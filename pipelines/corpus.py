@@ -30,6 +30,7 @@ from pipelines.progress import Progress
 from pipelines.recipes import RECIPES, Recipe, Shards, check, override
 from pipelines.report import print_summary
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
+from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from pipelines.stages import Join, Map
 from pipelines.table1 import TABLE_1
 from pipelines.tokens import Tokens
@@ -282,12 +283,17 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
 
 def _given_models(options: argparse.Namespace, recipe: Recipe, names: Sequence[str]) -> dict[str, Model]:
     paths = {name: f"{options.raw}/{path}" for name, path in GIVEN.items()}
+    paths[SITES] = str(DEFAULT_SITES)
     for option in options.model:
         name, equals, path = option.partition("=")
         if not equals:
             raise ValueError(f"--model {option}: write it as NAME=PATH")
-        if name not in (*GIVEN, *TRAINED):
-            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join((*GIVEN, *TRAINED))}")
+        if name not in (*GIVEN, SITES, *TRAINED):
+            known = ", ".join((*GIVEN, SITES, *TRAINED))
+            raise ValueError(f"--model {option}: there is no model {name!r}, only {known}")
+        if name == SITES and not recipe.excludes_sites:
+            field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
+            raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
         paths[name] = path
     needed = {name for source in names for stage in SOURCES[source].stages for name in getattr(stage, "models", ())}
     needed.add("tokenizer")
@@ -299,6 +305,8 @@ def _given_models(options: argparse.Namespace, recipe: Recipe, names: Sequence[s
                 given[name] = models.given(name, path, chosen_threshold=chosen)
             except ValueError as error:
                 raise ValueError(f"--model {name}={path}: {error}") from None
+    if SITES in given and not recipe.excludes_sites:
+        given[SITES] = replace(given[SITES], digest="")  # a list that is not read is no part of a result's identity
     return given
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from filters import perplexity, reference
+from filters import perplexity, personal_info, reference
 from pipelines import runs, storage, tables
 from pipelines.graph import Model, is_current
 from pipelines.hashing import digest_of, keyed, share
@@ -114,6 +114,8 @@ def given(name: str, path: str, *, chosen_threshold: bool = True) -> Model:
     if name not in DIRECTORIES:
         if not found.is_file():
             raise ValueError("this is no file")
+        if name == "personal_information_sites":
+            personal_info.Sites.load(found)
         return Model(str(found), storage.sha256(str(found)))
     for wanted in DIRECTORIES[name]:
         if (wanted != "scores.json" or chosen_threshold) and not any(found.glob(wanted)):

@@ -48,6 +48,7 @@ class Paragraphs:
 
     min_characters: int = 300  # CCNet, Config.min_len
     mode: Mode = "corrected"
+    exclude_personal_information_sites: bool = False  # Llama 2, section 2.1
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Reference:
 
     buckets: tuple[str, ...] = ("head", "middle")  # RedPajama's reading of section 2.1
     threshold: float | None = None  # None: chosen on the held-out split; RedPajama keeps 0.25 and more
+    mask_personal_information: bool = False  # our own option: e-mail and IP addresses, telephone numbers
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class C4Pages:
 
     max_characters: int = 190_000  # C4's own pipeline
     mode: Mode = "corrected"
+    exclude_personal_information_sites: bool = False  # Llama 2, section 2.1
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class C4English:
 
     min_sentences: int = 3
     threshold: float = 0.99  # langdetect's probability of English
+    mask_personal_information: bool = False  # our own option: e-mail and IP addresses, telephone numbers
 
 
 @dataclass(frozen=True)
@@ -274,10 +278,22 @@ class Recipe:
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )
 
+    @property
+    def excludes_sites(self) -> bool:
+        """Tell whether a source leaves out sites with much personal information."""
+        first = (self.common_crawl.paragraphs, self.c4.pages)
+        return any(part.exclude_personal_information_sites for part in first)
+
 
 PAPER = Recipe(name="paper")
-# Llama 2's own mixture is not published; its rule on sites with personal information is not built yet.
-LLAMA2 = replace(PAPER, name="llama2")
+# Llama 2's own mixture is not published, nor its list of sites with much personal information (its section 2.1):
+# ours is pipelines/personal_information_sites.txt.
+LLAMA2 = replace(
+    PAPER,
+    name="llama2",
+    common_crawl=replace(PAPER.common_crawl, paragraphs=Paragraphs(exclude_personal_information_sites=True)),
+    c4=replace(PAPER.c4, pages=C4Pages(exclude_personal_information_sites=True)),
+)
 SAMPLE = Recipe(
     name="sample",
     common_crawl=CommonCrawl(training=ReferenceTraining(match="host", pages=5_000), window=0),

@@ -22,6 +22,7 @@ from pipelines.graph import Source
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, warc
 from pipelines.runs import RANK_LIMIT
+from pipelines.sources import personal_information
 from pipelines.stages import Context, Decide, Keys, Lines, Map
 
 
@@ -31,7 +32,9 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 
 
 def page(raw: Document, context: Context) -> Document | Drop:
-    """Drop pages that are too long."""
+    """Drop pages of listed sites, and those that are too long."""
+    if drop := personal_information.listed(raw, "pages", context):
+        return drop
     found = raw.with_text(c4.page_text(raw.text, context.recipe.mode))
     if reason := c4.page_too_long(found.text, context.recipe.max_characters):
         return raw.drop("pages", reason)
@@ -79,7 +82,8 @@ def english(found: Document, removed: Lines, context: Context) -> Document | Dro
     if reason:
         return (cleaned if cleaned.text else found).drop("english", reason)
     split = "validation" if c4.is_validation(c4.normalise_url(found.url or "")) else "train"
-    return dataclasses.replace(cleaned.with_attributes(c4_split=split), language=c4.ENGLISH)
+    kept = dataclasses.replace(cleaned.with_attributes(c4_split=split), language=c4.ENGLISH)
+    return personal_information.masked(kept, context)
 
 
 @cache
@@ -91,7 +95,7 @@ SOURCE = Source(
     name="c4",
     read=read,
     stages=(
-        Map("pages", page, recipe="pages", keys=url_key, ranked=True),
+        Map("pages", page, recipe="pages", models=(personal_information.SITES,), keys=url_key, ranked=True),
         Decide("one_per_url", exact.not_owner, ranked=True),
         Map("lines", prose, recipe="lines", keys=line_keys, ranked=True),
         Decide("line_owners", exact.not_owner, ranked=True),

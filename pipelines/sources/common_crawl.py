@@ -24,12 +24,15 @@ from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.models import load_language_model
 from pipelines.readers import warc
+from pipelines.sources import personal_information
 from pipelines.sources.wikipedia import URL, citation_keys
 from pipelines.stages import Context, Decide, Keys, Lines, Map
 
 
 def long_enough(page: Document, context: Context) -> Document | Drop:
-    """Take the title off, drop short pages, and keep the first of each repeated line."""
+    """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
+    if drop := personal_information.listed(page, "paragraphs", context):
+        return drop
     body = paragraphs.body(page.text, context.recipe.mode)
     if reason := paragraphs.too_short(body, context.recipe.min_characters):
         return page.drop("paragraphs", reason)
@@ -76,7 +79,8 @@ def like_a_reference(page: Document, cited: Lines, context: Context) -> Document
     if reason := reference.reason(probability, threshold):
         return page.drop("reference", reason)
     mark = "yes" if URL in cited.tolist() else "no"
-    return page.with_attributes(bucket=bucket, reference_probability=f"{probability:.6f}", cited=mark)
+    kept = page.with_attributes(bucket=bucket, reference_probability=f"{probability:.6f}", cited=mark)
+    return personal_information.masked(kept, context)
 
 
 def _bucket(page: Document, context: Context) -> str:
@@ -114,7 +118,7 @@ SOURCE = Source(
     name="common_crawl",
     read=warc.read,
     stages=(
-        Map("paragraphs", long_enough, recipe="paragraphs", keys=line_keys),
+        Map("paragraphs", long_enough, recipe="paragraphs", models=(personal_information.SITES,), keys=line_keys),
         Decide("duplicate_lines", lines.seen_twice, window="window"),
         Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys),
         Decide("cited", exact.in_other_source, other="wikipedia/articles"),

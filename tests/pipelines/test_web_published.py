@@ -17,6 +17,7 @@ from pipelines.graph import Chain, Input, Model, Node, Source, run_waves
 from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
 from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
+from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from tests.conftest import REPOSITORY
 from tests.oracles import c4 as c4_oracle
 from tests.oracles import c4_chain, common_crawl_chain
@@ -52,6 +53,7 @@ def build(source: Source, recipe: Recipe, paths: list[Path], output: Path, model
     inputs = [
         Input(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size) for path in sorted(paths)
     ]
+    models = {SITES: DEFAULT_SITES, **models}
     chain = Chain(source, recipe, inputs, str(output), lambda name: Model(str(models[name]), name))
     run_waves([*(Node(f"models/{name}", (), list) for name in models), *chain.nodes()], plain.run)
     return chain
