@@ -18,21 +18,21 @@ ATTRIBUTES_LIMIT = 1_000
 REOPENED_LIMIT = 500_000  # elements, of about 400 bytes each
 TAGS_LIMIT = 200_000
 
-# What a page of fewer brackets, and of no longer stretch between two, can cost at most is half a second.
-_EASY_BRACKETS = 2_000
+# What a page of fewer brackets, and of no longer stretch between two, can cost at most is half a second, if the
+# formatting elements in it times all elements are within REOPENED_LIMIT too.
+_EASY_BRACKETS = 10_000
 _EASY_STRETCH = 8_000
 
 # HTML standard, section 13.1.2: elements without content, and those that the next of their kind, or their parent, ends.
-_NOT_NESTED = frozenset(
-    re.split(
-        " ",
-        "area base br col embed hr img input link meta param source track wbr "
-        "html head body p li dt dd rb rt rtc rp option optgroup colgroup caption thead tbody tfoot tr td th",
-    )
+_WITHOUT_CONTENT = "area base br col embed hr img input link meta param source track wbr"
+_ENDED_BY_OTHERS = (
+    "html head body p li dt dd rb rt rtc rp option optgroup colgroup caption thead tbody tfoot tr td th a nobr"
 )
+_NOT_NESTED = frozenset([*_WITHOUT_CONTENT.split(" "), *_ENDED_BY_OTHERS.split(" ")])
 # Section 13.2.4.3: those that are opened again in the next block if they are not closed.
-_FORMATTING = frozenset(re.split(" ", "a b big code em font i nobr s small strike strong tt u"))
-
+_REOPENED = "b big code em font i s small strike strong tt u"
+_FORMATTING = frozenset(_REOPENED.split(" "))
+_FORMATTING_START = re.compile(rf"<(?:{_REOPENED.replace(' ', '|')})(?![^\t\n\f\r />])", re.IGNORECASE)
 # Section 13.2.5, "Tokenization": an attribute's value is quoted only after an equals sign that follows its name.
 _SPACE = r"[\t\n\f\r ]"
 _ATTRIBUTE = (
@@ -52,7 +52,8 @@ def too_intricate(html: str) -> bool:
         return True
     if tags <= _EASY_BRACKETS and html.count(">") <= _EASY_BRACKETS:
         stretches = html.split(">")
-        if max(map(len, stretches)) <= _EASY_STRETCH:
+        reopened = len(_FORMATTING_START.findall(html)) * tags
+        if max(map(len, stretches)) <= _EASY_STRETCH and reopened <= REOPENED_LIMIT:
             return False
     return _beyond_limits(html)
 

@@ -292,6 +292,7 @@ HOSTILE = {
     "attributes": "<p " + " ".join(f"a{number}" for number in range(100_000)) + ">x",
     "quoted attributes": "<p " + " ".join(f"a{number}='>'" for number in range(100_000)) + ">x",
     "formatting": "<p>" + "".join(f"<b id={number}>" for number in range(500)) + "</p><p>x" * 50_000,
+    "fewer formatting": "".join(f"<b id={number}><p>" for number in range(4_000)),
     "ends in attributes": "<div title='</div>'>" * 20_000,
     "ends in comments": "<div><!-- </div> -->" * 20_000,
     "ends in scripts": "<div><script>'</div>'</script>" * 20_000,
@@ -319,6 +320,7 @@ HARMLESS = {
     "a list of links": "<ul>" + "<li><a href='/x?a=1&b=2'>link</a>" * 10_000 + "</ul>",
     "an icon": "<svg><title>Icon</title><path d='M0 0'/></svg>text" * 5_000,
     "an embedded image": "text<img alt='a' src='data:image/png;base64," + "A" * 1_000_000 + "'>",
+    "anchors that are not closed": "<p><a name=x>text" * 20_000,
     "a few open fonts": "<font color=red>" * 5 + "<p>text</p>" * 20_000,
 }
 
