@@ -18,6 +18,7 @@ from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
 from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
 from pipelines.sources.personal_information import DEFAULT_SITES, SITES
+from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from tests.conftest import REPOSITORY
 from tests.oracles import c4 as c4_oracle
 from tests.oracles import c4_chain, common_crawl_chain
@@ -54,8 +55,9 @@ def build(source: Source, recipe: Recipe, paths: list[Path], output: Path, model
         Input(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size) for path in sorted(paths)
     ]
     models = {SITES: DEFAULT_SITES, **models}
-    chain = Chain(source, recipe, inputs, str(output), lambda name: Model(str(models[name]), name))
-    run_waves([*(Node(f"models/{name}", (), list) for name in models), *chain.nodes()], plain.run)
+    given = {SITES: DEFAULT_SITES, **models}
+    chain = Chain(source, recipe, inputs, str(output), lambda name: Model(str(given[name]), name))
+    run_waves([*(Node(f"models/{name}", (), list) for name in given), *chain.nodes()], plain.run)
     return chain
 
 
