@@ -18,7 +18,6 @@ from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
 from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
 from pipelines.sources.personal_information import DEFAULT_SITES, SITES
-from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from tests.conftest import REPOSITORY
 from tests.oracles import c4 as c4_oracle
 from tests.oracles import c4_chain, common_crawl_chain
