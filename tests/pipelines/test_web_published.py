@@ -53,7 +53,6 @@ def build(source: Source, recipe: Recipe, paths: list[Path], output: Path, model
     inputs = [
         Input(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size) for path in sorted(paths)
     ]
-    models = {SITES: DEFAULT_SITES, **models}
     given = {SITES: DEFAULT_SITES, **models}
     chain = Chain(source, recipe, inputs, str(output), lambda name: Model(str(given[name]), name))
     run_waves([*(Node(f"models/{name}", (), list) for name in given), *chain.nodes()], plain.run)
