@@ -1,0 +1,326 @@
+"""Which benchmark examples stand in the corpus: n-gram overlap of every source with benchmark sets.
+
+    python -m pipelines.contamination data/corpus BENCHMARK [BENCHMARK ...] [--drop ids.txt]
+
+    benchmark files ─ words ─ n-grams ─> sorted hashes, with the examples they are from    (all that is in memory)
+    documents, one at a time ─ words ─ n-grams ─> hits ─> table per benchmark and source, ids of documents
+
+A BENCHMARK is a file or a folder of `.arrow`, `.parquet`, `.jsonl` or `.jsonl.gz` files, or NAME=PATH. The rules are
+those of GPT-3's study (Brown et al. 2020, appendix C): words are compared without case and punctuation, in runs of 13;
+a text of 8 to 12 words is one run as a whole, a shorter one proves nothing and is left out; a run that is in more than
+10 documents is common language or boilerplate. The strings of an example are compared each for itself, so that no run
+reaches from a question into an answer. Imports no Beam.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pipelines import storage, tables
+
+LONGEST: Final = 13
+SHORTEST: Final = 8
+MAX_DOCUMENTS: Final = 10
+_WORD: Final = re.compile(r"[^\W_]+")
+_BASE: Final = np.uint64(0x9E3779B97F4A7C15)  # any odd number: the hash of a run is a polynomial in it, modulo 2^64
+_CACHED_WORDS: Final = 1 << 20
+_SIEVE_BITS: Final = 24  # a table of 16 MiB says of most runs that no benchmark has them
+_SUFFIXES: Final = (".arrow", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
+
+
+class _WordHashes(dict[str, int]):
+    """The 64-bit hash of a word, remembered."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _CACHED_WORDS:
+            self.clear()
+        digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        value = self[word] = int.from_bytes(digest, "little")
+        return value
+
+
+_HASHES: Final = _WordHashes()
+
+
+def words(text: str) -> NDArray[np.uint64]:
+    """Return a hash of each word of `text`: letters and digits in lower case, punctuation and underscores removed."""
+    found = _WORD.findall(text.lower())
+    return np.fromiter(map(_HASHES.__getitem__, found), np.uint64, len(found))
+
+
+def runs(text: NDArray[np.uint64], lengths: range) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """Yield (n, hash of each run of n words) for every n of `lengths` that the words are enough for."""
+    total = np.zeros(len(text) + 1, np.uint64)
+    for size in range(1, min(lengths[-1], len(text)) + 1):
+        total = total[:-1] * _BASE + text[size - 1 :]
+        if size in lengths:
+            # The length is mixed in: a whole text of 8 words is no run of the beginning of a longer one.
+            yield size, (total ^ np.uint64(size)) * _BASE
+
+
+def examples(path: Path) -> Iterator[Any]:
+    """Yield the rows of a benchmark's file; raise ValueError naming it if it cannot be read."""
+    try:
+        if path.name.endswith(".arrow"):
+            yield from _arrow(path)
+        elif path.name.endswith(".parquet"):
+            for batch in pq.ParquetFile(path).iter_batches():
+                yield from batch.to_pylist()
+        else:
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+                yield from (json.loads(line) for line in stream if line.strip())
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from error
+
+
+def _arrow(path: Path) -> Iterator[Any]:
+    with path.open("rb") as stream:
+        batches: Iterable[pa.RecordBatch]
+        try:
+            batches = pa.ipc.open_stream(stream)
+        except pa.ArrowInvalid:
+            stream.seek(0)
+            file = pa.ipc.open_file(stream)
+            batches = (file.get_batch(number) for number in range(file.num_record_batches))
+        for batch in batches:
+            yield from batch.to_pylist()
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield the strings of an example at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def benchmark_files(argument: str) -> tuple[str, list[Path]]:
+    """Return the name and the files of a benchmark from PATH or NAME=PATH; raise ValueError if there are none."""
+    name, equals, path_text = argument.rpartition("=")
+    path = Path(path_text)
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    files = [file for file in files if file.is_file() and file.name.endswith(_SUFFIXES)]
+    if not files:
+        raise ValueError(f"{path}: no file of {', '.join(_SUFFIXES)} (is the path right?)")
+    return name if equals else path.name.split(".")[0], files
+
+
+@dataclass
+class Index:
+    """The runs of all benchmarks, sorted by hash: run i is from examples `owners[starts[i]:starts[i + 1]]`.
+
+    Example e is from benchmark `benchmark[e]`; `total` and `short` count a benchmark's examples, and those without a
+    text of enough words.
+    """
+
+    lengths: range
+    names: list[str]
+    hashes: NDArray[np.uint64]
+    starts: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    benchmark: NDArray[np.int64]
+    total: list[int]
+    short: list[int]
+    sieve: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sieve = np.zeros(1 << _SIEVE_BITS, np.bool_)
+        self.sieve[self.hashes >> np.uint64(64 - _SIEVE_BITS)] = True
+
+    def hits(self, text: str) -> NDArray[np.int64]:
+        """Return the numbers of the runs that `text` has, each once, ascending."""
+        found = []
+        for _, hashes in runs(words(text), self.lengths):
+            some = hashes[self.sieve[hashes >> np.uint64(64 - _SIEVE_BITS)]]
+            at = np.minimum(np.searchsorted(self.hashes, some), len(self.hashes) - 1)
+            found.append(at[self.hashes[at] == some])
+        return np.unique(np.concatenate([np.empty(0, np.int64), *found])).astype(np.int64)
+
+
+def build(benchmarks: Sequence[str], longest: int = LONGEST) -> Index:
+    """Index the runs of `longest` words, or of a whole shorter text, of these benchmarks (PATH or NAME=PATH)."""
+    if longest < 2:
+        raise ValueError(f"n is {longest}, it must be at least 2")
+    lengths = range(min(SHORTEST, longest), longest + 1)
+    names: list[str] = []
+    total, short = [], []
+    found: list[NDArray[np.uint64]] = []
+    owners: list[NDArray[np.int64]] = []
+    benchmark: list[int] = []
+    for argument in benchmarks:
+        name, files = benchmark_files(argument)
+        if name in names:
+            raise ValueError(f"two benchmarks are called {name}: name one with NAME=PATH")
+        first = len(benchmark)
+        without = 0
+        for example in (row for file in files for row in examples(file)):
+            hashes = _example_runs(example, lengths)
+            found.append(hashes)
+            owners.append(np.full(len(hashes), len(benchmark), np.int64))
+            without += not len(hashes)
+            benchmark.append(len(names))
+        names.append(name)
+        total.append(len(benchmark) - first)
+        short.append(without)
+    every = np.concatenate([np.empty(0, np.uint64), *found])
+    order = np.argsort(every, kind="stable")
+    hashes, starts = np.unique(every[order], return_index=True)
+    owner = np.concatenate([np.empty(0, np.int64), *owners])[order]
+    bounds = np.append(starts, len(every)).astype(np.int64)
+    return Index(lengths, names, hashes, bounds, owner, np.array(benchmark, np.int64), total, short)
+
+
+def _example_runs(example: Any, lengths: range) -> NDArray[np.uint64]:
+    found = [np.empty(0, np.uint64)]
+    for text in strings(example):
+        hashed = words(text)
+        size = min(len(hashed), lengths[-1])
+        if size >= lengths[0]:
+            found += [hashes for n, hashes in runs(hashed, lengths) if n == size]
+    return np.unique(np.concatenate(found))
+
+
+@dataclass
+class Overlap:
+    """What of an index was found: of each run how many documents have it, and the first of them by source and id."""
+
+    index: Index
+    limit: int = MAX_DOCUMENTS
+    read: dict[str, int] = field(default_factory=dict)
+    documents: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def add(self, source: str, identifier: str, text: str) -> None:
+        """Look for the runs of one document."""
+        self.read[source] = self.read.get(source, 0) + 1
+        for run in self.index.hits(text).tolist():
+            found = self.documents.setdefault(run, [])
+            if len(found) <= self.limit:  # one more than the limit shows that it is over; memory stays bounded
+                found.append((source, identifier))
+
+    def evidence(self) -> dict[int, list[tuple[str, str]]]:
+        """Return the runs that are in no more documents than the limit, with those documents."""
+        return {run: found for run, found in self.documents.items() if len(found) <= self.limit}
+
+    def contaminated(self) -> list[tuple[str, str]]:
+        """Return (source, id) of the documents that hold a run of a benchmark, sorted."""
+        return sorted({document for found in self.evidence().values() for document in found})
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return a row for each benchmark and source with an overlap: examples and documents in it."""
+        examples_in: dict[tuple[int, str], set[int]] = {}
+        documents_in: dict[tuple[int, str], set[str]] = {}
+        index = self.index
+        for run, found in self.evidence().items():
+            for example in index.owners[index.starts[run] : index.starts[run + 1]].tolist():
+                for source, identifier in found:
+                    key = (int(index.benchmark[example]), source)
+                    examples_in.setdefault(key, set()).add(example)
+                    documents_in.setdefault(key, set()).add(identifier)
+        return [
+            {
+                "benchmark": index.names[number],
+                "source": source,
+                "examples": len(examples_in[number, source]),
+                "of_examples": index.total[number],
+                "too_short": index.short[number],
+                "documents": len(documents_in[number, source]),
+                "of_documents": self.read[source],
+            }
+            for number, source in sorted(examples_in)
+        ]
+
+
+def scan(output: str, index: Index, sources: Iterable[str] = (), limit: int = MAX_DOCUMENTS) -> Overlap:
+    """Compare the documents of a corpus' sources, or of all, with an index; raise ValueError naming what is missing."""
+    corpus = storage.read_json(f"{output}/manifest.json")
+    if not corpus:
+        raise ValueError(f"{output}/manifest.json: missing, so the corpus is not finished")
+    names = list(sources) or corpus["sources"]
+    if missing := [name for name in names if name not in corpus["sources"]]:
+        raise ValueError(f"{output}: no source {', '.join(missing)}; there are {', '.join(corpus['sources'])}")
+    overlap = Overlap(index, limit)
+    for name in names:
+        manifest = storage.read_json(f"{output}/{name}/manifest.json")
+        if not manifest:
+            raise ValueError(f"{output}/{name}/manifest.json: missing")
+        for entry in manifest["documents"]["files"]:
+            for row in tables.read_rows(f"{output}/{entry['path']}", ["id", "text"]):
+                overlap.add(name, row["id"], row["text"])
+    return overlap
+
+
+def show(overlap: Overlap, console: Console) -> None:
+    """Print the table, and the benchmarks of which nothing was found."""
+    rows = overlap.table()
+    table = Table("benchmark", "source", "examples", "of", "share", "documents", "of", box=box.SIMPLE)
+    for row in rows:
+        usable = row["of_examples"] - row["too_short"]
+        share = f"{row['examples'] / usable:.2%}"
+        counts = (row["examples"], usable, share, row["documents"], row["of_documents"])
+        table.add_row(
+            row["benchmark"], row["source"], *(f"{value:,}" if isinstance(value, int) else value for value in counts)
+        )
+    if rows:
+        console.print(table)
+    index = overlap.index
+    for number, name in enumerate(index.names):
+        if name not in {row["benchmark"] for row in rows}:
+            usable = index.total[number] - index.short[number]
+            console.print(f"{name}: none of {usable:,} examples ({index.short[number]:,} more are too short to tell)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare a corpus with benchmarks, print the table, and write the ids of documents to drop if asked."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.contamination", description="Find benchmarks in a corpus."
+    )
+    parser.add_argument("corpus", help="corpus directory")
+    parser.add_argument("benchmark", nargs="+", help="file or folder of Arrow, Parquet or JSONL, or NAME=PATH")
+    parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
+    parser.add_argument("-n", type=int, default=LONGEST, help="words of a run (default %(default)s)")
+    parser.add_argument(
+        "--max-documents",
+        type=int,
+        default=MAX_DOCUMENTS,
+        help="a run in more documents is no evidence (default %(default)s)",
+    )
+    parser.add_argument("--drop", help="write the ids of the documents that hold a run to this file, one a line")
+    parser.add_argument("--json", help="write the table to this file")
+    options = parser.parse_args(arguments)
+    try:
+        overlap = scan(options.corpus, build(options.benchmark, options.n), options.source, options.max_documents)
+    except ValueError as error:
+        parser.error(str(error))
+    show(overlap, Console(width=120))
+    if options.json:
+        storage.write_json(options.json, overlap.table())
+    if options.drop:
+        ids = [identifier for _, identifier in overlap.contaminated()]
+        storage.write_bytes(options.drop, "".join(f"{identifier}\n" for identifier in ids).encode())
+        print(f"{options.drop}: {len(ids):,} documents to drop")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
