@@ -29,7 +29,7 @@ from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
 from pipelines.recipes import RECIPES, Recipe, Shards, check, override
 from pipelines.report import print_summary
-from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
+from pipelines.sources import arxiv, books, c4, common_crawl, github, near_duplicates, stack_exchange, wikipedia
 from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from pipelines.stages import Join, Map
 from pipelines.table1 import TABLE_1
@@ -67,7 +67,8 @@ class Build:
     def __post_init__(self) -> None:
         self.chains = {}
         for name, found in self.inputs.items():
-            chain = Chain(SOURCES[name], self.recipe, found, self.output, self.model, self.chains)
+            source = near_duplicates.chosen(SOURCES[name], getattr(self.recipe, name))
+            chain = Chain(source, self.recipe, found, self.output, self.model, self.chains)
             self.chains[name] = chain
         self.tokens = {
             name: Tokens(name, self.output, self._shards_recipe(name), self._documents_of(chain), self._tokenizer)
@@ -115,7 +116,7 @@ class Build:
             yield from tokens.nodes(self._last(name))
 
     def _last(self, name: str) -> str:
-        return f"{name}/{SOURCES[name].stages[-1].name}"
+        return f"{name}/{self.chains[name].source.stages[-1].name}"
 
     def _model_nodes(self) -> Iterator[Node]:
         if "common_crawl" in self.chains:
@@ -130,8 +131,10 @@ class Build:
 
     def _before_tokenizer(self, name: str) -> Map | Join:
         """Return a source's last stage that does not need the tokenizer."""
-        stages = [s for s in SOURCES[name].stages if isinstance(s, Map | Join) and "tokenizer" not in s.models]
-        return stages[-1]
+        source = self.chains[name].source
+        found = source.stages[near_duplicates.last_before_tokenizer(source)]
+        assert isinstance(found, Map | Join)
+        return found
 
     def _plan_language_models(self) -> list[Job]:
         languages = self.recipe.language_models.languages

@@ -14,6 +14,8 @@ from pipelines.graph import Chain
 from pipelines.stages import DECISIONS, Decide, Map
 
 VERSION = 1
+# Reasons for which a document goes because another one is like it, or has all its lines.
+DUPLICATES = frozenset({"duplicate", "duplicate_url", "all_duplicates", "contained_in_another", "near_duplicate"})
 
 
 def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -71,10 +73,23 @@ def decisions(chain: Chain) -> list[dict[str, Any]]:
     return found
 
 
+def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[str]:
+    """Return what is implausible: a stage that lost more than this share of its documents as duplicates."""
+    found = []
+    for account in accounts:
+        reasons = [row for stage in account["dropped"].values() for row in stage.items()]
+        lost = sum(documents for reason, (documents, _) in reasons if reason in DUPLICATES)
+        if lost > max_duplicates * account["in"]:
+            share = f"{lost:,} of {account['in']:,} documents ({lost / account['in']:.0%})"
+            found.append(f"{account['stage']} lost {share} as duplicates: more than max_duplicates={max_duplicates}")
+    return found
+
+
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
     """Check the account from the data, remove files that belong to no item, and write the source's manifest, last."""
     output, paths = chain.output, chain.paths
     final = max(i for i, stage in enumerate(chain.source.stages) if chain.is_final(i))
+    last = chain.source.stages[final].name
     accounts = source_account(chain)
     rows = [
         row
@@ -88,6 +103,10 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     for folder in ("documents", "drops"):
         for path in storage.list_files(f"{output}/{chain.source.name}/{folder}"):
             if path.removeprefix(f"{output}/") not in named:
+                # Its manifest goes first: an input that comes back must not be taken for written.
+                name = path.rpartition("/")[2].removesuffix(".parquet")
+                stage, _, item = name.partition("-") if folder == "drops" else (last, "-", name)
+                storage.remove(paths.manifest(stage, item))
                 storage.remove(path)
     kept = sum(tables.rows(f"{output}/{entry['path']}") for entry in documents)
     if kept != accounts[-1]["kept"]:
@@ -100,6 +119,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "models": {name: chain.models(name).digest for name in _models(chain)},
         "stages": accounts,
         "decisions": decisions(chain),
+        "warnings": warnings(accounts, chain.recipe.max_duplicates),
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],

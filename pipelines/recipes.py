@@ -43,6 +43,20 @@ WIKIPEDIA_LANGUAGES = (
 
 
 @dataclass(frozen=True)
+class NearDuplicates:
+    """Any source but books, last of all: near-duplicates removed by containment or Jaccard, each verified; off here.
+
+    `recall` is the probability that a pair at the threshold is looked at; by containment that holds for documents of at
+    least `shortest` shingles of five words.
+    """
+
+    measure: Literal["off", "containment", "jaccard"] = "off"
+    threshold: float = 0.9
+    recall: float = 0.999
+    shortest: int = 100
+
+
+@dataclass(frozen=True)
 class Paragraphs:
     """CommonCrawl, first pass: short pages and the keys of lines (CCNet)."""
 
@@ -92,6 +106,7 @@ class CommonCrawl:
     reference: Reference = Reference()
     training: ReferenceTraining = ReferenceTraining()
     window: int = 2_000  # files compared with each other; CCNet's 50 shards of about 40 files. 0: the whole dump
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,7 @@ class C4:
     pages: C4Pages = C4Pages()
     lines: C4Lines = C4Lines()
     english: C4English = C4English()
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -148,6 +164,7 @@ class GitHub:
 
     files: GitHubFiles = GitHubFiles()
     tokens: GitHubTokens = GitHubTokens()
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,7 @@ class Wikipedia:
 
     articles: Articles = Articles()
     span_bytes: int = 64 << 20  # compressed bytes of a multistream dump in one work item
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -201,6 +219,7 @@ class ArXiv:
     """Section 2.1, arXiv."""
 
     papers: Papers = Papers()
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -224,6 +243,7 @@ class StackExchange:
 
     posts: Posts = Posts()
     questions: Questions = Questions()
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -274,6 +294,7 @@ class Recipe:
     buckets: int = 4_096  # reducers of each global decision; a power of two
     excerpts: float = 0.01  # share of the drops that keep an excerpt
     keep_staged: bool = False
+    max_duplicates: float = 0.5  # share of a stage's documents lost as duplicates above which a build warns
     sources: tuple[str, ...] = field(
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )
@@ -426,4 +447,7 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("tokenizer.training_bytes", *_POSITIVE),
     ("shards.shard_tokens", *_POSITIVE),
     ("shards.validation", *_SHARE),
+    ("max_duplicates", *_SHARE),
+    *((f"{name}.near.{part}", *_PART) for name in PAPER.sources if name != "books" for part in ("threshold", "recall")),
+    *((f"{name}.near.shortest", *_POSITIVE) for name in PAPER.sources if name != "books"),
 )

@@ -175,11 +175,18 @@ def print_summary(output: str, seconds: float | None = None) -> None:
     manifests = load(output)
     console.print(funnel_table(manifests))
     console.print(mixture_table(mixture(output)))
+    for warning in warnings(manifests):
+        console.print(f"warning: {warning}", style="bold", highlight=False, soft_wrap=True)
     for note in notes(output, manifests):
         console.print(f"- {note}", highlight=False)
     path = write_page(output)
     took = f" in {seconds:.0f} s" if seconds is not None else ""
     console.print(f"corpus: {output}{took}; the card: {path}", highlight=False, soft_wrap=True)
+
+
+def warnings(manifests: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what the sources' manifests warn of."""
+    return [warning for manifest in manifests.values() for warning in manifest.get("warnings", ())]
 
 
 def write_page(output: str) -> str:
@@ -191,6 +198,7 @@ def write_page(output: str) -> str:
         manifests=manifests,
         mixed=mixture(output),
         reasons=reasons,
+        warnings=warnings(manifests),
         notes=notes(output, manifests),
         recipe=next(iter(manifests.values()))["recipe"]["name"],
     )
