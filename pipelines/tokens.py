@@ -268,6 +268,8 @@ class Tokens:
         named = {f"{self.directory}/{name}.{suffix}" for name in write.names() for suffix in SUFFIXES}
         for path in storage.list_files(self.directory):
             if path not in named and not path.endswith("/manifest.json"):
+                # Its own manifest goes first: a later build with as many shards must not take the shard for written.
+                storage.remove(f"{self.work}/{path.rpartition('/')[2].partition('.')[0]}.json")
                 storage.remove(path)
         content = manifest.to_json().encode()
         path = f"{self.directory}/manifest.json"

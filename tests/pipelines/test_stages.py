@@ -353,3 +353,13 @@ def test_a_kill_before_any_write_changes_nothing_in_the_end(
 
 def test_the_toy_recipe_is_a_recipe() -> None:
     assert recipe().sources == SAMPLE.sources
+
+
+def test_an_input_that_comes_back_is_built_again(tmp_path: Path) -> None:
+    single = (Map("words", clean, recipe="step"),)
+    dumps = ["aa bb", "cc dd !"]
+    wanted = Build(tmp_path, single, dumps, recipe()).run()
+    Build(tmp_path, single, dumps[:1], recipe()).run()
+    again = Build(tmp_path, single, dumps, recipe())
+    assert again.run() == {**wanted, "stages": again.run()["stages"]}
+    assert sorted(again.texts()) == ["aa", "bb", "cc", "dd"]

@@ -170,6 +170,9 @@ def test_another_length_of_shards_encodes_nothing_again(tmp_path: Path, model: P
     assert len(manifest.splits["train"]) > 3
     built(tmp_path, [found], model, replace(RECIPE, shard_tokens=10**6))
     assert len(contents(tmp_path)) == 2 * 3 + 1
+    again = built(tmp_path, [found], model, replace(RECIPE, shard_tokens=50))
+    assert again == manifest
+    assert len(contents(tmp_path)) > 4 * 3 + 1
 
 
 def test_two_documents_of_one_id_are_refused(tmp_path: Path, model: Path) -> None:

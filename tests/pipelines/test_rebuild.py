@@ -1,0 +1,156 @@
+"""A corpus that is built again, elsewhere or otherwise: what is given, withdrawn, restored, and locked."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipelines import corpus, plain, verify
+from pipelines.jobs import Job, Shuffle
+from tests.pipelines import tiny
+from tests.pipelines.test_corpus import identity
+
+PLAIN = ["--runner", "plain"]
+
+
+@pytest.fixture(scope="module")
+def dumps(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("tiny")
+    return folder, tiny.write(folder)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, dumps: tuple[Path, list[str]]) -> Path:
+    output = tmp_path_factory.mktemp("built") / "corpus"
+    assert corpus.main([*dumps[1], *PLAIN, "--output", str(output), "--set", "keep_staged=false"]) == 0
+    return output
+
+
+def settings(options: Sequence[str]) -> list[str]:
+    """Return the options without their inputs."""
+    pairs = zip(options[::2], options[1::2], strict=True)
+    return [word for name, value in pairs if name != "--input" for word in (name, value)]
+
+
+def test_a_corpus_without_staged_text_changes_step_by_step(
+    tmp_path: Path, dumps: tuple[Path, list[str]], built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    run = plain.run
+
+    def spy(jobs: Sequence[Job | Shuffle]) -> None:
+        ran.extend(job.label for job in jobs)
+        run(jobs)
+
+    monkeypatch.setattr(plain, "run", spy)
+    options = [*dumps[1], *PLAIN, "--output", str(built), "--set", "keep_staged=false"]
+    wanted = identity(built)
+    assert not list(built.glob("work/*/*/*.parquet"))
+    assert corpus.main(options) == 0
+    assert ran == []
+    for setting in ("common_crawl.training.pages=30", "books.overlap.threshold=0.5", "c4.lines.min_sentences=5"):
+        assert corpus.main([*options, "--set", setting]) == 0
+        assert list(verify.problems(str(built))) == []
+    assert {"common_crawl/quality, for reference", "c4/pages, for lines"} <= set(ran)
+    assert corpus.main(options) == 0
+    assert identity(built) == wanted
+    assert not list(built.glob("work/*/*/*.parquet"))
+
+
+def test_common_crawl_alone_with_models_of_another_corpus(
+    tmp_path: Path, dumps: tuple[Path, list[str]], built: Path
+) -> None:
+    options = ["--input", f"common_crawl={dumps[0]}/common_crawl/*.gz", *settings(dumps[1]), *PLAIN]
+    for name in ("language_models", "reference", "cutoffs", "tokenizer"):
+        options += ["--model", f"{name}={built}/models/{name}"]
+    output = tmp_path / "corpus"
+    assert corpus.main([*options, "--output", str(output)]) == 0
+    assert list(verify.problems(str(output))) == []
+    counts = [
+        json.loads((path / "common_crawl/manifest.json").read_text())["documents"]["count"] for path in (built, output)
+    ]
+    assert counts[0] == counts[1] > 0
+    assert not (output / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "lids=x"], "there is no model 'lids', only lid, bad_words"),
+        (["--model", "cutoffs=."], "--model cutoffs=.: a directory with cutoffs.json is expected"),
+        (["--set", "buckets=3"], "buckets is 3: a power of two"),
+        (["--source", "c4", "--source", "books"], "--source books: no input is given for it"),
+    ],
+)
+def test_mistakes_are_named(
+    tmp_path: Path, dumps: tuple[Path, list[str]], options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, all_options = dumps
+    given = ["--input", f"c4={folder}/c4/*.gz", *settings(all_options), *options, "--output", str(tmp_path / "corpus")]
+    if "--model" in options and "cutoffs" in options[1]:
+        given += ["--input", f"common_crawl={folder}/common_crawl/*.gz"]
+    assert corpus.main([*given, *PLAIN]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c4=a.warc.wet.gz", b"", "c4/pages cannot read {path}: the file is empty"),
+        ("c4=a.warc.wet.gz", b"no gzip", "c4/pages cannot read {path}: neither gzip nor WARC"),
+        ("stack_exchange=a.example.org.7z", b"no archive", "stack_exchange: {path}: neither a 7z archive nor"),
+        ("stack_exchange=a.example.org.7z", b"7z\xbc\xaf\x27\x1c\0\4", "stack_exchange: {path}: the archive cannot be"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_source(
+    tmp_path: Path,
+    dumps: tuple[Path, list[str]],
+    name: str,
+    content: bytes,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source, _, file = name.partition("=")
+    path = tmp_path / file
+    path.write_bytes(content)
+    options = ["--input", f"{source}={path}", *settings(dumps[1]), "--output", str(tmp_path / "corpus")]
+    assert corpus.main([*options, *PLAIN]) != 0
+    assert message.format(path=path) in capsys.readouterr().err
+    assert not (tmp_path / "corpus/manifest.json").exists()
+
+
+def test_a_failed_rebuild_leaves_no_manifest_of_what_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.books(tmp_path, 4)
+    tiny.arxiv(tmp_path / "arXiv_src_1904_001.tar", 4)
+    options = ["--input", f"books={tmp_path}/*.txt", "--input", f"arxiv={tmp_path}/*.tar", *PLAIN]
+    options += ["--set", "tokenizer.vocabulary=500", "--set", "buckets=2", "--output", str(tmp_path / "corpus")]
+    assert corpus.main(options) == 0
+
+    def killed(jobs: Sequence[Job | Shuffle]) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain, "run", killed)
+        assert corpus.main([*options, "--set", "books.overlap.threshold=0.5"]) == 130
+    left = {str(path.relative_to(tmp_path / "corpus")) for path in (tmp_path / "corpus").glob("**/manifest.json")}
+    assert left == {"arxiv/manifest.json", "tokens/arxiv/manifest.json", "models/tokenizer/manifest.json"}
+    assert corpus.main(options) == 0
+    assert list(verify.problems(str(tmp_path / "corpus"))) == []
+
+
+def test_two_builds_do_not_share_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.books(tmp_path, 4)
+    output = tmp_path / "corpus"
+    options = ["--input", f"books={tmp_path}/*.txt", "--output", str(output), "--set", "tokenizer.vocabulary=500"]
+    (output / "work").mkdir(parents=True)
+    with (output / "work/lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert corpus.main([*options, *PLAIN]) == 2
+        assert "another build is writing there" in capsys.readouterr().err
+    assert corpus.main([*options, *PLAIN]) == 0
