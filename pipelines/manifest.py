@@ -14,6 +14,8 @@ from pipelines.graph import Chain
 from pipelines.stages import DECISIONS, Decide, Map
 
 VERSION = 1
+# Reasons for which a document goes because another one is like it, or has all its lines.
+DUPLICATES = frozenset({"duplicate", "duplicate_url", "all_duplicates", "contained_in_another", "near_duplicate"})
 
 
 def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -71,6 +73,18 @@ def decisions(chain: Chain) -> list[dict[str, Any]]:
     return found
 
 
+def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[str]:
+    """Return what is implausible: a stage that lost more than this share of its documents as duplicates."""
+    found = []
+    for account in accounts:
+        reasons = [row for stage in account["dropped"].values() for row in stage.items()]
+        lost = sum(documents for reason, (documents, _) in reasons if reason in DUPLICATES)
+        if lost > max_duplicates * account["in"]:
+            share = f"{lost:,} of {account['in']:,} documents ({lost / account['in']:.0%})"
+            found.append(f"{account['stage']} lost {share} as duplicates: more than max_duplicates={max_duplicates}")
+    return found
+
+
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
     """Check the account from the data, remove files that belong to no item, and write the source's manifest, last."""
     output, paths = chain.output, chain.paths
@@ -105,6 +119,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "models": {name: chain.models(name).digest for name in _models(chain)},
         "stages": accounts,
         "decisions": decisions(chain),
+        "warnings": warnings(accounts, chain.recipe.max_duplicates),
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],
