@@ -22,13 +22,13 @@ MAX_TABLE_DEPTH = 8
 
 TEMPLATE, PARAMETER, LINK, TABLE = "{{", "{{{", "[[", "{|"
 
+# Every branch begins with a character of its own, so that `re` looks for those five alone.
 TOKEN = re.compile(
     r"\[\[([^\[\]{}|\n]+)(?:\|([^\[\]{}|\n]*))?\]\]"  # 1, 2: a link without markup inside
     r"|\{\{+|\}\}+"
     r"|\[\[(?=[^\[\]|\n]{1,400}[|\]])|\]\]"
-    r"|^[ \t:*#;]*\{\|(?!\|?\})"
-    r"|^[ \t]*\|\}+",
-    re.MULTILINE,
+    r"|\n[ \t:*#;]*\{\|(?!\|?\})"
+    r"|\n[ \t]*\|\}+"
 )
 VARIANT = re.compile(r"-\{([^{}\n]{0,1000})\}-")
 VARIANT_RULE = re.compile(r"(?:^|;)\s*sr(?:-ec|-cyrl|-el|-latn)?\s*:\s*([^;]*)")
@@ -163,29 +163,41 @@ def resolve(text: str, names: Names, language: str) -> str:
     if language == "sr":
         text = VARIANT.sub(_variant, text)
     stack = _Stack(names, language)
+    frames = stack.frames
     position = 0
+    text = "\n" + text  # a table begins and ends a line
     for match in TOKEN.finditer(text):
-        stack.add(text[position : match.start()])
-        position = match.end()
-        token = match[0]
-        if match[1] is not None:
-            stack.add(_mask(link_text(match[1], match[2], names)))
-        elif token[0] == "{" and not token.endswith("|"):
-            stack.open_braces(len(token))
-        elif token[0] == "}":
-            stack.close_braces(len(token))
-        elif token == "[[":
-            stack.open(LINK)
-        elif token == "]]":
-            stack.close_link()
-        elif token.endswith("{|"):
-            stack.open(TABLE)
+        start, end = match.span()
+        # Empty or not: the first piece of a frame holds its name.
+        frames[-1].pieces.append(text[position:start])
+        position = end
+        target = match[1]
+        if target is not None:
+            frames[-1].pieces.append(_mask(link_text(target, match[2], names)))
         else:
-            stack.close_table(token.count("}"))
+            _bracket(match[0], stack)
     stack.add(text[position:])
     stack.flush(0)
-    resolved = "".join(stack.frames[0].pieces)
+    resolved = "".join(frames[0].pieces)[1:]
     return LEFTOVER.sub("", resolved).replace(BAR, "|").replace(EQUALS, "=")
+
+
+def _bracket(token: str, stack: _Stack) -> None:
+    """Take a bracket that opens or closes a frame."""
+    if token[0] == "\n":
+        stack.add("\n")
+    if token[0] == "{" and not token.endswith("|"):
+        stack.open_braces(len(token))
+    elif token[0] == "}":
+        stack.close_braces(len(token))
+    elif token == "[[":
+        stack.open(LINK)
+    elif token == "]]":
+        stack.close_link()
+    elif token.endswith("{|"):
+        stack.open(TABLE)
+    else:
+        stack.close_table(token.count("}"))
 
 
 def _variant(match: re.Match[str]) -> str:

@@ -24,10 +24,14 @@ EXTERNAL_LINK = re.compile(
 SWITCH = re.compile(r"__([^\W_][\w]{0,60}?)__")
 QUOTE_RUN = re.compile("'{2,}")
 PREFIX = re.compile(r"[*#:;]+")
-SPACES = re.compile(r"[ \t\xa0\u2000-\u200a\u202f\u3000]+")
+BLANKS = r"\t\xa0\u2000-\u200a\u202f\u3000"
+# A single space is no match: nearly all are, and each would be replaced by itself.
+SPACES = re.compile(rf"[{BLANKS}][ {BLANKS}]*| [ {BLANKS}]+")
 INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
 LIST_INDENT = re.compile(r" +(?=- |\d+\. )")
 EMPTY_BRACKETS = re.compile(r"(?:(?<=\s)|^)\(\)|\([ ;,:/–—-]{1,12}\)|\[ {1,12}\]|\(''''\)")
+# What the patterns of brackets need: one that opens on nothing, or closes after a space or a stop.
+BRACKETS_WITH_LITTLE = re.compile(r"\([) ;,:/–—'-]|\[ |(?<=[ ;,:])\)")
 BRACKET_START = re.compile(r"\([ ]?(?:[;,:][ ]?){1,12}|\( ")
 BRACKET_END = re.compile(r"(?:[ ]?[;,:]){1,12}[ ]?\)| \)")
 LOOSE_STOP = re.compile(r" ([,.])(?=\s|$)")
@@ -58,11 +62,15 @@ def _sections(text: str) -> list[_Section]:
     sections = [_Section(0, "")]
     counters: list[int] = []
     for raw in text.split("\n"):
+        if not raw:
+            counters.clear()
+            sections[-1].lines.append("")
+            continue
         heading = _heading(raw)
         if heading is not None:
             sections.append(_Section(heading[0], _inline(heading[1])))
             counters.clear()
-        elif raw[:1] in "*#:;" and raw:
+        elif raw[0] in "*#:;":
             sections[-1].lines.extend(_list_item(raw, counters))
         else:
             counters.clear()
@@ -113,18 +121,38 @@ def _plain(line: str) -> list[str]:
 
 
 def _inline(line: str) -> str:
-    indent = LIST_INDENT.match(line)
+    """Return one line as it is read; each pattern is tried only on lines that hold what it needs."""
+    indent = LIST_INDENT.match(line) if line[:1] == " " else None
     if "''" in line:
         line = _without_quotes(line)
-    line = SPACES.sub(" ", INVISIBLE.sub("", decode_entities(line.replace(HARD_BREAK, " ")).replace("\n", " ")))
-    if "(" in line or "[" in line:
-        line = EMPTY_BRACKETS.sub("", BRACKET_END.sub(")", BRACKET_START.sub("(", line)))
-        line = SPACES.sub(" ", EMPTY_BRACKETS.sub("", line))
-    line = DOUBLED_STOP.sub(",", LOOSE_STOP.sub(r"\1", EMPTY_QUOTES.sub("", line)))
-    line = HANGING_COMMA.sub("", line)
-    line = SPACES.sub(" ", line).strip()
+    if "&" in line:
+        line = decode_entities(line.replace(HARD_BREAK, " "))
+    line = line.replace(HARD_BREAK, " ").replace("\n", " ")
+    if not line.isascii():
+        line = SPACES.sub(" ", INVISIBLE.sub("", line))
+    elif "  " in line or "\t" in line:
+        line = SPACES.sub(" ", line)
+    spaced = line
+    if ("(" in line or "[" in line) and BRACKETS_WITH_LITTLE.search(line):
+        line = _without_empty_brackets(line)
+    if "«" in line or "„" in line or "“" in line:
+        line = EMPTY_QUOTES.sub("", line)
+    if " ." in line or " ," in line:
+        line = LOOSE_STOP.sub(r"\1", line)
+    if ",," in line or ", ," in line:
+        line = DOUBLED_STOP.sub(",", line)
+    if line.endswith((",.", ", .")):
+        line = HANGING_COMMA.sub("", line)
+    if line is not spaced:
+        line = SPACES.sub(" ", line)
+    line = line.strip()
     # The indentation of a list that is already clean stays, so that cleaning twice changes nothing.
     return (indent[0] if indent else "") + line if WORD.search(line) else ""
+
+
+def _without_empty_brackets(line: str) -> str:
+    line = EMPTY_BRACKETS.sub("", BRACKET_END.sub(")", BRACKET_START.sub("(", line)))
+    return SPACES.sub(" ", EMPTY_BRACKETS.sub("", line))
 
 
 def _without_quotes(line: str) -> str:
