@@ -5,12 +5,14 @@
     token ─ shards' counts ─> shard ─ .index ─> document id ─ documents ─> provenance ─ source manifest ─> dump file
 
 Tokens are counted from 0 over a split's shards in the manifest's order, which is how the trainer reads them; what a
-step of a run has read is answered by `python -m train.trace`. Imports no Beam.
+step of a run has read is answered by `python -m train.trace`, which is why this imports no Beam, not even for remote
+paths: a corpus is traced where its files are.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from typing import Final
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipelines import shards, storage, tables
+from pipelines import shards
 from pipelines.document import Document
 from pipelines.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
@@ -93,9 +95,9 @@ def _parts(directory: Path, source: str, entries: Iterable[Shard], start: int, s
 
 def _identifiers(directory: Path, shard: Shard) -> list[str]:
     path = f"{directory}/{shard.name}.documents.parquet"
-    if not storage.exists(path):
+    if not Path(path).exists():
         raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
-    names = [row["id"] for row in tables.read_rows(path, ["id"])]
+    names: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
     if len(names) != shard.documents:
         raise ValueError(f"{path}: {len(names)} documents, the manifest says {shard.documents}")
     return names
@@ -106,9 +108,10 @@ def records(output: str | Path, source: str, identifiers: Iterable[str]) -> dict
 
     Reads the ids of the document files, those first whose names occur in an id, and the rows that are wanted.
     """
-    manifest = storage.read_json(f"{output}/{source}/manifest.json")
-    if not manifest:
-        raise ValueError(f"{output}/{source}/manifest.json: missing, so {source} is not finished here")
+    where = Path(output, source, "manifest.json")
+    if not where.exists():
+        raise ValueError(f"{where}: missing, so {source} is not finished here")
+    manifest = json.loads(where.read_text(encoding="utf-8"))
     inputs = {entry["digest"]: entry["path"] for entry in manifest["inputs"]}
     wanted = set(identifiers)
     parts_of_ids = {part for identifier in wanted for part in identifier.split("/")}
@@ -126,8 +129,7 @@ def records(output: str | Path, source: str, identifiers: Iterable[str]) -> dict
 
 
 def _documents(path: str, wanted: Set[str]) -> Iterator[Document]:
-    with storage.open_read(path) as stream:
-        file = pq.ParquetFile(stream)
+    with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
             if rows := [row for row, name in enumerate(names) if name in wanted]:
