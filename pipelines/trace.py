@@ -97,7 +97,7 @@ def _identifiers(directory: Path, shard: Shard) -> list[str]:
     path = f"{directory}/{shard.name}.documents.parquet"
     if not Path(path).exists():
         raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
-    names: list[str] = pq.read_table(path, columns=["id"])["id"].to_pylist()
+    names = [str(name) for name in pq.read_table(path, columns=["id"])["id"].to_pylist()]
     if len(names) != shard.documents:
         raise ValueError(f"{path}: {len(names)} documents, the manifest says {shard.documents}")
     return names
