@@ -114,23 +114,26 @@ def words(text: str) -> Hashes:
 def _code_points(text: str) -> npt.NDArray[Any]:
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
+    narrow = text.encode("utf-16-le", "surrogatepass")
+    if len(narrow) == 2 * len(text):
+        return np.frombuffer(narrow, "<u2")
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _hash_words(points: npt.NDArray[Any]) -> Hashes:
     """Return the polynomial hash of each word of up to `_BLOCK` characters: the sum of weights times powers."""
-    inside = _kinds()[points]
+    letters, alone = _weights(points)
+    inside = letters != 0
     opens = np.empty(len(points), bool)
     opens[:1] = inside[:1]
     np.greater(inside[1:], inside[:-1], out=opens[1:])
-    if points.dtype != np.uint8 and len(unspaced := np.flatnonzero(inside == 2)):
-        opens[unspaced] = True
-        after = unspaced[unspaced < len(points) - 1] + 1
-        opens[after] |= inside[after] == 1
+    if len(alone):
+        opens[alone] = True
+        after = alone[alone < len(points) - 1] + 1
+        opens[after] = inside[after]
     starts = np.flatnonzero(opens)
     if not len(starts):
         return np.empty(0, np.uint64)
-    letters = _weights(points)
     letters *= _powers(_WORD_BASE, _BLOCK)[: len(letters)]
     # Dividing by the power at the word's start, modulo 2^64, makes the hash independent of where the word stands.
     sums: Hashes = np.add.reduceat(letters, starts)
@@ -138,13 +141,16 @@ def _hash_words(points: npt.NDArray[Any]) -> Hashes:
     return mix(sums)
 
 
-def _weights(points: npt.NDArray[Any]) -> Hashes:
-    if points.dtype == np.uint8 or int(points.max()) < 1 << 16:
-        weights: Hashes = _letters()[points]
-        return weights
-    weights = mix((points.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
-    weights[_kinds()[points] == 0] = 0
-    return weights
+def _weights(points: npt.NDArray[Any]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Return each character's weight, 0 between words, and where characters stand that are words by themselves."""
+    largest = 0 if points.dtype == np.uint8 else int(points.max(initial=0))
+    if largest < 1 << 16:
+        weights = _letters().take(points)
+    else:
+        weights = mix((points.astype(np.uint64) + np.uint64(1)) * _MULTIPLIER)
+        weights[_kinds()[points] == 0] = 0
+    high = np.flatnonzero(points >= _UNSPACED[0][0]) if largest >= _UNSPACED[0][0] else np.empty(0, np.int64)
+    return weights, high[_kinds()[points[high]] == 2]
 
 
 def shingles(text: str, n: int = SHINGLE_WORDS) -> Hashes:
@@ -163,8 +169,8 @@ def shingles(text: str, n: int = SHINGLE_WORDS) -> Hashes:
     size = min(n, len(hashed))
     if not size:
         return hashed
-    grams = np.zeros(len(hashed) - size + 1, np.uint64)
-    for place, power in enumerate(_powers(_SHINGLE_BASE, size)):
+    grams = hashed[: len(hashed) - size + 1].copy()
+    for place, power in enumerate(_powers(_SHINGLE_BASE, size)[1:], start=1):
         grams += hashed[place : place + len(grams)] * power
     return _distinct(mix(grams + np.uint64(size)))
 

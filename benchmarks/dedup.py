@@ -1,0 +1,279 @@
+"""Near-duplicates: recall and precision against brute force, and speed, beside datasketch, datatrove and rensa.
+
+    folder of texts ─ passages, and pairs made at overlaps of 0.5 to 1.0 ─ brute force over all pairs ─> the truth
+                                └ ours and the peers' candidates, in CPU seconds ─> recall by overlap, precision, MB/s
+
+Usage: `python benchmarks/dedup.py FOLDER [--output DIR] [--pairs N]`. The peers run in a virtual environment of their
+own, made once under the output folder; where it cannot be made they are left out. Brute force compares sets of word
+tuples, without hashes. Curves are drawn to DIR/recall.png. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from pipelines.dedup import near
+from pipelines.readers.gutenberg import decode
+
+PEERS = ("datasketch==2.0.0", "datatrove[processing]==0.10.0", "rensa==0.5.0", "spacy==3.8.18")
+# (bands, rows) as published, each with the threshold that its authors state (docs: near-duplicates elsewhere).
+PUBLISHED = {
+    "SlimPajama": (9, 13, 0.8),
+    "RedPajama-V2": (5, 25, 0.9),
+    "NeMo": (20, 13, 0.8),
+    "FineWeb": (14, 8, 0.75),
+}
+THRESHOLD = 0.9
+# What one stage promises, so that the measured recall is at least 0.99 whatever the sample of pairs.
+WANTED = 0.999
+LEVELS = tuple(level / 100 for level in range(50, 101, 5))
+PASSAGE_WORDS = 300
+LONG_WORDS = 1_500
+# Speed is measured on texts of a web page's size, 7 KB.
+PAGE_WORDS = 1_250
+LEAST = 0.45
+BARS = {
+    "datasketch_jaccard": ("datasketch, own choice", "Jaccard", 10.0),
+    "datasketch_containment": ("datasketch, containment", "containment", 10.0),
+    "datatrove_jaccard": ("datatrove 14 x 8", "Jaccard", 100.0),
+    "rensa_jaccard": ("rensa", "Jaccard", 1.0),
+}
+
+Pair = tuple[int, int]
+
+
+def passages(folder: Path, length: int) -> list[str]:
+    """Return real texts cut into passages; editions of one book are cut at other places and overlap at any share."""
+    found = []
+    for number, path in enumerate(sorted(folder.rglob("*.txt"))):
+        words = decode(path.read_bytes())[0].split()
+        starts = range(37 * number % length, len(words), length)
+        found += [" ".join(words[start : start + length]) for start in starts]
+    return found
+
+
+def edited(rng: random.Random, words: Sequence[str], shared: float, fresh: Sequence[str], scattered: bool) -> list[str]:
+    """Return words of which about `shared` of the shingles survive: single words replaced, or the end of it."""
+    if scattered:
+        change = 1 - shared ** (1 / near.SHINGLE_WORDS)
+        return [rng.choice(fresh) if rng.random() < change else word for word in words]
+    keep = round(shared * len(words))
+    return [*words[:keep], *rng.choices(fresh, k=len(words) - keep)]
+
+
+def made_pairs(rng: random.Random, fresh: Sequence[str], per_level: int) -> list[str]:
+    """Return pairs of texts at each level: half of them alike in size (Jaccard), half a short one in a long one."""
+    found = []
+    for level in LEVELS:
+        for number in range(per_level):
+            short = rng.choices(fresh, k=PASSAGE_WORDS)
+            if number % 2:
+                around = rng.choices(fresh, k=LONG_WORDS)
+                place = rng.randrange(LONG_WORDS)
+                inside = edited(rng, short, level, fresh, number % 4 == 1)
+                other = [*around[:place], *inside, *around[place:]]
+            else:
+                other = edited(rng, short, 2 * level / (1 + level), fresh, number % 4 == 0)
+            found += [" ".join(short), " ".join(other)]
+    return found
+
+
+def brute_force(texts: Sequence[str]) -> tuple[dict[Pair, float], dict[Pair, float]]:
+    """Return the Jaccard and the containment (of the smaller in the larger) of every pair of at least `LEAST`."""
+    n = near.SHINGLE_WORDS
+    sets, index = [], defaultdict(list)
+    for number, text in enumerate(texts):
+        words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text.lower()))
+        grams = {tuple(words[i : i + n]) for i in range(max(1, len(words) - n + 1))} if words else set()
+        sets.append(len(grams))
+        for gram in grams:
+            index[gram].append(number)
+    shared: Counter[Pair] = Counter()
+    for members in index.values():
+        shared.update(combinations(members, 2))
+    jaccard = {(a, b): count / (sets[a] + sets[b] - count) for (a, b), count in shared.items()}
+    contained = {(a, b): count / min(sets[a], sets[b]) for (a, b), count in shared.items()}
+    return _at_least(jaccard), _at_least(contained)
+
+
+def _at_least(found: Mapping[Pair, float]) -> dict[Pair, float]:
+    return {pair: overlap for pair, overlap in found.items() if overlap >= LEAST}
+
+
+@dataclass
+class Found:
+    """What a method found, and in how many CPU seconds: candidate pairs, and those that were verified."""
+
+    candidates: set[Pair]
+    verified: set[Pair]
+    seconds: float
+
+
+def ours(texts: Sequence[str], measure: str) -> Found:
+    """Run our chain on texts in memory: shingles, keys, candidates, verification on the texts."""
+    began = time.process_time()
+    cut = near.bands(THRESHOLD, WANTED)
+    one_in = near.sampling(round(THRESHOLD * PASSAGE_WORDS / 3), WANTED)
+    sizes, keys = [], []
+    for text in texts:
+        found = near.shingles(text)
+        sizes.append(len(found))
+        keys.append(
+            near.sample(found, one_in) if measure == "containment" else near.band_keys(near.minhash(found), cut)
+        )
+    numbers = np.array(near.ranks(sizes, [f"{number:09d}" for number in range(len(texts))]))
+    documents = np.repeat(numbers, [len(found) for found in keys])
+    candidates = near.candidates(np.concatenate(keys), documents)
+    pairs = candidates.pairs
+    if measure == "containment":
+        sampled = np.bincount(documents, minlength=len(texts))
+        pairs = pairs[candidates.shared >= 0.5 * THRESHOLD * sampled[pairs[:, 1]]]
+    places = np.argsort(numbers)
+    load: Callable[[int], near.Hashes] = lambda number: near.shingles(texts[places[number]])  # noqa: E731
+    exact = near.containment if measure == "containment" else near.jaccard
+    verified = near.overlaps(pairs.tolist(), load, THRESHOLD, exact)
+    near.resolve(verified)
+    seconds = time.process_time() - began
+    return Found(
+        {_pair(places[a], places[b]) for a, b in pairs.tolist()},
+        {_pair(places[overlap.inner], places[overlap.outer]) for overlap in verified},
+        seconds,
+    )
+
+
+def _pair(a: int, b: int) -> Pair:
+    return (int(a), int(b)) if a < b else (int(b), int(a))
+
+
+def peers(texts: Sequence[str], output: Path, settings: Mapping[str, Sequence[int]]) -> dict[str, Found]:
+    """Run the peers in their own environment; an empty answer if it cannot be made."""
+    python = output / "peers/bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(output / "peers")], check=True)
+        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
+        if subprocess.run(pip, check=False).returncode:
+            print("the peers cannot be installed: they are left out")
+            return {}
+    path = output / "texts.json"
+    path.write_text(json.dumps(list(texts)), encoding="utf-8")
+    script = Path(__file__).with_name("dedup_peers.py")
+    command = [str(python), str(script), str(path), json.dumps(settings), str(THRESHOLD)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return {
+        name: Found({_pair(*pair) for pair in found["pairs"]}, set(), found["seconds"])
+        for name, found in json.loads(done.stdout.splitlines()[-1]).items()
+    }
+
+
+def curve(truth: Mapping[Pair, float], found: set[Pair]) -> list[tuple[float, float, int]]:
+    """Return (overlap, share found, pairs) for each level, of the pairs nearest to it."""
+    levels = defaultdict(list)
+    for pair, overlap in truth.items():
+        levels[round(overlap * 20) / 20].append(pair in found)
+    return [(level, sum(hits) / len(hits), len(hits)) for level, hits in sorted(levels.items()) if level >= LEVELS[0]]
+
+
+def recall_above(truth: Mapping[Pair, float], found: set[Pair]) -> tuple[float, int]:
+    """Return the share found of the pairs above the threshold, and how many there are."""
+    wanted = [pair for pair, overlap in truth.items() if overlap > THRESHOLD]
+    return sum(pair in found for pair in wanted) / len(wanted), len(wanted)
+
+
+def draw(curves: Mapping[str, Sequence[tuple[float, float, int]]], path: Path) -> None:
+    """Draw the curves of all methods."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    for name, points in curves.items():
+        style, width = ("-", 2.5) if name.startswith("ours") else ("--", 1.0)
+        levels, shares = [point[0] for point in points], [point[1] for point in points]
+        axes.plot(levels, shares, style, linewidth=width, marker="o", markersize=3, label=name)
+    axes.axvline(THRESHOLD, color="gray", linewidth=0.8)
+    axes.set(xlabel="true overlap (Jaccard, or containment of the smaller)", ylabel="share of the pairs found")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def speed(texts: Sequence[str], output: Path) -> dict[str, dict[str, float]]:
+    """Print MB/s of CPU of all methods and return the ratios of our slower measure to the peers."""
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    print(f"\nMB/s of CPU on {len(texts):,} texts, {size:.1f} MB, with shingling; ours with verification")
+    found = {f"ours, {measure}": ours(texts, measure) for measure in ("Jaccard", "containment")}
+    found |= peers(texts, output, {})
+    for name, entry in found.items():
+        print(f"  {name:26} {size / entry.seconds:7.2f}")
+    return {
+        f"speed_{name}": {"ratio": round(found[peer].seconds / found[f"ours, {measure}"].seconds, 1), "bar": bar}
+        for name, (peer, measure, bar) in BARS.items()
+        if peer in found
+    }
+
+
+def report(name: str, truth: Mapping[Pair, float], found: Found) -> list[tuple[float, float, int]]:
+    """Print a method's recall by level and return it."""
+    points = curve(truth, found.candidates)
+    print(f"{name:26}" + "".join(f"{share:6.2f}" for _, share, _ in points) + f"  {found.seconds:7.1f} CPU-s")
+    return points
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of .txt files (books)")
+    parser.add_argument("--output", type=Path, default=Path("data/benchmarks/dedup"))
+    parser.add_argument("--pairs", type=int, default=400, help="pairs made at each overlap")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    real = passages(arguments.folder, PASSAGE_WORDS)
+    rng = random.Random(0)
+    fresh = sorted({word for text in real for word in text.split()})
+    texts = [*real, *made_pairs(rng, fresh, arguments.pairs)]
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    print(f"{len(texts):,} texts, {size:.1f} MB: {len(real):,} real passages, {arguments.pairs} pairs at each overlap")
+    truth = dict(zip(("Jaccard", "containment"), brute_force(texts), strict=True))
+    near.minhash(near.shingles("the tables are made é"))
+    found = {"Jaccard": ours(texts, "Jaccard"), "containment": ours(texts, "containment")}
+    others = peers(texts, arguments.output, {name: cut[:2] for name, cut in PUBLISHED.items()})
+    result: dict[str, dict[str, float]] = {}
+    curves = {}
+    for measure, known in truth.items():
+        print(f"\n{measure}: {len(known):,} pairs of at least {LEAST}\n{'overlap':26}", end="")
+        print("".join(f"{level:6.2f}" for level, _, _ in curve(known, set())))
+        curves[f"ours, {measure}"] = report("ours", known, found[measure])
+        for name, other in others.items():
+            if ("containment" in name) == (measure == "containment"):
+                curves[name] = report(name, known, other)
+        above = {pair for pair, overlap in known.items() if overlap > THRESHOLD}
+        recall, count = recall_above(known, found[measure].verified)
+        precision = len(found[measure].verified & above) / max(1, len(found[measure].verified))
+        print(f"ours, verified: recall {recall:.4f} of {count:,} pairs above {THRESHOLD}, precision {precision:.4f}")
+        result[f"recall_{measure.lower()}"] = {"ratio": round(recall, 5), "bar": 0.99}
+        result[f"precision_{measure.lower()}"] = {"ratio": round(precision, 5), "bar": 1.0}
+    print("\nsettings elsewhere, computed at the threshold that they state:")
+    for name, (bands, rows, stated) in PUBLISHED.items():
+        print(f"  {name:14} {bands:2} x {rows:2} finds {near.Bands(bands, rows).recall(stated):.2f} at {stated}")
+    draw(curves, arguments.output / "recall.png")
+    result |= speed(passages(arguments.folder, PAGE_WORDS), arguments.output)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
