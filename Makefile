@@ -42,6 +42,7 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 setup-corpus: $(VENV)/corpus.stamp
 setup-train: $(VENV)/torch.stamp
 setup-test: setup-corpus setup-train $(VENV)/test.stamp
+setup-full: setup-test $(VENV)/full.stamp
 
 .PHONY: corpus
 corpus: setup-corpus ## build the corpus (the real sample by default) in data/corpus
@@ -65,8 +66,13 @@ test: setup-test ## run the tests
 	@$(BIN)/python -m pytest -m "not full" $(ARGS)
 
 .PHONY: test-full
-test-full: setup-test ## run the tests and the long tests
+test-full: setup-full ## run the tests and the long tests, with a local S3 server
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: setup-test ## run the benchmarks that need no peers: tokens, boilerplate
+	@$(BIN)/python benchmarks/tokens.py
+	@$(BIN)/python benchmarks/boilerplate.py $(RAW)/github
 
 .PHONY: check
 check: setup-test ## format, lint, strict types, import layers
