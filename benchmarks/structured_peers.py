@@ -1,0 +1,151 @@
+"""The peers of `structured.py`, run in an environment that has them: CPU seconds and the texts that they make.
+
+Usage: `python structured_peers.py JOB INPUT.json OUTPUT.json`, JOB one of wikipedia, stack_exchange, github, numbers.
+Each peer is used through its public functions, as its own documentation or loader does it; the best of three rounds
+counts, as for ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from filters.wikipedia_names import names_of
+
+ROUNDS = 3
+NUMBER = re.compile(r"\d(?:[\d.,\xa0\u202f]*\d)?")
+# Templates whose first argument is a quantity that a reader of the page sees.
+QUANTITIES = frozenset(
+    {"convert", "cvt", "formatnum", "val", "nowrap", "unité", "unidad", "nts", "num", "число", "s", "siècle", "circa"}
+)
+
+
+def timed(run: Callable[[], list[str]]) -> dict[str, Any]:
+    """Return the texts of a peer and its best CPU seconds."""
+    best, texts = float("inf"), list[str]()
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        texts = run()
+        best = min(best, time.process_time() - began)
+    return {"seconds": best, "texts": texts}
+
+
+def wikipedia(pages: list[dict[str, str]]) -> dict[str, Any]:
+    """mwparserfromhell's strip_code (RedPajama, Hugging Face's loader), wikiextractor's and gensim's cleaners."""
+    parse = import_module("mwparserfromhell").parse
+    extractor = import_module("wikiextractor.extract").Extractor
+    filter_wiki = import_module("gensim.corpora.wikicorpus").filter_wiki
+    texts = [page["text"] for page in pages]
+    return {
+        "mwparserfromhell": timed(lambda: [str(parse(text).strip_code()) for text in texts]),
+        "wikiextractor": timed(
+            lambda: ["\n".join(extractor(1, 1, "", "", "").clean_text(text, html_safe=False)) for text in texts]
+        ),
+        "gensim": timed(lambda: [str(filter_wiki(text)) for text in texts]),
+    }
+
+
+def stack_exchange(files: list[str]) -> dict[str, Any]:
+    """ElementTree over the rows, BeautifulSoup's text of each body with lxml, answers sorted by score."""
+    soup = import_module("bs4").BeautifulSoup
+
+    def site(path: str) -> Iterator[str]:
+        questions: dict[str, str] = {}
+        answers: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        for _, row in ElementTree.iterparse(path):
+            kind = row.get("PostTypeId")
+            if kind in ("1", "2"):
+                text = soup(row.get("Body", ""), "lxml").get_text()
+                if kind == "1":
+                    questions[row.get("Id", "")] = f"Q: {row.get('Title')}\n\n{text}"
+                else:
+                    answers[row.get("ParentId", "")].append((int(row.get("Score", "0")), text))
+            row.clear()
+        for number, question in questions.items():
+            replies = sorted(answers[number], reverse=True)
+            yield "\n\n".join([question, *(f"A: {text}" for _, text in replies)])
+
+    return {"beautifulsoup": timed(lambda: [text for path in files for text in site(path)])}
+
+
+def github(rows: list[dict[str, str]]) -> dict[str, Any]:
+    """dolma's taggers of RedPajama's rules for code: copyright comments, line lengths, alphanumerics."""
+    code, data = import_module("dolma.taggers.code"), import_module("dolma.core.data_types")
+    copyright, statistics = code.CodeCopyrightTagger(), code.CodeRedPajamaTaggers()
+    documents = [data.Document(source="", id=row["path"], text=row["text"]) for row in rows]
+
+    def run() -> list[str]:
+        for document in documents:
+            copyright.predict(document)
+            statistics.predict(document)
+        return []
+
+    return {"dolma": timed(run)}
+
+
+def numbers(pages: list[dict[str, str]]) -> list[list[str]]:
+    """Return the numbers that stand in the prose of each page, by mwparserfromhell's syntax tree.
+
+    Left out: tables, references and other tags that are no formatting, files and categories, the sections that are
+    removed by their names; of templates the first argument of those that write a quantity counts.
+    """
+    parse = import_module("mwparserfromhell").parse
+    return [list(_numbers(parse(page["text"]), page["language"])) for page in pages]
+
+
+def _numbers(tree: Any, language: str) -> Iterator[str]:
+    names = names_of(language)
+    removed = {*names.sections, *names.ambiguous_sections}
+    skipping = 0
+    prose: list[str] = []
+    for node in tree.nodes:
+        kind = type(node).__name__
+        if kind == "Heading":
+            title = str(node.title.strip_code()).strip().casefold()
+            if not skipping or node.level <= skipping:
+                skipping = node.level if title in removed else 0
+            continue
+        if not skipping:
+            prose.append(_prose(node, kind, {*names.file, *names.category}))
+    yield from (re.sub(r"\D", "", found[0]) for found in NUMBER.finditer("".join(prose)))
+
+
+def _prose(node: Any, kind: str, removed: Iterable[str]) -> str:
+    if kind == "Text":
+        return str(node.value)
+    if kind == "Wikilink":
+        title = str(node.title)
+        if ":" in title and (title.partition(":")[0].strip().casefold() in removed or title[:3].islower()):
+            return ""
+        return str((node.text if node.text is not None else node.title).strip_code())
+    if kind == "Template" and str(node.name).strip().casefold() in QUANTITIES and node.params:
+        return f" {node.params[0].value.strip_code()} "
+    if kind == "Tag" and str(node.tag) in ("b", "i", "small", "big", "span", "li", "dd", "dt"):
+        return "".join(_prose(inner, type(inner).__name__, removed) for inner in node.contents.nodes)
+    return " "
+
+
+def main() -> None:
+    job, source, output = sys.argv[1:4]
+    content = json.loads(Path(source).read_text(encoding="utf-8"))
+    jobs: dict[str, Callable[[Any], Any]] = {
+        "wikipedia": wikipedia,
+        "stack_exchange": stack_exchange,
+        "github": github,
+        "numbers": numbers,
+    }
+    Path(output).write_text(json.dumps(jobs[job](content)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
