@@ -26,6 +26,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import local
 from typing import Any
 
 from lxml import etree
@@ -57,7 +58,8 @@ _NO_TAG = re.compile(rf"<(?!/?(?:{'|'.join(sorted(_ELEMENTS, key=len, reverse=Tr
 # What XML could not carry and what no text needs; vertical tab is then free to stand for <br>.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _BREAK = "\x0b"
-_SPACE = re.compile(r"[ \t\r\n]+")
+# A single space is no match: nearly all are, and each would be replaced by itself.
+_SPACE = re.compile(r"[\t\r\n][ \t\r\n]*| [ \t\r\n]+")
 _BREAKS = re.compile(r" *\x0b *")
 _BLANKS = re.compile(r"\n{3,}")
 _LANGUAGE = re.compile(r"\blang(?:uage)?-(?!none\b|default\b)([A-Za-z0-9+#_-]+)")
@@ -65,6 +67,36 @@ _TICKS = re.compile(r"`+")
 _SCRIPT = re.compile(r"\S{1,8}|\w+")
 _MATH = re.compile(r"\$\$|\\begin\{\w+\*?\}|\\end\{\w+\*?\}|\$")
 _INTEGER = re.compile(r"\s*-?[0-9]{1,9}\s*")
+
+
+class _Target:
+    """Hands libxml2's events to the writer of the text being read."""
+
+    writer: _Writer
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self.writer.start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        self.writer.end(tag)
+
+    def data(self, text: str) -> None:
+        self.writer.data(text)
+
+    def close(self) -> None:
+        pass
+
+
+class _Thread(local):
+    """One parser for each thread: making one costs as much as reading a short body, and none keeps anything."""
+
+    def __init__(self) -> None:
+        self.target = _Target()
+        target: Any = self.target
+        self.parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
+
+
+_THREAD = _Thread()
 
 
 def to_text(html: str) -> str:
@@ -77,9 +109,10 @@ def to_text(html: str) -> str:
     clean = _NO_TAG.sub("&lt;", _CONTROLS.sub("", html.replace("\r\n", "\n").replace("\r", "\n")))
     if not clean:
         return ""
-    target: Any = _Writer()
-    parser = etree.HTMLParser(target=target, encoding="utf-8", huge_tree=True)
-    return str(etree.fromstring(clean.encode(), parser))
+    writer = _Writer()
+    _THREAD.target.writer = writer
+    etree.fromstring(clean.encode(), _THREAD.parser)
+    return writer.close()
 
 
 @dataclass(slots=True)
@@ -297,9 +330,9 @@ class _Writer:
             return
         if not self.inline:
             return
-        text = _collapse("".join(self.inline))
+        text = "".join(self.inline)
         self._clear()
-        if text:
+        if not text.isspace() and (text := _collapse(text)):
             tight = not loose and bool(self.containers) and self.containers[-1].tight
             self._emit(text.split("\n"), self.group if tight else 0)
 
