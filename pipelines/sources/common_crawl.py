@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from filters import paragraphs, perplexity, reference
 from filters.language import LanguageIdentifier, Newlines
@@ -36,15 +37,23 @@ def long_enough(page: Document, context: Context) -> Document | Drop:
     body = paragraphs.body(page.text, context.recipe.mode)
     if reason := paragraphs.too_short(body, context.recipe.min_characters):
         return page.drop("paragraphs", reason)
-    found, hashes = paragraphs.keys(body)
-    first = paragraphs.first_occurrences(hashes)
-    return page.with_text("\n".join(line for line, kept in zip(found, first.tolist(), strict=True) if kept))
+    return page.with_text(_unique_lines(body)[0])
 
 
 def line_keys(page: Document, body: Document, context: Context) -> Keys:
     """Return the keys of the page's lines, each once."""
-    found, hashes = paragraphs.keys(body.text)
-    return hashes, None, np.arange(len(found), dtype=np.uint32)
+    hashes = _unique_lines(paragraphs.body(page.text, context.recipe.mode))[1]
+    return hashes, None, np.arange(len(hashes), dtype=np.uint32)
+
+
+@lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
+def _unique_lines(body: str) -> tuple[str, npt.NDArray[np.uint64]]:
+    """Return a body with the first of each repeated line, and the keys of the lines left."""
+    lines, hashes = paragraphs.keys(body)
+    first = paragraphs.first_occurrences(hashes)
+    if first.all():
+        return "\n".join(lines), hashes
+    return "\n".join(line for line, kept in zip(lines, first.tolist(), strict=True) if kept), hashes[first]
 
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
