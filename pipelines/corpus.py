@@ -253,8 +253,9 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
         recipe = override(recipe, assignment)
     check(recipe)
     names = [name for name in recipe.sources if not options.source or name in options.source]
+    paths = _model_paths(options, recipe)
     found = _find_inputs(options, names)
-    given = _given_models(options, recipe, list(found))
+    given = _given_models(paths, recipe, list(found))
     if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(given):
         raise ValueError(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
@@ -284,7 +285,7 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
     return {name: inputs.find(SOURCES[name], patterns[name], cache) for name in names if name in patterns}
 
 
-def _given_models(options: argparse.Namespace, recipe: Recipe, names: Sequence[str]) -> dict[str, Model]:
+def _model_paths(options: argparse.Namespace, recipe: Recipe) -> dict[str, str]:
     paths = {name: f"{options.raw}/{path}" for name, path in GIVEN.items()}
     paths[SITES] = str(DEFAULT_SITES)
     for option in options.model:
@@ -298,6 +299,10 @@ def _given_models(options: argparse.Namespace, recipe: Recipe, names: Sequence[s
             field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
             raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
         paths[name] = path
+    return paths
+
+
+def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]) -> dict[str, Model]:
     needed = {name for source in names for stage in SOURCES[source].stages for name in getattr(stage, "models", ())}
     needed.add("tokenizer")
     chosen = recipe.common_crawl.reference.threshold is None

@@ -198,7 +198,8 @@ def test_a_killed_run_goes_on(tmp_path: Path, dumps_and_options: tuple[Path, lis
 def test_mistakes_are_named_before_work_starts(
     tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert corpus.main(["--output", str(tmp_path / "corpus"), *options]) == 2
+    raw = [] if "--raw" in options else ["--raw", str(tmp_path / "raw")]
+    assert corpus.main(["--output", str(tmp_path / "corpus"), *raw, *options]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.parquet"))
 
