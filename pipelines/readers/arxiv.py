@@ -14,25 +14,18 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import posixpath
 import re
 import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeAlias
+from typing import BinaryIO
 
 from pipelines.document import EXCERPT_CHARACTERS, Drop
-from pipelines.readers import Dump
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-Buffered: TypeAlias = "io.BufferedReader[_Raw]"
+from pipelines.readers import Dump, tars
 
 SOURCE = "arxiv"
 STAGE = "read"
@@ -41,13 +34,12 @@ STAGE = "read"
 INFLATED_LIMIT = 1 << 30
 KEPT_LIMIT = 64 << 20
 FILE_LIMIT = 16 << 20
-HEADER_LIMIT = 1 << 20
 FILES_LIMIT = 20_000
 # A gzip of a gzip is unwrapped, a gzip bomb of many layers is not.
 LAYERS_LIMIT = 3
 # The name of the file in a submission that is a gzip of a single one.
 SINGLE_FILE = "source.tex"
-BLOCK = 512
+BLOCK = tars.BLOCK
 CHUNK = 1 << 16
 
 _DRAWINGS = frozenset(
@@ -107,9 +99,9 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Submiss
 
     The stream need not seek. Counts "records" (submissions met) and "other:KIND" (directories, links, other files).
     """
-    buffered = _buffered(_Raw(stream))
+    buffered = tars.buffered(tars.Raw(stream))
     head = buffered.peek(BLOCK)[:BLOCK]
-    if _is_tar(head):
+    if tars.is_tar(head):
         yield from _monthly(buffered, dump, counts)
     else:
         yield _single(buffered, dump, counts)
@@ -130,11 +122,11 @@ def identifier(stem: str) -> str:
     return f"{match[1]}/{match[2]}{match[3] or ''}" if match else stem
 
 
-def _monthly(stream: Buffered, dump: Dump, counts: Counter[str]) -> Iterator[Submission | Drop]:
+def _monthly(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator[Submission | Drop]:
     seen: set[str] = set()
     position = 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_member(stream)) as archive:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=tars.member_of(stream)) as archive:
             for member in archive:
                 position = member.offset + BLOCK
                 kind, arxiv_id = _kind(member)
@@ -150,7 +142,7 @@ def _monthly(stream: Buffered, dump: Dump, counts: Counter[str]) -> Iterator[Sub
         yield _drop(f"offset-{position}", dump, Refused(Reason.TRUNCATED, str(error)), 0)
 
 
-def _single(stream: Buffered, dump: Dump, counts: Counter[str]) -> Submission | Drop:
+def _single(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Submission | Drop:
     counts["records"] += 1
     arxiv_id = dump.attributes.get("arxiv_id")
     try:
@@ -169,7 +161,7 @@ def _submission(archive: tarfile.TarFile, member: tarfile.TarInfo, arxiv_id: str
         content = archive.extractfile(member)
         if content is None or member.issparse() or member.size > INFLATED_LIMIT:
             raise Refused(Reason.BOMB, f"{member.size} bytes")
-        files = _files(_buffered(_Raw(content)))
+        files = _files(tars.buffered(tars.Raw(content)))
     except Refused as refused:
         return _drop(arxiv_id, dump, refused, member.size)
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -209,39 +201,41 @@ def _kind(member: tarfile.TarInfo) -> tuple[str, str]:
     return ("record", identifier(match["id"])) if match else ("file", "")
 
 
-def _files(stream: Buffered, layer: int = 0) -> dict[str, bytes]:
+def _files(stream: tars.Buffered, layer: int = 0) -> dict[str, bytes]:
     """Return the files that can be TeX of a gzip of one file or of a tar, or raise `Refused`."""
     head = stream.peek(BLOCK)[:BLOCK]
     if head.startswith(b"\x1f\x8b"):
         if layer >= LAYERS_LIMIT:
             raise Refused(Reason.NOT_TEX, "a gzip inside a gzip inside a gzip")
-        inflated = _Raw(gzip.GzipFile(fileobj=stream), INFLATED_LIMIT)
+        inflated = tars.Raw(gzip.GzipFile(fileobj=stream), INFLATED_LIMIT)
         try:
-            return _files(_buffered(inflated), layer + 1)
+            return _files(tars.buffered(inflated), layer + 1)
+        except tars.TooLargeError as error:
+            raise Refused(Reason.BOMB, str(error)) from None
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise Refused(Reason.TRUNCATED, str(error)) from None
     if head.startswith(b"%PDF"):
         raise Refused(Reason.PDF_ONLY)
     try:
-        files, skipped = _unpack(stream) if _is_tar(head) else (_one(stream), [])
+        files, skipped = _unpack(stream) if tars.is_tar(head) else (_one(stream), [])
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise Refused(Reason.TRUNCATED, str(error)) from None
     return _judge(files, skipped)
 
 
-def _one(stream: Buffered) -> dict[str, bytes]:
+def _one(stream: tars.Buffered) -> dict[str, bytes]:
     content = stream.read(FILE_LIMIT + 1)
     if len(content) > FILE_LIMIT:
         raise Refused(Reason.BOMB, f"one file of more than {FILE_LIMIT} bytes")
     return {SINGLE_FILE: content}
 
 
-def _unpack(stream: Buffered) -> tuple[dict[str, bytes], list[str]]:
+def _unpack(stream: tars.Buffered) -> tuple[dict[str, bytes], list[str]]:
     """Return the files that can be TeX, and the names of those that were left."""
     files: dict[str, bytes] = {}
     skipped: list[str] = []
     kept = 0
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_member(stream)) as archive:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=tars.member_of(stream)) as archive:
         for count, member in enumerate(archive):
             if count > FILES_LIMIT:
                 raise Refused(Reason.BOMB, f"more than {FILES_LIMIT} files")
@@ -282,17 +276,6 @@ def _harmless(name: str) -> str | None:
     return None if normal.startswith(("/", "..")) or normal == "." or "\x00" in normal else normal
 
 
-def _is_tar(head: bytes) -> bool:
-    """Return whether this is a tar's first header; the oldest ones have a checksum and no magic."""
-    if len(head) < BLOCK:
-        return False
-    try:
-        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
-    except tarfile.TarError:
-        return False
-    return True
-
-
 def _content_hash(files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
     for name in sorted(files):
@@ -302,62 +285,3 @@ def _content_hash(files: Mapping[str, bytes]) -> str:
 
 def _suffix(name: str) -> str:
     return posixpath.splitext(name)[1].lower()
-
-
-def _member(stream: Buffered) -> type[tarfile.TarInfo]:
-    """Return the class of a tar's members; damage is an error anywhere, where tarfile takes it for the tar's end."""
-
-    class Member(tarfile.TarInfo):
-        @classmethod
-        def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-            try:
-                # Headers of headers (long names, maps of sparse files) are read into memory whole, whatever they claim.
-                with stream.raw.at_most(HEADER_LIMIT):
-                    return super().fromtarfile(archive)
-            except tarfile.HeaderError as error:
-                if str(error) == "end of file header":
-                    raise
-                raise tarfile.ReadError(f"damaged tar: {error}") from None
-
-    return Member
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-class _Raw(io.RawIOBase):
-    """Any readable as a raw stream, so that a `BufferedReader` can look ahead in it, with a limit on what is read."""
-
-    def __init__(self, stream: _Readable, limit: int | None = None) -> None:
-        self._stream = stream
-        self._total = 0
-        self._limit = limit
-        self._stop: int | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self._stream.read(len(view))
-        view[: len(data)] = data
-        self._total += len(data)
-        if self._limit is not None and self._total > self._limit:
-            raise Refused(Reason.BOMB, f"inflates to more than {self._limit} bytes")
-        if self._stop is not None and self._total > self._stop:
-            raise tarfile.ReadError(f"a header of more than {HEADER_LIMIT} bytes")
-        return len(data)
-
-    @contextmanager
-    def at_most(self, size: int) -> Iterator[None]:
-        """Allow this many more bytes to be read inside the block."""
-        self._stop = self._total + size
-        try:
-            yield
-        finally:
-            self._stop = None
-
-
-def _buffered(raw: _Raw) -> Buffered:
-    return io.BufferedReader(raw, CHUNK)
