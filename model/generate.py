@@ -58,3 +58,35 @@ def generate(
         answer.append(token)
         new = [token]
     return answer
+
+
+@torch.no_grad()
+def generate_uncached(
+    model: LLaMA,
+    prompt: Sequence[int],
+    length: int,
+    *,
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    stop: Collection[int] = (),
+    generator: torch.Generator | None = None,
+) -> list[int]:
+    """Do as `generate` by whole passes over the same number of positions: for a model that is spread over ranks.
+
+    All ranks call it with generators in the same state and return the same.
+    """
+    if not prompt:
+        raise ValueError("the prompt is empty: give at least the bos token")
+    context = model.config.context
+    if len(prompt) + length > context:
+        raise ValueError(f"{len(prompt)} + {length} tokens do not fit the model's context of {context}")
+    tokens = torch.zeros(1, context, dtype=torch.long, device=model.rotary.device)
+    tokens[0, : len(prompt)] = torch.tensor(prompt)
+    answer: list[int] = []
+    for end in range(len(prompt), len(prompt) + length):
+        token = sample(model.output(model.hidden(tokens))[0, end - 1].float(), temperature, top_p, generator)
+        if token in stop:
+            break
+        answer.append(token)
+        tokens[0, end] = token
+    return answer

@@ -3,7 +3,9 @@
     tokens -> tok_embeddings -> n x (x + attention(norm(x)), x + feed_forward(norm(x))) -> norm -> output -> logits
 
 Suffixes name dimensions: B batch, T positions, D model width, H heads, K key/value heads, C head width, V vocabulary.
-Parallelism, precision and checkpointing are applied from outside; nothing here knows of them.
+Parallelism, precision and checkpointing are applied from outside; nothing here knows of them. A mask can keep documents
+that share a sequence apart: booleans (B, 1, T, T), True where visible, or FlexAttention's blocks. Positions need not
+restart with a document: a rotary score depends on the distance of two positions alone.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from model.configs import ModelConfig
 
+Mask = Tensor | BlockMask
 INITIAL_DEVIATION = 0.02  # the papers do not state their initialisation; GPT-2's, with its scaled residual outputs
 
 
@@ -86,21 +90,25 @@ class Attention(nn.Module):
         self.wv = nn.Linear(config.dim, config.kv_heads * config.head_dim, bias=False)
         self.wo = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
 
-    def forward(self, x_btd: Tensor, table: Tensor, cache: Cache | None) -> Tensor:
-        """Attend to this position and those before it, the cache's included."""
+    def forward(self, x_btd: Tensor, table: Tensor, cache: Cache | None, mask: Mask | None = None) -> Tensor:
+        """Attend to this position and those before it, the cache's included, or to what a mask shows."""
         heads = (*x_btd.shape[:2], -1, self.head_dim)
         query, key, value = (weight(x_btd).view(heads) for weight in (self.wq, self.wk, self.wv))
         query, key = rotate(query, table), rotate(key, table)
         query, key, value = (x.transpose(1, 2) for x in (query, key, value))
-        mask = None
         if cache is not None:
             mask = _causal_mask(cache.length, query.shape[2], query.device)
             key, value = cache.extend(self.layer, key, value)
-        out = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=cache is None, enable_gqa=self.grouped
-        )
-        mixed: Tensor = self.wo(out.transpose(1, 2).flatten(-2))
+        mixed: Tensor = self.wo(attend(query, key, value, mask, self.grouped).transpose(1, 2).flatten(-2))
         return mixed
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Mask | None, grouped: bool) -> Tensor:
+    """Return the attention of (B, H, T, C) queries over (B, K, S, C) keys and values; causal if there is no mask."""
+    if isinstance(mask, BlockMask):
+        out = flex_attention(query, key, value, block_mask=mask, enable_gqa=grouped)
+        return out if isinstance(out, Tensor) else out[0]
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None, enable_gqa=grouped)
 
 
 def _causal_mask(start: int, length: int, device: torch.device) -> Tensor:
@@ -133,9 +141,9 @@ class Layer(nn.Module):
         self.attention_norm = RMSNorm(config.dim, config.norm_eps)
         self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
 
-    def forward(self, x: Tensor, table: Tensor, cache: Cache | None) -> Tensor:
+    def forward(self, x: Tensor, table: Tensor, cache: Cache | None, mask: Mask | None = None) -> Tensor:
         """Return the residual stream after this layer."""
-        x = x + self.attention(self.attention_norm(x), table, cache)
+        x = x + self.attention(self.attention_norm(x), table, cache, mask)
         out: Tensor = x + self.feed_forward(self.ffn_norm(x))
         return out
 
@@ -157,17 +165,22 @@ class LLaMA(nn.Module):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> LLaMA:
         """Draw every matrix from a normal distribution, set norms to one and compute the rotary table."""
-        residual = INITIAL_DEVIATION / math.sqrt(2 * self.config.layers)
         for name, weight in self.named_parameters():
-            if weight.dim() < 2:
-                weight.fill_(1.0)
-            else:
-                deviation = residual if name.endswith(("wo.weight", "w2.weight")) else INITIAL_DEVIATION
-                weight.normal_(0.0, deviation, generator=generator)
+            self.draw(name, weight, generator)
         self.rotary = rotary_table(self.config, self.rotary.device)
         return self
 
-    def hidden(self, tokens_bt: Tensor, cache: Cache | None = None) -> Tensor:
+    @torch.no_grad()
+    def draw(self, name: str, weight: Tensor, generator: torch.Generator | None = None) -> None:
+        """Fill a tensor with the initial values of the weight of that name."""
+        if weight.dim() < 2:
+            weight.fill_(1.0)
+            return
+        residual = name.endswith(("wo.weight", "w2.weight"))
+        deviation = INITIAL_DEVIATION / math.sqrt(2 * self.config.layers) if residual else INITIAL_DEVIATION
+        weight.normal_(0.0, deviation, generator=generator)
+
+    def hidden(self, tokens_bt: Tensor, cache: Cache | None = None, mask: Mask | None = None) -> Tensor:
         """Return the normalised last states (B, T, D); raise ValueError past the context or the cache's capacity."""
         start = 0 if cache is None else cache.length
         end = start + tokens_bt.shape[1]
@@ -176,7 +189,7 @@ class LLaMA(nn.Module):
             raise ValueError(f"{end} positions, but context and cache hold {capacity}")
         x: Tensor = self.tok_embeddings(tokens_bt)
         for layer in self.layers:
-            x = layer(x, self.rotary[start:end], cache)
+            x = layer(x, self.rotary[start:end], cache, mask)
         if cache is not None:
             cache.length = end
         normal: Tensor = self.norm(x)

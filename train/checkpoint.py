@@ -1,6 +1,6 @@
 """Checkpoints: a directory per step, whole or not there, loaded without executing code.
 
-    RUN/checkpoints/step-00000100/model.pt, optimizer.pt   tensors
+    RUN/checkpoints/step-00000100/model.pt, optimizer.pt   tensors (or each rank's parts of them: sharded.py)
                                   state.json               step, configuration, digests of the corpus
                                   manifest.json            bytes and SHA-256 of the others, written last
 
@@ -22,16 +22,25 @@ import torch
 from pipelines.shards import sha256_file
 
 FORMAT = "altiplano-checkpoint/1"
+Digests = Mapping[str, Mapping[str, Any]]
 MANIFEST, STATE = "manifest.json", "state.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was read: `tensors` by the names they were saved under, `state` from JSON."""
+    """A checkpoint that was read: `tensors` by the names they were saved under, `state` from JSON.
+
+    One that several ranks wrote has no tensors here: `sharded` reads each rank's own.
+    """
 
     path: Path
     tensors: Mapping[str, Any]
     state: Mapping[str, Any]
+
+
+def name(step: int) -> str:
+    """Return the name of the checkpoint of a step."""
+    return f"step-{step:08d}"
 
 
 def save(directory: Path, step: int, tensors: Mapping[str, Any], state: Mapping[str, Any], keep: int) -> Path:
@@ -39,34 +48,41 @@ def save(directory: Path, step: int, tensors: Mapping[str, Any], state: Mapping[
 
     Raises OSError, with nothing changed, if it cannot be written whole.
     """
-    final = directory / f"step-{step:08d}"
-    temporary = directory / f".step-{step:08d}.{os.getpid()}"
+    final = directory / name(step)
+    temporary = directory / f".{name(step)}.{os.getpid()}"
     temporary.mkdir(parents=True)
     try:
-        _write(temporary, tensors, state)
-        if final.exists():  # only ever a damaged one
-            shutil.rmtree(final)
-        temporary.replace(final)
+        for part, value in tensors.items():
+            torch.save(value, temporary / f"{part}.pt")
+        seal(temporary, final, digests(temporary), state, keep)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    later = [path for path in _steps(directory) if path.name > final.name]  # damaged ones that the run went back behind
-    for old in later + _steps(directory)[: -max(1, keep) - len(later)]:
-        shutil.rmtree(old)
     return final
 
 
-def _write(directory: Path, tensors: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    for name, value in tensors.items():
-        torch.save(value, directory / f"{name}.pt")
-    _write_json(directory / STATE, state)
-    files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in sorted(directory.iterdir())
-    }
-    for name in files:
-        _flush(directory / name)
-    _write_json(directory / MANIFEST, {"format": FORMAT, "files": files})
-    _flush(directory / MANIFEST)
+def seal(temporary: Path, final: Path, files: Digests, state: Mapping[str, Any], keep: int) -> None:
+    """Add state and manifest to what was written, give it its final name, and remove all but the last `keep`."""
+    _write_json(temporary / STATE, state)
+    written = {**files, **digests(temporary, STATE)}
+    _write_json(temporary / MANIFEST, {"format": FORMAT, "files": written})
+    _flush(temporary / MANIFEST)
+    if final.exists():  # only ever a damaged one
+        shutil.rmtree(final)
+    temporary.replace(final)
+    directory = final.parent
+    later = [path for path in _steps(directory) if path.name > final.name]  # damaged ones that the run went back behind
+    for old in later + _steps(directory)[: -max(1, keep) - len(later)]:
+        shutil.rmtree(old)
+
+
+def digests(directory: Path, pattern: str = "*") -> Digests:
+    """Return bytes and SHA-256 of the files of a directory, each forced to disk."""
+    result = {}
+    for path in sorted(directory.glob(pattern)):
+        _flush(path)
+        result[path.name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    return result
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -79,14 +95,21 @@ def _flush(path: Path) -> None:
 
 
 def load_latest(directory: Path, report: Callable[[str], None]) -> Checkpoint | None:
-    """Return the newest whole checkpoint, on the CPU, or None if there is none at all.
+    """Return the newest whole checkpoint, on the CPU, or None if there is none at all; errors as `find_latest`'s."""
+    path = find_latest(directory, report)
+    return None if path is None else load(path)
+
+
+def find_latest(directory: Path, report: Callable[[str], None], before: int | None = None) -> Path | None:
+    """Return where the newest whole checkpoint is, of those before step `before` if given, or None if there is none.
 
     Each damaged one that is passed over is told to `report`. Raises ValueError if there are only damaged ones.
     """
-    steps = _steps(directory)
+    steps = [path for path in _steps(directory) if before is None or path.name < name(before)]
     for path in reversed(steps):
         try:
-            return _load(path)
+            _verify(path)
+            return path
         except ValueError as error:
             report(f"{error}; going back to the checkpoint before it")
     if steps:
@@ -94,8 +117,8 @@ def load_latest(directory: Path, report: Callable[[str], None]) -> Checkpoint | 
     return None
 
 
-def _load(path: Path) -> Checkpoint:
-    _verify(path)
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint that was found whole."""
     tensors = {file.stem: torch.load(file, map_location="cpu", weights_only=True) for file in sorted(path.glob("*.pt"))}
     return Checkpoint(path, tensors, json.loads((path / STATE).read_text(encoding="utf-8")))
 
@@ -108,8 +131,8 @@ def _verify(path: Path) -> None:
         raise ValueError(f"{path}: its {MANIFEST} is missing or damaged ({type(error).__name__})") from None
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{path}: format is {manifest.get('format')!r}, this reads {FORMAT!r}")
-    for name, expected in files.items():
-        file = path / name
+    for file_name, expected in files.items():
+        file = path / file_name
         if not file.exists():
             raise ValueError(f"{file}: missing")
         if file.stat().st_size != expected["bytes"]:

@@ -12,6 +12,15 @@ import torch
 from train.plan import LLAMA_PROPORTIONS
 
 PRECISIONS = ("float32", "bfloat16")
+CHECKPOINTING = ("none", "selective", "full")
+_POSITIVE = (
+    *("sequence_length", "batch_sequences", "micro_sequences", "steps", "learning_rate"),
+    *("checkpoint_every", "keep_checkpoints", "tensor_parallel", "replicas", "spike_window"),
+)
+_NOT_NEGATIVE = (
+    *("minutes", "warmup_steps", "stop_after", "workers", "evaluation_tokens", "sample_tokens", "seed"),
+    *("loss_chunk", "spike_deviations"),
+)
 
 
 def _of(default: Any, help_text: str, *, neutral: bool = False) -> Any:
@@ -39,22 +48,33 @@ class RunConfig:
     seed: int = _of(0, "of the initial weights and of the mixture's order")
     checkpoint_every: int = _of(100, "steps between checkpoints", neutral=True)
     keep_checkpoints: int = _of(2, "checkpoints kept", neutral=True)
+    checkpoint_async: bool = _of(False, "write checkpoints while training goes on", neutral=True)
     stop_after: int = _of(0, "pause after this step, to be resumed; 0: do not", neutral=True)
     workers: int = _of(0, "processes that load data; the order does not depend on it", neutral=True)
     evaluation_tokens: int = _of(20_000, "held-out tokens scored of each source", neutral=True)
+    tensor_parallel: int = _of(1, "ranks that share each matrix, and the sequence between matrices", neutral=True)
+    replicas: int = _of(1, "whole copies of the weights, each sharded over the ranks that are left", neutral=True)
+    checkpointing: str = _of(
+        "none", "activations recomputed: none, full (each layer), or selective (all but products)", neutral=True
+    )
+    compile: bool = _of(False, "compile each layer", neutral=True)
+    loss_chunk: int = _of(0, "positions whose logits exist at once; 0: a whole micro-batch's", neutral=True)
+    document_mask: bool = _of(False, "attention does not cross documents (LLaMA's does)")
+    spike_deviations: float = _of(0.0, "deviations above the recent losses that make a spike; 0: do not look")
+    spike_window: int = _of(100, "recent losses that a spike is seen against")
     prompt: str = _of("The", "what the text generated at the end continues", neutral=True)
     sample_tokens: int = _of(120, "length of that text", neutral=True)
 
     def __post_init__(self) -> None:
-        positive = ("sequence_length", "batch_sequences", "micro_sequences", "steps", "learning_rate")
-        for name in (*positive, "checkpoint_every", "keep_checkpoints"):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be positive")
-        for name in ("minutes", "warmup_steps", "stop_after", "workers", "evaluation_tokens", "sample_tokens", "seed"):
+        for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must not be negative")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}, it must be one of {', '.join(PRECISIONS)}")
+        for name, values in (("precision", PRECISIONS), ("checkpointing", CHECKPOINTING)):
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(values)}")
         if self.batch_sequences % self.micro_sequences:
             raise ValueError(
                 f"batch_sequences is {self.batch_sequences}, it must be a multiple of micro_sequences, "
@@ -94,12 +114,19 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
         flag = "--" + item.name.replace("_", "-")
         default = _default(item.name)
         text = f"{item.metadata['help']} ({default})".replace("%", "%%")
-        parser.add_argument(flag, type=hints[item.name], default=argparse.SUPPRESS, help=text)
+        kind = _switch if hints[item.name] is bool else hints[item.name]
+        parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
     given = vars(parser.parse_args(arguments))
     if "steps" in given:
         given.setdefault("minutes", 0.0)
     preset = GPU if choose_device(given.get("device", "auto")).type == "cuda" else CPU
     return replace(preset, **_with_micro(preset, given))
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() == "true"
 
 
 def _default(name: str) -> str:
@@ -134,9 +161,11 @@ def identity(config: RunConfig) -> dict[str, Any]:
 
 def check_same(config: RunConfig, recorded: Mapping[str, Any]) -> None:
     """Raise ValueError naming the first field in which a checkpoint's recorded identity differs from this one."""
+    defaults = identity(RunConfig())  # of a field that did not exist yet when the run was started
     for name, value in identity(config).items():
-        if recorded.get(name) != value:
+        found = recorded.get(name, defaults[name])
+        if found != value:
             raise ValueError(
-                f"{name} is {value!r}, but the run in {config.output} has {recorded.get(name)!r}: "
+                f"{name} is {value!r}, but the run in {config.output} has {found!r}: "
                 "resume it with that value, or give another --output"
             )

@@ -22,6 +22,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from model.llama import LLaMA
 from train.corpus import Corpus, Stream
+from train.loss import token_losses
 
 SPACE = "▁"
 
@@ -73,8 +74,8 @@ def _length(model: sentencepiece.SentencePieceProcessor, token: int) -> int:
     return len(model.id_to_piece(token).replace(SPACE, " ").encode())
 
 
-@torch.inference_mode()
-def score(model: LLaMA, stream: Stream, pieces: Pieces, length: int, batch: int, limit: int) -> Score:
+@torch.no_grad()
+def score(model: LLaMA, stream: Stream, pieces: Pieces, length: int, batch: int, limit: int, chunk: int = 0) -> Score:
     """Score the first `limit` targets of a held-out stream (its documents are in the order of a hash already).
 
     Each window of `length` positions is scored on its own; the last may be shorter.
@@ -86,21 +87,17 @@ def score(model: LLaMA, stream: Stream, pieces: Pieces, length: int, batch: int,
     whole = targets // length
     rows = [tokens[n * length : n * length + length + 1] for n in range(whole)]
     for start in range(0, whole, batch):
-        nats += _nats(model, torch.stack(rows[start : start + batch]).to(device))
-    if targets % length:
-        nats += _nats(model, tokens[whole * length :][None].to(device))
+        nats += float(token_losses(model, torch.stack(rows[start : start + batch]).to(device), chunk).double().sum())
+    if rest := targets % length:  # filled up behind, where nothing before it looks
+        row = F.pad(tokens[whole * length :], (0, length - rest))[None].to(device)
+        nats += float(token_losses(model, row, chunk)[:, :rest].double().sum())
     return Score(nats, targets, pieces.count(stream, targets + 1) if targets else 0)
 
 
-def _nats(model: LLaMA, tokens: torch.Tensor) -> float:
-    logits = model(tokens[:, :-1])
-    losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    return float(losses.double().sum())
-
-
-def evaluate(model: LLaMA, corpus: Corpus, length: int, batch: int, limit: int) -> dict[str, Score]:
-    """Score up to `limit` tokens of each source's validation split."""
+def evaluate(model: LLaMA, corpus: Corpus, length: int, batch: int, limit: int, chunk: int = 0) -> dict[str, Score]:
+    """Score up to `limit` tokens of each source's validation split; `chunk` as `token_losses`'."""
     pieces = Pieces.load(corpus.tokenizer)
     return {
-        name: score(model, corpus.stream(name, "validation"), pieces, length, batch, limit) for name in corpus.manifests
+        name: score(model, corpus.stream(name, "validation"), pieces, length, batch, limit, chunk)
+        for name in corpus.manifests
     }

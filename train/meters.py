@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -77,8 +77,17 @@ class Throughput:
 class Log:
     """A JSON-lines file with one row per step, each written as soon as it is known."""
 
-    def __init__(self, path: Path, step: int) -> None:
-        """Open the log of a run that continues after `step` steps: later rows, of work that was lost, are removed."""
+    def __init__(self, path: Path | None, step: int) -> None:
+        """Open the log of a run that continues after `step` steps: later rows, of work that was lost, are removed.
+
+        Without a path nothing is written: one rank's log is that of all.
+        """
+        self._stream: TextIO | None = None
+        self._path = path
+        if path is not None:
+            self._open(path, step)
+
+    def _open(self, path: Path, step: int) -> None:
         rows = [row for row in read_log(path) if row["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
@@ -88,11 +97,19 @@ class Log:
 
     def write(self, row: dict[str, Any]) -> None:
         """Append a row."""
-        self._stream.write(json.dumps(row) + "\n")
+        if self._stream is not None:
+            self._stream.write(json.dumps(row) + "\n")
+
+    def rewind(self, step: int) -> None:
+        """Remove the rows of work after a step."""
+        if self._path is not None:
+            self.close()
+            self._open(self._path, step)
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from train.parallel import whole_norm
+
 BETAS = (0.9, 0.95)  # LLaMA, section 2.3
 WEIGHT_DECAY = 0.1  # the same
 CLIP = 1.0  # the same
@@ -42,7 +44,7 @@ def update(optimizer: torch.optim.Optimizer, rate: float) -> float:
     If the norm is not finite the weights and the optimiser's state stay as they were.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    norm = float(nn.utils.clip_grad_norm_(weights, CLIP))
+    norm = whole_norm(nn.utils.clip_grad_norm_(weights, CLIP))
     if math.isfinite(norm):
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -57,10 +57,20 @@ class Entry:
         )
 
 
-def ledger(mixture: Mixture, sizes: Mapping[str, int], length: int, k: int) -> tuple[Entry, ...]:
-    """Return what the first k sequences take from each source; `sizes` are tokens, in the mixture's order."""
+def ledger(
+    mixture: Mixture, sizes: Mapping[str, int], length: int, k: int, left_out: Sequence[tuple[int, int]] = ()
+) -> tuple[Entry, ...]:
+    """Return what the first k sequences take from each source; `sizes` are tokens, in the mixture's order.
+
+    Sequences in the ranges [first, stop) of `left_out` are not counted.
+    """
+    counts = list(mixture.counts(k))
+    for first, stop in left_out:
+        ranges = zip(counts, mixture.counts(first), mixture.counts(stop), strict=True)
+        counts = [count - (after - before) for count, before, after in ranges]
+    k -= sum(stop - first for first, stop in left_out)
     entries = []
-    for (name, available), sequences, count in zip(sizes.items(), mixture.sizes, mixture.counts(k), strict=True):
+    for (name, available), sequences, count in zip(sizes.items(), mixture.sizes, counts, strict=True):
         tail = max(0, available - 1) - sequences_in(available, length) * length
         epochs = count / sequences if sequences else 0.0
         entries.append(Entry(name, count / max(k, 1), available, sequences, tail, count * length, epochs))

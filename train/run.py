@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F  # noqa: N812
 
 from model.configs import ModelConfig, named
-from model.llama import LLaMA
-from train import checkpoint, meters, optimizer
+from model.llama import LLaMA, Mask
+from train import checkpoint, loss, meters, optimizer, parallel, sharded, spikes
 from train.config import RunConfig, check_same, choose_device, identity
 from train.corpus import Corpus, mixture_of, open_corpus
 from train.dataset import Batch, SequenceDataset, Steps, loader
 from train.mixture import Mixture, parse_proportions
+from train.parallel import Switches, World
 
 _MAX_SKIPPED = 10  # updates in a row whose gradients are not finite, before the run gives up
 
 
 @dataclass(kw_only=True)
 class Run:
-    """A run in memory; `step` steps of `steps` are done, in `seconds`."""
+    """A run in memory; `step` steps of `steps` are done, in `seconds`.
+
+    `left_out` are the ranges [first, stop) of k that it went back behind and jumps over.
+    """
 
     config: RunConfig
     corpus: Corpus
@@ -35,10 +38,13 @@ class Run:
     model: LLaMA
     optimizer: torch.optim.Optimizer
     device: torch.device
+    world: World
     steps: int
     step: int = 0
     seconds: float = 0.0
     skipped: int = 0
+    saver: sharded.Saver | None = None
+    left_out: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def sources(self) -> list[str]:
@@ -58,19 +64,30 @@ class Run:
     @property
     def k(self) -> int:
         """Return how many sequences of the mixture are used up."""
-        return self.step * self.config.batch_sequences
+        return self.k_at(self.step)
+
+    def k_at(self, step: int) -> int:
+        """Return how many sequences of the mixture are used up after a step from here on."""
+        return step * self.config.batch_sequences + sum(last - first for first, last in self.left_out)
+
+    def close(self) -> None:
+        """End what the run does in the background."""
+        if self.saver is not None:
+            self.saver.close()
 
     def batches(self, stop: int) -> Iterator[Batch]:
         """Yield the micro-batches from this step up to step `stop`."""
         config = self.config
         streams = [self.corpus.stream(name) for name in self.sources]
         dataset = SequenceDataset(self.mixture, streams, config.sequence_length)
-        steps = Steps(self.step, stop, config.batch_sequences, config.micro_sequences)
+        share = self.world.data_rank, self.world.data_size
+        jumped = self.k // config.batch_sequences - self.step
+        steps = Steps(self.step + jumped, stop + jumped, config.batch_sequences, config.micro_sequences, *share)
         return iter(loader(dataset, steps, config.workers, pin=self.device.type == "cuda"))
 
 
-def open_run(config: RunConfig, report: Callable[[str], None]) -> Run:
-    """Open the corpus, build the model, and continue from the last whole checkpoint if there is one.
+def open_run(config: RunConfig, report: Callable[[str], None], world: World = World()) -> Run:  # noqa: B008
+    """Open the corpus, build the model over the ranks, and continue from the last whole checkpoint if there is one.
 
     Raises ValueError for a configuration, a corpus or a checkpoint that do not fit each other, before any training.
     """
@@ -79,7 +96,11 @@ def open_run(config: RunConfig, report: Callable[[str], None]) -> Run:
     sizes = {name: manifest.total("train", "tokens") for name, manifest in corpus.manifests.items()}
     mixture = mixture_of(sizes, weights, config.sequence_length, config.seed)
     device = choose_device(config.device)
-    model = _build(config, corpus.vocabulary, device)
+    shape = model_config(config, corpus.vocabulary)
+    parallel.check_shape(shape, config.sequence_length, world.tensor)
+    Steps(0, 0, config.batch_sequences, config.micro_sequences, 0, world.data_size)
+    switches = Switches(config.precision, config.checkpointing, config.compile)
+    model = parallel.build(shape, config.seed, device, world, switches)
     run = Run(
         config=config,
         corpus=corpus,
@@ -87,12 +108,16 @@ def open_run(config: RunConfig, report: Callable[[str], None]) -> Run:
         model=model,
         optimizer=optimizer.adamw(model, config.learning_rate),
         device=device,
+        world=world,
         steps=config.steps,
     )
-    checkpoint.clear_unfinished(run.checkpoints)
-    found = checkpoint.load_latest(run.checkpoints, report)
-    if found is not None:
-        _resume(run, found)
+    if world.first:
+        checkpoint.clear_unfinished(run.checkpoints)
+    path = world.first_does(lambda: checkpoint.find_latest(run.checkpoints, report))
+    if path is not None:
+        _resume(run, checkpoint.load(path))
+    if world.size > 1 or config.checkpoint_async:
+        run.saver = sharded.Saver(run.checkpoints, config.keep_checkpoints, world)
     return run
 
 
@@ -106,11 +131,6 @@ def model_config(config: RunConfig, vocabulary: int) -> ModelConfig:
     return shape
 
 
-def _build(config: RunConfig, vocabulary: int, device: torch.device) -> LLaMA:
-    generator = torch.Generator().manual_seed(config.seed)
-    return LLaMA(model_config(config, vocabulary)).initialise(generator).to(device)
-
-
 def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
     check_same(run.config, found.state["config"])
     digests = run.corpus.digests()
@@ -120,9 +140,40 @@ def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
                 f"{run.config.corpus}: the tokens of {source} are not those that the run in {run.config.output} "
                 "started with (was the corpus rebuilt?): restore them, or give another --output"
             )
-    run.model.load_state_dict(found.tensors["model"])
-    run.optimizer.load_state_dict(found.tensors["optimizer"])
+    if sharded.is_sharded(found.path):
+        sharded.load(found.path, run.model, run.optimizer)
+    elif run.world.size > 1:
+        sharded.fill(run.model, run.optimizer, found.tensors)
+    else:
+        run.model.load_state_dict(found.tensors["model"])
+        run.optimizer.load_state_dict(found.tensors["optimizer"])
+    run.left_out = [(first, last) for first, last in found.state.get("left_out", ())]
     run.step, run.steps, run.seconds = (found.state[name] for name in ("step", "steps", "seconds"))
+
+
+def rewind(run: Run, suspicious: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """Go back to the last checkpoint before the last `suspicious` steps, and leave out the batches since.
+
+    Returns a record of what was done. Raises ValueError if the run has gone back too often.
+    """
+    at, end, seconds = run.step, run.k, run.seconds
+    if len(run.left_out) >= spikes.MAX_REWINDS:
+        raise ValueError(f"the loss has spiked {len(run.left_out) + 1} times: lower --learning-rate")
+    if run.saver is not None:
+        run.saver.wait()
+    left_out = list(run.left_out)
+    before = at - suspicious + 1
+    path = run.world.first_does(lambda: checkpoint.find_latest(run.checkpoints, report, before))
+    if path is not None:
+        _resume(run, checkpoint.load(path))
+    else:
+        parallel.draw(run.model, torch.Generator().manual_seed(run.config.seed))
+        run.optimizer.state.clear()
+        run.step = 0
+    run.left_out, run.seconds = left_out, seconds
+    skipped = (run.k, end)
+    run.left_out.append(skipped)
+    return {"spike_at_step": at, "back_to_step": run.step, "left_out": list(skipped)}
 
 
 def steps_that_fit(run: Run, tokens_per_second: float) -> int:
@@ -140,17 +191,23 @@ def steps_that_fit(run: Run, tokens_per_second: float) -> int:
     return min(run.config.steps, max(fitting - fitting % block, begun))
 
 
-def save(run: Run) -> Path:
-    """Write a checkpoint of the run; errors as `checkpoint.save`'s."""
+def save(run: Run) -> None:
+    """Write a checkpoint of the run, or start to; errors as `checkpoint.save`'s and `Saver.save`'s."""
     state = {
         "step": run.step,
         "steps": run.steps,
         "seconds": run.seconds,
+        "left_out": run.left_out,
         "config": identity(run.config),
         "corpus": run.corpus.digests(),
     }
-    tensors = {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
-    return checkpoint.save(run.checkpoints, run.step, tensors, state, run.config.keep_checkpoints)
+    if run.saver is None:
+        tensors = {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}
+        checkpoint.save(run.checkpoints, run.step, tensors, state, run.config.keep_checkpoints)
+        return
+    run.saver.save(run.step, sharded.tensors_of(run.model, run.optimizer), state)
+    if not run.config.checkpoint_async:
+        run.saver.wait()
 
 
 def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
@@ -162,12 +219,12 @@ def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     config = run.config
     losses: list[float] = []
     source: list[int] = []
-    for _ in range(config.batch_sequences // config.micro_sequences):
+    for _ in range(config.batch_sequences // (config.micro_sequences * run.world.data_size)):
         batch = next(batches)
         per_sequence = sequence_losses(run, batch.tokens.to(run.device, non_blocking=True))
         torch.autograd.backward(per_sequence.sum() / config.batch_sequences)
-        losses += per_sequence.tolist()
-        source += batch.source.tolist()
+        losses += run.world.gather(per_sequence.detach()).tolist()
+        source += run.world.gather(batch.source.to(run.device)).tolist()
     rate = optimizer.learning_rate(run.step, config.learning_rate, config.warmup_steps, run.steps)
     norm = optimizer.update(run.optimizer, rate)
     run.step += 1
@@ -180,20 +237,26 @@ def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
 def sequence_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
     """Return the mean loss of each sequence in nats per token, shape (n,), from tokens of shape (n, T + 1)."""
     with torch.autocast(run.device.type, torch.bfloat16, enabled=run.config.precision == "bfloat16"):
-        logits = run.model(tokens[:, :-1])
-    losses = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    return losses.view(len(tokens), -1).mean(1)
+        return loss.token_losses(run.model, tokens, run.config.loss_chunk, _mask(run, tokens)).mean(1)
+
+
+def _mask(run: Run, tokens: torch.Tensor) -> Mask | None:
+    if not run.config.document_mask:
+        return None
+    manifest = next(iter(run.corpus.manifests.values()))
+    documents = loss.document_numbers(tokens[:, :-1], manifest.bos_id, manifest.eos_id)
+    return loss.document_blocks(documents) if run.device.type == "cuda" else loss.document_mask(documents)
 
 
 def _row(run: Run, losses: list[float], source: list[int], rate: float, norm: float) -> dict[str, Any]:
-    loss = math.fsum(losses) / len(losses)
+    mean = math.fsum(losses) / len(losses)
     length = run.config.sequence_length
     return {
         "step": run.step,
         "k": run.k,
-        "tokens": run.k * length,
+        "tokens": run.step * len(losses) * length,
         "batch_tokens": len(losses) * length,
-        "loss": loss if math.isfinite(loss) else None,
+        "loss": mean if math.isfinite(mean) else None,
         "learning_rate": rate,
         "gradient_norm": norm if math.isfinite(norm) else None,
         "sources": meters.by_source(losses, source, run.sources),

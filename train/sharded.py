@@ -1,0 +1,200 @@
+"""Checkpoints that every rank writes its own part of, and that any other number of ranks reads.
+
+    tensors of each rank -> copied to the CPU -> written by a thread (DCP's files) -> digests of each rank's files
+        -> gathered -> manifest, rename, by the first rank
+
+The directory and its guarantees are `checkpoint`'s: whole or not there, checksums of every file, no code executed on
+loading. All ranks see one file system.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.checkpoint.state_dict_loader import load as load_in_place
+from torch.distributed.checkpoint.state_dict_saver import save as save_now
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from train import checkpoint
+from train.parallel import World
+
+METADATA = ".metadata"
+_MODEL, _OPTIMIZER = "model.", "optimizer."
+# All that the pickled table of a checkpoint's tensors is made of; anything else in it is refused.
+_CLASSES = {
+    "torch.distributed.checkpoint.metadata": {
+        *("Metadata", "MetadataIndex", "TensorStorageMetadata", "ChunkStorageMetadata", "TensorProperties"),
+        *("BytesStorageMetadata", "StorageMeta", "_MEM_FORMAT_ENCODING"),
+    },
+    "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
+    "torch.serialization": {"_get_layout"},
+    "torch": {"Size", "float32", "bfloat16", "int64"},
+    "pathlib": {"PosixPath"},
+    "pathlib._local": {"PosixPath"},
+}
+
+
+def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return every tensor of a run by name, as this rank holds it; an optimiser's state that is not there is made."""
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    state = {_MODEL + name: weight for name, weight in model.state_dict().items()}
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight not in optimizer.state:
+                optimizer.state[weight] = {
+                    "step": torch.zeros((), dtype=torch.float32, device=weight.device if group["fused"] else "cpu"),
+                    "exp_avg": torch.zeros_like(weight),
+                    "exp_avg_sq": torch.zeros_like(weight),
+                }
+            for key, value in optimizer.state[weight].items():
+                state[f"{_OPTIMIZER}{names[id(weight)]}.{key}"] = value
+    return state
+
+
+class Saver:
+    """Writes the checkpoints of a run into a directory, one at a time."""
+
+    def __init__(self, directory: Path, keep: int, world: World) -> None:
+        self._directory, self._keep, self._world = directory, keep, world
+        self._group = None if world.mesh is None else dist.new_group(backend="gloo")
+        self._pool = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future[None] | None = None
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Start to write a checkpoint, once the one before is done; the tensors may change when this returns.
+
+        Raises OSError if the one before could not be written.
+        """
+        self.wait()
+        temporary = self._directory / f".{checkpoint.name(step)}.sharded"
+        if self._world.first:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        self._barrier()
+        copies = DefaultStager(StagingOptions(False, False, False, False)).stage(dict(tensors))
+        assert isinstance(copies, dict)
+        self._pending = self._pool.submit(self._write, copies, temporary, step, dict(state))
+
+    def wait(self) -> None:
+        """Return when nothing is being written; raise OSError if what was could not be."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
+    def close(self) -> None:
+        """Wait, and end the thread."""
+        try:
+            self.wait()
+        finally:
+            self._pool.shutdown()
+
+    def _write(self, copies: dict[str, Tensor], temporary: Path, step: int, state: Mapping[str, Any]) -> None:
+        writer = FileSystemWriter(temporary, single_file_per_rank=True, sync_files=True)
+        try:
+            with _alone():
+                save_now(copies, storage_writer=writer, process_group=self._group, no_dist=self._group is None)
+            files = self._digests(temporary)
+            if self._world.first:
+                checkpoint.seal(temporary, self._directory / checkpoint.name(step), files, state, self._keep)
+            self._barrier()
+        except BaseException as error:
+            if self._world.first:
+                shutil.rmtree(temporary, ignore_errors=True)
+            raise OSError(f"checkpoint of step {step} could not be written: {error}") from error
+
+    def _digests(self, temporary: Path) -> checkpoint.Digests:
+        rank = 0 if self._group is None else dist.get_rank()
+        mine = dict(checkpoint.digests(temporary, f"__{rank}_*"))
+        if self._group is None:
+            everyone: list[Any] = [mine]
+        else:
+            everyone = [None] * dist.get_world_size()
+            dist.all_gather_object(everyone, mine, group=self._group)
+        table = checkpoint.digests(temporary, METADATA) if self._world.first else {}
+        return {name: digest for files in (*everyone, table) for name, digest in files.items()}
+
+    def _barrier(self) -> None:
+        if self._group is not None:
+            dist.barrier(self._group)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let a single process do without a warning what DCP expects of several."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if name not in _CLASSES.get(module, ()):
+            raise ValueError(f"{METADATA} of the checkpoint names {module}.{name}, which it has no use for")
+        return super().find_class(module, name)
+
+
+class _Reader(FileSystemReader):
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        with (Path(self.path) / METADATA).open("rb") as stream:
+            metadata = _Unpickler(stream).load()
+        if not isinstance(metadata, Metadata):
+            raise ValueError(f"{self.path}/{METADATA} is no table of a checkpoint")
+        metadata.storage_meta = metadata.storage_meta or StorageMeta()
+        metadata.storage_meta.load_id = self.load_id
+        return metadata
+
+
+def is_sharded(path: Path) -> bool:
+    """Return whether a checkpoint was written by `Saver`."""
+    return (path / METADATA).exists()
+
+
+def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Fill this rank's parts of a run from a checkpoint of any number of ranks.
+
+    Raises ValueError for one whose table of tensors names anything but tensors.
+    """
+    state = tensors_of(model, optimizer)
+    try:
+        with _alone():
+            load_in_place(state, storage_reader=_Reader(path), no_dist=not dist.is_initialized())
+    except CheckpointException as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+
+
+@torch.no_grad()
+def fill(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Any]) -> None:
+    """Fill this rank's parts of a run from the whole tensors that a single process has saved."""
+    mine = tensors_of(model, optimizer)
+    whole = {_MODEL + name: value for name, value in tensors["model"].items()}
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for number, weight in enumerate(weights):
+        for key, value in tensors["optimizer"]["state"].get(number, {}).items():
+            whole[f"{_OPTIMIZER}{names[id(weight)]}.{key}"] = value
+    for name, value in mine.items():
+        if name in whole:
+            _copy(value, whole[name])
+
+
+def _copy(part: Tensor, whole: Tensor) -> None:
+    if isinstance(part, DTensor):
+        whole = whole.to(part.device_mesh.device_type)
+        cut = distribute_tensor(whole, part.device_mesh, part.placements, src_data_rank=None)
+        part.to_local().copy_(cut.to_local())
+    else:
+        part.copy_(whole)
