@@ -1,0 +1,68 @@
+import pytest
+
+from train.scaling import (
+    CHINCHILLA,
+    PF_DAY,
+    REFIT,
+    budgets,
+    effective_tokens,
+    kaplan_loss,
+    kaplan_optimum,
+)
+
+GOPHER = 5.76e23  # FLOPs of Gopher and of Chinchilla
+
+
+def test_chinchillas_third_approach_at_gophers_budget() -> None:
+    parameters, tokens = CHINCHILLA.optimum(GOPHER)
+    # Figure 4 and table 3's approach 3: about 40 billion parameters for Gopher's budget, from rounded constants 33.
+    assert 30e9 < parameters < 45e9
+    assert 6 * parameters * tokens == pytest.approx(GOPHER)
+    assert CHINCHILLA.loss(280e9, 300e9) > CHINCHILLA.loss(70e9, 1.4e12)
+    assert CHINCHILLA.loss(70e9, 1.4e12) == pytest.approx(1.69 + 0.0835 + 0.1634, abs=2e-3)
+
+
+def test_the_optimum_is_one() -> None:
+    for law in (CHINCHILLA, REFIT):
+        for flops in (1e18, 1e21, 1e24):
+            parameters, tokens = law.optimum(flops)
+            least = law.loss(parameters, tokens)
+            for factor in (0.8, 0.98, 1.02, 1.25):
+                assert law.loss(parameters * factor, tokens / factor) > least
+
+
+def test_the_refits_ratio_is_about_twenty_tokens_a_parameter() -> None:
+    parameters, tokens = REFIT.optimum(GOPHER)
+    assert tokens / parameters == pytest.approx(20, abs=5)
+    exponent = REFIT.beta / (REFIT.alpha + REFIT.beta)
+    assert exponent == pytest.approx(0.512, abs=0.002)  # Besiroglu et al.: D and N grow alike
+
+
+def test_kaplans_losses_are_one_at_their_constants() -> None:
+    assert kaplan_loss(parameters=8.8e13) == kaplan_loss(tokens=5.4e13) == 1.0
+    assert kaplan_loss(flops=3.1e8 * PF_DAY) == pytest.approx(1.0)
+    # Section 1.2's power laws: ten times the parameters lower the loss by 10^-0.076.
+    assert kaplan_loss(parameters=1e9) / kaplan_loss(parameters=1e8) == pytest.approx(10**-0.076)
+    assert kaplan_optimum(PF_DAY) == (1.3e9, 2e10)
+    with pytest.raises(ValueError, match="exactly one"):
+        kaplan_loss(parameters=1e9, tokens=1e9)
+
+
+def test_repeated_tokens_are_worth_less_and_never_more_than_r_d_epochs() -> None:
+    assert effective_tokens(100, 80) == 80
+    assert effective_tokens(100, 100) == 100
+    assert effective_tokens(1.0, 1e6) == pytest.approx(1 + 15.39)
+    # Section 6 and figure 1: four epochs are nearly as good as new data, at sixteen much is lost.
+    assert effective_tokens(1.0, 4.0) / 4 == pytest.approx(0.93, abs=0.005)
+    assert effective_tokens(1.0, 2.45) / 2.45 > 0.97  # Wikipedia in LLaMA
+    assert effective_tokens(1.0, 44.0) / 44 < 0.4
+
+
+def test_llamas_65b_in_days() -> None:
+    flops = 6 * 65.3e9 * 1.4e12
+    plans = budgets(flops, 2048, 312e12, 0.477)
+    assert [plan.law for plan in plans] == ["Kaplan", "Chinchilla", "Chinchilla, refit"]
+    for plan in plans:
+        assert plan.days == pytest.approx(21, abs=0.5)  # section 2.4: "approximately 21 days"
+        assert plan.gpu_hours == pytest.approx(1_022_362, rel=0.02)  # Table 15
+    assert plans[0].parameters > plans[1].parameters
