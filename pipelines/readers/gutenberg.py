@@ -1,20 +1,24 @@
-"""Plain-text books: Project Gutenberg's files, or any collection's, plain or zipped, to one document for each book.
+"""Plain-text books, Project Gutenberg's files or any collection's, plain or in archives, to one document for each book.
 
-    bytes --unzip--> book files --decode--> text --header--> Document (whole text, still with header and footer)
+    bytes --unzip, untar--> book files --decode--> text --header--> Document (whole text, still with header and footer)
 
-A book is one text file, or one `.txt` member of a zip archive; other members (HTML, images) are counted as
-`other:member`. The encoding is found, in this order, from a byte order mark, from NUL bytes (UTF-16), from validity as
-UTF-8, from the header's "Character set encoding", else it is Windows-1252 (which Latin-1 files are in practice).
+A book is one text file (compressed or not), or one `.txt` member of a zip or tar archive (a tar compressed or not, read
+as a stream); other members (HTML, images) are counted as `other:member`. The encoding is found, in this order, from a
+byte order mark, from NUL bytes (UTF-16), from validity as UTF-8, from the header's "Character set encoding", else it is
+Windows-1252 (which Latin-1 files are in practice).
 Document ids are made of the collection, the file's digest and the member's place in the archive, never of names or
 Gutenberg numbers: numbers repeat between collections and between the encodings of one book.
 """
 
 from __future__ import annotations
 
+import bz2
 import codecs
+import gzip
 import io
 import lzma
 import re
+import tarfile
 import zipfile
 import zlib
 from collections import Counter
@@ -25,7 +29,7 @@ from typing import BinaryIO
 
 from filters.gutenberg import Header, header
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
-from pipelines.readers import Dump
+from pipelines.readers import Dump, tars
 
 SOURCE = "books"
 STAGE = "read"
@@ -47,6 +51,7 @@ GUTENBERG_COPYRIGHTED = "LicenseRef-Project-Gutenberg-copyrighted"
 NO_CHARACTER_SETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"})
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh91AY&SY", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -71,22 +76,49 @@ class Reason(StrEnum):
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
-    """Yield the book of a text file, or the books of a zip archive in the order of its directory.
+    """Yield the book of a text file, or the books of a zip or tar archive in the archive's order.
 
     `dump.attributes` may give "collection" ("gutenberg" if not), "language" and "license", which stand where the file
     itself does not say (the licence: in every collection but Gutenberg's). `offset` is 0, or the member's position in
     the archive in bytes. Line ends become LF. A zip archive must be seekable or fit into memory.
     """
-    magic = stream.read(4)
-    if magic not in _ZIP:
-        data = magic + stream.read(MAX_BOOK_BYTES + 1 - len(magic))
+    source = tars.buffered(tars.Raw(stream))
+    head = source.peek(tars.BLOCK)[: tars.BLOCK]
+    if head[:4] in _ZIP:
+        yield from _zipped(stream if stream.seekable() else io.BytesIO(source.read()), dump, counts)
+        return
+    try:
+        opened = _inflated(source, head)
+        archived = tars.is_tar(opened.peek(tars.BLOCK)[: tars.BLOCK])
+        data = b"" if archived else opened.read(MAX_BOOK_BYTES + 1)
+    except (*DAMAGE, OSError) as error:
+        counts["records"] += 1
+        yield _drop(dump, "", _damage(error), str(error), 0)
+        return
+    if archived:
+        yield from _tarred(opened, dump, counts)
+    else:
         counts["records"] += 1
         yield _book(data, dump, "", 0)
-        return
-    if stream.seekable():
-        stream.seek(0)
-    else:
-        stream = io.BytesIO(magic + stream.read())
+
+
+def _inflated(source: tars.Buffered, head: bytes) -> tars.Buffered:
+    """Return what a compressed stream holds, and any other stream as it is."""
+    for magic, unpack in _COMPRESSED:
+        if head.startswith(magic):
+            return tars.buffered(tars.Raw(unpack(source)))
+    return source
+
+
+def _damage(error: Exception) -> Reason:
+    """Return that an archive is damaged; raise the error if the storage failed instead (it has a number)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
+    return Reason.DAMAGED
+
+
+def _zipped(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    stream.seek(0)
     try:
         with zipfile.ZipFile(stream) as archive:
             yield from _members(archive, dump, counts)
@@ -95,10 +127,47 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
         yield _drop(dump, "", Reason.DAMAGED, f"{type(error).__name__}: {error}", 0)
 
 
+def _tarred(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield the books of a tar; what comes after damage is one record more."""
+    place = 0
+    try:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=tars.member_of(stream)) as archive:
+            while member := archive.next():
+                vars(archive)["members"].clear()  # all members so far, which a stream has no use for
+                record, place = f"/{place}", place + 1
+                if not member.isreg() or not _is_book(member.name):
+                    counts["other:member"] += 1
+                    continue
+                data = _tar_content(archive, member)
+                counts["records"] += 1
+                if isinstance(data, Reason):
+                    yield _drop(dump, record, data, "", member.size)
+                else:
+                    yield _book(data, dump, record, member.offset)
+    except (*DAMAGE, tarfile.TarError, OSError) as error:
+        counts["records"] += 1
+        yield _drop(dump, f"/{place}-damage", _damage(error), str(error), 0)
+
+
+def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | Reason:
+    """Return a member's bytes; raise tarfile.ReadError if the archive ends before."""
+    if member.issparse() or member.size > MAX_BOOK_BYTES:
+        return Reason.TOO_LARGE
+    opened = archive.extractfile(member)
+    data = opened.read() if opened else b""
+    if len(data) < member.size:
+        raise tarfile.ReadError(f"the archive ends in {member.name}")
+    return data
+
+
+def _is_book(name: str) -> bool:
+    base = name.rsplit("/", 1)[-1]
+    return base.lower().endswith(".txt") and not base.startswith("._")
+
+
 def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     for index, member in enumerate(archive.infolist()):
-        name = member.filename.rsplit("/", 1)[-1]
-        if not name.lower().endswith(".txt") or name.startswith("._"):
+        if not _is_book(member.filename):
             counts["other:member"] += 1
             continue
         counts["records"] += 1

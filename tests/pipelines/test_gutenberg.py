@@ -1,10 +1,15 @@
 """Book files, plain and zipped, in the encodings they come in, to documents; and what is no book."""
 
+import bz2
 import codecs
+import gzip
 import io
+import lzma
 import random
+import tarfile
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -202,6 +207,64 @@ def test_an_archive_of_books() -> None:
     assert len(books(zipped({}))[0]) == 0
 
 
+def tarred(members: dict[str, bytes], mode: str = "w") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("link.txt")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_tar_of_books(mode: str) -> None:
+    members = {"shelf/b.txt": b"second", "shelf/a.TXT": b"first", "shelf/x.png": b"\x89PNG", "../../c.txt": b"third"}
+    found, counts = books(
+        tarred(members, mode), Dump("shelf.tar", "beef", {"collection": "shelf", "license": "CC0-1.0"})
+    )
+    assert [(record.id, getattr(record, "text", None)) for record in found] == [
+        ("books/shelf/beef/0", "second"),
+        ("books/shelf/beef/1", "first"),
+        ("books/shelf/beef/3", "third"),
+    ]
+    assert {record.license for record in found if isinstance(record, Document)} == {"CC0-1.0"}
+    assert counts == {"records": 3, "other:member": 2}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_one_compressed_book(pack: Callable[[bytes], bytes]) -> None:
+    assert book(pack(TEXT.encode())).text == TEXT
+    long = pack(random.Random(3).randbytes(3_000).hex().encode())
+    found, counts = books(long[: len(long) // 2])
+    assert reasons(found) == [Reason.DAMAGED]
+    assert counts == {"records": 1}
+
+
+def test_a_text_that_begins_like_an_archive() -> None:
+    assert book(b"BZh is how bzip2 begins").text == "BZh is how bzip2 begins"
+    assert book(b"PK").text == "PK"
+
+
+def test_a_tar_that_is_cut_or_damaged_loses_only_what_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    prose = random.Random(2).randbytes(3_000).hex().encode()
+    whole = tarred({"a.txt": b"good", "b.txt": prose})
+    for end in (512 + 100, 3 * 512 + 2_000):
+        found, counts = books(whole[:end])
+        assert reasons(found) == [Reason.DAMAGED]
+        assert counts["records"] == len(found)
+    assert [record.text for record in found if isinstance(record, Document)] == ["good"]
+    packed = tarred({"a.txt": b"good", "b.txt": prose}, "w:gz")
+    found, counts = books(packed[: len(packed) * 2 // 3])
+    assert reasons(found)[-1] == Reason.DAMAGED
+    assert counts["records"] == len(found)
+    monkeypatch.setattr(reader, "MAX_BOOK_BYTES", 1_000)
+    assert reasons(books(whole)[0]) == [Reason.TOO_LARGE]
+
+
 def test_a_stream_that_cannot_seek() -> None:
     class Pipe(io.BytesIO):
         def seekable(self) -> bool:
@@ -251,7 +314,13 @@ def test_errors_of_the_storage_pass_through() -> None:
 @given(st.binary(max_size=400), st.integers(0, 300))
 def test_any_bytes_are_one_record_each(noise: bytes, at: int) -> None:
     whole = zipped({"a.txt": b"some text", "b.txt": b"more text"}, zipfile.ZIP_STORED)
-    for data in (noise, whole[:at] + noise + whole[at:], whole[:at] + noise + whole[at + len(noise) :]):
+    tar = tarred({"a.txt": b"some text"}, "w:gz")
+    for data in (
+        noise,
+        whole[:at] + noise + whole[at:],
+        whole[:at] + noise + whole[at + len(noise) :],
+        tar[:at] + noise + tar[at + len(noise) :],
+    ):
         found, counts = books(data)
         assert len(found) == counts["records"]
 
