@@ -6,8 +6,8 @@
 
 Usage: `python benchmarks/structured.py [FOLDER ...] [--output DIR]`, folders of dumps (default: data/raw). Dumps are
 taken by their names: `*wiki*.xml.bz2`, `Posts.xml` and `*.7z`, `*.json.gz`. The peers are installed once under the
-output folder. Numbers in prose are found by mwparserfromhell's syntax tree, not by the code under test. The last line
-is one JSON object: name -> {ratio, bar}, the peer's CPU seconds over ours.
+output folder. Numbers in prose are found by mwparserfromhell line by line, not by the code under test. The last line is
+one JSON object: name -> {ratio, bar}, the peer's CPU seconds over ours.
 """
 
 from __future__ import annotations

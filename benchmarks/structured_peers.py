@@ -24,6 +24,11 @@ from filters.wikipedia_names import names_of
 
 ROUNDS = 3
 NUMBER = re.compile(r"\d(?:[\d.,\xa0\u202f]*\d)?")
+LEFT_OUT = re.compile(
+    r"<!--.*?-->|<ref[^<>]*/>|<(ref|gallery|math|timeline|imagemap|table|score)\b[^<>]*>.*?</\1\s*>",
+    re.DOTALL | re.IGNORECASE,
+)
+HEADING = re.compile(r"(={2,6})\s*(.*?)\s*\1\s*")
 # Templates whose first argument is a quantity that a reader of the page sees.
 QUANTITIES = frozenset(
     {"convert", "cvt", "formatnum", "val", "nowrap", "unité", "unidad", "nts", "num", "число", "s", "siècle", "circa"}
@@ -94,30 +99,39 @@ def github(rows: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def numbers(pages: list[dict[str, str]]) -> list[list[str]]:
-    """Return the numbers that stand in the prose of each page, by mwparserfromhell's syntax tree.
+    """Return the numbers that stand in the prose of each page: by lines, each parsed by mwparserfromhell.
 
-    Left out: tables, references and other tags that are no formatting, files and categories, the sections that are
-    removed by their names; of templates the first argument of those that write a quantity counts.
+    Left out: lines inside tables and inside templates of several lines, references, files and categories, tags that are
+    no formatting, and the sections that are removed by their names; of templates the first argument of those that write
+    a quantity counts. Lines are parsed alone, as one unclosed tag makes the parser take the rest of a page for text.
     """
     parse = import_module("mwparserfromhell").parse
-    return [list(_numbers(parse(page["text"]), page["language"])) for page in pages]
+    found = []
+    for page in pages:
+        names = names_of(page["language"])
+        removed = {*names.file, *names.category}
+        lines = _lines(page["text"], {*names.sections, *names.ambiguous_sections})
+        prose = ("".join(_prose(node, type(node).__name__, removed) for node in parse(line).nodes) for line in lines)
+        found.append([re.sub(r"\D", "", number[0]) for text in prose for number in NUMBER.finditer(text)])
+    return found
 
 
-def _numbers(tree: Any, language: str) -> Iterator[str]:
-    names = names_of(language)
-    removed = {*names.sections, *names.ambiguous_sections}
-    skipping = 0
-    prose: list[str] = []
-    for node in tree.nodes:
-        kind = type(node).__name__
-        if kind == "Heading":
-            title = str(node.title.strip_code()).strip().casefold()
-            if not skipping or node.level <= skipping:
-                skipping = node.level if title in removed else 0
+def _lines(wikitext: str, removed: set[str]) -> Iterator[str]:
+    """Yield the lines of prose and lists of a page."""
+    skipping = braces = tables = 0
+    for line in LEFT_OUT.sub("", wikitext).split("\n"):
+        if heading := HEADING.fullmatch(line):
+            level = len(heading[1])
+            if not skipping or level <= skipping:
+                skipping = level if heading[2].casefold() in removed else 0
+            braces = tables = 0
             continue
-        if not skipping:
-            prose.append(_prose(node, kind, {*names.file, *names.category}))
-    yield from (re.sub(r"\D", "", found[0]) for found in NUMBER.finditer("".join(prose)))
+        tables += line.lstrip(" :*").startswith("{|")
+        whole = not braces and not tables and not skipping
+        braces = max(0, braces + line.count("{{") - line.count("}}"))
+        tables -= tables > 0 and line.lstrip().startswith("|}")
+        if whole and not braces and not line.lstrip().startswith(("|", "!")):
+            yield line
 
 
 def _prose(node: Any, kind: str, removed: Iterable[str]) -> str:
