@@ -38,6 +38,10 @@ REFUSED = {
 }
 
 
+# Beam's name for the thread that waits for a worker process.
+WORKER_THREAD = "run_worker"
+
+
 class WorkerDiedError(RuntimeError):
     """A worker process ended before its work (killed, or out of memory)."""
 
@@ -197,6 +201,9 @@ class _Watchdog:
                     raise TimeoutError(f"the wave did not end within {self._deadline:.0f} s")
         except BaseException:
             _kill_children()
+            for found in threading.enumerate():
+                if found.name == WORKER_THREAD:
+                    found.join(5)  # so that what it says of its killed worker is heard here
             raise
         finally:
             threading.excepthook = before
@@ -212,7 +219,7 @@ class _Watchdog:
             self._done.set()
 
     def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
-        if arguments.thread is not None and arguments.thread.name == "run_worker":
+        if arguments.thread is not None and arguments.thread.name == WORKER_THREAD:
             self._death = str(arguments.exc_value)
 
 
