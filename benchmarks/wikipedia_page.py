@@ -1,0 +1,112 @@
+"""Writes docs/wikipedia.md: excerpts of ten real articles as wikitext, as ours, and as two public extractors make them.
+
+    dumps ─ articles ─ the passage of each that has most of what extractors disagree on ─> ours and peers ─> Markdown
+
+Usage: `python benchmarks/wikipedia_page.py [FOLDER ...] [--output DIR] [--page FILE]`; the peers are those of
+`structured.py`. An excerpt is one paragraph of at most 600 characters, shown with its article's title, address and
+licence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.structured import articles, peer, python_with_peers
+from filters import wikitext
+from pipelines.readers.mediawiki import LICENSE
+
+ARTICLES = 10
+MIN_CHARACTERS, MAX_CHARACTERS = 200, 600
+MIN_PROSE = 120
+# What makes a passage worth showing, and how much: quantities and words that templates carry, files, notes, formulas.
+TELLING = (
+    (re.compile(r"\{\{(?:convert|cvt|formatnum|val|unité|nowrap|lang|transl|s\||siècle|num)", re.IGNORECASE), 4),
+    (re.compile(r"<math|<code|<sup|<sub"), 3),
+    (re.compile(r"\[\[(?:file|image|datei|fichier|archivo|soubor|файл|plik)\s*:", re.IGNORECASE), 3),
+    (re.compile(r"<ref|<!--|&nbsp;|'''"), 1),
+)
+PEERS = ("mwparserfromhell", "wikiextractor")
+INTRODUCTION = f"""\
+# Wikipedia, side by side
+
+Written by `python benchmarks/wikipedia_page.py`; do not edit. Each excerpt is one passage of an article, as wikitext,
+as `filters.wikitext` makes it, as `mwparserfromhell`'s `strip_code()` does (RedPajama, Hugging Face's loader), and as
+`wikiextractor` does, templates not being expanded, since a dump of articles does not hold them.
+
+The excerpts are by the authors of the articles named, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/);
+each article's history, at its address, names them. The speeds and figures over whole dumps are those of
+`python benchmarks/structured.py`.
+"""
+
+
+def telling(passage: str) -> int:
+    """Return how much of what extractors disagree on a passage holds."""
+    return sum(weight * min(len(pattern.findall(passage)), 2) for pattern, weight in TELLING)
+
+
+def passage(text: str, language: str) -> tuple[int, str]:
+    """Return the most telling paragraph of an article, with how telling it is."""
+    candidates = [
+        part.strip("\n")
+        for part in re.split(r"\n\n+|\n(?==)", text)
+        if MIN_CHARACTERS <= len(part) <= MAX_CHARACTERS
+        and not part.lstrip().startswith(("|", "{|", "!", "{{", "*", "}"))
+        and part.count("{{") == part.count("}}")
+        and part.count("[[") == part.count("]]")
+        and part.count("<ref") <= part.count("</ref>") + part.count("/>")
+        and len(wikitext.clean(part, language)) >= MIN_PROSE
+    ]
+    return max(((telling(part), part) for part in candidates), default=(0, ""))
+
+
+def chosen(pages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the passages of the ten articles with the most telling ones: one of each language first, then English."""
+    ranked = sorted(
+        (
+            {**page, "text": found[1], "score": f"{found[0]:03d}"}
+            for page in pages
+            if (found := passage(page["text"], page["language"]))[1]
+        ),
+        key=lambda page: (page["score"], page["url"]),
+        reverse=True,
+    )
+    first = {page["language"]: page for page in reversed(ranked) if int(page["score"])}
+    others = [page for page in ranked if page is not first.get(page["language"])]
+    return [*sorted(first.values(), key=lambda page: page["language"]), *others][:ARTICLES]
+
+
+def section(page: dict[str, str], texts: dict[str, str]) -> str:
+    """Return one article's part of the page."""
+    parts = [f"## {page['title']} ({page['language']})", f"{page['url']}, {LICENSE}"]
+    for name, text in {"wikitext": page["text"], **texts}.items():
+        parts += [f"**{name}**", f"````text\n{text.strip() or '(nothing)'}\n````"]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path("data/raw")])
+    parser.add_argument("--output", type=Path, help="where the peers are installed (default: a temporary folder)")
+    parser.add_argument("--page", type=Path, default=Path("docs/wikipedia.md"))
+    arguments = parser.parse_args()
+    pages = chosen(list(articles(arguments.folders)))
+    with tempfile.TemporaryDirectory() as temporary:
+        output = arguments.output or Path(temporary)
+        output.mkdir(parents=True, exist_ok=True)
+        peers = peer(python_with_peers(output), "wikipedia", pages, output)
+    sections = []
+    for index, page in enumerate(pages):
+        ours = wikitext.clean(page["text"], page["language"])
+        sections.append(section(page, {"ours": ours, **{name: peers[name]["texts"][index] for name in PEERS}}))
+    arguments.page.write_text("\n\n".join([INTRODUCTION.strip(), *sections]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
