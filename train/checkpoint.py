@@ -120,7 +120,13 @@ def find_latest(directory: Path, report: Callable[[str], None], before: int | No
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint that was found whole."""
     tensors = {file.stem: torch.load(file, map_location="cpu", weights_only=True) for file in sorted(path.glob("*.pt"))}
-    return Checkpoint(path, tensors, json.loads((path / STATE).read_text(encoding="utf-8")))
+    return Checkpoint(path, tensors, state(path))
+
+
+def state(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint that was found whole says beside its tensors."""
+    result: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
+    return result
 
 
 def _verify(path: Path) -> None:
