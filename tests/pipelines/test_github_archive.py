@@ -2,9 +2,11 @@
 
 import gzip
 import io
+import stat
 import tarfile
 import zipfile
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +138,46 @@ def test_files_that_cannot_be_read_are_dropped(pack: object) -> None:
     }
     records, _ = read_all(pack(files))
     assert outcomes(records) == ["unsafe_path", "unsafe_path", "binary", "too_large", "kept", "kept"]
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_source_in_other_encodings_and_binaries_that_look_like_source(pack: Any) -> None:
+    files = {
+        "r/marked.py": "x = 'naïve'\n".encode("utf-16"),
+        "r/latin.py": "x = 'naïve'\n".encode("latin-1"),
+        "r/unmarked.py": "x = 1\n".encode("utf-16-le"),
+        "r/object.c": b"\x7fELF\x02\x01\x01" + bytes(64),
+    }
+    records, _ = read_all(pack(files))
+    assert outcomes(records) == ["kept", "kept", "binary", "binary"]
+    assert [record.text for record in records if isinstance(record, Document)] == ["x = 'naïve'\n"] * 2
+
+
+def test_links_in_zips_are_no_records() -> None:
+    buffer = io.BytesIO(zipped({"r/a.py": b"1"}))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        link = zipfile.ZipInfo("r/link.py")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    records, counts = read_all(buffer.getvalue())
+    assert outcomes(records) == ["kept"]
+    assert counts["other:link"] == 1
+
+
+def test_a_link_and_what_hides_behind_it_stay_inside_the_archive() -> None:
+    link = tarfile.TarInfo("r/up")
+    link.type, link.linkname = tarfile.SYMTYPE, "../.."
+    hard = tarfile.TarInfo("r/hard.py")
+    hard.type, hard.linkname = tarfile.LNKTYPE, "r/../../secret"
+    records, counts = read_all(tar({"r/up/a.py": b"1", "r/../b.py": b"2", "r\\..\\c.py": b"3"}, link, hard))
+    assert outcomes(records) == ["kept", "unsafe_path", "unsafe_path"]
+    assert counts["other:link"] == 2
+
+
+def test_a_zip_bomb_costs_no_more_than_the_limit_of_a_file() -> None:
+    records, _ = read_all(zipped({f"r/{number}.py": bytes(64 << 20) for number in range(2)} | {"r/a.py": b"1"}))
+    assert outcomes(records) == ["too_large", "too_large", "kept"]
+    assert all(record.size == MAX_FILE_BYTES + 1 for record in records if isinstance(record, Drop))
 
 
 def test_names_that_are_no_utf8() -> None:
