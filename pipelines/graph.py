@@ -397,15 +397,15 @@ class Chain:
             stage=stage,
             paths=self.paths,
             identity=self.identity(index),
-            shards=tuple(self.staged(previous, item) for item in self.items_of(index)),
-            run_files=tuple(self.run_paths(previous)),
+            items=len(self.items_of(index)),
             buckets=self.recipe.buckets,
             threshold=self.stage_recipe(stage).threshold,
         )
         if is_current(task.manifest, task.identity):
             return []
-        restored = self.restore(previous, stage.name)
-        return restored or _next_step(task.steps(f"{self.source.name}/{stage.name}"), task.identity)
+        shards = [self.staged(previous, item) for item in self.items_of(index)]
+        steps = task.steps(f"{self.source.name}/{stage.name}", shards, self.run_paths(previous))
+        return self.restore(previous, stage.name) or _next_step(steps, task.identity)
 
 
 def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuffle]:

@@ -26,13 +26,15 @@ CANDIDATES, VERIFIED = "candidates", "verified"
 
 @dataclass(frozen=True)
 class Resolution:
-    """One `Resolve`: the shards and runs of the stage before in the order of items, and where everything is written."""
+    """One `Resolve` over the items of the stage before, and where everything is written.
+
+    It travels with each task, so that it holds no lists of files: those of shards are in a file.
+    """
 
     stage: Resolve
     paths: Paths
     identity: str
-    shards: tuple[str, ...]
-    run_files: tuple[str, ...]
+    items: int
     buckets: int
     threshold: float
 
@@ -46,11 +48,20 @@ class Resolution:
         """The number of verification tasks."""
         return min(self.buckets, MAX_VERIFIERS)
 
-    def steps(self, label: str) -> Iterator[Job | Shuffle]:
-        """Yield the steps in order, each complete: a step runs when those before it are done."""
+    @property
+    def _listed(self) -> str:
+        return self.paths.work(f"{self.stage.name}_{VERIFIED}", "shards.json")
+
+    def steps(self, label: str, shards: Sequence[str], run_files: Sequence[str]) -> Iterator[Job | Shuffle]:
+        """Yield the steps in order, each complete: a step runs when those before it are done.
+
+        `shards` and `run_files` are those of the stage before, in the order of items.
+        """
+        if storage.read_json(self._listed) != list(shards):
+            storage.write_json(self._listed, list(shards))
         found = [self._file(CANDIDATES, bucket, "run") for bucket in range(self.buckets)]
         for name, sources, reduce, count in (
-            (CANDIDATES, self.run_files, self.find, self.buckets),
+            (CANDIDATES, run_files, self.find, self.buckets),
             (VERIFIED, found, self.verify, self.verifiers),
         ):
             outputs = [self._manifest(name, bucket) for bucket in range(count)]
@@ -74,7 +85,8 @@ class Resolution:
         storage.remove(self._manifest(VERIFIED, bucket))
         candidates, _ = runs.gather(found, pairs.PAIR)
         wanted = pairs.merged(candidates, self.stage.measure, self.threshold)
-        overlaps = pairs.verified(wanted, self.shards, self.stage.measure, self.threshold)
+        shards = storage.read_json(self._listed)
+        overlaps = pairs.verified(wanted, shards, self.stage.measure, self.threshold)
         storage.write_bytes(self._file(VERIFIED, bucket, "overlaps"), overlaps.tobytes())
         facts = {"pairs": len(candidates), "pairs_verified": len(wanted), "pairs_overlapping": len(overlaps)}
         self._finish(VERIFIED, bucket, facts)
@@ -101,7 +113,7 @@ class Resolution:
         overlaps = np.concatenate([np.frombuffer(storage.read_bytes(path), pairs.OVERLAP) for path in files])
         items, removals = pairs.resolved(overlaps)
         path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
-        runs.write_removals(path, items, removals, len(self.shards))
+        runs.write_removals(path, items, removals, self.items)
         content: dict[str, Any] = {
             "identity": self.identity,
             "item": reducer_name(0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -76,8 +77,8 @@ def removed(
     }[measure]
     shards, run_files = write(folder, items, buckets, keys)
     stage = Resolve("near", recipe="near", measure=measure)
-    task = Resolution(stage, Paths(str(folder), "books"), "identity", tuple(shards), tuple(run_files), buckets, 0.9)
-    for step in task.steps("books/near"):
+    task = Resolution(stage, Paths(str(folder), "books"), "identity", len(shards), buckets, 0.9)
+    for step in task.steps("books/near", shards, run_files):
         run([step])
     facts = storage.read_json(task.manifest)
     gone = set()
@@ -181,12 +182,19 @@ def test_chunks_hold_no_more_than_the_budget() -> None:
         assert sum(doc % 7 * 10 for doc in docs) <= 100 or last - first == 1
 
 
+def test_what_travels_with_a_task_does_not_grow_with_the_files(tmp_path: Path) -> None:
+    task = Resolution(Resolve("near", recipe="near"), Paths(str(tmp_path), "books"), "identity", 10_000, 4, 0.9)
+    steps = list(task.steps("books/near", ["a.parquet"] * 10_000, ["a.run"] * 10_000))
+    for step in steps:
+        assert len(pickle.dumps(step.reduce if isinstance(step, Shuffle) else step.elements)) < 1_000
+
+
 def test_a_lost_pair_is_noticed(tmp_path: Path) -> None:
     documents = documents_of(texts(0))
     assert removed(tmp_path, [documents])
     victim = next(tmp_path.glob("work/books/near_verified/*.json"))
     storage.write_json(str(victim), {**storage.read_json(str(victim)), "pairs": 10_000})
     stage = Resolve("near", recipe="near")
-    task = Resolution(stage, Paths(str(tmp_path), "books"), "identity", (), (), 4, 0.9)
+    task = Resolution(stage, Paths(str(tmp_path), "books"), "identity", 1, 4, 0.9)
     with pytest.raises(RuntimeError, match="candidate pairs"):
         run_resolve(task)
