@@ -33,6 +33,8 @@ _DIGIT = re.compile(r"\d")
 _DELETED = re.compile(f"[{re.escape(DELETED_MARKS)}{re.escape(''.join(sorted(CONTROL_CHARACTERS)))}]")
 _ASCII_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 _ASCII_CONTROLS = bytes(sorted(ord(c) for c in CONTROL_CHARACTERS if c < "\x80" and c != "\n"))
+_REMEMBERED_LINES: Final = 1 << 17  # about 20 MB with the next
+_REMEMBERED_BYTES: Final = 80
 _GONE: Final = 0x110000  # in the table of code points: no character, so nothing else can mean "deleted"
 
 
@@ -81,10 +83,23 @@ def keys(text: str) -> tuple[list[str], NDArray[np.uint64]]:
     normalised at once. A lone surrogate, which UTF-8 cannot hold, is hashed as "?".
     """
     lines = [line.strip() for line in text.split("\n")]
-    sha1 = hashlib.sha1
-    digests = b"".join([sha1(line).digest() for line in _normalised(lines)])
-    words = np.frombuffer(digests, dtype=np.uint8).reshape(len(lines), -1)[:, :KEY_BYTES]
-    return lines, np.ascontiguousarray(words).view("<u8").reshape(-1).astype(np.uint64, copy=False)
+    words = b"".join([_HASHES[line] for line in _normalised(lines)])
+    return lines, np.frombuffer(words, dtype="<u8").astype(np.uint64)
+
+
+class _Hashes(dict[bytes, bytes]):
+    """The hash of each normalised line; menus and the like, which come again and again, are hashed once."""
+
+    def __missing__(self, line: bytes) -> bytes:
+        found = hashlib.sha1(line).digest()[:KEY_BYTES]
+        if len(line) <= _REMEMBERED_BYTES:
+            if len(self) >= _REMEMBERED_LINES:
+                self.clear()
+            self[line] = found
+        return found
+
+
+_HASHES = _Hashes()
 
 
 def first_occurrences(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:

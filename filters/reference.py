@@ -8,6 +8,7 @@ Positives and negatives go through the same functions: what is done to one class
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from collections.abc import Iterable
@@ -78,6 +79,7 @@ class Scores:
     roc: NDArray[np.float64]
 
 
+@functools.lru_cache(maxsize=8)  # the keys of a page ask for its URL and its host, one after the other
 def normalise_url(url: str) -> str:
     """Return the key that joins a cited URL with a crawled one, "" for what is no web address.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache, lru_cache
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def _unique_lines(body: str) -> tuple[str, npt.NDArray[np.uint64]]:
     first = paragraphs.first_occurrences(hashes)
     if first.all():
         return "\n".join(lines), hashes
-    return "\n".join(line for line, kept in zip(lines, first.tolist(), strict=True) if kept), hashes[first]
+    return "\n".join(compress(lines, first.tolist())), hashes[first]
 
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
