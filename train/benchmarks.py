@@ -23,10 +23,8 @@ import torch
 from rich.console import Console
 
 from model.llama import LLaMA
-from train import checkpoint
-from train.config import RunConfig
+from train.export import open_checkpoint
 from train.loss import token_losses
-from train.run import open_run
 
 UNCONDITIONAL = "Answer:"  # LLaMA, section 3
 BATCH = 16  # completions scored at once
@@ -182,7 +180,10 @@ def _cut(tokenizer: Tokenizer, bos: Sequence[int], context: str, completion: str
 def accuracy(
     model: LLaMA, tokenizer: Tokenizer, bos: Sequence[int], questions: Sequence[Question], unconditional: bool
 ) -> Accuracy:
-    """Answer questions and compare; normalised by the likelihood after "Answer:" if `unconditional`, else by characters."""
+    """Answer questions and compare.
+
+    Normalised by the likelihood after "Answer:" if `unconditional`, else by characters.
+    """
     pairs = [pair for q in questions for pair in zip(q.contexts, q.completions, strict=True)]
     found = likelihoods(model, tokenizer, bos, pairs)
     if unconditional:
@@ -221,11 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     named = [text.partition("=") for text in options.tasks]
     questions = {task: read(task, Path(path), options.limit) for task, _, path in named}
-    found = checkpoint.find_latest(Path(options.run) / "checkpoints", console.print)
-    if found is None:
-        raise ValueError(f"{options.run}: no checkpoint")
-    config = RunConfig(**checkpoint.state(found)["config"], corpus=options.corpus, output=options.run)
-    run = open_run(config, console.print)
+    run = open_checkpoint(Path(options.run), options.corpus, console.print)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
     bos_id = next(iter(run.corpus.manifests.values())).bos_id
     bos = [] if bos_id is None else [bos_id]

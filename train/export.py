@@ -1,0 +1,128 @@
+"""A run's model as a directory that Hugging Face's LlamaForCausalLM, and what is built on it, loads.
+
+python -m train.export --run data/run --corpus data/corpus --output data/hugging_face
+
+checkpoint -> ours -> to_hugging_face -> model.safetensors, or several and their index; config.json; tokenizer.model
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from model.checkpoint import hugging_face_config, to_hugging_face
+from train import checkpoint
+from train.config import RunConfig
+from train.run import Run, open_run
+
+SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+INDEX = "model.safetensors.index.json"
+
+
+def shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
+    """Return the tensors in their order, in groups of at most `limit` bytes (or one larger tensor)."""
+    groups: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if groups[-1] and size + tensor.nbytes > limit:
+            groups.append({})
+            size = 0
+        groups[-1][name] = tensor
+        size += tensor.nbytes
+    return groups
+
+
+def write(directory: Path, tensors: Mapping[str, Tensor], limit: int = SHARD_BYTES) -> list[Path]:
+    """Write tensors as one safetensors file, or as several with an index; raise ValueError without the library."""
+    try:
+        save: Callable[..., None] = importlib.import_module("safetensors.torch").save_file
+    except ImportError:
+        raise ValueError("the export needs the package safetensors: pip install safetensors") from None
+    directory.mkdir(parents=True, exist_ok=True)
+    groups = shards(tensors, limit)
+    paths: list[Path] = []
+    owner: dict[str, str] = {}
+    for number, group in enumerate(groups, 1):
+        name = "model.safetensors" if len(groups) == 1 else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
+        save({key: tensor.contiguous() for key, tensor in group.items()}, directory / name, {"format": "pt"})
+        paths.append(directory / name)
+        owner |= dict.fromkeys(group, name)
+    if len(groups) > 1:
+        total = sum(tensor.nbytes for tensor in tensors.values())
+        _json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": owner})
+    return paths
+
+
+def export(run: Run, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES) -> list[Path]:
+    """Write a run's model with its configuration and tokenizer; return the files of weights."""
+    config = run.model.config
+    state = {name: tensor.detach().to(TYPES[dtype]).cpu() for name, tensor in run.model.state_dict().items()}
+    paths = write(directory, to_hugging_face(state, config), limit)
+    manifest = next(iter(run.corpus.manifests.values()))
+    bos, eos = manifest.bos_id, manifest.eos_id
+    _json(directory / "config.json", hugging_face_config(config, bos or 0, eos or 0, dtype))
+    _json(directory / "tokenizer_config.json", _tokenizer_config(bos, eos, config.context))
+    shutil.copyfile(run.corpus.tokenizer, directory / "tokenizer.model")
+    return paths
+
+
+def _tokenizer_config(bos: int | None, eos: int | None, context: int) -> dict[str, Any]:
+    return {
+        "tokenizer_class": "LlamaTokenizer",
+        "bos_token": "<s>" if bos is not None else None,
+        "eos_token": "</s>" if eos is not None else None,
+        "unk_token": "<unk>",
+        "add_bos_token": bos is not None,
+        "add_eos_token": False,
+        "legacy": True,  # encodes what follows a special token as SentencePiece does
+        "model_max_length": context,
+    }
+
+
+def _json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train.export", description="Export a run to Hugging Face's format."
+    )
+    parser.add_argument("--run", default="data/run", help="directory of a run (%(default)s)")
+    parser.add_argument("--corpus", default="data/corpus", help="the corpus it was trained on (%(default)s)")
+    parser.add_argument("--output", required=True, help="directory to write")
+    parser.add_argument("--dtype", choices=TYPES, default="float32", help="of the weights (%(default)s)")
+    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
+    options = parser.parse_args(arguments)
+    console = Console()
+    try:
+        run = open_checkpoint(Path(options.run), options.corpus, console.print)
+        paths = export(run, Path(options.output), options.dtype, options.shard_bytes)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    console.print(f"written: {', '.join(str(path) for path in paths)}", highlight=False)
+    return 0
+
+
+def open_checkpoint(directory: Path, corpus: str, report: Callable[[str], None]) -> Run:
+    """Open the last whole checkpoint of a run, configured as it was trained; raise ValueError if there is none."""
+    found = checkpoint.find_latest(directory / "checkpoints", report)
+    if found is None:
+        raise ValueError(f"{directory}: no checkpoint")
+    config = RunConfig(**checkpoint.state(found)["config"], corpus=corpus, output=str(directory))
+    return open_run(config, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
