@@ -1,6 +1,7 @@
 """The plan of a run before it starts: tokens and epochs of each source beside Table 1.
 
     python -m train.plan --corpus data/corpus --tokens 1.4T
+    python -m train.plan --flops 5.76e23 --gpus 2048
     python -m train.plan --sizes common_crawl=878e9,c4=175e9,... --tokens 1T
 
 The trainer prints the same table as its ledger when it is done: both are the mixture's exact counts at an integer k.
@@ -19,11 +20,15 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
+from train import scaling
 from train.corpus import mixture_of, open_corpus, sequences_in
+from train.energy import watts_of
+from train.meters import PEAKS
 from train.mixture import Mixture, parse_proportions
 
 # Muennighoff et al. 2023: up to four epochs, repeated data is worth nearly as much as new data.
 MANY_EPOCHS = 4
+PAPER_MFU = 0.477  # LLaMA 65B's 380 tokens/s on an A100 (section 2.4), counted as 6N as scaling laws do
 SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
 LLAMA_PROPORTIONS = ",".join(f"{row.name}={row.proportion}" for row in TABLE_1)
 _EXACT = 10**10  # counts from here on are shown with a unit, so that a table fits a terminal
@@ -155,18 +160,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.plan", description="Tokens and epochs per source of a run.")
     parser.add_argument("--corpus", help="directory of a finished corpus")
     parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
-    parser.add_argument("--tokens", required=True, help="length of the run, such as 1.4T")
+    parser.add_argument("--tokens", help="length of the run, such as 1.4T")
+    parser.add_argument("--flops", type=float, help="instead: what a budget of so many FLOPs buys by the scaling laws")
+    parser.add_argument("--gpus", type=int, default=1, help="that it is spent on (default %(default)s)")
+    parser.add_argument("--gpu", default="NVIDIA A100", help="their kind (default %(default)s)")
+    parser.add_argument("--mfu", type=float, default=PAPER_MFU, help="share of their peak used (default %(default)s)")
+    parser.add_argument("--batch", default="4194304", help="tokens of a step of that run (default %(default)s)")
     parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
     parser.add_argument("--proportions", default=LLAMA_PROPORTIONS, help="NAME=PROPORTION,... (default: LLaMA's)")
     options = parser.parse_args(arguments)
     try:
+        if options.flops is not None:
+            _show_budget(options)
+            return 0
+        if options.tokens is None:
+            raise ValueError("give --tokens with --corpus or --sizes, or --flops")
         weights = parse_proportions(options.proportions)
         sizes = _sizes(options.corpus, options.sizes, weights)
         entries = plan(sizes, weights, number(options.tokens), options.sequence_length)
     except ValueError as error:
         parser.error(str(error))
-    show(Console(), entries, f"A run over {human(number(options.tokens))} tokens")
+    console = Console()
+    show(console, entries, f"A run over {human(number(options.tokens))} tokens")
+    worth = sum(scaling.effective_tokens(max(1, entry.available), entry.tokens) for entry in entries)
+    seen = sum(entry.tokens for entry in entries)
+    console.print(
+        f"repeated tokens teach less: {human(seen)} seen are worth {human(int(worth))} new ones "
+        f"(Muennighoff et al. 2023, R_D* = {scaling.R_D})",
+        highlight=False,
+    )
     return 0
+
+
+def _show_budget(options: argparse.Namespace) -> None:
+    peak = next((peak for name, peak in PEAKS.items() if options.gpu.startswith(name)), None)
+    if peak is None:
+        raise ValueError(f"--gpu is {options.gpu!r}, peaks are known of {', '.join(PEAKS)}")
+    for name, value in (("flops", options.flops), ("gpus", options.gpus), ("mfu", options.mfu)):
+        if not 0 < value < float("inf"):
+            raise ValueError(f"--{name} is {value}, it must be positive")
+    plans = scaling.budgets(options.flops, options.gpus, peak, options.mfu)
+    scaling.show(Console(), plans, number(options.batch), watts_of(options.gpu))
 
 
 def _sizes(corpus: str | None, sizes: str | None, weights: Mapping[str, int]) -> dict[str, int]:

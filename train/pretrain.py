@@ -10,6 +10,7 @@ corpus -> plan -> steps (log.jsonl, checkpoints) -> held-out bits per byte, ledg
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ from model.generate import generate, generate_uncached
 from train import curves, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
+from train.energy import Meter, used
 from train.evaluate import evaluate
 from train.parallel import World, joined, reshard
 from train.plan import Entry, human, ledger, show, table
@@ -71,10 +73,12 @@ def train(run: Run, console: Console) -> None:
         Display(console, run.step, run.steps) as display,
     ):
         batches, speed, detector = run.batches(stop), meters.Throughput(), _detector(run)
+        meter, before = Meter(run.device.index or 0 if run.device.type == "cuda" else None), run.watt_hours
         while run.step < min(stop, run.steps) and not stopped:
             row = train_step(run, batches)
             row |= _speed(run, world.same(speed.add(row["batch_tokens"])))
             run.seconds = world.same(time.perf_counter() - start)
+            run.watt_hours = _energy(run, meter, before)
             if config.minutes and speed.settled:
                 run.steps = steps_that_fit(run, row["tokens_per_second"])
             log.write(row)
@@ -96,6 +100,13 @@ def train(run: Run, console: Console) -> None:
         console.print(
             f"{request.received or 'another process was stopped'}: saved at step {run.step}; the same command resumes"
         )
+
+
+def _energy(run: Run, meter: Meter, before: float | None) -> float | None:
+    drawn = meter.watt_hours()
+    # Ranks work alike: the first GPU's energy stands for each.
+    drawn = run.world.same(math.nan if drawn is None else drawn)
+    return None if before is None or math.isnan(drawn) else before + drawn * run.world.size
 
 
 def _detector(run: Run) -> Detector:
@@ -122,8 +133,9 @@ def _go_back(run: Run, suspicious: int, console: Console) -> None:
 
 def _speed(run: Run, tokens_per_second: float) -> dict[str, Any]:
     name = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else "cpu"
+    memory = torch.cuda.max_memory_allocated(run.device) if run.device.type == "cuda" else None
     mfu = meters.mfu(run.model.config, run.config.sequence_length, tokens_per_second / run.world.size, name)
-    return {"tokens_per_second": tokens_per_second, "mfu": mfu}
+    return {"tokens_per_second": tokens_per_second, "mfu": mfu, "memory_bytes": memory}
 
 
 def entries_at(run: Run, step: int) -> tuple[Entry, ...]:
@@ -168,15 +180,18 @@ def finish(run: Run, console: Console) -> None:
     parameters = run.model.config.parameters
     title = f"{config.model}: {human(parameters)} parameters, {run.steps} steps of {config.batch_sequences} x "
     curves.draw(rows, run.sources, output / PICTURE, title + f"{config.sequence_length} tokens")
+    device = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else "cpu"
+    footprint = used(run.seconds, run.world.size, device, run.watt_hours)
     summary = {
         "config": asdict(config),
         "parameters": parameters,
-        "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else "cpu",
+        "device": device,
         "steps": run.steps,
         "tokens": run.step * config.batch_sequences * config.sequence_length,
         "left_out": run.left_out,
         "loss": {"first": rows[0]["loss"], "last": rows[-1]["loss"]} if rows else None,
         "tokens_per_second": rows[-1]["tokens_per_second"] if rows else None,
+        "footprint": asdict(footprint) if footprint else None,
         "sources": {
             entry.source: {
                 **asdict(entry),

@@ -44,6 +44,7 @@ class Run:
     seconds: float = 0.0
     skipped: int = 0
     saver: sharded.Saver | None = None
+    watt_hours: float | None = 0.0  # what all GPUs have drawn; None: not measured from beginning to end
     left_out: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -148,6 +149,7 @@ def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
         run.model.load_state_dict(found.tensors["model"])
         run.optimizer.load_state_dict(found.tensors["optimizer"])
     run.left_out = [(first, last) for first, last in found.state.get("left_out", ())]
+    run.watt_hours = found.state.get("watt_hours")
     run.step, run.steps, run.seconds = (found.state[name] for name in ("step", "steps", "seconds"))
 
 
@@ -198,6 +200,7 @@ def save(run: Run) -> None:
         "steps": run.steps,
         "seconds": run.seconds,
         "left_out": run.left_out,
+        "watt_hours": run.watt_hours,
         "config": identity(run.config),
         "corpus": run.corpus.digests(),
     }

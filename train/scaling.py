@@ -10,7 +10,14 @@ Repeated data counts for less: Muennighoff et al.'s effective tokens replace D.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from train.energy import footprint
 
 FLOPS_PER_PARAMETER_TOKEN = 6.0  # Kaplan et al. 2020, section 2.1
 PF_DAY = 8.64e19  # FLOPs: 10^15 a second for a day
@@ -87,6 +94,30 @@ class Budget:
     loss: float
     gpu_hours: float
     days: float
+
+
+def show(console: Console, plans: Sequence[Budget], batch: int, watts: float | None) -> None:
+    """Print plans as a table: steps of `batch` tokens, and energy where the GPU's power is known."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("", *(plan.law for plan in plans)):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    rows = {
+        "parameters": [f"{plan.parameters:.3g}" for plan in plans],
+        "tokens": [f"{plan.tokens:.3g}" for plan in plans],
+        "tokens / parameter": [f"{plan.tokens / plan.parameters:.1f}" for plan in plans],
+        "steps": [f"{math.ceil(plan.tokens / batch):,}" for plan in plans],
+        "FLOPs": [f"{plan.flops:.3g}" for plan in plans],
+        "loss, nats / token": [f"{plan.loss:.3f}" for plan in plans],
+        "GPU-hours": [f"{plan.gpu_hours:,.0f}" for plan in plans],
+        "days": [f"{plan.days:,.1f}" for plan in plans],
+    }
+    if watts is not None:
+        carbon = [footprint(plan.gpu_hours, watts) for plan in plans]
+        rows["MWh"] = [f"{each.mwh:,.3g}" for each in carbon]
+        rows["tCO2eq"] = [f"{each.tco2eq:,.3g}" for each in carbon]
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    console.print(table)
 
 
 def budgets(flops: float, gpus: int, peak: float, utilisation: float) -> list[Budget]:

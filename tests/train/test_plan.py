@@ -80,9 +80,30 @@ def test_the_command_plans_from_sizes_and_from_a_corpus(
     assert "left over" in printed
 
 
+def test_the_command_plans_a_budget_by_three_laws(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--flops", str(6 * 65.2857e9 * 1.4e12), "--gpus", "2048"]) == 0
+    printed = capsys.readouterr().out
+    assert "Kaplan" in printed
+    assert "Chinchilla, refit" in printed
+    # 20.8 days and Table 15's energy and carbon, to the speed's three digits.
+    lines = {line.split()[0]: line.split()[1] for line in printed.splitlines() if len(line.split()) > 1}
+    days, mwh, carbon = (lines[name] for name in ("days", "MWh", "tCO2eq"))
+    assert float(days) == pytest.approx(20.8, abs=0.1)
+    assert float(mwh) == pytest.approx(449.8, rel=0.01)
+    assert float(carbon) == pytest.approx(173.2, rel=0.01)
+
+
+def test_repeated_tokens_are_said_to_be_worth_less(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--sizes", "books=1B", "--proportions", "books=1", "--tokens", "4B"]) == 0
+    assert "4B seen are worth 3.73B new ones" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "give --tokens with --corpus or --sizes, or --flops"),
+        (["--flops", "1e23", "--gpu", "abacus"], "--gpu is 'abacus', peaks are known of NVIDIA A100"),
+        (["--flops", "-1"], "--flops is -1.0, it must be positive"),
         (["--tokens", "1T"], "either --corpus or --sizes"),
         (["--tokens", "1T", "--sizes", "books=1B"], "gives no tokens of common_crawl"),
         (["--tokens", "x", "--sizes", RED_PAJAMA], "'x' is not a positive"),
