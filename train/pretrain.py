@@ -153,7 +153,8 @@ def continue_text(run: Run) -> str:
     length = min(config.sample_tokens, run.model.config.context - len(prompt))
     generator = torch.Generator(run.device).manual_seed(config.seed)
     stop = [token for token in (manifest.eos_id,) if token is not None]
-    write = generate if run.world.size == 1 else generate_uncached
+    # A cache grows by a position at a time, for each of which a compiled layer would be compiled again.
+    write = generate if run.world.size == 1 and not config.compile else generate_uncached
     text: str = tokenizer.decode(prompt + write(run.model, prompt, length, stop=stop, generator=generator))
     return text
 

@@ -248,7 +248,9 @@ def _mask(run: Run, tokens: torch.Tensor) -> Mask | None:
         return None
     manifest = next(iter(run.corpus.manifests.values()))
     documents = loss.document_numbers(tokens[:, :-1], manifest.bos_id, manifest.eos_id)
-    return loss.document_blocks(documents) if run.device.type == "cuda" else loss.document_mask(documents)
+    # FlexAttention is only worth its name compiled; elsewhere a mask of booleans goes to SDPA.
+    compiled = run.config.compile and run.device.type == "cuda"
+    return loss.document_blocks(documents) if compiled else loss.document_mask(documents)
 
 
 def _row(run: Run, losses: list[float], source: list[int], rate: float, norm: float) -> dict[str, Any]:

@@ -168,3 +168,16 @@ def test_a_single_process_has_the_weights_that_the_model_draws_itself() -> None:
     assert torch.equal(ours.rotary, theirs.rotary)
     for name, weight in theirs.named_parameters():
         assert torch.equal(ours.get_parameter(name), weight), name
+
+
+def test_a_run_with_masked_documents_learns_something_else(
+    shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(configs.MODELS, "tiny", TINY)
+    options = {"plain": [], "chunked": ["--loss-chunk", "20"], "masked": ["--document-mask", "true"]}
+    for name, more in options.items():
+        assert runs(str(shared_corpus), [["--output", str(tmp_path / name), *more]]) == [0]
+    assert_same_run(tmp_path / "chunked", tmp_path / "plain")
+    losses = [[row["loss"] for row in rows(tmp_path / name)] for name in ("plain", "masked")]
+    assert losses[0][-1] != pytest.approx(losses[1][-1], rel=1e-4)
+    assert losses[0][-1] == pytest.approx(losses[1][-1], abs=0.3)
