@@ -290,7 +290,13 @@ def prepare(layer: nn.Module, switches: Switches) -> None:
         options["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)
     if switches.checkpointing != "none":
         forward: Callable[..., Tensor] = layer.forward
-        layer.forward = partial(checkpoint, forward, **options)
+
+        # A function of its own: the compiler passes over a partial of torch's.
+        def recomputed(*inputs: object) -> Tensor:
+            states: Tensor = checkpoint(forward, *inputs, **options)
+            return states
+
+        layer.forward = recomputed
     if switches.compile:
         layer.compile()
 

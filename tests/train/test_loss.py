@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 from torch.nn import functional as F  # noqa: N812
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -127,9 +128,12 @@ def test_compiled_layers_have_the_same_losses_and_gradients() -> None:
         models: list[LLaMA] = [
             build(SHAPE, 0, CPU, World(), Switches("float32", "selective", flag)) for flag in (False, True)
         ]
+        counters.clear()
         results = [token_losses(model, TOKENS) for model in models]
         for losses in results:
             torch.autograd.backward(losses.mean())
+    assert counters["stats"]["unique_graphs"] == 1  # one for all layers, with what is recomputed inside
+    assert not counters["graph_break"]
     torch.testing.assert_close(results[1], results[0])
     for one, two in zip(models[1].parameters(), models[0].parameters(), strict=True):
         torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-6)
