@@ -2,7 +2,7 @@
 
 Each stage of a source has its own dataclass and sees nothing else, so a change of one field redoes the stages that read
 it and no others. Sections are those of the LLaMA paper; rules and constants of CCNet, C4 and RedPajama are named where
-they come from. The command line overrides single fields (`--set common_crawl.language.threshold=0.65`).
+they come from. The command line overrides single fields (`--set common_crawl.quality.threshold=0.65`).
 """
 
 from __future__ import annotations
@@ -15,31 +15,9 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-Mode = Literal["published", "corrected"]
+from filters.wikipedia_names import LANGUAGES
 
-# Section 2.1, Wikipedia: 20 languages in Latin or Cyrillic script.
-WIKIPEDIA_LANGUAGES = (
-    "bg",
-    "ca",
-    "cs",
-    "da",
-    "de",
-    "en",
-    "es",
-    "fr",
-    "hr",
-    "hu",
-    "it",
-    "nl",
-    "pl",
-    "pt",
-    "ro",
-    "ru",
-    "sl",
-    "sr",
-    "sv",
-    "uk",
-)
+Mode = Literal["published", "corrected"]
 
 
 @dataclass(frozen=True)
@@ -171,7 +149,7 @@ class GitHub:
 class Articles:
     """Wikipedia's only pass."""
 
-    languages: tuple[str, ...] = WIKIPEDIA_LANGUAGES
+    languages: tuple[str, ...] = LANGUAGES  # section 2.1: 20, in Latin or Cyrillic script
 
 
 @dataclass(frozen=True)
@@ -434,7 +412,7 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("common_crawl.training.pages", *_POSITIVE),
     ("common_crawl.training.held_out", *_PART),
     ("c4.english.threshold", *_SHARE),
-    ("wikipedia.articles.languages", *_among(WIKIPEDIA_LANGUAGES)),
+    ("wikipedia.articles.languages", *_among(LANGUAGES)),
     ("wikipedia.span_bytes", *_POSITIVE),
     ("books.texts.sample", *_POSITIVE),
     ("books.overlap.threshold", *_SHARE),
