@@ -210,7 +210,11 @@ def _clean_tail(text: str, language: str) -> str:
         pending = kinds[0] is EditorLine.VARIABLE or (pending and kinds[0] is not EditorLine.VARIABLES)
         if not pending:
             end = start
-    return text if end == len(text) else (text[:end].rstrip() + "\n" if text[:end].strip() else "")
+    rest = text[:end].rstrip()
+    # A backslash there continues its line: into nothing, if what follows went.
+    if end == len(text) or rest.endswith("\\"):
+        return text
+    return f"{rest}\n" if rest else ""
 
 
 def _last_comment(text: str, end: int, limit: int, comments: Comments) -> tuple[int, list[str]] | None:

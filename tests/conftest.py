@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that what passes here passes everywhere; `ALTIPLANO_HYPOTHESIS=random` explores.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile(os.environ.get("ALTIPLANO_HYPOTHESIS", "steady"))
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -5,7 +5,7 @@ import time
 from typing import cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from filters.boilerplate import Mode, clean
@@ -297,6 +297,7 @@ def test_a_text_without_boilerplate_is_unchanged(text: str, ending: str) -> None
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(FRAGMENTS, max_size=25).map("".join))
+@example("\\\n# -*- coding: x -*-")
 def test_python_keeps_its_syntax_tree(text: str) -> None:
     try:
         tree = ast.dump(ast.parse(text))
