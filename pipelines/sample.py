@@ -28,7 +28,7 @@ from pipelines.sample_data.packages import PACKAGES, SampleError, fetch, is_cach
 
 FORMAT = "altiplano-sample/1"
 # Raise this when a layout changes: what an older version laid out is then laid out again.
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 MANIFEST = "manifest.json"
 QUESTIONS = Path(__file__).parent / "sample_data" / "questions"
 CONSOLE = Console(stderr=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from pipelines.sample_data.files import Laid, members, write
+from pipelines.sample_data.files import Laid, gzipped, members, write
 
 SOURCES = {".tex", ".bib", ".bbl", ".bst", ".cls", ".sty"}
 FIGURES = {".pdf", ".eps", ".png"}
@@ -70,11 +70,11 @@ def submission(paper: Paper, files: Mapping[str, bytes]) -> tuple[str, bytes]:
     if paper.path.endswith(".pdf"):
         return f"{name}.pdf", files[paper.path]
     if not paper.path.endswith("/"):
-        return f"{name}.gz", gzip.compress(files[paper.path], mtime=0)
+        return f"{name}.gz", gzipped(files[paper.path])
     kept = [
         (path.removeprefix(paper.path), content) for path, content in sorted(files.items()) if _submitted(path, content)
     ]
-    return f"{name}.gz", gzip.compress(tar(kept), mtime=0)
+    return f"{name}.gz", gzipped(tar(kept))
 
 
 def _submitted(path: str, content: bytes) -> bool:

@@ -5,6 +5,7 @@ package archive (.tar.gz or .whl) -> members() -> (path, bytes) -> a layout -> w
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -12,6 +13,10 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+# RFC 1952: the tenth byte names the system, and Python 3.11 and 3.13 do not agree on it; 255 is "unknown".
+GZIP_SYSTEM = 9
+GZIP_UNKNOWN_SYSTEM = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,10 @@ def fraction(*keys: str) -> float:
     """Return a number in [0, 1) that depends on the keys alone: how the layouts choose without an order."""
     digest = hashlib.sha256("\0".join(keys).encode("utf-8")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def gzipped(content: bytes, level: int = 9) -> bytes:
+    """Return one gzip member that is the same on every Python: without a time, and with no system named."""
+    member = bytearray(gzip.compress(content, level, mtime=0))
+    member[GZIP_SYSTEM] = GZIP_UNKNOWN_SYSTEM
+    return bytes(member)

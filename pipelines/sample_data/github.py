@@ -8,7 +8,6 @@ key for a repository, whatever its vendored folders say.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections import Counter
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from pipelines.sample_data.files import Laid, members, write
+from pipelines.sample_data.files import Laid, gzipped, members, write
 
 PARTS = 4
 LARGEST_CONTENT = 1 << 20
@@ -132,4 +131,4 @@ def write_export(found: list[Row], folder: Path) -> None:
         parts[part].append(json.dumps({**row, "copies": copies[row["id"]]}, ensure_ascii=False) + "\n")
     for number, lines in enumerate(parts):
         content = "".join(lines).encode("utf-8", "surrogatepass")
-        write(folder / f"contents-{number:012}.json.gz", gzip.compress(content, 6, mtime=0))
+        write(folder / f"contents-{number:012}.json.gz", gzipped(content, 6))
