@@ -135,7 +135,6 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     _write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
     if not chain.recipe.keep_staged:
         _remove_staged(chain)
-    assert paths.source == chain.source.name
     return manifest
 
 
