@@ -56,15 +56,16 @@ class Source:
     """One source: how its dumps are read, the chain of its stages, and how its inputs become work items.
 
     `attributes(name)` says what a file's name tells (language, site, month) and raises ValueError if the name must tell
-    and does not. With `copies` a second input of the same content is an input of its own (a copy of a book is a book
-    that deduplication must find); otherwise it is left out and named in the manifest. `unpack` cuts inputs that cannot
-    be read from the middle into parts, once, before anything else.
+    and does not; `attribute_names` are all that can be given. With `copies` a second input of the same content is an
+    input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
+    the manifest. `unpack` cuts inputs that cannot be read from the middle into parts, once, before anything else.
     """
 
     name: str
     read: Read
     stages: tuple[Stage, ...]
     attributes: Callable[[str], dict[str, str]] = lambda name: {}
+    attribute_names: tuple[str, ...] = ()
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_recipe: str = ""

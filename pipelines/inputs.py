@@ -37,12 +37,14 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
 def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> list[Input]:
     """Return a source's inputs: files with their digests and attributes; what has the same content is one input.
 
-    Files on the web are fetched into the folder `downloads` beside `cache` (see `pipelines.listings`). Raises
-    ValueError if a pattern matches nothing, or if a name does not tell an attribute that it must.
+    Files on the web are fetched into the folder `downloads` beside `cache` (see `pipelines.listings`). Attributes that
+    are given stand for those of the same name that a file's name tells. Raises ValueError if a pattern matches nothing,
+    if the source knows no such attribute, or if a name does not tell one that it must.
     """
     files: dict[str, Mapping[str, str]] = {}
     for given_attributes, pattern in patterns:
         storage.check(pattern)
+        _check_names(source, given_attributes, pattern)
         expanded = listings.expand(given_attributes, pattern, f"{cache.rpartition('/')[0]}/downloads")
         attributes, listed = expanded or (given_attributes, storage.list_files(pattern))
         found = [path for path in listed if path == pattern or not PurePath(path).name.startswith(".")]
@@ -56,10 +58,8 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     storage.write_json(cache, {**remembered, **digests})
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for path, given in sorted(files.items()):
-        try:
-            told = {**({} if given else source.attributes(path)), **given}
-        except ValueError as error:
-            raise ValueError(f"--input {source.name}={path}: {error}") from None
+        told = _told(source, path) if given.keys() < {*source.attribute_names} else {}
+        told |= given
         groups.setdefault((str(digests[path][2]), tuple(sorted(told.items()))), []).append(path)
     inputs = [
         _input(content, attributes, number, part, digests)
@@ -67,6 +67,23 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
         for number, part in enumerate([[path] for path in paths] if source.copies else [paths])
     ]
     return sorted(inputs, key=lambda entry: entry.digest)
+
+
+def _check_names(source: Source, given: Mapping[str, str], pattern: str) -> None:
+    for name, value in given.items():
+        if name not in (*source.attribute_names, *listings.ATTRIBUTES):
+            own = "".join(f"{known}, " for known in source.attribute_names)
+            raise ValueError(
+                f"--input {source.name}[{name}={value}]={pattern}: {source.name} knows no attribute {name!r}, only "
+                f"{own}and of a listing {' and '.join(listings.ATTRIBUTES)}"
+            )
+
+
+def _told(source: Source, path: str) -> dict[str, str]:
+    try:
+        return source.attributes(path)
+    except ValueError as error:
+        raise ValueError(f"--input {source.name}={path}: {error}") from None
 
 
 def _input(

@@ -45,7 +45,7 @@ _LISTING = re.compile(r".*\.paths(?:\.gz)?", re.DOTALL)
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_ATTRIBUTES = ("files", "base")
+ATTRIBUTES = ("files", "base")
 
 
 class DownloadError(RuntimeError):
@@ -69,11 +69,11 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
     """
     listing = _LISTING.fullmatch(urlsplit(pattern).path if is_web(pattern) else pattern) is not None
     if not listing and not is_web(pattern):
-        for name in _ATTRIBUTES:
+        for name in ATTRIBUTES:
             if name in attributes:
                 raise ValueError(f"{pattern}: the attribute {name} goes with a listing (*.paths.gz)")
         return None
-    rest = {name: value for name, value in attributes.items() if name not in _ATTRIBUTES}
+    rest = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
     if not listing:
         return rest, fetch([pattern], downloads)
     wanted = _wanted(attributes.get("files"), pattern)

@@ -54,4 +54,5 @@ SOURCE = Source(
     read=arxiv.read,
     stages=(Map("papers", clean, recipe="papers"),),
     attributes=attributes,
+    attribute_names=("month", "arxiv_id"),
 )

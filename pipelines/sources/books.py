@@ -64,6 +64,7 @@ SOURCE = Source(
         Map("books", unique, recipe="overlap"),
     ),
     attributes=attributes,
+    attribute_names=("collection", "language", "license"),
     items=items,
     copies=True,
 )

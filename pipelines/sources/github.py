@@ -87,4 +87,5 @@ SOURCE = Source(
         Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",)),
     ),
     attributes=attributes,
+    attribute_names=("repository", "ref", "license"),
 )

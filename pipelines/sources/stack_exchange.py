@@ -124,6 +124,7 @@ SOURCE = Source(
         Join("questions", questions, recipe="questions", models=("stack_exchange_sites",)),
     ),
     attributes=attributes,
+    attribute_names=("site",),
     unpack=unpack,
     unpack_recipe="posts",
 )

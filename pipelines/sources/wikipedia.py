@@ -84,5 +84,6 @@ SOURCE = Source(
     read=mediawiki.read,
     stages=(Map("articles", clean, recipe="articles", keys=cited_keys),),
     attributes=attributes,
+    attribute_names=("language",),
     items=items,
 )

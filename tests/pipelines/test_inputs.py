@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import inputs, storage
+from pipelines import inputs, listings, storage
+from pipelines.corpus import SOURCES
 from pipelines.graph import Input, Source
 from pipelines.recipes import Wikipedia
 from pipelines.sources import wikipedia
@@ -25,7 +26,14 @@ def attributes(name: str) -> dict[str, str]:
 
 
 def source(*, copies: bool = False) -> Source:
-    return Source(name="toy", read=wikipedia.SOURCE.read, stages=(), attributes=attributes, copies=copies)
+    return Source(
+        name="toy",
+        read=wikipedia.SOURCE.read,
+        stages=(),
+        attributes=attributes,
+        attribute_names=("language", "licence"),
+        copies=copies,
+    )
 
 
 def write(folder: Path, files: Mapping[str, str]) -> None:
@@ -81,10 +89,39 @@ def test_names_and_order_are_no_part_of_an_input(tmp_path: Path) -> None:
 
 def test_given_attributes_stand_for_those_of_the_name(tmp_path: Path) -> None:
     write(tmp_path, {"en-1": "one", "nameless": "one"})
-    told, given = find(tmp_path, ({}, "en-1")), find(tmp_path, ({"language": "en"}, "nameless"))
+    told, given = find(tmp_path, ({}, "en-1")), find(tmp_path, ({"language": "en"}, "en-1"))
     assert told[0].digest == given[0].digest
     (other,) = find(tmp_path, ({"language": "de"}, "en-1"))
     assert other.digest != told[0].digest
+    whole = {"language": "en", "licence": "mit"}
+    assert find(tmp_path, (whole, "nameless"))[0].digest == find(tmp_path, (whole, "en-1"))[0].digest
+
+
+def test_what_is_not_given_still_comes_from_the_name(tmp_path: Path) -> None:
+    write(tmp_path, {"en-1": "one"})
+    (one,) = find(tmp_path, ({"licence": "mit"}, "en-1"))
+    assert dict(one.attributes) == {"language": "en", "licence": "mit"}
+    (both,) = find(tmp_path, ({"language": "en", "licence": "mit"}, "en-1"))
+    assert both.digest == one.digest != find(tmp_path, ({}, "en-1"))[0].digest
+
+
+@pytest.mark.parametrize("found", SOURCES.values(), ids=str)
+def test_every_source_names_the_attributes_it_knows(found: Source, tmp_path: Path) -> None:
+    known = {**dict.fromkeys(found.attribute_names, "x"), "lnguage": "de"}
+    with pytest.raises(
+        ValueError, match=rf"--input {found.name}\[lnguage=de\]=.*: {found.name} knows no attribute"
+    ) as raised:
+        inputs.find(found, [(known, f"{tmp_path}/dump")], f"{tmp_path}/inputs.json")
+    assert all(f" {name}" in str(raised.value) for name in (*found.attribute_names, *listings.ATTRIBUTES))
+
+
+@pytest.mark.parametrize(
+    "name", ["1904/arXiv_src_1904_001.tar", "github.com/o/n/archive/v1.tar.gz", "books/shelf/a/b.txt"]
+)
+def test_what_a_name_tells_is_known(name: str) -> None:
+    told = [(found, found.attributes(name)) for found in SOURCES.values() if found.name in ("arxiv", "github", "books")]
+    assert any(attributes for _, attributes in told)
+    assert all(attributes.keys() <= {*found.attribute_names} for found, attributes in told)
 
 
 def test_files_of_one_content_are_one_input_or_copies(tmp_path: Path) -> None:
@@ -119,7 +156,7 @@ def test_a_changed_file_is_read_again_and_no_other(tmp_path: Path, monkeypatch: 
 def test_a_folder_is_its_files_but_not_the_hidden_ones(tmp_path: Path) -> None:
     write(tmp_path, {"dumps/en-1": "one", "dumps/sub/de-2": "two", "dumps/.listing": "x", ".en": "y"})
     assert sorted(Path(entry.path).name for entry in find(tmp_path, ({}, "dumps"))) == ["de-2", "en-1"]
-    assert len(find(tmp_path, ({"language": "en"}, ".en"))) == 1
+    assert len(find(tmp_path, ({"language": "en", "licence": "mit"}, ".en"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -127,6 +164,12 @@ def test_a_folder_is_its_files_but_not_the_hidden_ones(tmp_path: Path) -> None:
     [
         ([({}, "none*")], r"--input toy=.*/none\*: no such file"),
         ([({}, "fr-1")], "--input toy=.*/fr-1: no language in the name"),
+        ([({"licence": "mit"}, "fr-1")], "--input toy=.*/fr-1: no language in the name"),
+        (
+            [({"langauge": "de"}, "en-1")],
+            r"--input toy\[langauge=de\]=.*/en-1: toy knows no attribute 'langauge', only language, licence, and of a"
+            " listing files and base",
+        ),
         ([({}, "en-1"), ({"language": "de"}, "en*")], "en-1 is given twice, with other attributes"),
     ],
 )
