@@ -5,13 +5,13 @@ Hugging Face renames everything and reorders the rows of wq and wk: its rotary e
 head, Meta's turns (2i, 2i + 1).
 
     Meta's shards -> merge -> ours -> to_hugging_face -> Hugging Face -> from_hugging_face -> ours -> split
+
+Everything here is in memory and moves bits without changing one; `convert` reads and writes the directories.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -123,19 +123,22 @@ def _cut(name: str) -> int | None:
     return _CUT.get(name.split(".")[-2])
 
 
-def read_meta(directory: Path | str, context: int = 2048) -> tuple[State, ModelConfig]:
-    """Read a directory as Meta released it: params.json and consolidated.NN.pth.
-
-    Executes no code from the files. Older params.json say vocab_size -1; the embedding's rows are taken then. Raises
-    ValueError naming the file if one is missing.
-    """
-    directory = Path(directory)
-    paths = sorted(directory.glob("consolidated.*.pth"))
-    if not paths or not (directory / "params.json").exists():
-        raise ValueError(f"{directory}: no params.json with consolidated.NN.pth beside it")
-    state = merge([torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in paths])
-    params = json.loads((directory / "params.json").read_text(encoding="utf-8"))
-    return state, meta_config(params, state["tok_embeddings.weight"].shape[0], context)
+def meta_params(config: ModelConfig) -> dict[str, Any]:
+    """Return the params.json of this shape; one whose hidden size no multiple gives is written by a multiplier."""
+    usual = swiglu_hidden(config.dim, 256) == config.hidden
+    base = swiglu_hidden(config.dim, 1)
+    # Half a unit more than the ratio: Meta's code truncates the product.
+    hidden = {"multiple_of": 256} if usual else {"multiple_of": 1, "ffn_dim_multiplier": (config.hidden + 0.5) / base}
+    return {
+        "dim": config.dim,
+        "n_layers": config.layers,
+        "n_heads": config.heads,
+        "n_kv_heads": config.kv_heads,
+        "vocab_size": config.vocabulary,
+        "norm_eps": config.norm_eps,
+        "rope_theta": config.rotary_base,
+        **hidden,
+    }
 
 
 def meta_config(params: Mapping[str, Any], vocabulary: int, context: int) -> ModelConfig:
@@ -176,3 +179,32 @@ def hugging_face_config(config: ModelConfig, bos_id: int, eos_id: int, dtype: st
         "eos_token_id": eos_id,
         "torch_dtype": dtype,
     }
+
+
+def from_hugging_face_config(config: Mapping[str, Any]) -> ModelConfig:
+    """Return the shape that a config.json describes; raise ValueError naming a field that our model has no part for."""
+    rotary = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    heads = config["num_attention_heads"]
+    expected = {
+        "model_type": ("llama", config.get("model_type")),
+        "hidden_act": ("silu", config.get("hidden_act", "silu")),
+        "attention_bias": (False, config.get("attention_bias", False)),
+        "mlp_bias": (False, config.get("mlp_bias", False)),
+        "tie_word_embeddings": (False, config.get("tie_word_embeddings", False)),
+        "rope_type": ("default", rotary.get("rope_type", rotary.get("type", "default"))),
+        "head_dim": (config["hidden_size"] // heads, config.get("head_dim") or config["hidden_size"] // heads),
+    }
+    for name, (known, found) in expected.items():
+        if found != known:
+            raise ValueError(f"config.json: {name} is {found!r}, this model has {known!r}")
+    return ModelConfig(
+        dim=config["hidden_size"],
+        layers=config["num_hidden_layers"],
+        heads=heads,
+        kv_heads=config.get("num_key_value_heads") or heads,
+        hidden=config["intermediate_size"],
+        vocabulary=config["vocab_size"],
+        context=config["max_position_embeddings"],
+        norm_eps=config["rms_norm_eps"],
+        rotary_base=rotary.get("rope_theta") or config.get("rope_theta", 10_000.0),
+    )

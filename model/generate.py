@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def sample(logits_v: Tensor, temperature: float, top_p: float, generator: torch.
     return int(order[torch.multinomial(probabilities, 1, generator=generator)])
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def generate(
     model: LLaMA,
     prompt: Sequence[int],
@@ -36,8 +36,12 @@ def generate(
     top_p: float = 0.95,
     stop: Collection[int] = (),
     generator: torch.Generator | None = None,
+    cached: bool = True,
 ) -> list[int]:
     """Continue a prompt of token ids by at most `length` tokens, ending before a token of `stop`.
+
+    Without a cache each token takes a whole pass over the same number of positions: for a compiled model, and for one
+    that is spread over ranks, all of which call this with generators in the same state and return the same.
 
     Returns the new tokens only. Raises ValueError for an empty prompt, or when prompt and continuation together are
     longer than the model's context.
@@ -46,13 +50,11 @@ def generate(
         raise ValueError("the prompt is empty: give at least the bos token")
     if len(prompt) + length > model.config.context:
         raise ValueError(f"{len(prompt)} + {length} tokens do not fit the model's context of {model.config.context}")
-    device = model.output.weight.device
-    cache = Cache.empty(model, 1, len(prompt) + length)
+    read = _cached(model, len(prompt) + length) if cached else _whole(model)
     answer: list[int] = []
     new = list(prompt)
     for _ in range(length):
-        logits = model(torch.tensor([new], device=device), cache)[0, -1]
-        token = sample(logits, temperature, top_p, generator)
+        token = sample(read(new), temperature, top_p, generator)
         if token in stop:
             break
         answer.append(token)
@@ -60,33 +62,22 @@ def generate(
     return answer
 
 
-@torch.no_grad()
-def generate_uncached(
-    model: LLaMA,
-    prompt: Sequence[int],
-    length: int,
-    *,
-    temperature: float = 0.8,
-    top_p: float = 0.95,
-    stop: Collection[int] = (),
-    generator: torch.Generator | None = None,
-) -> list[int]:
-    """Do as `generate` by whole passes over the same number of positions: for a model that is spread over ranks.
+def _cached(model: LLaMA, capacity: int) -> Callable[[list[int]], Tensor]:
+    """Return what reads more tokens and returns the logits behind them."""
+    cache = Cache.empty(model, 1, capacity)
+    device = model.output.weight.device
+    return lambda new: model(torch.tensor([new], device=device), cache)[0, -1]
 
-    All ranks call it with generators in the same state and return the same.
-    """
-    if not prompt:
-        raise ValueError("the prompt is empty: give at least the bos token")
-    context = model.config.context
-    if len(prompt) + length > context:
-        raise ValueError(f"{len(prompt)} + {length} tokens do not fit the model's context of {context}")
-    tokens = torch.zeros(1, context, dtype=torch.long, device=model.rotary.device)
-    tokens[0, : len(prompt)] = torch.tensor(prompt)
-    answer: list[int] = []
-    for end in range(len(prompt), len(prompt) + length):
-        token = sample(model.output(model.hidden(tokens))[0, end - 1].float(), temperature, top_p, generator)
-        if token in stop:
-            break
-        answer.append(token)
-        tokens[0, end] = token
-    return answer
+
+def _whole(model: LLaMA) -> Callable[[list[int]], Tensor]:
+    tokens = torch.zeros(1, model.config.context, dtype=torch.long, device=model.rotary.device)
+    length = 0
+
+    def read(new: list[int]) -> Tensor:
+        nonlocal length
+        tokens[0, length : length + len(new)] = torch.tensor(new)
+        length += len(new)
+        logits: Tensor = model.output(model.hidden(tokens))[0, length - 1]
+        return logits.float()
+
+    return read

@@ -8,71 +8,35 @@ checkpoint -> ours -> to_hugging_face -> model.safetensors, or several and their
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from model.checkpoint import hugging_face_config, to_hugging_face
+from model.convert import SHARD_BYTES, write_hugging_face
 from train import checkpoint
 from train.config import RunConfig
 from train.run import Run, open_run
 
-SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-INDEX = "model.safetensors.index.json"
-
-
-def shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
-    """Return the tensors in their order, in groups of at most `limit` bytes (or one larger tensor)."""
-    groups: list[dict[str, Tensor]] = [{}]
-    size = 0
-    for name, tensor in tensors.items():
-        if groups[-1] and size + tensor.nbytes > limit:
-            groups.append({})
-            size = 0
-        groups[-1][name] = tensor
-        size += tensor.nbytes
-    return groups
-
-
-def write(directory: Path, tensors: Mapping[str, Tensor], limit: int = SHARD_BYTES) -> list[Path]:
-    """Write tensors as one safetensors file, or as several with an index; raise ValueError without the library."""
-    try:
-        save: Callable[..., None] = importlib.import_module("safetensors.torch").save_file
-    except ImportError:
-        raise ValueError("the export needs the package safetensors: pip install safetensors") from None
-    directory.mkdir(parents=True, exist_ok=True)
-    groups = shards(tensors, limit)
-    paths: list[Path] = []
-    owner: dict[str, str] = {}
-    for number, group in enumerate(groups, 1):
-        name = "model.safetensors" if len(groups) == 1 else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
-        save({key: tensor.contiguous() for key, tensor in group.items()}, directory / name, {"format": "pt"})
-        paths.append(directory / name)
-        owner |= dict.fromkeys(group, name)
-    if len(groups) > 1:
-        total = sum(tensor.nbytes for tensor in tensors.values())
-        _json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": owner})
-    return paths
 
 
 def export(run: Run, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES) -> list[Path]:
     """Write a run's model with its configuration and tokenizer; return the files of weights."""
     config = run.model.config
     state = {name: tensor.detach().to(TYPES[dtype]).cpu() for name, tensor in run.model.state_dict().items()}
-    paths = write(directory, to_hugging_face(state, config), limit)
     manifest = next(iter(run.corpus.manifests.values()))
     bos, eos = manifest.bos_id, manifest.eos_id
-    _json(directory / "config.json", hugging_face_config(config, bos or 0, eos or 0, dtype))
-    _json(directory / "tokenizer_config.json", _tokenizer_config(bos, eos, config.context))
+    described = hugging_face_config(config, bos or 0, eos or 0, dtype)
+    paths = write_hugging_face(directory, to_hugging_face(state, config), described, limit)
+    tokenizer = json.dumps(_tokenizer_config(bos, eos, config.context), indent=2) + "\n"
+    (directory / "tokenizer_config.json").write_text(tokenizer, encoding="utf-8")
     shutil.copyfile(run.corpus.tokenizer, directory / "tokenizer.model")
     return paths
 
@@ -88,10 +52,6 @@ def _tokenizer_config(bos: int | None, eos: int | None, context: int) -> dict[st
         "legacy": True,  # encodes what follows a special token as SentencePiece does
         "model_max_length": context,
     }
-
-
-def _json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,7 +26,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from model.generate import generate, generate_uncached
+from model.generate import generate
 from train import curves, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
@@ -154,8 +154,9 @@ def continue_text(run: Run) -> str:
     generator = torch.Generator(run.device).manual_seed(config.seed)
     stop = [token for token in (manifest.eos_id,) if token is not None]
     # A cache grows by a position at a time, for each of which a compiled layer would be compiled again.
-    write = generate if run.world.size == 1 and not config.compile else generate_uncached
-    text: str = tokenizer.decode(prompt + write(run.model, prompt, length, stop=stop, generator=generator))
+    cached = run.world.size == 1 and not config.compile
+    new = generate(run.model, prompt, length, stop=stop, generator=generator, cached=cached)
+    text: str = tokenizer.decode(prompt + new)
     return text
 
 

@@ -1,20 +1,18 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
 from model.checkpoint import (
     from_hugging_face,
+    from_hugging_face_config,
     hugging_face_config,
     merge,
     meta_config,
+    meta_params,
     names,
-    read_meta,
     split,
     to_hugging_face,
 )
-from model.configs import named
+from model.configs import MODELS, named
 from model.llama import LLaMA
 from tests.model import small
 
@@ -53,18 +51,6 @@ def test_metas_shards_merge_to_what_was_split(parts: int) -> None:
     assert all(torch.equal(merged[name], weight) for name, weight in ours.items())
 
 
-def test_a_directory_as_meta_released_it_is_read(tmp_path: Path) -> None:
-    model = small.model()
-    for number, shard in enumerate(split(model.state_dict(), 2)):
-        torch.save(shard, tmp_path / f"consolidated.{number:02d}.pth")
-    params = {"dim": 32, "n_layers": 3, "n_heads": 4, "multiple_of": 32, "norm_eps": 1e-5, "vocab_size": -1}
-    (tmp_path / "params.json").write_text(json.dumps(params))
-    state, config = read_meta(tmp_path, context=40)
-    assert (config.dim, config.layers, config.kv_heads, config.hidden, config.vocabulary) == (32, 3, 4, 96, 54)
-    assert torch.equal(state["output.weight"], model.output.weight)
-    assert state.keys() == model.state_dict().keys()
-
-
 def test_released_params_give_the_named_shapes() -> None:
     llama = {"dim": 4096, "multiple_of": 256, "n_heads": 32, "n_layers": 32, "norm_eps": 1e-06, "vocab_size": -1}
     assert meta_config(llama, 32_000, 2048) == named("7B")
@@ -81,8 +67,6 @@ def test_weights_that_do_not_fit_are_refused_by_name() -> None:
         to_hugging_face(ours, model.config)
     with pytest.raises(ValueError, match=r"dimension 0 of \(53, 32\) does not divide into 2"):
         split({"output.weight": torch.ones(53, 32)}, 2)
-    with pytest.raises(ValueError, match=r"no params.json"):
-        read_meta("nowhere")
 
 
 def test_hugging_faces_config_names_the_shape() -> None:
@@ -97,3 +81,24 @@ def test_converted_weights_load_into_a_model() -> None:
     other = LLaMA(model.config)
     other.load_state_dict(from_hugging_face(to_hugging_face(model.state_dict(), model.config), model.config))
     assert torch.equal(other(small.tokens()), model(small.tokens()))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_shape_is_described_and_read_back(name: str) -> None:
+    shape = named(name)
+    assert meta_config(meta_params(shape), shape.vocabulary, shape.context) == shape
+    assert from_hugging_face_config(hugging_face_config(shape, 1, 2)) == shape
+    newer = {**hugging_face_config(shape, 1, 2), "rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}}
+    assert from_hugging_face_config(newer).rotary_base == 5e5
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("tie_word_embeddings", True), ("model_type", "mistral"), ("attention_bias", True), ("head_dim", 64)],
+)
+def test_what_the_model_has_no_part_for_is_refused_by_field(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"config.json: {field} is"):
+        from_hugging_face_config({**hugging_face_config(named("7B"), 1, 2), field: value})
+    scaled = {**hugging_face_config(named("7B"), 1, 2), "rope_scaling": {"rope_type": "linear", "factor": 2.0}}
+    with pytest.raises(ValueError, match="rope_type is 'linear'"):
+        from_hugging_face_config(scaled)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.generate import generate, generate_uncached, sample
+from model.generate import generate, sample
 from tests.model import small
 
 
@@ -68,9 +68,8 @@ def test_an_empty_prompt_and_a_text_beyond_the_context_are_refused() -> None:
 def test_whole_passes_generate_what_the_cache_does() -> None:
     model = small.model(2)
     texts = [
-        write(model, [1, 5, 9], 12, generator=torch.Generator().manual_seed(4))
-        for write in (generate, generate_uncached)
+        generate(model, [1, 5, 9], 12, generator=torch.Generator().manual_seed(4), cached=cached)
+        for cached in (True, False)
     ]
     assert texts[0] == texts[1]
-    with pytest.raises(ValueError, match="do not fit the model's context of 40"):
-        generate_uncached(model, [1], 40)
+    assert len(texts[0]) == 12

@@ -1,0 +1,163 @@
+"""Model directories of other codes, read and written bit for bit.
+
+python -m model.convert INPUT OUTPUT --to meta --parts 2
+python -m model.convert INPUT OUTPUT --to hugging_face --shard-bytes 5000000000
+
+Meta          params.json, consolidated.NN.pth                one file for each rank of model parallelism
+Hugging Face  config.json, model.safetensors                  or several files and their index
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.checkpoint import (
+    State,
+    from_hugging_face,
+    from_hugging_face_config,
+    hugging_face_config,
+    merge,
+    meta_config,
+    meta_params,
+    split,
+    to_hugging_face,
+)
+from model.configs import ModelConfig
+
+SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
+PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
+TOKENIZER = ("tokenizer.model", "tokenizer_config.json")
+
+
+def read(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]:
+    """Return our weights and shape from a directory of either kind; raise ValueError if it is neither.
+
+    `context` is that of Meta's models, which their params.json does not say.
+    """
+    if (directory / PARAMS).exists():
+        return read_meta(directory, context)
+    if (directory / CONFIG).exists():
+        return read_hugging_face(directory)
+    raise ValueError(f"{directory}: neither {PARAMS} of Meta's format nor {CONFIG} of Hugging Face's")
+
+
+def read_meta(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]:
+    """Read a directory as Meta released it, executing no code from its files.
+
+    Older params.json say vocab_size -1; the embedding's rows are taken then. Raises ValueError naming what is missing.
+    """
+    paths = sorted(directory.glob("consolidated.*.pth"))
+    if not paths or not (directory / PARAMS).exists():
+        raise ValueError(f"{directory}: no {PARAMS} with consolidated.NN.pth beside it")
+    state = merge([torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in paths])
+    params = json.loads((directory / PARAMS).read_text(encoding="utf-8"))
+    return state, meta_config(params, state["tok_embeddings.weight"].shape[0], context)
+
+
+def write_meta(directory: Path, state: Mapping[str, Tensor], config: ModelConfig, parts: int = 1) -> list[Path]:
+    """Write a directory as Meta does, cut for so many ranks; raise ValueError if a matrix does not divide."""
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / f"consolidated.{number:02d}.pth" for number in range(parts)]
+    for path, shard in zip(paths, split(state, parts), strict=True):
+        # A view would be written with all of the matrix that it is cut from.
+        torch.save({name: weight.clone() for name, weight in shard.items()}, path)
+    _json(directory / PARAMS, meta_params(config))
+    return paths
+
+
+def read_hugging_face(directory: Path) -> tuple[State, ModelConfig]:
+    """Read a LlamaForCausalLM in one safetensors file or several; raise ValueError naming what is missing."""
+    config = from_hugging_face_config(json.loads((directory / CONFIG).read_text(encoding="utf-8")))
+    files = {SINGLE}
+    if (directory / INDEX).exists():
+        files = set(json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+    state: State = {}
+    for name in sorted(files):
+        if not (directory / name).exists():
+            raise ValueError(f"{directory}: {name} is missing")
+        state |= load_file(directory / name)
+    return from_hugging_face(state, config), config
+
+
+def write_hugging_face(
+    directory: Path, state: Mapping[str, Tensor], config: Mapping[str, Any], limit: int = SHARD_BYTES
+) -> list[Path]:
+    """Write weights under Hugging Face's names and their config.json, in files of at most `limit` bytes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    groups = shards(state, limit)
+    paths: list[Path] = []
+    owner: dict[str, str] = {}
+    for number, group in enumerate(groups, 1):
+        name = SINGLE if len(groups) == 1 else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
+        save_file({key: tensor.contiguous() for key, tensor in group.items()}, directory / name, {"format": "pt"})
+        paths.append(directory / name)
+        owner |= dict.fromkeys(group, name)
+    if len(groups) > 1:
+        total = sum(tensor.nbytes for tensor in state.values())
+        _json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": owner})
+    _json(directory / CONFIG, config)
+    return paths
+
+
+def shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]:
+    """Return the tensors in their order, in groups of at most `limit` bytes (or one larger tensor)."""
+    groups: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if groups[-1] and size + tensor.nbytes > limit:
+            groups.append({})
+            size = 0
+        groups[-1][name] = tensor
+        size += tensor.nbytes
+    return groups
+
+
+def convert(source: Path, target: Path, to: str, parts: int = 1, limit: int = SHARD_BYTES, context: int = 2048) -> None:
+    """Write a directory of either kind as one of kind `to`, its tokenizer beside it; errors as `read`'s."""
+    state, config = read(source, context)
+    if to == "meta":
+        write_meta(target, state, config, parts)
+    else:
+        dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
+        written = hugging_face_config(config, 1, 2, dtype)  # LLaMA's bos and eos
+        if (source / CONFIG).exists():
+            written = json.loads((source / CONFIG).read_text(encoding="utf-8"))
+        write_hugging_face(target, to_hugging_face(state, config), written, limit)
+    for name in TOKENIZER:
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
+
+
+def _json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m model.convert", description="Meta's format <-> Hugging Face's.")
+    parser.add_argument("source", type=Path, metavar="INPUT", help="directory of either format")
+    parser.add_argument("target", type=Path, metavar="OUTPUT", help="directory to write")
+    parser.add_argument("--to", choices=("meta", "hugging_face"), required=True)
+    parser.add_argument("--parts", type=int, default=1, help="files of Meta's format (%(default)s)")
+    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file of Hugging Face's")
+    parser.add_argument("--context", type=int, default=2048, help="of Meta's models (%(default)s; Llama 2: 4096)")
+    options = parser.parse_args(arguments)
+    try:
+        convert(options.source, options.target, options.to, options.parts, options.shard_bytes, options.context)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
