@@ -2,7 +2,9 @@
 
 Local paths are written to an attempt-unique temporary name and renamed, so that a reader never sees half a file; of two
 attempts, which write the same, either may come last. Paths with a scheme (`s3://`, `gs://`) go through Beam's
-filesystems, where an object appears whole when it is closed; Beam is imported only for them.
+filesystems, where an object appears whole when it is closed; Beam is imported only for them. With
+`AWS_REQUEST_PAYER=requester` in the environment, requests to S3 say that their sender pays, which buckets like arXiv's
+want; only whoever runs a build can agree to that, so it is never assumed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -44,10 +47,36 @@ def _is_installed(module: str) -> bool:
         return False
 
 
+# The name that GDAL and others use, and the requests to which S3's documentation allows the header.
+PAYER = "AWS_REQUEST_PAYER"
+_PAID = ("GetObject", "HeadObject", "ListObjectsV2")
+
+
+@cache
+def _pay_for_requests() -> None:
+    """Let every S3 client of this process state who pays; ValueError for a payer that S3 does not know."""
+    payer = os.environ.get(PAYER)
+    if not payer or not _is_installed("botocore"):
+        return
+    if payer != "requester":
+        raise ValueError(f"{PAYER}={payer}: S3 knows no other payer than 'requester'")
+    import botocore
+
+    def state(params: dict[str, Any], **event: Any) -> None:
+        params["RequestPayer"] = payer
+
+    def prepare(session: Any) -> None:
+        for operation in _PAID:
+            session.register(f"before-parameter-build.s3.{operation}", state)
+
+    botocore.register_initializer(prepare)
+
+
 def _remote() -> Any:
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    _pay_for_requests()
     if FileSystems._pipeline_options is None:  # a worker's are set by Beam, from the command line
         FileSystems.set_options(PipelineOptions([]))
     return FileSystems

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import json
+import os
+import random
 import socket
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
+import tracemalloc
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines import corpus, storage
+from pipelines.readers import Dump, arxiv
 from tests.pipelines import tiny
 
 pytestmark = [
@@ -24,14 +34,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
     endpoint = f"http://127.0.0.1:{port}"
+    recorded = tmp_path_factory.mktemp("recorded") / "requests"
     settings = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -41,6 +49,12 @@ def bucket() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
+        patch.setenv("MOTO_RECORDER_FILEPATH", str(recorded))
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-p", str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             _create_bucket(endpoint)
             yield "s3://corpus"
@@ -99,3 +113,67 @@ def test_a_build_reads_from_object_storage(bucket: str, tmp_path: Path) -> None:
         assert corpus.main([*arguments, "--output", str(tmp_path / output), "--runner", "plain"]) == 0
     manifests = [(tmp_path / output / "tokens/c4/manifest.json").read_bytes() for output in ("local", "remote")]
     assert manifests[0] == manifests[1]
+
+
+def recorded(action: str) -> bytes:
+    """Ask the server's recorder of requests for something."""
+    url = f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/recorder/{action}-recording"
+    method = "GET" if action == "download" else "POST"
+    with urllib.request.urlopen(urllib.request.Request(url, method=method)) as answer:
+        return bytes(answer.read())
+
+
+READS = """
+import sys
+from pipelines import storage
+(path,) = storage.list_files(sys.argv[1])
+assert storage.exists(path) and storage.size(path) == len(storage.read_bytes(path)) and storage.changed(path)
+"""
+
+
+@pytest.mark.parametrize("payer", ["", "requester"])
+def test_who_reads_from_a_requester_pays_bucket_says_so(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, payer: str
+) -> None:
+    storage.write_bytes(f"{bucket}/src/arXiv_src_2301_001.tar", b"x" * 1_000)
+    monkeypatch.setenv(storage.PAYER, payer)
+    recorded("reset")
+    recorded("start")
+    subprocess.run([sys.executable, "-c", READS, f"{bucket}/src/arXiv_src_*.tar"], check=True)
+    recorded("stop")
+    requests = [json.loads(line) for line in recorded("download").decode().splitlines()]
+    assert {request["method"] for request in requests} == {"GET", "HEAD"}
+    assert len(requests) >= 4
+    payers = {
+        {name.lower(): value for name, value in request["headers"].items()}.get("x-amz-request-payer")
+        for request in requests
+    }
+    assert payers == {payer or None}
+
+
+def test_a_payer_that_s3_does_not_know_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(storage.PAYER, "owner")
+    done = subprocess.run([sys.executable, "-c", READS, f"{bucket}/x"], stderr=subprocess.PIPE, text=True)
+    assert "AWS_REQUEST_PAYER=owner: S3 knows no other payer than 'requester'" in done.stderr
+
+
+def test_a_monthly_tar_is_streamed_and_never_held(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    path = tmp_path / "arXiv_src_2301_001.tar"
+    with tarfile.open(path, "w") as archive:
+        for number in range(24):
+            member = tarfile.TarInfo(f"2301/2301.{number:05d}.pdf")
+            member.size = 4 << 20
+            archive.addfile(member, io.BytesIO(rng.randbytes(member.size)))
+    remote = f"{bucket}/streamed/arXiv_src_2301_001.tar"
+    with storage.write(remote) as target:
+        target.write(path.read_bytes())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nothing may be written here"))
+    counts: Counter[str] = Counter()
+    tracemalloc.start()
+    with storage.open_read(remote) as stream:
+        found = list(arxiv.read(stream, Dump(name=remote, digest="d"), counts))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [record.id for record in found] == [f"arxiv/d/2301.{number:05d}" for number in range(24)]
+    assert peak < 64 << 20 < path.stat().st_size
