@@ -47,7 +47,7 @@ _REFERENCES_HEADING = re.compile(
     re.IGNORECASE,
 )
 _HEADING_LOOKBACK = 600
-_COMMAND = re.compile(rf"\\(?:begin\{{(?P<environment>[^{{}}\n]+)\}}|(?P<name>{WORD}))")
+_COMMAND = re.compile(rf"\\(?:begin\{{(?P<environment>[^{{}}\n]+)\}}|(?P<name>{WORD}|.))", re.DOTALL)
 _TRAILING_BLANKS = re.compile(r"(?<![ \t])[ \t]+\n")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _LETTER = re.compile(r"[^\W\d_]")

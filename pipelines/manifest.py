@@ -22,8 +22,10 @@ def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, A
     """Add up one stage's item manifests; raise RuntimeError if a row does not add up."""
     dropped: dict[str, dict[str, list[int]]] = {}
     read: Counter[str] = Counter()
+    statistics: Counter[str] = Counter()
     for row in manifests:
         read.update(row["read"])
+        statistics.update(row["statistics"])
         for stage, reasons in row["dropped"].items():
             for reason, (documents, size) in reasons.items():
                 total = dropped.setdefault(stage, {}).setdefault(reason, [0, 0])
@@ -37,6 +39,7 @@ def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, A
         "merged": sum(row["merged"] for row in manifests),
         "dropped": dropped,
         "read": dict(sorted(read.items())),
+        "statistics": dict(sorted(statistics.items())),
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in manifests), 1),
     }
     gone = sum(documents for reasons in dropped.values() for documents, _ in reasons.values())

@@ -78,6 +78,7 @@ class Map:
     recipe that the step reads, `models` the models. `keys(record, document, context)` yields what a later `Decide`
     compares, from the record that came in and the document that is kept;
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
+    `statistics(document)` says what to add up, for the manifest, over the documents that are kept.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Map:
     keys: Callable[[Any, Document, Context], Keys] | None = None
     ranked: bool = False
     spill: Callable[[Any], tuple[int, bytes]] | None = None
+    statistics: Callable[[Document], Mapping[str, int]] | None = None
     version: int = 1
 
 
@@ -179,6 +181,7 @@ class Tally:
         self.dropped: dict[str, dict[str, list[int]]] = {}
         self.spilled = 0
         self.merged = 0
+        self.statistics: Counter[str] = Counter()
         self._started = time.process_time()
 
     def __enter__(self) -> Tally:
@@ -225,6 +228,7 @@ class Tally:
                 "merged": self.merged,
                 "dropped": self.dropped,
                 "read": dict(read),
+                "statistics": dict(self.statistics),
                 "documents": {"path": self._relative(self._documents_path), "digest": documents.digest}
                 if documents and self._documents_path
                 else None,
@@ -287,6 +291,8 @@ def run_map(task: MapTask) -> None:
                 tally.keep(outcome)
                 if stage.keys:
                     collected.add(*keys)
+                if stage.statistics:
+                    tally.statistics.update(stage.statistics(outcome))
         collected.write(run, task.buckets)
         tally.spilled = runs.records(run) if stage.spill else 0
         records_in = tables.rows(task.previous) if task.previous else counts["records"]

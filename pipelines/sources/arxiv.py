@@ -27,7 +27,21 @@ def clean(submission: Submission, context: Context) -> Document | Drop:
         macros_defined=str(cleaned.macros_defined),
         macros_expanded=str(cleaned.macros_expanded),
         macros_left=" ".join(cleaned.macros_left),
+        macro_uses=str(cleaned.uses),
     )
+
+
+def statistics(paper: Document) -> dict[str, int]:
+    """Return what to add up over all papers: their macros defined, expanded, and left in the text."""
+    found = paper.attributes
+    left = len(found["macros_left"].split())
+    return {
+        "macros_defined": int(found["macros_defined"]),
+        "macros_expanded": int(found["macros_expanded"]),
+        "macros_left": left,
+        "macro_uses": int(found["macro_uses"]),
+        "papers_with_macros_left": int(left > 0),
+    }
 
 
 def _document(submission: Submission, text: str) -> Document:
@@ -52,7 +66,7 @@ def attributes(name: str) -> dict[str, str]:
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
-    stages=(Map("papers", clean, recipe="papers"),),
+    stages=(Map("papers", clean, recipe="papers", statistics=statistics, version=2),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
 )

@@ -1,7 +1,10 @@
+import re
 import time
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from filters.latex import Cleaned, clean
 
@@ -208,3 +211,42 @@ def test_awkward_text_leaves_no_marks(source: str) -> None:
     result = expanded("", source)
     assert not {"\x00", "\x01"} & set(result)
     assert ("%" in result) == ("%" in source)
+
+
+NAMES = ("xa", "xb", "xc", ",", "xA")
+PIECES = st.lists(
+    st.sampled_from(
+        [*(f"\\{name}" for name in NAMES), "{", "}", "[", "]", "#1", " ", "y", "$", "\\\\", "\\ifx", "\\fi", "\\else"]
+    ),
+    max_size=10,
+).map("".join)
+
+
+def balanced(text: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"\\.|[{}]", text):
+        depth += {"{": 1, "}": -1}.get(brace, 0)
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["\\newcommand{{\\{}}}[1]{{{}}}", "\\newcommand{{\\{}}}{{{}}}", "\\def\\{}#1{{{}}}"]),
+            st.sampled_from(NAMES),
+            PIECES.filter(balanced),
+        ),
+        max_size=5,
+    ),
+    PIECES,
+)
+def test_no_name_of_a_users_macro_is_left_unless_it_is_reported(
+    definitions: list[tuple[str, str, str]], body: str
+) -> None:
+    result = cleaned("\n".join(form.format(name, text) for form, name, text in definitions), body)
+    commands = set(re.findall(r"\\([A-Za-z]+|.)", result.text, re.DOTALL))
+    left = commands & {name for _, name, _ in definitions}
+    assert left == {name.removeprefix("\\") for name in result.macros_left}

@@ -21,6 +21,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "merged": 1,
         "dropped": {"read": {"empty": [1, 0]}, "lines": {"short": [1, 7]}},
         "read": {"records": 5, "other:header": 1},
+        "statistics": {"macros": 3},
         "cpu_seconds": 0.25,
         **changes,
     }
@@ -37,6 +38,7 @@ def test_items_add_up() -> None:
         "merged": 1,
         "dropped": {"read": {"empty": [1, 0]}, "lines": {"short": [1, 7], "long": [1, 9]}},
         "read": {"other:header": 1, "records": 7},
+        "statistics": {"macros": 6},
         "cpu_seconds": 0.5,
     }
 

@@ -1,0 +1,33 @@
+"""arXiv through a whole build: what the manifest counts of the papers' macros."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipelines import corpus, tables
+from tests.pipelines.test_arxiv import gz, tar
+
+BODY = "\\begin{document}\\section{Rain}\nIt rained \\many days. \\odd{x}\n\\end{document}"
+PLAIN = f"\\documentclass{{a}}\\newcommand{{\\many}}{{nine}}\\newcommand{{\\never}}{{no}}\\def\\odd#1{{#1}}{BODY}"
+LEFT = f"\\documentclass{{a}}\\newcommand{{\\many}}{{ten}}\\def\\odd#1{{\\ifx#1\\relax y\\fi}}{BODY}"
+
+
+def test_macros_are_counted_over_all_papers(tmp_path: Path) -> None:
+    for number, papers in enumerate(([PLAIN, LEFT], [PLAIN.replace("nine", "some")])):
+        members = {f"2301/2301.{number}{i:04d}.gz": gz(paper.encode()) for i, paper in enumerate(papers)}
+        (tmp_path / f"arXiv_src_2301_00{number}.tar").write_bytes(tar(members))
+    output = tmp_path / "corpus"
+    options = ["--source", "arxiv", "--input", f"arxiv={tmp_path}/*.tar", "--output", str(output), "--runner", "plain"]
+    settings = ("tokenizer.vocabulary=300", "shards.validation=0.3", "buckets=2")
+    assert corpus.main([*options, *(word for setting in settings for word in ("--set", setting))]) == 0
+    (stage,) = json.loads((output / "arxiv/manifest.json").read_text())["stages"]
+    assert stage["statistics"] == {
+        "macros_defined": 8,
+        "macros_expanded": 5,
+        "macros_left": 1,
+        "macro_uses": 5,
+        "papers_with_macros_left": 1,
+    }
+    found = [d for path in output.glob("arxiv/documents/*") for d in tables.read_documents(str(path))]
+    assert sorted(document.attributes["macros_left"] for document in found) == ["", "", "\\odd"]
