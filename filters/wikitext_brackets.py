@@ -32,7 +32,8 @@ TOKEN = re.compile(
 )
 VARIANT = re.compile(r"-\{([^{}\n]{0,1000})\}-")
 VARIANT_RULE = re.compile(r"(?:^|;)\s*sr(?:-ec|-cyrl|-el|-latn)?\s*:\s*([^;]*)")
-LEFTOVER = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+|</?ref(?:erences)?\b[^<>\n]*>?", re.IGNORECASE)
+LEFTOVER_BRACKETS = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
+LEFTOVER_NOTE = re.compile(r"</?ref(?:erences)?\b[^<>\n]*>?", re.IGNORECASE)
 INTERLANGUAGE = re.compile(
     r"(?:[a-z]{2,3}|simple|be-x-old|be-tarask|zh-[a-z-]{2,12}|roa-[a-z]{2,4}|map-bms|nds-nl|bat-smg|fiu-vro|cbk-zam)\Z"
 )
@@ -168,25 +169,30 @@ def resolve(text: str, names: Names, language: str) -> str:
     text = "\n" + text  # a table begins and ends a line
     for match in TOKEN.finditer(text):
         start, end = match.span()
+        pieces = frames[-1].pieces
         # Empty or not: the first piece of a frame holds its name.
-        frames[-1].pieces.append(text[position:start])
+        pieces.append(text[position:start])
         position = end
-        target = match[1]
-        if target is not None:
-            frames[-1].pieces.append(_mask(link_text(target, match[2], names)))
-        else:
+        target, shown = match.groups()
+        if target is None:
             _bracket(match[0], stack)
+        elif ":" in target or (shown is not None and not shown.strip()):
+            pieces.append(_mask(link_text(target, shown, names)))
+        else:  # nearly all links, for which `link_text` would say the same
+            pieces.append((target.strip().removeprefix("#") if shown is None else shown).replace("=", EQUALS))
     stack.add(text[position:])
     stack.flush(0)
     resolved = "".join(frames[0].pieces)[1:]
-    return LEFTOVER.sub("", resolved).replace(BAR, "|").replace(EQUALS, "=")
+    if "<" in resolved:
+        resolved = LEFTOVER_NOTE.sub("", resolved)
+    if any(map(resolved.__contains__, ("{{", "}}", "[[", "]]"))):
+        resolved = LEFTOVER_BRACKETS.sub("", resolved)
+    return resolved.replace(BAR, "|").replace(EQUALS, "=")
 
 
 def _bracket(token: str, stack: _Stack) -> None:
     """Take a bracket that opens or closes a frame."""
-    if token[0] == "\n":
-        stack.add("\n")
-    if token[0] == "{" and not token.endswith("|"):
+    if token[0] == "{":
         stack.open_braces(len(token))
     elif token[0] == "}":
         stack.close_braces(len(token))
@@ -194,10 +200,12 @@ def _bracket(token: str, stack: _Stack) -> None:
         stack.open(LINK)
     elif token == "]]":
         stack.close_link()
-    elif token.endswith("{|"):
-        stack.open(TABLE)
     else:
-        stack.close_table(token.count("}"))
+        stack.add("\n")
+        if token.endswith("{|"):
+            stack.open(TABLE)
+        else:
+            stack.close_table(token.count("}"))
 
 
 def _variant(match: re.Match[str]) -> str:

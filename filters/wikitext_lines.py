@@ -27,11 +27,14 @@ PREFIX = re.compile(r"[*#:;]+")
 BLANKS = r"\t\xa0\u2000-\u200a\u202f\u3000"
 # A single space is no match: nearly all are, and each would be replaced by itself.
 SPACES = re.compile(rf"[{BLANKS}][ {BLANKS}]*| [ {BLANKS}]+")
-INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+UNSEEN = "\u00ad\u200b\u200e\u200f\u2060\ufeff"
+INVISIBLE = re.compile(f"[{UNSEEN}]")
+BLANK_OR_INVISIBLE = re.compile(f"[{BLANKS}{UNSEEN}]|  ")
 LIST_INDENT = re.compile(r" +(?=- |\d+\. )")
 EMPTY_BRACKETS = re.compile(r"(?:(?<=\s)|^)\(\)|\([ ;,:/–—-]{1,12}\)|\[ {1,12}\]|\(''''\)")
 # What the patterns of brackets need: one that opens on nothing, or closes after a space or a stop.
-BRACKETS_WITH_LITTLE = re.compile(r"\([) ;,:/–—'-]|\[ |(?<=[ ;,:])\)")
+OPENS_ON_LITTLE = re.compile(r"\([) ;,:/–—'-]")
+CLOSES_ON_LITTLE = ("[ ", " )", ";)", ",)", ":)")
 BRACKET_START = re.compile(r"\([ ]?(?:[;,:][ ]?){1,12}|\( ")
 BRACKET_END = re.compile(r"(?:[ ]?[;,:]){1,12}[ ]?\)| \)")
 LOOSE_STOP = re.compile(r" ([,.])(?=\s|$)")
@@ -66,9 +69,9 @@ def _sections(text: str) -> list[_Section]:
             counters.clear()
             sections[-1].lines.append("")
             continue
-        heading = _heading(raw)
+        heading = _heading(raw) if raw[0] == "=" else None
         if heading is not None:
-            sections.append(_Section(heading[0], _inline(heading[1])))
+            sections.append(_Section(heading[0], _inline(heading[1].replace(HARD_BREAK, " "))))
             counters.clear()
         elif raw[0] in "*#:;":
             sections[-1].lines.extend(_list_item(raw, counters))
@@ -79,8 +82,6 @@ def _sections(text: str) -> list[_Section]:
 
 
 def _heading(line: str) -> tuple[int, str] | None:
-    if not line.startswith("="):
-        return None
     line = line.rstrip()
     level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
     title = line[level:-level].strip() if level else ""
@@ -101,7 +102,7 @@ def _list_item(line: str, counters: list[int]) -> list[str]:
         bullet = "- "
     elif prefix[-1] == ";":
         content = content.replace(" : ", ": ", 1)
-    indent = "  " * min(sum(mark in "*#" for mark in prefix[:-1]), MAX_INDENT)
+    indent = "  " * min(sum(mark in "*#" for mark in prefix[:-1]), MAX_INDENT) if len(prefix) > 1 else ""
     texts = _plain(content.strip(" "))
     if not any(texts):
         if prefix[-1] == "#":
@@ -126,16 +127,16 @@ def _inline(line: str) -> str:
     if "''" in line:
         line = _without_quotes(line)
     if "&" in line:
-        line = decode_entities(line.replace(HARD_BREAK, " "))
-    line = line.replace(HARD_BREAK, " ").replace("\n", " ")
-    if not line.isascii():
+        line = decode_entities(line).replace("\n", " ")
+    ascii = line.isascii()
+    if ("  " in line or "\t" in line) if ascii else BLANK_OR_INVISIBLE.search(line):
         line = SPACES.sub(" ", INVISIBLE.sub("", line))
-    elif "  " in line or "\t" in line:
-        line = SPACES.sub(" ", line)
     spaced = line
-    if ("(" in line or "[" in line) and BRACKETS_WITH_LITTLE.search(line):
+    if ("(" in line or "[" in line) and (
+        OPENS_ON_LITTLE.search(line) or any(map(line.__contains__, CLOSES_ON_LITTLE))
+    ):
         line = _without_empty_brackets(line)
-    if "«" in line or "„" in line or "“" in line:
+    if not ascii and ("«" in line or "„" in line or "“" in line):
         line = EMPTY_QUOTES.sub("", line)
     if " ." in line or " ," in line:
         line = LOOSE_STOP.sub(r"\1", line)
@@ -157,6 +158,9 @@ def _without_empty_brackets(line: str) -> str:
 
 def _without_quotes(line: str) -> str:
     """Remove bold and italic marks, giving back an apostrophe where MediaWiki does (l'''amour'' is l' and italics)."""
+    threes = line.count("'''")
+    if "''''" not in line and not (threes % 2 and (line.count("''") - threes) % 2):
+        return line.replace("'''", "").replace("''", "")
     runs = list(QUOTE_RUN.finditer(line))
     italics = sum(len(run[0]) == 2 or len(run[0]) >= 5 for run in runs)
     bolds = sum(len(run[0]) >= 3 for run in runs)
