@@ -56,7 +56,7 @@ MIN_CELL_LIST = 2
 @dataclass(slots=True)
 class _Frame:
     kind: str
-    pieces: list[str] = field(default_factory=list)
+    pieces: list[str]
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class _Stack:
 
     names: Names
     language: str
-    frames: list[_Frame] = field(default_factory=lambda: [_Frame("")])
+    frames: list[_Frame] = field(default_factory=lambda: [_Frame("", [])])
     overflow: int = 0
 
     def add(self, text: str) -> None:
@@ -75,7 +75,7 @@ class _Stack:
         if len(self.frames) > MAX_DEPTH:
             self.overflow += 1
         else:
-            self.frames.append(_Frame(kind))
+            self.frames.append(_Frame(kind, []))
 
     def open_braces(self, number: int) -> None:
         """Open a run of `{`: templates, with a parameter where the number is odd."""
@@ -90,6 +90,10 @@ class _Stack:
     def close_braces(self, number: int) -> None:
         """Close a run of `}`."""
         while number >= 2:
+            if number == 2 and self.frames[-1].kind == TEMPLATE and not self.overflow:
+                content = "".join(self.frames.pop().pieces)
+                self.frames[-1].pieces.append(_mask(render(content, self.names, self.language)))
+                return
             if self.overflow:
                 drained = min(self.overflow, number // 2)
                 self.overflow -= drained
