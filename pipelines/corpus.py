@@ -207,7 +207,7 @@ class Build:
         return jobs
 
     def _plan_tokenizer(self) -> list[Job]:
-        drawn = [(task.run, task.identity) for task in self._draws()]
+        drawn = [((task.source, task.run), task.identity) for task in self._draws()]
         recipe = self.recipe.tokenizer
         return models.pending([models.training_of(self.output, "tokenizer", models.make_tokenizer, recipe, drawn)])
 
@@ -321,6 +321,7 @@ def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]
 def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     prepared = prepare(options, beam_arguments)
+    check_neighbours(prepared)
     nodes = list(prepared.nodes())
     with alone(options.output), Progress(nodes) as progress:
 
@@ -376,15 +377,38 @@ def withdraw(prepared: Build, jobs: Sequence[Job | Shuffle]) -> None:
 
 
 def write_corpus_manifest(prepared: Build) -> None:
-    """Write OUTPUT/manifest.json, last of all: the recipe's name and the manifests that make up the corpus."""
-    content = {
-        "recipe": prepared.recipe.name,
-        "sources": list(prepared.chains),
-        "tokenizer": shards.Manifest.load(f"{prepared.output}/tokens/{next(iter(prepared.chains))}").tokenizer_sha256,
-    }
-    path = f"{prepared.output}/manifest.json"
-    if storage.read_json(path) != content:
-        storage.write_json(path, content)
+    """Complete the corpus: its tokenizer beside its tokens, and its manifest over every source that is finished here.
+
+    Sources of earlier builds have the same tokenizer, or `check_neighbours` would have refused the build.
+    """
+    output = prepared.output
+    if "tokenizer" in prepared.given:
+        models.place_tokenizer(output, prepared.given["tokenizer"].path)
+    finished = [
+        name
+        for name in SOURCES
+        if name in prepared.chains
+        or all(storage.exists(f"{output}/{folder}{name}/manifest.json") for folder in ("", "tokens/"))
+    ]
+    digest = shards.Manifest.load(f"{output}/tokens/{next(iter(prepared.chains))}").tokenizer_sha256
+    manifest.write_corpus_manifest(output, prepared.recipe.name, finished, digest)
+
+
+def check_neighbours(prepared: Build) -> None:
+    """Raise ValueError if other sources in the corpus directory would be left with tokens of another tokenizer."""
+    output, given = prepared.output, prepared.given.get("tokenizer")
+    for name in SOURCES:
+        found = storage.read_json(f"{output}/tokens/{name}/manifest.json")
+        if name in prepared.chains or not isinstance(found, dict):
+            continue
+        ours = storage.sha256(given.path) if given else None
+        if found.get("tokenizer_sha256") == ours:
+            continue
+        would = "is not the one given" if given else "would not be the one trained now, on other sources"
+        raise ValueError(
+            f"--output {output}: the tokens of {name} are there, and their tokenizer {would}: build {name} too, keep "
+            f"the corpus' tokenizer with --model tokenizer={output}/models/tokenizer, or name another --output"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

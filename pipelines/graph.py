@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pipelines import runs, storage
+from pipelines import runs, storage, tables
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Recipe
@@ -208,7 +208,7 @@ class Chain:
     def _identity(self, index: int, item: Item | None) -> str:
         stage = self.source.stages[index]
         models = {name: self.models(name).digest for name in getattr(stage, "models", ())}
-        own = (stage.name, stage.version, self.stage_recipe(stage), models)
+        own = (tables.VERSION, stage.name, stage.version, self.stage_recipe(stage), models)
         if isinstance(stage, Map):
             assert item is not None
             if index == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -25,6 +26,12 @@ def digest_of(*parts: Any) -> str:
     """Return 16 hexadecimal digits that identify configuration: JSON values and frozen dataclasses."""
     text = json.dumps(parts, sort_keys=True, default=_plain, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's content but its own `seal`, as hexadecimal: damage to it shows."""
+    text = json.dumps({name: value for name, value in content.items() if name != "seal"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
 from pipelines import storage, tables
 from pipelines.graph import Chain
+from pipelines.hashing import seal
 from pipelines.stages import DECISIONS, Decide, Map
 
 VERSION = 1
+# The manifests of each stage of a source, as `Chain.manifests` reads them.
+Rows = Sequence[Sequence[dict[str, Any]]]
 # Reasons for which a document goes because another one is like it, or has all its lines.
 DUPLICATES = frozenset({"duplicate", "duplicate_url", "all_duplicates", "contained_in_another", "near_duplicate"})
 
@@ -48,13 +51,13 @@ def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, A
     return account
 
 
-def source_account(chain: Chain) -> list[dict[str, Any]]:
+def source_account(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
     """Return the accounts of a source's stages, in order; raise RuntimeError if one does not take on what was kept."""
     accounts: list[dict[str, Any]] = []
-    for index, stage in enumerate(chain.source.stages):
+    for stage, found in zip(chain.source.stages, rows, strict=True):
         if isinstance(stage, DECISIONS):
             continue
-        account = stage_account(f"{chain.source.name}/{stage.name}", chain.manifests(index))
+        account = stage_account(f"{chain.source.name}/{stage.name}", found)
         if accounts and account["in"] != accounts[-1]["kept"]:
             raise RuntimeError(
                 f"{account['stage']} took {account['in']} of {accounts[-1]['kept']} documents kept before"
@@ -63,13 +66,13 @@ def source_account(chain: Chain) -> list[dict[str, Any]]:
     return accounts
 
 
-def decisions(chain: Chain) -> list[dict[str, Any]]:
+def decisions(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
     """Return what each of a source's decisions compared and marked; RuntimeError if a key was lost on the way to it."""
     found = []
-    for index, stage in enumerate(chain.source.stages):
+    for index, (stage, reducers) in enumerate(zip(chain.source.stages, rows, strict=True)):
         if isinstance(stage, DECISIONS):
-            rows = chain.manifests(index)
-            facts = {name: sum(row[name] for row in rows) for name in rows[0] if isinstance(rows[0][name], int)}
+            names = [name for name, value in reducers[0].items() if isinstance(value, int)]
+            facts = {name: sum(row[name] for row in reducers) for name in names}
             if isinstance(stage, Decide) and facts["keys"] != (written := chain.keys_for(index)):
                 raise RuntimeError(f"{chain.source.name}/{stage.name} compared {facts['keys']} of {written} keys")
             found.append({"stage": stage.name, "items": len(chain.items_of(index)), **facts})
@@ -90,27 +93,14 @@ def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[
 
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
     """Check the account from the data, remove files that belong to no item, and write the source's manifest, last."""
-    output, paths = chain.output, chain.paths
-    final = max(i for i, stage in enumerate(chain.source.stages) if chain.is_final(i))
-    last = chain.source.stages[final].name
-    accounts = source_account(chain)
-    rows = [
-        row
-        for index, stage in enumerate(chain.source.stages)
-        if not isinstance(stage, DECISIONS)
-        for row in chain.manifests(index)
-    ]
-    documents = [row["documents"] for row in chain.manifests(final)]
-    drops = [row["drops"] for row in rows]
-    named = {entry["path"] for entry in documents + drops}
-    for folder in ("documents", "drops"):
-        for path in storage.list_files(f"{output}/{chain.source.name}/{folder}"):
-            if path.removeprefix(f"{output}/") not in named:
-                # Its manifest goes first: an input that comes back must not be taken for written.
-                name = path.rpartition("/")[2].removesuffix(".parquet")
-                stage, _, item = name.partition("-") if folder == "drops" else (last, "-", name)
-                storage.remove(paths.manifest(stage, item))
-                storage.remove(path)
+    output, stages = chain.output, chain.source.stages
+    rows = [chain.manifests(index) for index in range(len(stages))]
+    accounts = source_account(chain, rows)
+    final = max(index for index in range(len(stages)) if chain.is_final(index))
+    documents = [row["documents"] for row in rows[final]]
+    mapped = [found for stage, found in zip(stages, rows, strict=True) if not isinstance(stage, DECISIONS)]
+    drops = [row["drops"] for found in mapped for row in found]
+    _remove_strays(chain, stages[final].name, {entry["path"] for entry in documents + drops})
     kept = sum(tables.rows(f"{output}/{entry['path']}") for entry in documents)
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
@@ -121,7 +111,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
         "models": {name: chain.models(name).digest for name in _models(chain)},
         "stages": accounts,
-        "decisions": decisions(chain),
+        "decisions": decisions(chain, rows),
         "warnings": warnings(accounts, chain.recipe.max_duplicates),
         "documents": {
             "count": kept,
@@ -139,6 +129,36 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     if not chain.recipe.keep_staged:
         _remove_staged(chain)
     return manifest
+
+
+def _remove_strays(chain: Chain, last: str, named: Set[str]) -> None:
+    """Remove the files of documents and drops that no item has any more; `last` is the stage that wrote documents."""
+    for folder in ("documents", "drops"):
+        for path in storage.list_files(f"{chain.output}/{chain.source.name}/{folder}"):
+            if path.removeprefix(f"{chain.output}/") not in named:
+                # Its manifest goes first: an input that comes back must not be taken for written.
+                name = path.rpartition("/")[2].removesuffix(".parquet")
+                stage, _, item = name.partition("-") if folder == "drops" else (last, "-", name)
+                storage.remove(chain.paths.manifest(stage, item))
+                storage.remove(path)
+
+
+def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], tokenizer: str) -> None:
+    """Write OUTPUT/manifest.json, last of all: what makes up the corpus, each manifest with its SHA-256, sealed."""
+    paths = [f"{folder}{source}/manifest.json" for source in sources for folder in ("", "tokens/")]
+    paths += [
+        path.removeprefix(f"{output}/")
+        for path in storage.list_files(f"{output}/models")
+        if path.endswith("/manifest.json")
+    ]
+    content: dict[str, Any] = {
+        "recipe": recipe,
+        "sources": list(sources),
+        "tokenizer": tokenizer,
+        "files": {path: storage.sha256(f"{output}/{path}") for path in paths},
+    }
+    content["seal"] = seal(content)
+    _write_if_changed(f"{output}/manifest.json", content)
 
 
 def _models(chain: Chain) -> list[str]:

@@ -12,8 +12,9 @@ digest of those files is what later stages are keyed by. Models are trained in o
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from pipelines.sources.wikipedia import HOST, URL
 from tokenizer import spec, training
 
 VERSION = 1
+TOKENIZER, FILE = "tokenizer", "tokenizer.model"
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ def given(name: str, path: str, *, chosen_threshold: bool = True) -> Model:
     if storage.is_remote(path) and name not in DIRECTORIES and storage.exists(path):
         return Model(path, storage.sha256(path))
     found = Path(path)
-    if name == "tokenizer" and found.is_dir():
-        found = found / "tokenizer.model"
+    if name == TOKENIZER and found.is_dir():
+        found = found / FILE
     if not found.exists():
         raise ValueError("no such file or directory" if name in DIRECTORIES else "no such file")
     if name not in DIRECTORIES:
@@ -116,6 +118,8 @@ def given(name: str, path: str, *, chosen_threshold: bool = True) -> Model:
             raise ValueError("this is no file")
         if name == "personal_information_sites":
             personal_info.Sites.load(found)
+        if name == TOKENIZER:
+            return Model(str(found), digest_of([{FILE: storage.sha256(str(found))}]))  # as that of one trained here
         return Model(str(found), storage.sha256(str(found)))
     for wanted in DIRECTORIES[name]:
         if (wanted != "scores.json" or chosen_threshold) and not any(found.glob(wanted)):
@@ -267,10 +271,25 @@ def make_sites(task: Training) -> dict[str, Any]:
 # --- the tokenizer ---------------------------------------------------------------------------------------------------
 
 
+def place_tokenizer(output: str, given: str) -> None:
+    """Write a tokenizer that was given to where a corpus keeps its own, unless it is that one; trainers look there."""
+    directory = f"{output}/models/{TOKENIZER}"
+    content = storage.read_bytes(given)
+    path, manifest = f"{directory}/{FILE}", f"{directory}/manifest.json"
+    files = {FILE: hashlib.sha256(content).hexdigest()}
+    found = storage.read_json(manifest)
+    if isinstance(found, dict) and found.get("files") == files and storage.exists(path):
+        return
+    storage.remove(manifest)
+    storage.write_bytes(path, content)
+    storage.write_json(manifest, {"files": files, "given": True})
+
+
 @dataclass(frozen=True)
 class Draw:
     """One document shard from which the tokenizer's training text is drawn."""
 
+    source: str
     path: str
     run: str
     rate: float
@@ -300,6 +319,7 @@ def draws(
     """Return the draws of all sources: `shards` are (path, identity), `sizes` text bytes, `quota` bytes wanted."""
     return [
         Draw(
+            source=source,
             path=path,
             run=f"{output}/work/tokenizer/{source}-{Path(path).stem}.run",
             rate=rate,
@@ -312,18 +332,23 @@ def draws(
 
 
 def make_tokenizer(task: Training) -> dict[str, Any]:
-    """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are runs."""
-    texts = list(_drawn(task.inputs))
-    if not texts:
+    """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are (source, run)."""
+    found = _drawn(task.inputs)
+    if not found:
         raise ValueError("no document was drawn to train the tokenizer on")
-    training.train(texts, task.path("tokenizer.model"), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
-    return {"documents": len(texts), "bytes": sum(len(text.encode()) for text in texts)}
+    texts = [payload.decode() for _, payload, _ in found]
+    training.train(texts, task.path(FILE), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
+    drawn: dict[str, dict[str, int]] = {source: {"documents": 0, "bytes": 0} for source, _ in task.inputs}
+    for _, payload, source in found:
+        drawn[source]["documents"] += 1
+        drawn[source]["bytes"] += len(payload)
+    return {"documents": len(found), "bytes": sum(len(payload) for _, payload, _ in found), "drawn": drawn}
 
 
-def _drawn(paths: Sequence[str]) -> Iterator[str]:
+def _drawn(inputs: Sequence[tuple[str, str]]) -> list[tuple[int, bytes, str]]:
+    """Return (hash, text, source) of the drawn documents, in the order of their hash."""
     found = []
-    for item, path in enumerate(sorted(paths)):
-        records = int(runs.bucket_starts(path)[-1])
-        found += list(runs.read_blobs(runs.Slice(item, path, 0, records)))
-    for _, payload in sorted(found):
-        yield payload.decode()
+    for item, (source, path) in enumerate(inputs):
+        where = runs.Slice(item, path, 0, int(runs.bucket_starts(path)[-1]))
+        found += [(key, payload, source) for key, payload in runs.read_blobs(where)]
+    return sorted(found)

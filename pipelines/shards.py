@@ -3,7 +3,8 @@
     DIRECTORY/manifest.json              written last: what it does not name is not there
     DIRECTORY/train-00000.bin            uint16 tokens of all documents, one after the other
     DIRECTORY/train-00000.index          uint64 exclusive ends of the documents, in tokens
-    DIRECTORY/train-00000.documents.parquet   id and text bytes of each document, in the same order
+    DIRECTORY/train-00000.documents.parquet   each document in the same order: its id, the bytes of its text, and the
+                                              file and row of SOURCE/documents that hold it
     DIRECTORY/validation-00000.*         the same for the validation split
 
 The same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer reads with it.
@@ -12,19 +13,30 @@ The same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer re
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-FORMAT = "altiplano-shards/1"
+FORMAT = "altiplano-shards/2"
 TOKEN = np.dtype("<u2")
 END = np.dtype("<u8")
 SPLITS = ("train", "validation")
+SUFFIXES = ("bin", "index", "documents.parquet")
+COUNTS = ("documents", "tokens", "text_bytes")
+# Of a shard's documents, so many are read to find one.
+GROUP_ROWS = 1 << 14
+_DOCUMENTS = pa.schema(
+    pa.field(name, kind)
+    for name, kind in [("id", pa.string()), ("bytes", pa.int64()), ("file", pa.string()), ("row", pa.int64())]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,7 @@ class Manifest:
     """What one source's token directory holds.
 
     `tokenizer_sha256` is the digest of the SentencePiece model, `vocabulary` its number of pieces; `bos_id` and
-    `eos_id` stand around every document (None: not written).
+    `eos_id` stand around every document (None: not written). `languages` says what each split holds by language.
     """
 
     source: str
@@ -55,6 +67,7 @@ class Manifest:
     eos_id: int | None
     recipe: dict[str, Any]
     splits: dict[str, tuple[Shard, ...]]
+    languages: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     dtype: str = "uint16"
     format: str = FORMAT
 
@@ -65,6 +78,16 @@ class Manifest:
     def grand_total(self, what: str) -> int:
         """Return the sum of `tokens`, `documents` or `text_bytes` over all splits."""
         return sum(self.total(split, what) for split in self.splits)
+
+    def language_total(self, split: str, what: str) -> int:
+        """Return the sum of `tokens`, `documents` or `text_bytes` over a split's languages."""
+        return sum(counts[what] for counts in self.languages.get(split, {}).values())
+
+    def by_language(self) -> dict[str, dict[str, int]]:
+        """Return `documents`, `tokens` and `text_bytes` of each language over all splits, in the order of names."""
+        names = sorted({name for split in self.languages.values() for name in split})
+        every = {name: [split[name] for split in self.languages.values() if name in split] for name in names}
+        return {name: {what: sum(counts[what] for counts in found) for what in COUNTS} for name, found in every.items()}
 
     def to_json(self) -> str:
         """Return the manifest as canonical JSON."""
@@ -108,6 +131,16 @@ def _map(path: Path, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
     if length == 0:
         return np.empty(0, dtype)
     return np.memmap(path, dtype=dtype, mode="r")
+
+
+def document_table(rows: Iterable[tuple[str, int, str, int]]) -> bytes:
+    """Return the Parquet file of a shard's documents, each (id, UTF-8 bytes of its text, file, row)."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(_DOCUMENTS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _DOCUMENTS, strict=True)]
+    table = pa.table(arrays, schema=_DOCUMENTS)
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", row_group_size=GROUP_ROWS)
+    return sink.getvalue()
 
 
 def sources(tokens_directory: Path | str) -> Iterator[str]:

@@ -229,10 +229,10 @@ class Tally:
                 "dropped": self.dropped,
                 "read": dict(read),
                 "statistics": dict(self.statistics),
-                "documents": {"path": self._relative(self._documents_path), "digest": documents.digest}
+                "documents": documents.named(self._relative(self._documents_path))
                 if documents and self._documents_path
                 else None,
-                "drops": {"path": self._relative(self._drops_path), "digest": drops.digest},
+                "drops": drops.named(self._relative(self._drops_path)),
                 "cpu_seconds": round(time.process_time() - self._started, 3),
             },
         )

@@ -7,11 +7,12 @@ in it as its own SHA-256): two tables with the same rows have the same digest, w
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from pipelines import storage
 from pipelines.document import Document, Drop
 
+VERSION = 2  # of what is written of a table and said of it in manifests
 ROW_GROUP_BYTES = 8 << 20
 ROW_GROUP_ROWS = 50_000
 
@@ -53,11 +55,16 @@ DROP_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a finished table holds: rows, UTF-8 bytes of text, and the order-free digest."""
+    """What a finished table holds: rows, UTF-8 bytes of text, the order-free digest, and the SHA-256 of the file."""
 
     rows: int
     size: int
     digest: str
+    sha256: str
+
+    def named(self, path: str) -> dict[str, str]:
+        """Return the table's entry in a manifest."""
+        return {"path": path, "digest": self.digest, "sha256": self.sha256}
 
 
 def well_formed(text: str) -> str:
@@ -81,11 +88,29 @@ def table_digest(digests: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
+class _Hashed(io.RawIOBase):
+    """A stream to write to that takes the SHA-256 of what goes through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write some bytes."""
+        self.sha256.update(data)
+        return self._stream.write(data)
+
+
 class TableWriter:
     """Writes rows (dictionaries of the schema's columns) in row groups of bounded size."""
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(stream, schema, compression="zstd")
+        self._stream = _Hashed(stream)
+        self._writer = pq.ParquetWriter(cast(BinaryIO, self._stream), schema, compression="zstd")
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
         self._pending = 0
@@ -118,7 +143,7 @@ class TableWriter:
         """Write what is pending and return the counts and the digest."""
         self._flush()
         self._writer.close()
-        return Written(self.rows, self.size, table_digest(self._digests))
+        return Written(self.rows, self.size, table_digest(self._digests), self._stream.sha256.hexdigest())
 
 
 class DocumentWriter(TableWriter):

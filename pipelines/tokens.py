@@ -3,23 +3,23 @@
     documents of one item ─ encode ─> a run of blobs for each split, sorted by the keyed hash of the document's id
     runs of all items ─ shuffle by shard ─> shard: the documents of one range of hashes, in the order of hashes
 
-A shard is therefore an unbiased sample of its source, and the same on any runner, with any number of workers.
+A shard is therefore an unbiased sample of its source, and the same on any runner, with any number of workers. Beside
+its tokens it says of each document in which file of documents it lies, and in which row: a token is traced to its
+record without looking for it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines import runs, shards, storage, tables
 from pipelines.graph import Model, Node, is_current
@@ -28,10 +28,14 @@ from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Shards
 from tokenizer.encode import Tokenizer
 
-VERSION = 2
-_HEADER = struct.Struct("<II")  # length of the id, UTF-8 bytes of the text; then the id and the tokens
-_DOCUMENTS = pa.schema(pa.field(name, kind) for name, kind in [("id", pa.string()), ("bytes", pa.int64())])
+VERSION = 3
+_HEADER = struct.Struct("<III")  # length of the id, UTF-8 bytes of the text, row in the file; then the id, the tokens
 _BATCH = 256
+UNDETERMINED = "und"  # ISO 639's code for a document whose language nobody said
+
+
+# Documents, tokens and UTF-8 bytes of text, by language.
+Totals = dict[str, list[int]]
 
 
 @cache
@@ -71,30 +75,26 @@ def encode(task: Encode) -> None:
     storage.remove(task.manifest)
     tokenizer = load_tokenizer(task.tokenizer)
     found: dict[str, tuple[list[int], list[bytes]]] = {split: ([], []) for split in shards.SPLITS}
-    totals = {split: [0, 0, 0] for split in shards.SPLITS}
-    for ids, texts in _batches(task.documents):
+    totals: dict[str, Totals] = {split: {} for split in shards.SPLITS}
+    rows = enumerate(tables.read_rows(task.documents, ["id", "text", "language"]))
+    while batch := list(islice(rows, _BATCH)):
+        texts = [document["text"] for _, document in batch]
         encoded = tokenizer.encode_batch(texts, bos=task.recipe.bos, eos=task.recipe.eos)
-        for identifier, text, tokens in zip(ids, texts, encoded, strict=True):
-            split = split_of(identifier, task.recipe.validation)
-            name, size = identifier.encode(), len(text.encode())
-            found[split][0].append(keyed("shard", identifier))
-            found[split][1].append(_HEADER.pack(len(name), size) + name + tokens.astype(shards.TOKEN).tobytes())
-            totals[split] = [a + b for a, b in zip(totals[split], (1, len(tokens), size), strict=True)]
+        for (row, document), tokens in zip(batch, encoded, strict=True):
+            split = split_of(document["id"], task.recipe.validation)
+            name, size = document["id"].encode(), len(document["text"].encode())
+            header = _HEADER.pack(len(name), size, row)
+            found[split][0].append(keyed("shard", document["id"]))
+            found[split][1].append(header + name + tokens.astype(shards.TOKEN).tobytes())
+            _count(totals[split], document["language"] or UNDETERMINED, (1, len(tokens), size))
     for split, (hashes, payloads) in found.items():
         runs.write_blobs(task.run(split), hashes, payloads, buckets=1)
     storage.write_json(task.manifest, {"identity": task.identity, "totals": totals})
 
 
-def _batches(path: str) -> Iterator[tuple[list[str], list[str]]]:
-    ids: list[str] = []
-    texts: list[str] = []
-    for row in tables.read_rows(path, ["id", "text"]):
-        ids.append(row["id"])
-        texts.append(row["text"])
-        if len(ids) == _BATCH:
-            yield ids, texts
-            ids, texts = [], []
-    yield ids, texts
+def _count(totals: Totals, language: str, counts: Sequence[int]) -> None:
+    """Add documents, tokens and text bytes to those of a language."""
+    totals[language] = [a + b for a, b in zip(totals.get(language, (0, 0, 0)), counts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -130,17 +130,21 @@ class WriteShards:
     def reduce(self, shard: int, found: Sequence[runs.Slice]) -> None:
         """Write one shard: documents sorted by hash, ties by id; RuntimeError if two documents have one id."""
         storage.remove(self.manifest(shard))
-        blobs = [blob for where in found for blob in runs.read_blobs(where)]
-        documents = sorted((key, *_unpack(payload)) for key, payload in blobs)
+        documents = sorted(
+            _Encoded(key, *_unpack(payload), _file_of(where.path))
+            for where in found
+            for key, payload in runs.read_blobs(where)
+        )
         for document, following in pairwise(documents):
             if document[:2] == following[:2]:
-                raise RuntimeError(f"{self.directory}: two documents have the id {document[1]}")
-        tokens = b"".join(document[3] for document in documents)
-        lengths = [len(document[3]) // shards.TOKEN.itemsize for document in documents]
+                raise RuntimeError(f"{self.directory}: two documents have the id {document.id}")
+        lengths = [len(document.tokens) // shards.TOKEN.itemsize for document in documents]
         contents = {
-            "bin": tokens,
+            "bin": b"".join(document.tokens for document in documents),
             "index": np.cumsum(lengths, dtype=np.uint64).astype(shards.END).tobytes(),
-            "documents.parquet": _document_table([(name, size) for _, name, size, _ in documents]),
+            "documents.parquet": shards.document_table(
+                (document.id, document.size, document.file, document.row) for document in documents
+            ),
         }
         name = self.names()[shard]
         digests = {}
@@ -151,7 +155,7 @@ class WriteShards:
             name=name,
             tokens=sum(lengths),
             documents=len(documents),
-            text_bytes=sum(document[2] for document in documents),
+            text_bytes=sum(document.size for document in documents),
             bin_sha256=digests["bin"],
             index_sha256=digests["index"],
             documents_sha256=digests["documents.parquet"],
@@ -159,17 +163,26 @@ class WriteShards:
         storage.write_json(self.manifest(shard), {"identity": self.identity, "shard": asdict(entry)})
 
 
-def _unpack(payload: bytes) -> tuple[str, int, bytes]:
-    length, size = _HEADER.unpack_from(payload)
+class _Encoded(NamedTuple):
+    """One document on its way into a shard; sorted by hash and id."""
+
+    key: int
+    id: str
+    size: int
+    row: int
+    tokens: bytes
+    file: str
+
+
+def _unpack(payload: bytes) -> tuple[str, int, int, bytes]:
+    length, size, row = _HEADER.unpack_from(payload)
     start = _HEADER.size + length
-    return payload[_HEADER.size : start].decode(), size, payload[start:]
+    return payload[_HEADER.size : start].decode(), size, row, payload[start:]
 
 
-def _document_table(rows: Sequence[tuple[str, int]]) -> bytes:
-    table = pa.table([[name for name, _ in rows], [size for _, size in rows]], schema=_DOCUMENTS)
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
+def _file_of(run: str) -> str:
+    """Return the name of the file of documents that a run was encoded from: see `Encode.run`."""
+    return run.rpartition("/")[2].rsplit(".", 2)[0]
 
 
 @dataclass
@@ -218,21 +231,25 @@ class Tokens:
         outputs = [task.manifest for task in tasks]
         return [Job(f"{self.source}/encode", encode, tasks, outputs, weights)] if tasks else []
 
-    def _totals(self, tasks: Sequence[Encode]) -> dict[str, tuple[int, int, int]]:
-        """Return the documents, tokens and text bytes of each split, as they were encoded."""
-        rows = [storage.read_json(task.manifest)["totals"] for task in tasks]
-        found = {split: [sum(row[split][n] for row in rows) for n in range(3)] for split in shards.SPLITS}
-        return {split: (documents, tokens, size) for split, (documents, tokens, size) in found.items()}
+    def _totals(self, tasks: Sequence[Encode]) -> dict[str, Totals]:
+        """Return what each split holds by language, as it was encoded."""
+        found: dict[str, Totals] = {split: {} for split in shards.SPLITS}
+        for task in tasks:
+            for split, totals in storage.read_json(task.manifest)["totals"].items():
+                for language, counts in totals.items():
+                    _count(found[split], language, counts)
+        return found
 
-    def _shuffle(self) -> tuple[WriteShards, list[Encode]]:
+    def _shuffle(self) -> tuple[WriteShards, list[Encode], dict[str, Totals]]:
         tasks = self._tasks()
         totals = self._totals(tasks)
-        counts = {split: max(1, -(-totals[split][1] // self.recipe.shard_tokens)) for split in shards.SPLITS}
+        tokens = {split: sum(counts[1] for counts in totals[split].values()) for split in shards.SPLITS}
+        counts = {split: max(1, -(-tokens[split] // self.recipe.shard_tokens)) for split in shards.SPLITS}
         identity = digest_of(VERSION, [task.identity for task in tasks], counts)
-        return WriteShards(self.directory, self.work, counts, identity), tasks
+        return WriteShards(self.directory, self.work, counts, identity), tasks, totals
 
     def _plan_shards(self) -> list[Shuffle]:
-        write, tasks = self._shuffle()
+        write, tasks, _ = self._shuffle()
         numbers = range(len(write.names()))
         pending = [n for n in numbers if not is_current(write.manifest(n), write.identity)]
         if not pending:
@@ -246,7 +263,7 @@ class Tokens:
 
         Raises RuntimeError if the shards do not hold as much as was encoded.
         """
-        write, tasks = self._shuffle()
+        write, _, totals = self._shuffle()
         tokenizer = load_tokenizer(self.tokenizer().path)
         found: dict[str, list[shards.Shard]] = {split: [] for split in shards.SPLITS}
         for number, name in enumerate(write.names()):
@@ -260,12 +277,20 @@ class Tokens:
             eos_id=tokenizer.eos if self.recipe.eos else None,
             recipe=asdict(self.recipe),
             splits={split: tuple(entries) for split, entries in found.items()},
+            languages={
+                split: {
+                    language: dict(zip(shards.COUNTS, counts, strict=True)) for language, counts in by_language.items()
+                }
+                for split, by_language in totals.items()
+            },
         )
-        for split, encoded in self._totals(tasks).items():
-            held = tuple(manifest.total(split, what) for what in ("documents", "tokens", "text_bytes"))
+        for split in shards.SPLITS:
+            held, encoded = (
+                [read(split, what) for what in shards.COUNTS] for read in (manifest.total, manifest.language_total)
+            )
             if held != encoded:
                 raise RuntimeError(f"{self.source}/shards does not add up: {split} has {held} of {encoded}")
-        named = {f"{self.directory}/{name}.{suffix}" for name in write.names() for suffix in SUFFIXES}
+        named = {f"{self.directory}/{name}.{suffix}" for name in write.names() for suffix in shards.SUFFIXES}
         for path in storage.list_files(self.directory):
             if path not in named and not path.endswith("/manifest.json"):
                 # Its own manifest goes first: a later build with as many shards must not take the shard for written.
@@ -276,6 +301,3 @@ class Tokens:
         if not storage.exists(path) or storage.read_bytes(path) != content:
             storage.write_bytes(path, content)
         return manifest
-
-
-SUFFIXES = ("bin", "index", "documents.parquet")

@@ -2,7 +2,10 @@
 
     python -m pipelines.trace data/corpus --source wikipedia --token 123456 [--count 2048] [--split validation]
 
-    token ─ shards' counts ─> shard ─ .index ─> document id ─ documents ─> provenance ─ source manifest ─> dump file
+    token ─ shards' counts ─> shard ─ .index, by halves ─> row of .documents.parquet ─> id, file and row of documents
+          ─ that row group ─> provenance ─ source manifest ─> dump file
+
+What is read does not depend on the size of the corpus: of each Parquet file one row group for a document.
 
 Tokens are counted from 0 over a split's shards in the manifest's order, which is how the trainer reads them; what a
 step of a run has read is answered by `python -m train.trace`, which is why this imports no Beam, not even for remote
@@ -14,10 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -33,11 +36,16 @@ _CUT: Final = "\ufffd"  # how a character cut between tokens ends when it is dec
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some tokens of one document: tokens [start, stop) of the split, in a document that is tokens [first, last)."""
+    """Some tokens of one document: tokens [start, stop) of the split, in a document that is tokens [first, last).
+
+    The document is in row `row` of SOURCE/documents/`file`.parquet.
+    """
 
     source: str
     shard: str
     document: str
+    file: str
+    row: int
     first: int
     last: int
     start: int
@@ -83,58 +91,62 @@ def _parts(directory: Path, source: str, entries: Iterable[Shard], start: int, s
         low, high = max(start, base), min(stop, base + shard.tokens)
         if low < high:
             ends = shards.document_ends(directory, shard)
-            names = _identifiers(directory, shard)
-            for row in range(int(np.searchsorted(ends, low - base, side="right")), shard.documents):
-                first = base + (int(ends[row - 1]) if row else 0)
-                last = base + int(ends[row])
-                if first >= high:
-                    break
-                yield Part(source, shard.name, names[row], first, last, max(first, low), min(last, high))
+            # The documents with the first and the last of the tokens: the first that end behind them.
+            first_row, last_row = np.searchsorted(ends, np.array([low, high - 1], np.uint64) - np.uint64(base), "right")
+            rows = range(int(first_row), int(last_row) + 1)
+            for number, document in zip(rows, _located(directory, shard, rows), strict=True):
+                first = base + (int(ends[number - 1]) if number else 0)
+                last = base + int(ends[number])
+                yield Part(source, shard.name, *document, first, last, max(first, low), min(last, high))
         base += shard.tokens
 
 
-def _identifiers(directory: Path, shard: Shard) -> list[str]:
-    path = f"{directory}/{shard.name}.documents.parquet"
-    if not Path(path).exists():
+def _located(directory: Path, shard: Shard, rows: range) -> Iterator[tuple[str, str, int]]:
+    """Yield id, file and row of some documents of a shard."""
+    path = directory / f"{shard.name}.documents.parquet"
+    if not path.exists():
         raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
-    names = [str(name) for name in pq.read_table(path, columns=["id"])["id"].to_pylist()]
-    if len(names) != shard.documents:
-        raise ValueError(f"{path}: {len(names)} documents, the manifest says {shard.documents}")
-    return names
+    for found in _rows(path, list(rows), ["id", "file", "row"]):
+        yield found["id"], found["file"], found["row"]
 
 
-def records(output: str | Path, source: str, identifiers: Iterable[str]) -> dict[str, Record]:
-    """Return the documents with these ids and where they came from; raise ValueError for one that is not there.
+def _rows(path: Path, wanted: Sequence[int], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield rows by number, in rising order, reading the row groups that hold them; ValueError for one beyond them."""
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        starts = np.cumsum([0, *sizes])
+        if wanted and wanted[-1] >= starts[-1]:
+            raise ValueError(f"{path}: there are {starts[-1]} documents, none is number {wanted[-1]}")
+        groups = np.searchsorted(starts, wanted, side="right") - 1
+        for group in np.unique(groups).tolist():
+            here = np.array(wanted)[groups == group] - starts[group]
+            yield from file.read_row_group(group, columns=columns).take(here).to_pylist()
 
-    Reads the ids of the document files, those first whose names occur in an id, and the rows that are wanted.
+
+def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str, Record]:
+    """Return the documents of these parts by id and where they came from.
+
+    Raises ValueError for a source that is not finished, and for a document that is not where its shard says.
     """
     where = Path(output, source, "manifest.json")
     if not where.exists():
         raise ValueError(f"{where}: missing, so {source} is not finished here")
-    manifest = json.loads(where.read_text(encoding="utf-8"))
-    inputs = {entry["digest"]: entry["path"] for entry in manifest["inputs"]}
-    wanted = set(identifiers)
-    parts_of_ids = {part for identifier in wanted for part in identifier.split("/")}
-    paths = [entry["path"] for entry in manifest["documents"]["files"]]
-    paths.sort(key=lambda path: (parts_of_ids.isdisjoint(Path(path).stem.split("-")), path))
-    found: dict[str, Record] = {}
-    for path in paths:
-        if len(found) == len(wanted):
-            break
-        for document in _documents(f"{output}/{path}", wanted):
-            found[document.id] = Record(document, path, inputs.get(document.dump))
-    if missing := wanted - found.keys():
-        raise ValueError(f"{output}/{source}: {len(missing)} documents of the shards are in no file: {min(missing)}")
-    return found
-
-
-def _documents(path: str, wanted: Set[str]) -> Iterator[Document]:
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            names = file.read_row_group(group, columns=["id"])["id"].to_pylist()
-            if rows := [row for row, name in enumerate(names) if name in wanted]:
-                for row in file.read_row_group(group).take(rows).to_pylist():
-                    yield Document(**{**row, "attributes": dict(row["attributes"])})
+    inputs = {entry["digest"]: entry["path"] for entry in json.loads(where.read_text(encoding="utf-8"))["inputs"]}
+    places: dict[str, dict[int, str]] = {}
+    for part in found:
+        places.setdefault(part.file, {})[part.row] = part.document
+    answer: dict[str, Record] = {}
+    for file, rows in sorted(places.items()):
+        name = f"{source}/documents/{file}.parquet"
+        path = Path(output, name)
+        if not path.exists():
+            raise ValueError(f"{path}: missing, the shards of {source} have documents of it")
+        for (row, identifier), document in zip(sorted(rows.items()), _rows(path, sorted(rows)), strict=True):
+            if document["id"] != identifier:
+                raise ValueError(f"{path}: row {row} is {document['id']}, the shards say {identifier}")
+            made = Document(**{**document, "attributes": dict(document["attributes"])})
+            answer[identifier] = Record(made, name, inputs.get(made.dump))
+    return answer
 
 
 def tokenizer_of(output: str | Path, manifest: Manifest) -> Tokenizer:
@@ -179,7 +191,7 @@ def lines(part: Part, record: Record) -> Iterator[str]:
         "timestamp": document.timestamp,
         "dump": f"{record.dump or '(not among the inputs of the manifest)'}  {document.dump}",
         "offset": str(document.offset),
-        "document": f"{record.file}, {len(document.text.encode())} bytes of text",
+        "document": f"{record.file}, row {part.row}, {len(document.text.encode())} bytes of text",
         "tokens": f"{part.start} to {part.stop - 1}, of {part.first} to {part.last - 1} in {part.shard}",
     }
     yield from (f"  {name:10}{value}" for name, value in facts.items() if value)
@@ -196,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         found = parts(options.corpus, options.source, options.token, options.token + options.count, options.split)
-        documents = records(options.corpus, options.source, {part.document for part in found})
+        documents = records(options.corpus, options.source, found)
         for part in found:
             print(*lines(part, documents[part.document]), sep="\n")  # noqa: T201
         around = excerpt(options.corpus, found[0], documents[found[0].document], options.split)

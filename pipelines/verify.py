@@ -2,45 +2,99 @@
 
     python -m pipelines.verify data/corpus
 
-Imports no Beam: it runs wherever the corpus is read.
+    manifest.json, sealed ─> digests of every other manifest ─> digests and counts of every file
+    rows of documents ─ (id, file, row) ─> sums by bucket ─ equal? ─ sums by bucket <─ documents of the shards
+
+Every byte is read once and memory does not grow with the corpus: that two sets of documents are equal is seen from sums
+of their hashes. Imports no Beam: it runs wherever the corpus is read.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from pipelines import shards, storage, tables
+from pipelines.hashing import SCALE, keyed, seal, share
+
+BUCKETS: Final = 4096
 
 
 def problems(output: str) -> Iterator[str]:
     """Yield everything that is wrong with the corpus at `output`, each named by its file; nothing if it is sound."""
     corpus = storage.read_json(f"{output}/manifest.json")
-    if not isinstance(corpus, dict) or not {"sources", "tokenizer"} <= corpus.keys():
+    if not isinstance(corpus, dict) or not {"sources", "tokenizer", "files"} <= corpus.keys():
         yield f"{output}/manifest.json: missing or damaged, so the corpus is not finished"
         return
+    if corpus.get("seal") != seal(corpus):
+        yield f"{output}/manifest.json: damaged: its content is not what was sealed"
+    yield from _file_problems(output, corpus["files"], "the corpus' manifest")
     for source in corpus["sources"]:
         manifest = storage.read_json(f"{output}/{source}/manifest.json")
         if not isinstance(manifest, dict):
             yield f"{output}/{source}/manifest.json: missing or damaged"
             continue
+        documents = Members()
         try:
             yield from _account_problems(source, manifest)
-            identifiers = yield from _table_problems(output, source, manifest)
+            yield from _table_problems(output, source, manifest, documents)
         except (KeyError, TypeError) as error:
             yield f"{output}/{source}/manifest.json: damaged: {error!r}"
             continue
         try:
-            yield from _shard_problems(f"{output}/tokens/{source}", corpus["tokenizer"], identifiers)
+            yield from _shard_problems(output, source, corpus["tokenizer"], documents)
         except ValueError as error:
             yield str(error)
         except (KeyError, TypeError) as error:
             yield f"{output}/tokens/{source}/manifest.json: damaged: {error!r}"
+
+
+def _file_problems(folder: str, digests: Mapping[str, str], named_by: str) -> Iterator[str]:
+    """Check files by their digests, and those that a model's manifest names by its own."""
+    for name, digest in digests.items():
+        path = f"{folder}/{name}"
+        if not storage.exists(path):
+            yield f"{path}: missing, {named_by} names it"
+        elif storage.sha256(path) != digest:
+            yield f"{path}: damaged, or of another build: its SHA-256 is not that in {named_by}"
+        if name.startswith("models/"):
+            directory = path.rpartition("/")[0]
+            manifest = storage.read_json(path)
+            if isinstance(manifest, dict):
+                yield from _file_problems(directory, manifest.get("files", {}), path)
+
+
+class Members:
+    """A set of documents in constant memory: in each bucket of hashes, the sum of the hashes of (id, file, row).
+
+    Equal sums are equal sets, but for a chance of 2^-128; where they differ, the bucket says which ids to look at.
+    """
+
+    def __init__(self) -> None:
+        self._sums = [0] * BUCKETS
+
+    def add(self, identifier: str, file: str, row: int) -> None:
+        """Add one document and where it lies."""
+        digest = hashlib.blake2b(f"{file}\n{row}\n{identifier}".encode(), digest_size=16).digest()
+        self._sums[bucket_of(identifier)] += int.from_bytes(digest, "big")
+
+    def differing(self, other: Members) -> frozenset[int]:
+        """Return the buckets in which two sets differ."""
+        return frozenset(n for n, pair in enumerate(zip(self._sums, other._sums, strict=True)) if pair[0] != pair[1])
+
+
+def bucket_of(identifier: str) -> int:
+    """Return the bucket of a document."""
+    return keyed("verify", identifier) % BUCKETS
 
 
 def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
@@ -59,85 +113,142 @@ def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
         yield f"{source}: {manifest['drops']['count']} drops, the stages dropped {gone}"
 
 
-def _table_problems(output: str, source: str, manifest: dict[str, Any]) -> Generator[str, None, set[str]]:
-    identifiers: set[str] = set()
+def _table_problems(output: str, source: str, manifest: dict[str, Any], documents: Members) -> Iterator[str]:
     for kind in ("documents", "drops"):
         count = 0
         for entry in manifest[kind]["files"]:
             path = f"{output}/{entry['path']}"
+            digests: list[bytes] = []
+            yield from _file_problems(output, {entry["path"]: entry["sha256"]}, f"{source}/manifest.json")
             try:
-                found, digest = _read_table(path)
+                for row, found in enumerate(tables.read_rows(path)):
+                    digests.append(tables.row_digest(found))
+                    if kind == "documents":
+                        documents.add(found["id"], Path(path).stem, row)
             except (OSError, ValueError) as error:
                 yield f"{path}: cannot be read: {error}"
                 continue
-            if digest != entry["digest"]:
+            if tables.table_digest(digests) != entry["digest"]:
                 yield f"{path}: its rows are not those that the manifest names"
-            if kind == "documents":
-                if not identifiers.isdisjoint(found) or len(set(found)) != len(found):
-                    yield f"{path}: a document id stands twice"
-                identifiers.update(found)
-            count += len(found)
+            count += len(digests)
         if count != manifest[kind]["count"]:
             yield f"{source}: {count} {kind} in the files, the manifest says {manifest[kind]['count']}"
-    return identifiers
 
 
-def _read_table(path: str) -> tuple[list[str], str]:
-    identifiers: list[str] = []
-    digests: list[bytes] = []
-    for row in tables.read_rows(path):
-        identifiers.append(row["id"])
-        digests.append(tables.row_digest(row))
-    return identifiers, tables.table_digest(digests)
-
-
-def _shard_problems(directory: str, tokenizer: str, identifiers: set[str]) -> Iterator[str]:
+def _shard_problems(output: str, source: str, tokenizer: str, documents: Members) -> Iterator[str]:
+    directory = f"{output}/tokens/{source}"
     manifest = shards.Manifest.load(directory)
     if manifest.tokenizer_sha256 != tokenizer:
         yield f"{directory}/manifest.json: made with another tokenizer than the corpus"
-    seen: set[str] = set()
+    for split in manifest.splits:
+        for what in shards.COUNTS:
+            if manifest.language_total(split, what) != manifest.total(split, what):
+                yield f"{directory}/manifest.json: {what} by language are not those of the {split} shards"
+    seen = Members()
+    for where in _places(manifest):
+        try:
+            yield from _one_shard(directory, manifest, where, seen)
+        except (ValueError, OSError) as error:
+            yield f"{directory} ({where.split}): {error}"
+    if differing := documents.differing(seen):
+        yield from _differences(output, source, manifest, differing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A shard as number `number` of the `count` of its split: which range of hashes its documents must have."""
+
+    shard: shards.Shard
+    split: str
+    number: int
+    count: int
+
+    def holds(self, identifier: str, validation: float) -> bool:
+        """Tell whether a document belongs into the shard."""
+        return (share("split", identifier) < validation) == (self.split == "validation") and (
+            keyed("shard", identifier) * self.count // SCALE == self.number
+        )
+
+
+def _places(manifest: shards.Manifest) -> Iterator[_Place]:
     for split, entries in manifest.splits.items():
-        for shard in entries:
-            try:
-                found = yield from _one_shard(directory, manifest, shard)
-            except (ValueError, OSError) as error:
-                yield f"{directory} ({split}): {error}"
-                continue
-            if not seen.isdisjoint(found):
-                yield f"{directory}/{shard.name}: a document is in two shards"
-            seen.update(found)
-    if seen != identifiers:
-        lost, strange = len(identifiers - seen), len(seen - identifiers)
-        yield f"{directory}: {lost} documents have no tokens, {strange} are in no document file"
+        yield from (_Place(shard, split, number, len(entries)) for number, shard in enumerate(entries))
 
 
-def _one_shard(directory: str, manifest: shards.Manifest, shard: shards.Shard) -> Generator[str, None, set[str]]:
-    for suffix, digest in (
-        ("bin", shard.bin_sha256),
-        ("index", shard.index_sha256),
-        ("documents.parquet", shard.documents_sha256),
-    ):
+def _differences(output: str, source: str, manifest: shards.Manifest, buckets: frozenset[int]) -> Iterator[str]:
+    """Read once more the documents of the buckets that differ, and say which are missing on which side."""
+    files, rows = Counter[tuple[str, str, int]](), Counter[tuple[str, str, int]]()
+    paths = [
+        f"{output}/{entry['path']}"
+        for entry in storage.read_json(f"{output}/{source}/manifest.json")["documents"]["files"]
+    ]
+    for path in (path for path in paths if storage.exists(path)):
+        with suppress(OSError, ValueError):
+            for row, found in enumerate(tables.read_rows(path, ["id"])):
+                if bucket_of(found["id"]) in buckets:
+                    files[found["id"], Path(path).stem, row] += 1
+    for where in _places(manifest):
+        path = f"{output}/tokens/{source}/{where.shard.name}.documents.parquet"
+        with suppress(OSError, ValueError):
+            for found in tables.read_rows(path):
+                if bucket_of(found["id"]) in buckets:
+                    rows[found["id"], found["file"], found["row"]] += 1
+    yield from _said(f"{output}/{source}", f"{output}/tokens/{source}", files, rows)
+
+
+def _said(
+    documents: str, tokens: str, files: Counter[tuple[str, str, int]], rows: Counter[tuple[str, str, int]]
+) -> Iterator[str]:
+    there, encoded = Counter(name for name, _, _ in files.elements()), Counter(name for name, _, _ in rows.elements())
+    if doubled := sorted(name for name, count in there.items() if count > 1):
+        yield f"{documents}: a document id stands twice: {doubled[0]}"
+    if lost := sorted(there.keys() - encoded.keys()):
+        yield f"{tokens}: {len(lost)} documents have no tokens: {lost[0]}"
+    if strange := sorted(encoded.keys() - there.keys()):
+        yield f"{tokens}: {len(strange)} documents are in no document file: {strange[0]}"
+    if moved := sorted((rows - files).keys() - {(name, file, row) for name, file, row in rows if name in strange}):
+        yield f"{tokens}: {len(moved)} documents are not where the shards say: {moved[0][0]}"
+
+
+def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, seen: Members) -> Iterator[str]:
+    shard = where.shard
+    digests = (shard.bin_sha256, shard.index_sha256, shard.documents_sha256)
+    for suffix, digest in zip(shards.SUFFIXES, digests, strict=True):
         path = Path(directory, f"{shard.name}.{suffix}")
         if not path.exists():
             raise ValueError(f"{path}: missing")
         if storage.sha256(str(path)) != digest:
             yield f"{path}: its SHA-256 is not the manifest's"
+    yield from _token_problems(directory, manifest, shard)
+    path = Path(directory, f"{shard.name}.documents.parquet")
+    count = size = 0
+    before = (-1, "")
+    for row in tables.read_rows(str(path)):
+        count, size, identifier = count + 1, size + row["bytes"], row["id"]
+        key = (keyed("shard", identifier), identifier)
+        if key <= before:
+            yield f"{path}: {identifier} is not behind the document before it, in the order of hashes"
+        if not where.holds(identifier, manifest.recipe["validation"]):
+            yield f"{path}: {identifier} belongs to another shard"
+        seen.add(identifier, row["file"], row["row"])
+        before = key
+    if (count, size) != (shard.documents, shard.text_bytes):
+        yield f"{path}: counts are not the manifest's"
+
+
+def _token_problems(directory: str, manifest: shards.Manifest, shard: shards.Shard) -> Iterator[str]:
     tokens, ends = shards.tokens(directory, shard), shards.document_ends(directory, shard).astype(np.int64)
     if len(tokens) and int(tokens.max()) >= manifest.vocabulary:
         yield f"{directory}/{shard.name}.bin: token {int(tokens.max())} of a vocabulary of {manifest.vocabulary}"
-    if np.any(np.diff(ends, prepend=0) <= 0) or (int(ends[-1]) if len(ends) else 0) != shard.tokens:
+    if np.any(np.diff(ends, prepend=0) < 0) or (int(ends[-1]) if len(ends) else 0) != shard.tokens:
         yield f"{directory}/{shard.name}.index: document ends do not rise to {shard.tokens}"
+        return
+    if np.any(np.diff(ends, prepend=0) < (manifest.bos_id is not None) + (manifest.eos_id is not None)):
+        yield f"{directory}/{shard.name}.index: a document is too short for its bos and eos"
     elif manifest.eos_id is not None and np.any(tokens[ends - 1] != manifest.eos_id):
         yield f"{directory}/{shard.name}.bin: a document does not end with eos"
     elif manifest.bos_id is not None and np.any(tokens[np.append(0, ends)[:-1]] != manifest.bos_id):
         yield f"{directory}/{shard.name}.bin: a document does not begin with bos"
-    rows = list(tables.read_rows(f"{directory}/{shard.name}.documents.parquet"))
-    if len(rows) != shard.documents or sum(row["bytes"] for row in rows) != shard.text_bytes:
-        yield f"{directory}/{shard.name}.documents.parquet: counts are not the manifest's"
-    found = {row["id"] for row in rows}
-    if len(found) != len(rows):
-        yield f"{directory}/{shard.name}.documents.parquet: a document is there twice"
-    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

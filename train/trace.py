@@ -72,10 +72,10 @@ def _last_state(checkpoints: Path) -> Mapping[str, Any]:
 def report(sequences: Sequences, ks: Sequence[int]) -> Iterator[str]:
     """Yield a line for each sequence and indented ones for its documents."""
     read = {k: sequences.documents(k) for k in ks}
-    wanted: dict[str, set[str]] = {}
+    wanted: dict[str, list[trace.Part]] = {}
     for source, _, parts in read.values():
-        wanted.setdefault(source, set()).update(part.document for part in parts)
-    records = {source: trace.records(sequences.corpus.directory, source, ids) for source, ids in wanted.items()}
+        wanted.setdefault(source, []).extend(parts)
+    records = {source: trace.records(sequences.corpus.directory, source, found) for source, found in wanted.items()}
     for k, (source, epoch, parts) in read.items():
         yield f"k = {k}: {source}, epoch {epoch}, tokens {parts[0].start} to {parts[-1].stop - 1}"
         for part in parts:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines import storage, tables
 from pipelines.document import Document
-from pipelines.shards import END, SPLITS, TOKEN, Manifest, Shard, sha256_file
+from pipelines.hashing import SCALE, keyed, share
+from pipelines.manifest import write_corpus_manifest
+from pipelines.shards import END, SPLITS, SUFFIXES, TOKEN, Manifest, Shard, document_table, sha256_file
 from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer.encode import Tokenizer
 from tokenizer.spec import LLAMA
@@ -23,6 +22,7 @@ from tokenizer.training import train
 DUMPS = ("00aa00aa00aa00aa", "11bb11bb11bb11bb")
 # Each source has three shards of training documents and one of validation.
 SHARDS = {"train": 3, "validation": 1}
+VALIDATION = 0.2
 
 
 def documents(source: str, count: int) -> list[Document]:
@@ -55,8 +55,8 @@ def write(output: Path, sources: Mapping[str, Sequence[Document]]) -> Path:
     for source, found in sources.items():
         _write_documents(output, source, found)
         _write_tokens(output / "tokens" / source, tokenizer, found)
-    content = {"recipe": "made", "sources": list(sources), "tokenizer": tokenizer.sha256}
-    storage.write_json(f"{output}/manifest.json", content)
+    storage.write_json(f"{model.parent}/manifest.json", {"files": {model.name: tokenizer.sha256}})
+    write_corpus_manifest(str(output), "made", list(sources), tokenizer.sha256)
     return output
 
 
@@ -69,7 +69,7 @@ def _write_documents(output: Path, source: str, found: Sequence[Document]) -> No
             for document in found:
                 if document.dump == dump:
                     writer.write(document)
-            files.append({"path": path, "digest": writer.close().digest})
+            files.append(writer.close().named(path))
     manifest: dict[str, Any] = {
         "source": source,
         "inputs": [
@@ -84,25 +84,41 @@ def _write_documents(output: Path, source: str, found: Sequence[Document]) -> No
 
 def _write_tokens(directory: Path, tokenizer: Tokenizer, found: Sequence[Document]) -> None:
     directory.mkdir(parents=True)
-    shuffled = sorted(found, key=lambda document: hashlib.sha256(document.id.encode()).digest())
-    groups = {"validation": shuffled[::7], "train": [d for n, d in enumerate(shuffled) if n % 7]}
+    places = {document.id: number // 2 for number, document in enumerate(found)}  # the dumps take turns
     splits: dict[str, tuple[Shard, ...]] = {}
     for split in SPLITS:
-        count = SHARDS[split]
-        parts = [
-            groups[split][len(groups[split]) * n // count : len(groups[split]) * (n + 1) // count] for n in range(count)
-        ]
-        splits[split] = tuple(_shard(directory, f"{split}-{n:05d}", tokenizer, part) for n, part in enumerate(parts))
-    manifest = Manifest(directory.name, tokenizer.sha256, tokenizer.vocabulary, 1, 2, {}, splits)
+        members = [d for d in found if (share("split", d.id) < VALIDATION) == (split == "validation")]
+        members.sort(key=lambda document: keyed("shard", document.id))
+        parts: list[list[Document]] = [[] for _ in range(SHARDS[split])]
+        for document in members:
+            parts[keyed("shard", document.id) * SHARDS[split] // SCALE].append(document)
+        splits[split] = tuple(
+            _shard(directory, f"{split}-{n:05d}", tokenizer, part, places) for n, part in enumerate(parts)
+        )
+    languages = {
+        split: {
+            "en": {
+                "documents": sum(shard.documents for shard in entries),
+                "tokens": sum(shard.tokens for shard in entries),
+                "text_bytes": sum(shard.text_bytes for shard in entries),
+            }
+        }
+        for split, entries in splits.items()
+    }
+    recipe = {"validation": VALIDATION}
+    manifest = Manifest(directory.name, tokenizer.sha256, tokenizer.vocabulary, 1, 2, recipe, splits, languages)
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
-def _shard(directory: Path, name: str, tokenizer: Tokenizer, found: Sequence[Document]) -> Shard:
+def _shard(
+    directory: Path, name: str, tokenizer: Tokenizer, found: Sequence[Document], places: Mapping[str, int]
+) -> Shard:
     encoded = tokenizer.encode_batch([document.text for document in found], bos=True, eos=True)
     tokens = np.concatenate([np.empty(0, TOKEN), *encoded]).astype(TOKEN)
-    paths = [directory / f"{name}.{suffix}" for suffix in ("bin", "index", "documents.parquet")]
+    paths = [directory / f"{name}.{suffix}" for suffix in SUFFIXES]
     tokens.tofile(paths[0])
     np.cumsum([len(ids) for ids in encoded]).astype(END).tofile(paths[1])
     sizes = [len(document.text.encode()) for document in found]
-    pq.write_table(pa.table({"id": pa.array([d.id for d in found], pa.string()), "bytes": sizes}), paths[2])
+    rows = [(d.id, size, d.dump, places[d.id]) for d, size in zip(found, sizes, strict=True)]
+    paths[2].write_bytes(document_table(rows))
     return Shard(name, len(tokens), len(found), sum(sizes), *(sha256_file(path) for path in paths))

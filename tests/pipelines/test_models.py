@@ -154,7 +154,8 @@ def test_the_tokenizers_text_is_drawn_by_hash_and_put_in_order(tmp_path: Path) -
             models.draw(task)
         chosen = [page for page in found if share("tokenizer", page.id) < 0.4]
         wanted = [page.text for page in sorted(chosen, key=lambda page: keyed("tokenizer", page.id))]
-        assert list(models._drawn([task.run for task in tasks])) == wanted
+        drawn = models._drawn([(task.source, task.run) for task in tasks])
+        assert [payload.decode() for _, payload, _ in drawn] == wanted
         assert 10 < len(wanted) < 40
     few = models.draws("o", {"c4": [("p", "i")]}, {"c4": 0}, {"c4": 5.0})
     assert few[0].rate == 1.0

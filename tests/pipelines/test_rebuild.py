@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from pipelines import corpus, plain, verify
 from pipelines.jobs import Job, Shuffle
 from tests.pipelines import tiny
 from tests.pipelines.test_corpus import identity
+from tests.tokenizer.texts import corpus as corpus_of_sentences
+from tokenizer.spec import LLAMA
+from tokenizer.training import train
+from train.corpus import open_corpus
 
 PLAIN = ["--runner", "plain"]
 
@@ -74,7 +79,49 @@ def test_common_crawl_alone_with_models_of_another_corpus(
         json.loads((path / "common_crawl/manifest.json").read_text())["documents"]["count"] for path in (built, output)
     ]
     assert counts[0] == counts[1] > 0
-    assert not (output / "models").exists()
+    # The tokenizer goes with the tokens that it made, so that the corpus can be trained on; nothing else is copied.
+    assert [path.name for path in (output / "models").iterdir()] == ["tokenizer"]
+    model = "models/tokenizer/tokenizer.model"
+    assert (output / model).read_bytes() == (built / model).read_bytes()
+    assert open_corpus(output, ["common_crawl"]).tokenizer == output / model
+    shards = [
+        [path.read_bytes() for path in sorted(folder.glob("tokens/common_crawl/*.bin"))] for folder in (built, output)
+    ]
+    assert shards[0] == shards[1]
+
+
+def test_no_tokens_of_two_tokenizers_stand_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.books(tmp_path, 4)
+    tiny.arxiv(tmp_path / "arXiv_src_1904_001.tar", 4)
+    output = tmp_path / "corpus"
+    shared = [*PLAIN, "--set", "tokenizer.vocabulary=500", "--set", "buckets=2", "--output", str(output)]
+    books, arxiv = ["--input", f"books={tmp_path}/*.txt"], ["--input", f"arxiv={tmp_path}/*.tar"]
+    assert corpus.main([*books, *shared]) == 0
+    model = (output / "models/tokenizer/tokenizer.model").read_bytes()
+    wanted = identity(output)
+    assert corpus.main([*arxiv, *shared]) == 2
+    said = capsys.readouterr().err
+    assert "the tokens of books are there, and their tokenizer would not be the one trained now" in said
+    assert f"--model tokenizer={output}/models/tokenizer" in said
+    assert identity(output) == wanted
+    # With the corpus' own tokenizer the source is added, and the corpus is one of both.
+    assert corpus.main([*arxiv, *shared, "--model", f"tokenizer={output}/models/tokenizer"]) == 0
+    assert json.loads((output / "manifest.json").read_text())["sources"] == ["books", "arxiv"]
+    assert list(verify.problems(str(output))) == []
+    assert (output / "models/tokenizer/tokenizer.model").read_bytes() == model
+    assert wanted.items() <= identity(output).items()
+    open_corpus(output, ["books", "arxiv"])
+    # One that was given is another one; all sources together are built with it.
+    train(corpus_of_sentences(), tmp_path / "other.model", replace(LLAMA, vocab_size=600))
+    other = ["--model", f"tokenizer={tmp_path}/other.model"]
+    assert corpus.main([*arxiv, *shared, *other]) == 2
+    assert "the tokens of books are there, and their tokenizer is not the one given" in capsys.readouterr().err
+    assert corpus.main([*books, *arxiv, *shared, *other]) == 0
+    assert (output / "models/tokenizer/tokenizer.model").read_bytes() == (tmp_path / "other.model").read_bytes()
+    assert list(verify.problems(str(output))) == []
+    open_corpus(output, ["books", "arxiv"])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipelines import plain, runs, shards, storage, tables, tokens
 from pipelines.document import Document
 from pipelines.graph import Model, Node, run_waves
 from pipelines.hashing import SCALE, keyed, share
+from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Shards
 from tokenizer import spec, training
 from tokenizer.encode import Tokenizer
@@ -45,10 +46,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def documents(count: int) -> list[Document]:
     rng = random.Random(count)
     texts = [" ".join(rng.choices(WORDS, k=rng.randrange(0, 30))) for _ in range(count)]
-    return [Document(id=f"c4/{n}", source="c4", text=text, dump="d", offset=n) for n, text in enumerate(texts)]
+    return [
+        Document(id=f"c4/{n}", source="c4", text=text, dump="d", offset=n, language=("en", None, "qu")[n % 3])
+        for n, text in enumerate(texts)
+    ]
 
 
-def built(folder: Path, items: Sequence[Sequence[Document]], model: Path, recipe: Shards) -> shards.Manifest:
+def built(
+    folder: Path,
+    items: Sequence[Sequence[Document]],
+    model: Path,
+    recipe: Shards,
+    run: Callable[[Sequence[Job | Shuffle]], None] = plain.run,
+) -> shards.Manifest:
     """Write the items' documents and build their shards in `folder`."""
     found = []
     for number, item in enumerate(items):
@@ -61,7 +71,7 @@ def built(folder: Path, items: Sequence[Sequence[Document]], model: Path, recipe
         found.append((str(path), f"identity of {tables.table_digest([repr(d).encode() for d in item])}"))
     source = tokens.Tokens("c4", str(folder), recipe, lambda: found, lambda: Model(str(model), "digest"))
     given_nodes = (Node("documents", (), list), Node("models/tokenizer", (), list))
-    run_waves([*given_nodes, *source.nodes("documents")], plain.run)
+    run_waves([*given_nodes, *source.nodes("documents")], run)
     return source.finish()
 
 
@@ -102,10 +112,34 @@ def read(folder: Path, manifest: shards.Manifest) -> dict[str, list[list[tuple[s
     return answer
 
 
+def assert_located(folder: Path, manifest: shards.Manifest) -> None:
+    """Each shard says of its documents where they are: in that row of that file of documents."""
+    files = {path.stem: list(tables.read_rows(str(path))) for path in (folder / "documents").iterdir()}
+    for entry in (entry for entries in manifest.splits.values() for entry in entries):
+        for row in tables.read_rows(str(folder / f"tokens/c4/{entry.name}.documents.parquet")):
+            document = files[row["file"]][row["row"]]
+            assert (document["id"], len(document["text"].encode())) == (row["id"], row["bytes"])
+
+
+def assert_languages(
+    manifest: shards.Manifest, found: Sequence[Document], tokenizer: Tokenizer, recipe: Shards
+) -> None:
+    """The manifest's counts by language are those of the documents."""
+    right: dict[str, list[int]] = {}
+    for document in found:
+        (ids,) = tokenizer.encode_batch([document.text], bos=recipe.bos, eos=recipe.eos)
+        row = right.setdefault(document.language or "und", [0, 0, 0])
+        for n, count in enumerate((1, len(ids), len(document.text.encode()))):
+            row[n] += count
+    assert {name: list(counts.values()) for name, counts in manifest.by_language().items()} == right
+    for split in shards.SPLITS:
+        assert all(manifest.total(split, what) == manifest.language_total(split, what) for what in shards.COUNTS)
+
+
 @given(
     count=st.sampled_from([0, 1, 2, 40]),
     cuts=st.lists(st.integers(0, 40), max_size=3),
-    shard_tokens=st.sampled_from([7, 60, 10**9]),
+    shard_tokens=st.sampled_from([40, 150, 10**9]),
     validation=st.sampled_from([0.0, 0.2, 1.0]),
     framed=st.booleans(),
 )
@@ -128,10 +162,12 @@ def test_equals_the_plain_way(
     assert read(folder, manifest) == expected(found, Tokenizer(model), recipe)
     assert manifest.grand_total("documents") == count
     assert manifest.grand_total("text_bytes") == sum(len(document.text.encode()) for document in found)
+    assert_located(folder, manifest)
+    assert_languages(manifest, found, Tokenizer(model), recipe)
     shutil.rmtree(folder)
 
 
-def test_items_and_their_order_change_no_byte(tmp_path: Path, model: Path) -> None:
+def test_items_and_their_order_change_no_byte_of_the_tokens(tmp_path: Path, model: Path) -> None:
     found = documents(50)
     layouts = {
         "one": [found],
@@ -141,10 +177,57 @@ def test_items_and_their_order_change_no_byte(tmp_path: Path, model: Path) -> No
     }
     results = {}
     for name, items in layouts.items():
-        built(tmp_path / name, items, model, RECIPE)
-        results[name] = contents(tmp_path / name)
+        manifest = built(tmp_path / name, items, model, RECIPE)
+        assert_located(tmp_path / name, manifest)
+        results[name] = {
+            file: data for file, data in contents(tmp_path / name).items() if file[-4:] in (".bin", "ndex")
+        }
     assert all(result == results["one"] for result in results.values())
     assert len(results["one"]) > 10
+
+
+def test_the_order_in_which_work_is_done_changes_no_byte(tmp_path: Path, model: Path) -> None:
+    found = documents(60)
+    items = [found[n::3] for n in range(3)]
+    built(tmp_path / "a", items, model, RECIPE)
+    built(tmp_path / "b", items, model, RECIPE, lambda jobs: plain.run([backwards(job) for job in jobs]))
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert len(contents(tmp_path / "a")) > 15
+
+
+def backwards(job: Job | Shuffle) -> Job | Shuffle:
+    """Return the same work in another order."""
+    if isinstance(job, Shuffle):
+        return replace(job, elements=job.elements[::-1], buckets=job.buckets[::-1], outputs=job.outputs[::-1])
+    return replace(job, elements=job.elements[::-1], outputs=job.outputs[::-1], weights=job.weights[::-1])
+
+
+def test_a_corpus_that_grows_keeps_its_splits_and_its_order(tmp_path: Path, model: Path) -> None:
+    found = documents(400)
+    small = read(tmp_path / "a", built(tmp_path / "a", [found[:150]], model, RECIPE))
+    large = read(tmp_path / "b", built(tmp_path / "b", [found[:150], found[150:]], model, RECIPE))
+    old = {document.id for document in found[:150]}
+    for split in shards.SPLITS:
+        before = [row for shard in small[split] for row in shard]
+        assert [row for shard in large[split] for row in shard if row[0] in old] == before
+        assert len(before) > 20
+
+
+def test_a_shard_is_an_unbiased_sample_of_its_source(tmp_path: Path, model: Path) -> None:
+    # Documents in the order of their dump, long ones first: every shard must hold its share of each half.
+    texts = ["llama puna " * 12] * 1500 + ["llama"] * 1500
+    found = [
+        Document(id=f"c4/{n}", source="c4", text=text, dump="d", offset=n, language="en")
+        for n, text in enumerate(texts)
+    ]
+    manifest = built(tmp_path, [found[:1000], found[1000:]], model, Shards(shard_tokens=12_000, validation=0.1))
+    rows = read(tmp_path, manifest)
+    assert len(rows["train"]) > 3
+    for shard in rows["train"]:
+        numbers = np.array([int(name.partition("/")[2]) for name, _ in shard])
+        deviation = (len(numbers) ** 0.5) / 2
+        assert abs((numbers < 1500).sum() - len(numbers) / 2) < 4 * deviation
+        assert [keyed("shard", name) for name, _ in shard] == sorted(keyed("shard", name) for name, _ in shard)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 1000])

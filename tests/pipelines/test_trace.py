@@ -1,8 +1,10 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import storage, trace, verify
@@ -57,7 +59,11 @@ def test_a_range_is_cut_at_both_ends(output: Path) -> None:
 
 
 def test_a_document_leads_to_its_raw_record(output: Path) -> None:
-    record = trace.records(output, "wikipedia", ["wikipedia/11bb11bb11bb11bb/7"])["wikipedia/11bb11bb11bb11bb/7"]
+    total = Manifest.load(output / "tokens" / "wikipedia").total("train", "tokens")
+    name = "wikipedia/11bb11bb11bb11bb/7"
+    (part,) = (part for part in trace.parts(output, "wikipedia", 0, total) if part.document == name)
+    assert (part.file, part.row) == ("11bb11bb11bb11bb", 3)
+    record = trace.records(output, "wikipedia", [part])[name]
     assert record.dump == "raw/wikipedia-1.gz"
     assert record.file == "wikipedia/documents/11bb11bb11bb11bb.parquet"
     assert record.document == made.documents("wikipedia", 8)[7]
@@ -66,7 +72,7 @@ def test_a_document_leads_to_its_raw_record(output: Path) -> None:
 def test_the_excerpt_begins_at_the_token(output: Path) -> None:
     for token in range(0, 4000, 37):
         (part,) = trace.parts(output, "wikipedia", token, token + 1)
-        record = trace.records(output, "wikipedia", [part.document])[part.document]
+        record = trace.records(output, "wikipedia", [part])[part.document]
         around = trace.excerpt(output, part, record)
         text = record.document.text
         assert text[: around.character].endswith(around.before)
@@ -107,32 +113,44 @@ class TestMistakes:
             trace.main([str(output), *arguments])
         assert message in capsys.readouterr().err
 
-    def test_a_document_that_is_in_no_file(self, damaged: Path) -> None:
-        with pytest.raises(ValueError, match=r"1 documents of the shards are in no file: books/none"):
-            trace.records(damaged, "books", ["books/none"])
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"document": "books/none"}, r"parquet: row \d+ is books/.*, the shards say books/none"),
+            ({"row": 10_000}, r"there are 10 documents, none is number 10000"),
+            ({"file": "elsewhere"}, r"elsewhere\.parquet: missing"),
+        ],
+    )
+    def test_a_document_that_is_not_where_its_shard_says(
+        self, output: Path, change: dict[str, Any], message: str
+    ) -> None:
+        part = trace.parts(output, "books", 0, 1)[0]
+        with pytest.raises(ValueError, match=message):
+            trace.records(output, "books", [replace(part, **change)])
 
     def test_a_source_that_is_not_finished(self, damaged: Path) -> None:
+        part = trace.parts(damaged, "books", 0, 1)[0]
         (damaged / "books" / "manifest.json").unlink()
         with pytest.raises(ValueError, match="books is not finished"):
-            trace.records(damaged, "books", ["books/none"])
+            trace.records(damaged, "books", [part])
 
     @pytest.mark.parametrize("suffix", ["bin", "index", "documents.parquet"])
     def test_a_missing_file_of_a_shard(self, damaged: Path, suffix: str) -> None:
         (damaged / "tokens" / "books" / f"train-00000.{suffix}").unlink()
         with pytest.raises(ValueError, match=rf"train-00000\.{suffix}.*missing"):
             part = trace.parts(damaged, "books", 0, 1)[0]
-            trace.excerpt(damaged, part, trace.records(damaged, "books", [part.document])[part.document])
+            trace.excerpt(damaged, part, trace.records(damaged, "books", [part])[part.document])
 
     def test_another_tokenizer(self, damaged: Path) -> None:
         model = damaged / "models" / "tokenizer" / "tokenizer.model"
         model.write_bytes(model.read_bytes() + b"\x12\x00")
         part = trace.parts(damaged, "books", 0, 1)[0]
         with pytest.raises(ValueError, match="made with another tokenizer"):
-            trace.excerpt(damaged, part, trace.records(damaged, "books", [part.document])[part.document])
+            trace.excerpt(damaged, part, trace.records(damaged, "books", [part])[part.document])
 
     def test_tokens_of_another_text(self, output: Path) -> None:
         part = trace.parts(output, "books", 40, 41)[0]
-        record = trace.records(output, "books", [part.document])[part.document]
+        record = trace.records(output, "books", [part])[part.document]
         other = replace(record, document=record.document.with_text("x" + record.document.text))
         later = replace(part, start=part.last - 1)
         with pytest.raises(ValueError, match="are not of its text"):
@@ -150,3 +168,26 @@ def test_documents_ends_of_the_made_corpus_are_those_of_its_index(output: Path) 
     ends = document_ends(output / "tokens" / "books", manifest.splits["train"][0])
     found = trace.parts(output, "books", 0, manifest.splits["train"][0].tokens)
     assert [part.last for part in found] == ends.tolist()
+
+
+def test_one_row_group_of_each_file_is_read_for_a_token(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = Path(shutil.copytree(output, tmp_path / "corpus"))
+    for path in [*corpus.glob("*/documents/*.parquet"), *corpus.glob("tokens/*/*.parquet")]:
+        pq.write_table(pq.read_table(path), path, row_group_size=3)
+    read: list[tuple[int, int]] = []
+    read_row_group = pq.ParquetFile.read_row_group
+
+    def spy(self: Any, group: int, **options: Any) -> Any:
+        read.append((group, self.num_row_groups))
+        return read_row_group(self, group, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", spy)
+    total = Manifest.load(corpus / "tokens" / "wikipedia").total("train", "tokens")
+    for token in range(0, total, 501):
+        read.clear()
+        (part,) = trace.parts(corpus, "wikipedia", token, token + 1)
+        assert trace.records(corpus, "wikipedia", [part])[part.document].document.id == part.document
+        assert len(read) == 2
+        assert all(groups > 3 for _, groups in read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -86,7 +87,8 @@ def rewrite(output: Path, change: Callable[[list[Any]], list[Any]], *, digest: b
             writer.write(document)
         written = writer.close()
     if digest:
-        edit(output / ARXIV / "manifest.json", lambda m: m["documents"]["files"][0].update(digest=written.digest))
+        entry = written.named(str(path.relative_to(output)))
+        edit(output / ARXIV / "manifest.json", lambda m: m["documents"]["files"][0].update(entry))
 
 
 def unlink(name: Path) -> Callable[[Path], None]:
@@ -128,23 +130,28 @@ def no_bos(output: Path) -> None:
     swap(output, BIN, "bin", found.tobytes())
 
 
+def empty_document(output: Path) -> None:
+    found = ends_of(output)
+    found[0] = 1
+    swap(output, INDEX, "index", found.tobytes())
+
+
 def falling_ends(output: Path) -> None:
     found = ends_of(output)
     found[0] = found[-1] + 1
     swap(output, INDEX, "index", found.tobytes())
 
 
-def other_row(output: Path) -> None:
-    rows = list(tables.read_rows(str(output / ROWS)))
-    rows[0]["id"] = "arxiv/strange"
-    write_rows(output, rows)
+def in_row(number: int, change: Callable[[list[Any]], dict[str, Any]]) -> Callable[[Path], None]:
+    """Return the damage of one row of a shard's documents, by what it says of all of them."""
 
+    def damage(output: Path) -> None:
+        rows = list(tables.read_rows(str(output / ROWS)))
+        assert len(rows) > 1
+        rows[number].update(change(rows))
+        write_rows(output, rows)
 
-def doubled_row(output: Path) -> None:
-    rows = list(tables.read_rows(str(output / ROWS)))
-    assert len(rows) > 1
-    rows[-1]["id"] = rows[0]["id"]
-    write_rows(output, rows)
+    return damage
 
 
 def write_rows(output: Path, rows: list[Any]) -> None:
@@ -185,7 +192,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a document without tokens": (
         lambda output: rewrite(output, lambda rows: [*rows, replace(rows[0], id="arxiv/new")], digest=True),
-        "tokens/arxiv: 1 documents have no tokens, 0 are in no document file",
+        "tokens/arxiv: 1 documents have no tokens: arxiv/new",
     ),
     "no token manifest": (unlink(MANIFEST), "tokens/arxiv/manifest.json: no manifest"),
     "token manifest cut": (not_json(MANIFEST), "tokens/arxiv/manifest.json: not JSON"),
@@ -208,8 +215,47 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no eos": (no_eos, "train-00000.bin: a document does not end with eos"),
     "no bos": (no_bos, "train-00000.bin: a document does not begin with bos"),
     "ends that fall": (falling_ends, "train-00000.index: document ends do not rise to"),
-    "a strange row": (other_row, "tokens/arxiv: 1 documents have no tokens, 1 are in no document file"),
-    "a doubled row": (doubled_row, "train-00000.documents.parquet: a document is there twice"),
+    "a strange row": (
+        in_row(0, lambda rows: {"id": "arxiv/strange"}),
+        "tokens/arxiv: 1 documents are in no document file: arxiv/strange",
+    ),
+    "a lost row": (in_row(0, lambda rows: {"id": "arxiv/strange"}), "tokens/arxiv: 1 documents have no tokens: arxiv/"),
+    "a doubled row": (
+        in_row(-1, lambda rows: {"id": rows[0]["id"]}),
+        "is not behind the document before it, in the order of hashes",
+    ),
+    "a row of another file": (
+        in_row(0, lambda rows: {"file": "elsewhere"}),
+        "tokens/arxiv: 1 documents are not where the shards say: arxiv/",
+    ),
+    "a row of another row": (in_row(0, lambda rows: {"row": 77}), "1 documents are not where the shards say: arxiv/"),
+    "a document of another split": (
+        in_manifest(MANIFEST, lambda m: m["recipe"].update(validation=1.0)),
+        "belongs to another shard",
+    ),
+    "languages": (
+        in_manifest(MANIFEST, lambda m: m["languages"].update(train={})),
+        "tokens by language are not those of the train shards",
+    ),
+    "an empty document": (empty_document, "train-00000.index: a document is too short for its bos and eos"),
+    "an older manifest": (
+        in_manifest(ARXIV / "manifest.json", lambda m: m.update(version=0)),
+        "arxiv/manifest.json: damaged, or of another build: its SHA-256 is not that in the corpus' manifest",
+    ),
+    "an older token manifest": (
+        in_manifest(MANIFEST, lambda m: m["recipe"].update(shard_tokens=7)),
+        "tokens/arxiv/manifest.json: damaged, or of another build",
+    ),
+    "another model": (
+        flip(Path("models/tokenizer/tokenizer.model")),
+        "models/tokenizer/tokenizer.model: damaged, or of another build: its SHA-256 is not that in",
+    ),
+    "no model": (unlink(Path("models/tokenizer/tokenizer.model")), "models/tokenizer/tokenizer.model: missing, "),
+    "a model's manifest": (unlink(Path("models/tokenizer/manifest.json")), "models/tokenizer/manifest.json: missing"),
+    "corpus manifest edited": (
+        in_manifest(Path("manifest.json"), lambda m: m.update(recipe="another")),
+        "corpus/manifest.json: damaged: its content is not what was sealed",
+    ),
     "bytes": (
         in_manifest(MANIFEST, lambda m: first_shard(m).update(text_bytes=1)),
         "train-00000.documents.parquet: counts are not the manifest's",
@@ -226,3 +272,22 @@ def test_damage_is_named(output: Path, name: str, capsys: pytest.CaptureFixture[
     assert all("books" not in problem for problem in found)
     assert verify.main([str(output)]) == 1
     assert message in capsys.readouterr().out
+
+
+def test_a_flipped_bit_of_any_file_is_found_and_the_file_is_named(output: Path) -> None:
+    files = [path for path in sorted(output.rglob("*")) if path.is_file() and not path.is_relative_to(output / "work")]
+    kinds = {f"{path.parent.name}/{path.name}".rpartition("-")[2] for path in files}
+    assert len(files) > 20
+    assert len(kinds) > 10
+    draw = random.Random(4)
+    for path in files:
+        if path.name == "report.html":
+            continue  # is written of the manifests, and read by nobody but people
+        content = path.read_bytes()
+        damaged = bytearray(content or b"\0")  # a split may hold nothing
+        at = draw.randrange(len(damaged))
+        damaged[at] ^= 1 << draw.randrange(7)
+        path.write_bytes(damaged)
+        assert any(str(path) in problem for problem in verify.problems(str(output))), (path, at)
+        path.write_bytes(content)
+    assert list(verify.problems(str(output))) == []
