@@ -54,12 +54,16 @@ _MARKED = _CODE | {"sup", "sub"}
 _HIDDEN = frozenset({"script", "style", "head", "template", "noframes", "iframe", "object"})
 
 _ELEMENTS = defs.tags | {"main", "figure", "figcaption", "summary", "details", "template", "picture", "source", "wbr"}
-_NO_TAG = re.compile(rf"<(?!/?(?:{'|'.join(sorted(_ELEMENTS, key=len, reverse=True))})(?=[\s/>])|!--)", re.IGNORECASE)
+# Tried in their order: with what posts are made of first, ten times as fast as with it anywhere.
+_COMMON = ("p", "code", "a", "li", "em", "strong", "pre", "ul", "br", "ol", "blockquote", "img", "hr", "h1", "h2", "h3")
+_NAMES = "|".join((*_COMMON, *sorted(_ELEMENTS.difference(_COMMON))))
+_NO_TAG = re.compile(rf"<(?!/?(?:{_NAMES})(?=[\s/>])|!--)", re.IGNORECASE)
 # What XML could not carry and what no text needs; vertical tab is then free to stand for <br>.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _BREAK = "\x0b"
 # A single space is no match: nearly all are, and each would be replaced by itself.
 _SPACE = re.compile(r"[\t\r\n][ \t\r\n]*| [ \t\r\n]+")
+_SPACES = ("  ", "\n", "\t", "\r")
 _BREAKS = re.compile(r" *\x0b *")
 _BLANKS = re.compile(r"\n{3,}")
 _LANGUAGE = re.compile(r"\blang(?:uage)?-(?!none\b|default\b)([A-Za-z0-9+#_-]+)")
@@ -389,7 +393,7 @@ def _collapse(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    collapsed = _SPACE.sub(" ", text)
+    collapsed = _SPACE.sub(" ", text) if any(map(text.__contains__, _SPACES)) else text
     return _BLANKS.sub("\n\n", _BREAKS.sub("\n", collapsed)) if _BREAK in collapsed else collapsed
 
 
