@@ -17,6 +17,7 @@ import fcntl
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -171,13 +172,15 @@ class Build:
 
     def _plan_sites(self) -> list[Job]:
         chain = self.chains["stack_exchange"]
-        posts: dict[str, int] = {}
+        posts: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
         for item, row in zip(chain.items(), chain.manifests(0), strict=True):
-            site = dict(item.parts[0].attributes)["site"]
-            posts[site] = posts.get(site, 0) + row["in"]
+            posts[dict(item.parts[0].attributes)["site"]] += row["in"]
+        for found in chain.inputs:
+            sizes[dict(found.attributes)["site"]] += found.size
         questions = self.recipe.stack_exchange.questions
         recipe = (questions.largest_sites, questions.meta_sites)
-        ranked = [(entry, entry) for entry in sorted(posts.items())]
+        ranked = [(entry, entry) for entry in ((site, posts[site], sizes[site]) for site in sorted(posts))]
         return models.pending(
             [models.training_of(self.output, "stack_exchange_sites", models.make_sites, recipe, ranked)]
         )

@@ -41,11 +41,12 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     are given stand for those of the same name that a file's name tells. Raises ValueError if a pattern matches nothing,
     if the source knows no such attribute, or if a name does not tell one that it must.
     """
+    downloads = f"{cache.rpartition('/')[0]}/downloads"
     files: dict[str, Mapping[str, str]] = {}
     for given_attributes, pattern in patterns:
         storage.check(pattern)
         _check_names(source, given_attributes, pattern)
-        expanded = listings.expand(given_attributes, pattern, f"{cache.rpartition('/')[0]}/downloads")
+        expanded = listings.expand(given_attributes, pattern, downloads)
         attributes, listed = expanded or (given_attributes, storage.list_files(pattern))
         found = [path for path in listed if path == pattern or not PurePath(path).name.startswith(".")]
         if not found:
@@ -58,7 +59,7 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     storage.write_json(cache, {**remembered, **digests})
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for path, given in sorted(files.items()):
-        told = _told(source, path) if given.keys() < {*source.attribute_names} else {}
+        told = _told(source, listings.address_of(path, downloads)) if given.keys() < {*source.attribute_names} else {}
         told |= given
         groups.setdefault((str(digests[path][2]), tuple(sorted(told.items()))), []).append(path)
     inputs = [

@@ -88,6 +88,13 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
     return rest, [fetched.get(url, url) for url in urls]
 
 
+def address_of(path: str, downloads: str) -> str:
+    """Return the URL that a file under `downloads` was fetched from; any other path is its own address."""
+    if str(PurePosixPath(path).parent) != downloads:
+        return path
+    return str((storage.read_json(f"{path}.json") or {}).get("url", path))
+
+
 def is_web(path: str) -> bool:
     """Tell whether a path is fetched by HTTP."""
     return path.partition("://")[0].lower() in FETCHED and "://" in path

@@ -112,7 +112,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "models": {name: chain.models(name).digest for name in _models(chain)},
         "stages": accounts,
         "decisions": decisions(chain, rows),
-        "warnings": warnings(accounts, chain.recipe.max_duplicates),
+        "warnings": warnings(accounts, chain.recipe.max_duplicates) + _model_warnings(chain),
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],
@@ -163,6 +163,11 @@ def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], toke
 
 def _models(chain: Chain) -> list[str]:
     return sorted({name for stage in chain.source.stages for name in getattr(stage, "models", ())})
+
+
+def _model_warnings(chain: Chain) -> list[str]:
+    manifests = (storage.read_json(f"{chain.models(name).path}/manifest.json") for name in _models(chain))
+    return [warning for found in manifests if found for warning in found.get("warnings", ())]
 
 
 def _remove_staged(chain: Chain) -> None:

@@ -26,6 +26,7 @@ from pipelines import runs, storage, tables
 from pipelines.graph import Model, is_current
 from pipelines.hashing import digest_of, keyed, share
 from pipelines.jobs import Job
+from pipelines.readers.stack_exchange import is_meta
 from pipelines.recipes import LanguageModels, ReferenceTraining
 from pipelines.sources.wikipedia import HOST, URL
 from tokenizer import spec, training
@@ -259,13 +260,32 @@ def _labelled(
 
 
 def make_sites(task: Training) -> dict[str, Any]:
-    """Choose the largest sites by posts; `inputs` are (site, posts), `recipe` the number wanted and the meta rule."""
+    """Choose the largest sites by posts, and warn where their archives' sizes would have chosen others.
+
+    `inputs` are (site, posts, bytes of its archive), `recipe` the number wanted and the meta rule.
+    """
     wanted, meta = task.recipe
-    ranked = sorted(task.inputs, key=lambda entry: (-entry[1], entry[0]))
-    chosen = [site for site, _ in ranked if meta or ".meta." not in f".{site}"][:wanted]
-    facts = {"posts": dict(ranked), "chosen": chosen}
+    sites = [(site, posts, size) for site, posts, size in task.inputs if meta or not is_meta(site)]
+    chosen = [site for site, _, _ in sorted(sites, key=lambda entry: (-entry[1], entry[0]))[:wanted]]
+    by_size = [site for site, _, _ in sorted(sites, key=lambda entry: (-entry[2], entry[0]))[:wanted]]
+    facts = {
+        "chosen": chosen,
+        "posts": {site: posts for site, posts, _ in task.inputs},
+        "archive_bytes": {site: size for site, _, size in task.inputs},
+        "warnings": _ranking_warnings(chosen, by_size),
+    }
     task.path("sites.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return facts
+
+
+def _ranking_warnings(chosen: Sequence[str], by_size: Sequence[str]) -> list[str]:
+    more, fewer = sorted(set(chosen) - set(by_size)), sorted(set(by_size) - set(chosen))
+    if not more:
+        return []
+    return [
+        f"stack_exchange: by posts {', '.join(more)} are among the {len(chosen)} largest sites, by the size of their "
+        f"archives {', '.join(fewer)}; the posts decided: list more sites before downloading"
+    ]
 
 
 # --- the tokenizer ---------------------------------------------------------------------------------------------------

@@ -134,10 +134,19 @@ def test_the_classifier_is_trained_on_as_many_of_each_class(tmp_path: Path) -> N
 
 
 def test_sites_are_ranked_by_posts_then_by_name(tmp_path: Path) -> None:
-    posts = [("b.org", 5), ("a.org", 5), ("a.meta.org", 50), ("c.org", 1)]
+    posts = [("b.org", 5, 30), ("a.org", 5, 20), ("a.meta.org", 50, 90), ("c.org", 1, 10)]
     for meta, wanted in ((False, ["a.org", "b.org"]), (True, ["a.meta.org", "a.org"])):
         models.train(training(tmp_path, models.make_sites, (2, meta), posts))
-        assert json.loads((tmp_path / "models/model/sites.json").read_text())["chosen"] == wanted
+        found = json.loads((tmp_path / "models/model/sites.json").read_text())
+        assert found["chosen"] == wanted
+        assert bool(found["warnings"]) is meta  # of the two largest archives a.org's is none
+
+
+def test_a_ranking_by_size_that_the_posts_do_not_confirm_is_warned_of(tmp_path: Path) -> None:
+    posts = [("a.org", 9, 10), ("b.org", 5, 30), ("c.org", 7, 20)]
+    models.train(training(tmp_path, models.make_sites, (2, False), posts))
+    (warning,) = storage.read_json(f"{tmp_path}/models/model/manifest.json")["warnings"]
+    assert "by posts a.org are among the 2 largest sites, by the size of their archives b.org" in warning
 
 
 def test_the_tokenizers_text_is_drawn_by_hash_and_put_in_order(tmp_path: Path) -> None:
@@ -170,17 +179,17 @@ def test_identities_know_what_a_model_is_made_of(tmp_path: Path) -> None:
 
 
 def test_only_what_is_not_there_is_trained(tmp_path: Path) -> None:
-    task = training(tmp_path, models.make_sites, (1, False), [("a.org", 1)])
+    task = training(tmp_path, models.make_sites, (1, False), [("a.org", 1, 1)])
     (job,) = models.pending([task])
     assert job.outputs == [task.manifest]
     models.train(task)
     assert models.pending([task]) == []
-    changed = training(tmp_path, models.make_sites, (2, False), [("a.org", 1)])
+    changed = training(tmp_path, models.make_sites, (2, False), [("a.org", 1, 1)])
     assert [job.elements for job in models.pending([changed])] == [[changed]]
 
 
 def test_files_of_an_older_model_go(tmp_path: Path) -> None:
-    task = training(tmp_path, models.make_sites, (1, False), [("a.org", 1)])
+    task = training(tmp_path, models.make_sites, (1, False), [("a.org", 1, 1)])
     task.path("old.bin").write_bytes(b"old")
     models.train(task)
     assert list(storage.read_json(task.manifest)["files"]) == ["sites.json"]
