@@ -161,11 +161,11 @@ class Build:
     def _plan_reference(self) -> list[Job]:
         chain = self.chains["common_crawl"]
         quality, cited = chain.index_of("quality"), chain.index_of("cited")
-        removals = tuple(chain.removal_paths(cited))
-        pages = [
-            (models.Pages(path, removals, ordinal), f"{identity}/{chain.identity(cited)}")
-            for ordinal, (path, identity) in enumerate(self.shards_of(chain, quality))
-        ]
+        pages = []
+        for ordinal, (path, identity) in enumerate(self.shards_of(chain, quality)):
+            removals = chain.removals_of(cited, ordinal)
+            found = models.Pages(path, tuple(removals.paths(chain.paths)), removals.place)
+            pages.append((found, f"{identity}/{chain.identity(cited)}"))
         recipe = self.recipe.common_crawl.training
         jobs = models.pending([models.training_of(self.output, "reference", models.make_reference, recipe, pages)])
         return (chain.restore(quality, "reference") or jobs) if jobs else []

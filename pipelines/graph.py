@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from pipelines import runs, storage, tables
+from pipelines.decisions import Decision, reducers_for
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Recipe
@@ -24,12 +25,13 @@ from pipelines.stages import (
     Decide,
     Item,
     Join,
+    JoinTask,
     Map,
     MapTask,
     Part,
     Paths,
     Read,
-    ReduceTask,
+    Removals,
     Resolve,
     Stage,
     reducer_name,
@@ -122,6 +124,7 @@ class Chain:
     neighbours: Mapping[str, Chain] = field(default_factory=dict)
     _items: list[Item] | None = None
     _identities: dict[tuple[int, str], str] = field(default_factory=dict)
+    _decisions: dict[int, Decision] = field(default_factory=dict)
 
     @property
     def part(self) -> Any:
@@ -191,7 +194,9 @@ class Chain:
         stage = self.source.stages[index]
         if isinstance(stage, Map):
             return self._plan_map(index, stage)
-        return self._plan_resolve(index, stage) if isinstance(stage, Resolve) else self._plan_reduce(index, stage)
+        if isinstance(stage, Resolve):
+            return self._plan_resolve(index, stage)
+        return self._plan_decide(index) if isinstance(stage, Decide) else self._plan_join(index, stage)
 
     def stage_recipe(self, stage: Stage) -> Any:
         """Return the part of the recipe that a stage reads."""
@@ -291,22 +296,18 @@ class Chain:
         return [Item(reducer_name(reducer), ()) for reducer in range(self.recipe.buckets)]
 
     def _map_task(self, index: int, stage: Map, ordinal: int, item: Item) -> MapTask:
-        before = self.source.stages[index - 1] if index else None
+        decided = index > 0 and isinstance(self.source.stages[index - 1], DECISIONS)
         previous = self.staged(self._previous_map(index), item) if index else None
-        decisions = None
-        if isinstance(before, DECISIONS):
-            decisions = (before.name, self._reducers_of(index - 1, ordinal))
         return MapTask(
             stage=stage,
             paths=self.paths,
             item=item,
-            ordinal=ordinal,
             identity=self.identity(index, item),
             recipe=self.stage_recipe(stage),
             models={name: self.models(name).path for name in stage.models},
             read=self.source.read if index == 0 else None,
             previous=previous,
-            decisions=decisions,
+            removals=self.removals_of(index - 1, ordinal) if decided else None,
             final=self.is_final(index),
             buckets=self.recipe.buckets,
             excerpts=self.recipe.excerpts,
@@ -322,42 +323,69 @@ class Chain:
             return self.paths.documents(item.key)
         return self.paths.work(self.source.stages[index].name, f"{item.key}.parquet")
 
-    def _reduce_task(self, index: int, stage: Decide | Join) -> ReduceTask:
-        joins = isinstance(stage, Join)
-        return ReduceTask(
+    def _plan_join(self, index: int, stage: Join) -> list[Shuffle]:
+        task = JoinTask(
             stage=stage,
             paths=self.paths,
             identity=self.identity(index),
-            items=len(self.items_of(index)),
-            buckets=self.recipe.buckets,
-            window=self._window(stage),
             recipe=self.stage_recipe(stage),
-            models={name: self.models(name).path for name in getattr(stage, "models", ())},
-            final=joins and self.is_final(index),
+            models={name: self.models(name).path for name in stage.models},
+            final=self.is_final(index),
             excerpts=self.recipe.excerpts,
         )
-
-    def _plan_reduce(self, index: int, stage: Decide | Join) -> list[Job | Shuffle]:
-        task = self._reduce_task(index, stage)
-        manifests = {r: self.paths.manifest(stage.name, reducer_name(r)) for r in range(task.reducers)}
-        pending = [r for r, manifest in manifests.items() if not is_current(manifest, task.identity)]
+        manifests = [self.paths.manifest(stage.name, reducer_name(r)) for r in range(self.recipe.buckets)]
+        pending = [r for r, manifest in enumerate(manifests) if not is_current(manifest, task.identity)]
         if not pending:
             return []
         elements = list(enumerate(self.run_paths(self._previous_map(index))))
-        if self._has_other(stage):
-            others = self._other(stage).run_paths(self._other_stage(stage))
-            elements += list(enumerate(others, start=len(elements)))
         outputs = [manifests[r] for r in pending]
         return [Shuffle(f"{self.source.name}/{stage.name}", task.split, elements, task.reduce, pending, outputs)]
 
-    def keys_for(self, index: int) -> int:
-        """Return how many keys the runs that a `Decide` compares hold; another source's count in every window."""
+    def _plan_decide(self, index: int) -> list[Job | Shuffle]:
+        task = self.decision(index)
+        steps = task.steps(f"{self.source.name}/{task.stage.name}", self._compared(index))
+        return _next_step(steps, task.step_identity)
+
+    def decision(self, index: int) -> Decision:
+        """Return a `Decide` over the items; what it compares must have been written."""
+        if index not in self._decisions:
+            self._decisions[index] = self._decision(index)
+        return self._decisions[index]
+
+    def _decision(self, index: int) -> Decision:
         stage = self.source.stages[index]
-        own = sum(map(runs.records, self.run_paths(self._previous_map(index))))
-        if not self._has_other(stage):
-            return own
-        windows = self._reducers(index) // self.recipe.buckets
-        return own + windows * sum(map(runs.records, self._other(stage).run_paths(self._other_stage(stage))))
+        assert isinstance(stage, Decide)
+        items, window = len(self.items_of(index)), self._window(stage)
+        files = self._compared(index)
+        keys = [runs.records(path) for path in files]
+        width = max(1, window or items)
+        # A window's keys are those of its items and, in each window, the other source's.
+        most = max((sum(keys[start : start + width]) for start in range(0, items, width)), default=0)
+        return Decision(
+            stage=stage,
+            paths=self.paths,
+            identity=self.identity(index),
+            items=items,
+            others=len(files) - items,
+            buckets=self.recipe.buckets,
+            reducers=reducers_for(most + sum(keys[items:]), self.recipe.buckets, self.recipe.reducer_keys),
+            window=window,
+            fan_in=self.recipe.fan_in,
+            reducer_keys=self.recipe.reducer_keys,
+        )
+
+    def _compared(self, index: int) -> list[str]:
+        """Return the runs that a `Decide` compares: this source's in the order of items, then the other source's."""
+        stage = self.source.stages[index]
+        other = self._other(stage).run_paths(self._other_stage(stage)) if self._has_other(stage) else []
+        return self.run_paths(self._previous_map(index)) + other
+
+    def removals_of(self, index: int, ordinal: int) -> Removals:
+        """Return where an item finds what a decision says that it must remove."""
+        stage = self.source.stages[index]
+        if isinstance(stage, Decide):
+            return self.decision(index).removals_of(ordinal)
+        return Removals(stage.name, "bucket", range(1), ordinal)
 
     def run_paths(self, index: int) -> list[str]:
         """Return the run files of a `Map`, in the order of items."""
@@ -365,32 +393,21 @@ class Chain:
         return [self.paths.work(name, f"{item.key}.run") for item in self.items_of(index)]
 
     def manifests(self, index: int) -> list[dict[str, Any]]:
-        """Return the manifests of a finished stage, in the order of items or reducers."""
+        """Return the manifests of a finished stage, in the order of items or reducers; of a decision its facts alone.
+
+        Raises RuntimeError if a key was lost on the way to a decision.
+        """
         stage = self.source.stages[index]
+        if isinstance(stage, Decide):
+            return [self.decision(index).facts(self._compared(index))]
+        if isinstance(stage, Resolve):
+            row = storage.read_json(self.paths.manifest(stage.name, reducer_name(0)))
+            return [{name: value for name, value in row.items() if isinstance(value, int)}]
         if isinstance(stage, Map):
             keys = [item.key for item in self.items_of(index)]
         else:
-            keys = [reducer_name(r) for r in range(self._reducers(index))]
+            keys = [reducer_name(reducer) for reducer in range(self.recipe.buckets)]
         return [storage.read_json(self.paths.manifest(stage.name, key)) for key in keys]
-
-    def removal_paths(self, index: int) -> list[str]:
-        """Return the files in which a `Decide` says what it marked."""
-        name = self.source.stages[index].name
-        return [self.paths.work(name, f"{reducer_name(r)}.removals") for r in range(self._reducers(index))]
-
-    def _reducers(self, index: int) -> int:
-        stage = self.source.stages[index]
-        assert not isinstance(stage, Map)
-        return 1 if isinstance(stage, Resolve) else self._reduce_task(index, stage).reducers
-
-    def _reducers_of(self, index: int, ordinal: int) -> range:
-        """Return the reducers that decide over an item: those of its window."""
-        stage = self.source.stages[index]
-        assert not isinstance(stage, Map)
-        if isinstance(stage, Resolve):
-            return range(1)
-        first = self._reduce_task(index, stage).first(ordinal)
-        return range(first, first + self.recipe.buckets)
 
     def _plan_resolve(self, index: int, stage: Resolve) -> Sequence[Job | Shuffle]:
         previous = self._previous_map(index)
@@ -413,10 +430,12 @@ def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuf
     """Return what is left of the first step that is not done."""
     for step in steps:
         left = [number for number, manifest in enumerate(step.outputs) if not is_current(manifest, identity)]
+        outputs = [step.outputs[number] for number in left]
         if left and isinstance(step, Shuffle):
-            return [replace(step, buckets=left, outputs=[step.outputs[number] for number in left])]
-        if left:
-            return [step]
+            return [replace(step, buckets=[step.buckets[number] for number in left], outputs=outputs)]
+        if left and isinstance(step, Job):
+            weights = [step.weights[number] for number in left] if step.weights else ()
+            return [replace(step, elements=[step.elements[n] for n in left], outputs=outputs, weights=weights)]
     return []
 
 

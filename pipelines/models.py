@@ -202,7 +202,7 @@ class Pages:
 
     def cited(self, match: str) -> frozenset[int]:
         """Return the rows of the shard whose URL ("url") or host ("host") is cited."""
-        marks = runs.read_removals(self.removals, self.ordinal)
+        (marks,) = runs.read_removals(self.removals, self.ordinal)
         line = URL if match == "url" else HOST
         return frozenset(marks["doc"][marks["line"] == line].tolist())
 

@@ -269,7 +269,12 @@ class Recipe:
     language_models: LanguageModels = LanguageModels()
     tokenizer: Tokenizer = Tokenizer()
     shards: Shards = Shards()
-    buckets: int = 4_096  # reducers of each global decision; a power of two
+    # How global decisions are cut, which decides nothing: parts that keys are sorted into (a power of two, the most
+    # reducers there can be), keys that a reducer may hold (80 bytes each), and runs that are merged into one before a
+    # shuffle where a window has more.
+    buckets: int = 4_096
+    reducer_keys: int = 16_000_000
+    fan_in: int = 64
     excerpts: float = 0.01  # share of the drops that keep an excerpt
     keep_staged: bool = False
     max_duplicates: float = 0.5  # share of a stage's documents lost as duplicates above which a build warns
@@ -405,6 +410,8 @@ _PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a shar
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("sources", *_among(PAPER.sources)),
     ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
+    ("reducer_keys", *_POSITIVE),
+    ("fan_in", lambda value: value >= 2, "at least 2"),
     ("excerpts", *_SHARE),
     ("common_crawl.quality.threshold", *_SHARE),
     ("common_crawl.reference.buckets", *_among(("head", "middle", "tail", "all"))),

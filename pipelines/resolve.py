@@ -76,14 +76,15 @@ class Resolution:
     def find(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the candidate pairs of one bucket of keys."""
         storage.remove(self._manifest(CANDIDATES, bucket))
-        made, hot = pairs.candidates(*runs.gather(found, runs.RANKED_KEY))
+        records, items, _ = runs.gather(found, runs.RANKED_KEY)
+        made, hot = pairs.candidates(records, items)
         runs.write_keys(self._file(CANDIDATES, bucket, "run"), made, self.verifiers)
         self._finish(CANDIDATES, bucket, {"pairs": len(made), "hot": hot})
 
     def verify(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the overlaps among one bucket of pairs."""
         storage.remove(self._manifest(VERIFIED, bucket))
-        candidates, _ = runs.gather(found, pairs.PAIR)
+        candidates, _, _ = runs.gather(found, pairs.PAIR)
         wanted = pairs.merged(candidates, self.stage.measure, self.threshold)
         shards = storage.read_json(self._listed)
         overlaps = pairs.verified(wanted, shards, self.stage.measure, self.threshold)

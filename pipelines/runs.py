@@ -3,14 +3,16 @@
 A run is what a stage leaves of one work item for a global decision. Runs are what makes a shuffle cheap: Beam moves
 only (bucket, slice) and the reducer of a bucket reads its slice of every run. A bucket is the top bits of the hash.
 
-    keys   [KEY or RANKED_KEY records][uint64 bucket starts, buckets + 1][uint64 buckets]
-    blobs  [BLOB index records][uint64 bucket starts, buckets + 1][uint64 buckets] and a second file with the payloads
+    keys    [KEY or RANKED_KEY records][uint64 bucket starts, buckets + 1][uint64 buckets]
+    groups  the keys of several items in one run: the same, each record with the item that it came from
+    blobs   [BLOB index records][uint64 bucket starts, buckets + 1][uint64 buckets] and a second file with the payloads
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,12 +35,16 @@ Records = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Where one bucket's records of one run lie: `count` records of `path` from `start` on; `item` wrote the run."""
+    """Where one bucket's records of one run lie: `count` records of `path` from `start` on.
+
+    `item` wrote the run; of a group, it is the first item, and each record says its own.
+    """
 
     item: int
     path: str
     start: int
     count: int
+    group: bool = False
 
 
 def bucket_of(hashes: npt.NDArray[np.uint64], buckets: int) -> npt.NDArray[np.int64]:
@@ -56,10 +62,17 @@ def write_keys(path: str, records: Records, buckets: int) -> None:
     names = records.dtype.names
     assert names is not None
     ordered = records[np.lexsort([records[name] for name in reversed(names)])]
-    starts = np.searchsorted(bucket_of(ordered["hash"], buckets), np.arange(buckets + 1)).astype(START)
+    write_sorted(path, [ordered], buckets)
+
+
+def write_sorted(path: str, pieces: Iterable[Records], buckets: int) -> None:
+    """Write pieces that are sorted by hash, and follow each other, as one run."""
+    counts = np.zeros(buckets, np.int64)
     with storage.write(path) as stream:
-        stream.write(ordered.tobytes())
-        stream.write(starts.tobytes())
+        for piece in pieces:
+            counts += np.bincount(bucket_of(piece["hash"], buckets), minlength=buckets)
+            stream.write(piece.tobytes())
+        stream.write(np.concatenate([[0], np.cumsum(counts)]).astype(START).tobytes())
         stream.write(np.array([buckets], START).tobytes())
 
 
@@ -91,12 +104,15 @@ def records(path: str) -> int:
     return int(bucket_starts(path)[-1])
 
 
-def slices(item: int, path: str) -> Iterator[tuple[int, Slice]]:
-    """Yield (bucket, slice) for each bucket of a run that has records."""
+def slices(item: int, path: str, parts: int = 0, *, group: bool = False) -> Iterator[tuple[int, Slice]]:
+    """Yield (bucket, slice) for each bucket of a run that has records; or for `parts` equal parts of the buckets."""
     starts = bucket_starts(path)
+    if parts:
+        assert (len(starts) - 1) % parts == 0, (len(starts) - 1, parts)
+        starts = starts[:: (len(starts) - 1) // parts]
     for bucket in np.flatnonzero(starts[1:] > starts[:-1]):
         start, end = int(starts[bucket]), int(starts[bucket + 1])
-        yield int(bucket), Slice(item, path, start, end - start)
+        yield int(bucket), Slice(item, path, start, end - start, group)
 
 
 def read_keys(where: Slice, dtype: np.dtype[Any]) -> Records:
@@ -106,14 +122,27 @@ def read_keys(where: Slice, dtype: np.dtype[Any]) -> Records:
         return np.frombuffer(stream.read(where.count * dtype.itemsize), dtype)
 
 
-def gather(found: Iterable[Slice], dtype: np.dtype[Any]) -> tuple[Records, npt.NDArray[np.uint32]]:
-    """Read many slices as one array, with the item that each record came from; slices in the order of items."""
+def of_group(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of a group's keys: those of one item, the item, and whether it was marked within the group."""
+    return np.dtype([*dtype.descr, ("item", "<u4"), ("marked", "<u4")])
+
+
+def gather(
+    found: Iterable[Slice], dtype: np.dtype[Any]
+) -> tuple[Records, npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
+    """Read many slices as one array, in the order of items.
+
+    Returns the records, the item that each came from, and whether it was marked already; each of shape (n,).
+    """
     ordered = sorted(found, key=lambda where: (where.item, where.path, where.start))
-    records = [read_keys(where, dtype) for where in ordered]
-    items = [np.full(where.count, where.item, np.uint32) for where in ordered]
-    if not records:
-        return np.empty(0, dtype), np.empty(0, np.uint32)
-    return np.concatenate(records), np.concatenate(items)
+    if not ordered:
+        return np.empty(0, dtype), np.empty(0, np.uint32), np.empty(0, np.bool_)
+    if ordered[0].group:
+        rows = np.concatenate([read_keys(where, of_group(dtype)) for where in ordered])
+        return rows[list(dtype.names or ())].astype(dtype), rows["item"], rows["marked"].astype(np.bool_)
+    records = np.concatenate([read_keys(where, dtype) for where in ordered])
+    items = np.repeat(np.array([where.item for where in ordered], np.uint32), [where.count for where in ordered])
+    return records, items, np.zeros(len(records), np.bool_)
 
 
 def read_blobs(where: Slice) -> Iterator[tuple[int, bytes]]:
@@ -136,7 +165,7 @@ REMOVAL = np.dtype([("doc", "<u4"), ("line", "<u4")])
 
 
 def write_removals(path: str, items: npt.NDArray[np.uint32], removals: Records, item_count: int) -> None:
-    """Write removals (fields `doc`, `line`) grouped by item, for `read_removals`."""
+    """Write removals (fields `doc`, `line`) grouped by item (from 0 up to `item_count`), for `read_removals`."""
     order = np.lexsort([removals["line"], removals["doc"], items])
     rows = np.empty(len(order), REMOVAL)
     rows["doc"] = removals["doc"][order]
@@ -148,15 +177,23 @@ def write_removals(path: str, items: npt.NDArray[np.uint32], removals: Records, 
         stream.write(np.array([item_count], START).tobytes())
 
 
-def read_removals(paths: Iterable[str], item: int) -> Records:
-    """Read one item's removals from all decision files, shape (n,), sorted by document and line."""
-    found = []
+def read_removals(paths: Iterable[str], item: int, count: int = 1) -> list[Records]:
+    """Read the removals of `count` items from `item` on, from all decision files: for each of shape (n,), sorted."""
+    found: list[list[Records]] = [[] for _ in range(count)]
     for path in paths:
-        starts = bucket_starts(path)
-        start, end = int(starts[item]), int(starts[item + 1])
-        if end > start:
-            found.append(read_keys(Slice(item, path, start, end - start), REMOVAL))
-    if not found:
-        return np.empty(0, REMOVAL)
-    removals = np.concatenate(found)
+        with storage.open_read(path) as stream:
+            stream.seek(-START.itemsize, 2)
+            item_count = int(np.frombuffer(stream.read(START.itemsize), START)[0])
+            stream.seek(-START.itemsize * (item_count + 2 - item), 2)
+            starts = np.frombuffer(stream.read(START.itemsize * (count + 1)), START).astype(np.int64)
+            if starts[-1] == starts[0]:
+                continue
+            stream.seek(int(starts[0]) * REMOVAL.itemsize)
+            rows = np.frombuffer(stream.read(int(starts[-1] - starts[0]) * REMOVAL.itemsize), REMOVAL)
+        for number, (start, end) in enumerate(pairwise((starts - starts[0]).tolist())):
+            found[number].append(rows[start:end])
+    return [_sorted(np.concatenate(rows)) if rows else np.empty(0, REMOVAL) for rows in found]
+
+
+def _sorted(removals: Records) -> Records:
     return removals[np.lexsort([removals["line"], removals["doc"]])]

@@ -165,6 +165,24 @@ class Paths:
         return self.work(stage, f"{item}.json")
 
 
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """Where an item finds what it must remove: as the `place`-th item in each of the `files` that a stage wrote."""
+
+    stage: str
+    kind: str
+    files: range
+    place: int
+
+    def paths(self, paths: Paths) -> list[str]:
+        """Return the paths of the files."""
+        return [paths.work(self.stage, f"{self.kind}-{number:06d}.removals") for number in self.files]
+
+    def read(self, paths: Paths) -> runs.Records:
+        """Return the removals, shape (n,), sorted by document and line."""
+        return runs.read_removals(self.paths(paths), self.place)[0]
+
+
 class Tally:
     """Writes one item's documents and drops and counts them; `finish` checks that they add up."""
 
@@ -243,18 +261,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class MapTask:
-    """One item of a `Map`: where to read, what was decided (a stage and its reducers), where to write."""
+    """One item of a `Map`: where to read, what was decided, where to write."""
 
     stage: Map
     paths: Paths
     item: Item
-    ordinal: int
     identity: str
     recipe: Any
     models: Mapping[str, str]
     read: Read | None
     previous: str | None
-    decisions: tuple[str, range] | None
+    removals: Removals | None
     final: bool
     buckets: int
     excerpts: float = 1.0
@@ -339,12 +356,10 @@ def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines |
                     f"{task.paths.source}/{task.stage.name} cannot read {part.path}: {kind}{what}"
                 ) from error
         return
-    if task.decisions is None:
+    if task.removals is None:
         yield from ((document, None) for document in tables.read_documents(task.previous))
         return
-    stage, reducers = task.decisions
-    decided = (task.paths.work(stage, f"{reducer_name(reducer)}.removals") for reducer in reducers)
-    removals = runs.read_removals(decided, task.ordinal)
+    removals = task.removals.read(task.paths)
     documents = np.arange(tables.rows(task.previous) + 1)
     starts = np.searchsorted(removals["doc"], documents)
     for row, document in enumerate(tables.read_documents(task.previous)):
@@ -396,77 +411,39 @@ class _KeyCollector:
 
 
 @dataclass(frozen=True)
-class ReduceTask:
-    """One `Decide` or `Join` over the runs of all items."""
+class JoinTask:
+    """One `Join` over the runs of all items."""
 
-    stage: Decide | Join
+    stage: Join
     paths: Paths
     identity: str
-    items: int
-    buckets: int
-    window: int
     recipe: Any = None
     models: Mapping[str, str] = field(default_factory=dict)
     final: bool = False
     excerpts: float = 1.0
 
     def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
-        """Yield (reducer, slice) of one run: reducers are numbered window by window."""
-        item, path = element
-        for bucket, found in runs.slices(item, path):
-            if item < self.items:
-                yield self.first(item) + bucket, found
-            else:  # another source's keys meet every window
-                yield from ((first + bucket, found) for first in range(0, self.reducers, self.buckets))
-
-    def first(self, item: int) -> int:
-        """Return the first reducer of an item's window."""
-        return item // self.window * self.buckets if self.window else 0
-
-    @property
-    def reducers(self) -> int:
-        """The number of reducers: buckets times windows."""
-        windows = -(-self.items // self.window) if self.window else 1
-        return self.buckets * max(windows, 1)
+        """Yield (reducer, slice) of one run."""
+        yield from runs.slices(*element)
 
     def reduce(self, reducer: int, found: Sequence[runs.Slice]) -> None:
-        """Execute one reducer."""
-        if isinstance(self.stage, Decide):
-            _decide(self, self.stage, reducer, found)
-        else:
-            _join(self, self.stage, reducer, found)
+        """Make the documents of one bucket."""
+        name, paths = reducer_name(reducer), self.paths
+        storage.remove(paths.manifest(self.stage.name, name))
+        documents = paths.documents(name) if self.final else _staged(paths, self.stage.name, name)
+        ordered = sorted(found, key=lambda where: (where.item, where.start))
+        payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
+        with Tally(paths, self.stage.name, name, documents, self.excerpts) as tally:
+            for outcome in self.stage.reduce(payloads, Context(self.recipe, self.models)):
+                if isinstance(outcome, Drop):
+                    tally.drop(outcome)
+                else:
+                    document, merged = outcome
+                    tally.keep(document)
+                    tally.merged += merged
+            tally.finish(self.identity, len(payloads), {})
 
 
 def reducer_name(reducer: int) -> str:
     """Return the name under which a reducer's files lie."""
     return f"bucket-{reducer:06d}"
-
-
-def _decide(task: ReduceTask, stage: Decide, reducer: int, found: Sequence[runs.Slice]) -> None:
-    name = reducer_name(reducer)
-    manifest = task.paths.manifest(stage.name, name)
-    storage.remove(manifest)
-    records, items = runs.gather(found, runs.RANKED_KEY if stage.ranked else runs.KEY)
-    marked = stage.rule(records, items, task.items) & (items < task.items)
-    runs.write_removals(task.paths.work(stage.name, f"{name}.removals"), items[marked], records[marked], task.items)
-    storage.write_json(
-        manifest,
-        {"identity": task.identity, "item": name, "keys": len(records), "marked": int(marked.sum())},
-    )
-
-
-def _join(task: ReduceTask, stage: Join, reducer: int, found: Sequence[runs.Slice]) -> None:
-    name, paths = reducer_name(reducer), task.paths
-    storage.remove(paths.manifest(stage.name, name))
-    documents = paths.documents(name) if task.final else _staged(paths, stage.name, name)
-    ordered = sorted(found, key=lambda where: (where.item, where.start))
-    payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
-    with Tally(paths, stage.name, name, documents, task.excerpts) as tally:
-        for outcome in stage.reduce(payloads, Context(task.recipe, task.models)):
-            if isinstance(outcome, Drop):
-                tally.drop(outcome)
-            else:
-                document, merged = outcome
-                tally.keep(document)
-                tally.merged += merged
-        tally.finish(task.identity, len(payloads), {})

@@ -83,7 +83,7 @@ def removed(
     facts = storage.read_json(task.manifest)
     gone = set()
     for item, documents in enumerate(items):
-        removals = runs.read_removals([task.manifest.replace(".json", ".removals")], item)
+        (removals,) = runs.read_removals([task.manifest.replace(".json", ".removals")], item)
         assert (removals["line"] == runs.WHOLE).all()
         gone |= {documents[row].id for row in removals["doc"].tolist()}
     assert facts["pairs_verified"] >= facts["pairs_overlapping"] >= facts["marked"] == len(gone)

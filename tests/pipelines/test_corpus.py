@@ -106,13 +106,14 @@ def test_shards_hold_the_documents(built: Path) -> None:
             assert (tokens[starts] == manifest.bos_id).all()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "cut"), [(1, []), (2, ["--set", "fan_in=2", "--set", "reducer_keys=50"])])
 def test_beam_leaves_what_the_plain_loop_leaves(
-    tmp_path: Path, dumps_and_options: tuple[Path, list[str]], built: Path, workers: int
+    tmp_path: Path, dumps_and_options: tuple[Path, list[str]], built: Path, workers: int, cut: list[str]
 ) -> None:
-    options = [*dumps_and_options[1], "--output", str(tmp_path / "corpus"), "--workers", str(workers)]
+    options = [*dumps_and_options[1], "--output", str(tmp_path / "corpus"), "--workers", str(workers), *cut]
     assert corpus.main(options) == 0
     assert identity(tmp_path / "corpus") == identity(built)
+    assert bool(list((tmp_path / "corpus/work").glob("*/*_by_item/*.removals"))) == bool(cut)
 
 
 def test_renamed_and_reordered_inputs_leave_the_same(

@@ -55,9 +55,10 @@ def test_removals_return_to_their_items(tmp_path: Path) -> None:
     paths = [str(tmp_path / name) for name in ("a", "b")]
     runs.write_removals(paths[0], items, removals, 3)
     runs.write_removals(paths[1], np.array([2], np.uint32), np.array([(4, 9)], runs.REMOVAL), 3)
-    assert runs.read_removals(paths, 0).tolist() == [(0, 1), (0, 2)]
-    assert runs.read_removals(paths, 1).tolist() == []
-    assert runs.read_removals(paths, 2).tolist() == [(3, 0), (4, 9), (5, 1)]
+    wanted = [[(0, 1), (0, 2)], [], [(3, 0), (4, 9), (5, 1)]]
+    assert [found.tolist() for item in range(3) for found in runs.read_removals(paths, item)] == wanted
+    assert [found.tolist() for found in runs.read_removals(paths, 0, 3)] == wanted
+    assert [found.tolist() for found in runs.read_removals(paths, 1, 2)] == wanted[1:]
 
 
 def gathered(order: list[int], folder: Path) -> tuple[list[int], list[int]]:
@@ -66,7 +67,7 @@ def gathered(order: list[int], folder: Path) -> tuple[list[int], list[int]]:
         path = str(folder / f"{item}.run")
         runs.write_keys(path, keys([item * 10, item * 10 + 1]), 1)
         slices += [where for _, where in runs.slices(item, path)]
-    records, items = runs.gather(slices, runs.KEY)
+    records, items, _ = runs.gather(slices, runs.KEY)
     return records["hash"].tolist(), items.tolist()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pipelines import manifest, plain, runs, stages, storage, tables
+from pipelines.decisions import Decision
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.graph import Chain, Input, Model, Source, run_waves
@@ -187,12 +188,14 @@ def windowed(dumps: Sequence[str], window: int) -> list[str]:
 
 @pytest.mark.parametrize("window", [0, 1, 2, 3, 5, 7])
 @pytest.mark.parametrize("buckets", [1, 4])
-def test_windows_compare_their_own_items_only(tmp_path: Path, window: int, buckets: int) -> None:
+@pytest.mark.parametrize("fan_in", [2, 3, 64])
+def test_windows_compare_their_own_items_only(tmp_path: Path, window: int, buckets: int, fan_in: int) -> None:
     dumps = [f"aa,w{n % 2} bb,w{n % 3} o{n},aa cc{n // 2}" for n in range(5)]
-    build = Build(tmp_path, WORDS, dumps, recipe(window=window, buckets=buckets))
+    build = Build(tmp_path, WORDS, dumps, recipe(window=window, buckets=buckets, fan_in=fan_in, reducer_keys=3))
     found = build.run()
     assert build.texts() == windowed(dumps, window)
-    assert found["decisions"][0]["keys"] == 5 * 7
+    left = sum(len(text.splitlines()) for text in build.texts())
+    assert found["decisions"] == [{"stage": "twice", "items": 5, "keys": 5 * 7, "marked": 5 * 7 - left}]
 
 
 def test_the_owner_stays_wherever_it_is(tmp_path: Path) -> None:
@@ -249,15 +252,15 @@ def test_records_of_one_id_are_one_document(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_lost_on_the_way_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    split = stages.ReduceTask.split
-    monkeypatch.setattr(stages.ReduceTask, "split", lambda self, element: list(split(self, element))[1:])
+    split = Decision.split
+    monkeypatch.setattr(Decision, "split", lambda self, element: list(split(self, element))[1:])
     with pytest.raises(RuntimeError, match=r"toy/twice compared [0-3] of 4 keys"):
-        Build(tmp_path, WORDS, ["aa,bb,cc,dd"], recipe(buckets=4)).run()
+        Build(tmp_path, WORDS, ["aa,bb,cc,dd"], recipe(buckets=4, reducer_keys=1)).run()
 
 
 def test_a_lost_posting_of_a_join_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    split = stages.ReduceTask.split
-    monkeypatch.setattr(stages.ReduceTask, "split", lambda self, element: list(split(self, element))[1:])
+    split = stages.JoinTask.split
+    monkeypatch.setattr(stages.JoinTask, "split", lambda self, element: list(split(self, element))[1:])
     with pytest.raises(RuntimeError, match=r"toy/letters took \d of 2 documents kept before"):
         Build(tmp_path, LETTERS, ["aa bb"], recipe(buckets=64)).run()
 
