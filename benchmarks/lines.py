@@ -1,10 +1,11 @@
 """Line deduplication at scale: millions of line keys through run files and reducers; CPU, memory, and a whole dump.
 
-    keys like a crawl's ─ runs.write_keys ─> one run per file ─ Decide (plain or local runner) ─> removals ─ read back
+    keys like a crawl's ─ runs.write_keys ─> one run per file ─ Decision (plain or local runner) ─> removals ─ read back
 
 Usage: `python benchmarks/lines.py [--large] [--output DIR]`. 10 million keys, with `--large` 100 million, a million in
-each file as in a WET file; one line in three is seen elsewhere. Each measurement is a process of its own, so that its
-peak memory (of its largest process) is its own. The last line is one JSON object.
+each file as in a WET file; one line in three is seen elsewhere. Files are compared one by one and in groups (`fan_in`).
+Each measurement is a process of its own, so that its peak memory (of its largest process) is its own. The last line is
+one JSON object.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipelines import plain, runners, runs
+from pipelines.decisions import Decision, reducers_for
 from pipelines.dedup import lines, near
-from pipelines.jobs import Shuffle
-from pipelines.stages import Decide, Paths, ReduceTask, reducer_name
+from pipelines.stages import Decide, Paths
 
 PER_FILE = 1_000_000
 LINES_OF_A_PAGE = 25
 # 10^11 lines in about 10^5 files: the order of magnitude of one CommonCrawl dump.
 DUMP_LINES, DUMP_FILES = 10**11, 10**5
 WINDOW_FILES = 2_000  # CCNet's
-MEMORY = 2 << 30
-BASE_BUCKETS = (8, 64, 512)
+FAN_IN, MOST_REDUCERS, REDUCER_KEYS = 64, 4_096, 16_000_000  # of the recipe `paper`
+REDUCERS = (8, 64, 512)
 
 
 def keys_of(file: int, files: int) -> runs.Records:
@@ -49,55 +50,58 @@ def keys_of(file: int, files: int) -> runs.Records:
     return records
 
 
-def task_of(folder: Path, files: int, buckets: int) -> ReduceTask:
+def decision_of(folder: Path, files: int, reducers: int, fan_in: int) -> Decision:
     """Return the decision over the runs of a folder."""
     stage = Decide("duplicate_lines", lines.seen_twice)
-    return ReduceTask(stage, Paths(str(folder), "web"), f"{buckets}", items=files, buckets=buckets, window=0)
+    paths = Paths(str(folder), f"web{reducers}_{fan_in}")
+    return Decision(stage, paths, "lines", files, 0, max(REDUCERS), reducers, fan_in=fan_in, reducer_keys=REDUCER_KEYS)
 
 
-def write(folder: Path, files: int, buckets: int) -> None:
+def run_files(folder: Path, files: int) -> list[str]:
+    return [str(folder / f"{file}.run") for file in range(files)]
+
+
+def write(folder: Path, files: int, reducers: int, fan_in: int) -> None:
     """Write the runs of all files."""
-    for file in range(files):
-        runs.write_keys(str(folder / f"{file}.run"), keys_of(file, files), buckets)
+    for file, path in enumerate(run_files(folder, files)):
+        runs.write_keys(path, keys_of(file, files), max(REDUCERS))
 
 
-def make(folder: Path, files: int, buckets: int) -> None:
+def make(folder: Path, files: int, reducers: int, fan_in: int) -> None:
     """Only make the keys."""
     for file in range(files):
         keys_of(file, files)
 
 
-def decide(folder: Path, files: int, buckets: int, workers: int) -> None:
+def decide(folder: Path, files: int, reducers: int, fan_in: int, workers: int) -> None:
     """Decide over the runs, in the plain loop (0 workers) or on the local runner."""
-    task = task_of(folder, files, buckets)
-    elements = [(file, str(folder / f"{file}.run")) for file in range(files)]
-    outputs = [task.paths.manifest(task.stage.name, reducer_name(bucket)) for bucket in range(buckets)]
-    job = Shuffle("web/duplicate_lines", task.split, elements, task.reduce, range(buckets), outputs)
-    if workers:
-        runners.run_local([job], workers=workers)
-    else:
-        plain.run([job])
+    for step in decision_of(folder, files, reducers, fan_in).steps("web/duplicate_lines", run_files(folder, files)):
+        if workers:
+            runners.run_local([step], workers=workers)
+        else:
+            plain.run([step])
 
 
-def read(folder: Path, files: int, buckets: int) -> int:
+def read(folder: Path, files: int, reducers: int, fan_in: int) -> int:
     """Read back what each file loses, and return how many lines."""
-    task = task_of(folder, files, buckets)
-    decided = [task.paths.work(task.stage.name, f"{reducer_name(bucket)}.removals") for bucket in range(buckets)]
-    return sum(len(runs.read_removals(decided, file)) for file in range(files))
+    decision = decision_of(folder, files, reducers, fan_in)
+    return sum(len(decision.removals_of(file).read(decision.paths)) for file in range(files))
 
 
-def check(folder: Path, files: int, buckets: int) -> None:
+def check(folder: Path, files: int, reducers: int, fan_in: int) -> None:
     """Compare with a count of all keys at once."""
     hashes = np.concatenate([keys_of(file, files)["hash"] for file in range(files)])
     _, counts = np.unique(hashes, return_counts=True)
-    marked, duplicates = read(folder, files, buckets), int(counts[counts > 1].sum())
+    marked, duplicates = read(folder, files, reducers, fan_in), int(counts[counts > 1].sum())
     assert marked == duplicates, f"the reducers marked {marked} lines, a count of all {duplicates}"
 
 
-def measured(step: str, folder: Path, files: int, buckets: int, workers: int = 0) -> tuple[float, float]:
+def measured(
+    step: str, folder: Path, files: int, reducers: int = 1, fan_in: int = 2, workers: int = 0
+) -> tuple[float, float]:
     """Run a step in a process of its own; return CPU seconds and the peak memory of its largest process in MB."""
     command = [sys.executable, __file__, "--step", step, "--output", str(folder), "--files", str(files)]
-    command += ["--buckets", str(buckets), "--workers", str(workers)]
+    command += ["--reducers", str(reducers), "--fan-in", str(fan_in), "--workers", str(workers)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak
@@ -105,67 +109,66 @@ def measured(step: str, folder: Path, files: int, buckets: int, workers: int = 0
 
 def run_step(arguments: argparse.Namespace) -> None:
     """Run one step and print what it cost."""
-    folder, files, buckets = arguments.output, arguments.files, arguments.buckets
+    folder, files, cut = arguments.output, arguments.files, (arguments.reducers, arguments.fan_in)
     if arguments.step == "decide":
-        decide(folder, files, buckets, arguments.workers)
+        decide(folder, files, *cut, arguments.workers)
     elif arguments.step != "nothing":
-        {"write": write, "read": read, "make": make, "check": check}[arguments.step](folder, files, buckets)
+        {"write": write, "read": read, "make": make, "check": check}[arguments.step](folder, files, *cut)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     seconds = sum(found.ru_utime + found.ru_stime for found in used)
     print(json.dumps([seconds, max(found.ru_maxrss for found in used) / 1024]))
 
 
-def table(folder: Path, files: int, base: tuple[float, float]) -> dict[int, tuple[float, float]]:
-    """Print cost and memory by number of buckets; return CPU seconds and MB of the plain decisions."""
+def table(folder: Path, files: int, base: tuple[float, float]) -> dict[int, float]:
+    """Print cost and memory by number of reducers, file by file and in groups; return CPU seconds of the groups."""
     million = files * PER_FILE / 1e6
-    print(f"\n{million:.0f} million keys in {files} files; CPU seconds per million keys, peak MB of a process")
-    print(f"{'buckets':>8}{'write':>8}{'decide':>8}{'MB':>7}{'local, 2 workers':>18}{'MB':>7}{'read':>7}")
-    making, _ = measured("make", folder, files, 1)
-    found = {}
-    for buckets in BASE_BUCKETS:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        writing, _ = measured("write", folder, files, buckets)
-        found[buckets] = measured("decide", folder, files, buckets)
-        local, peak = measured("decide", folder, files, buckets, workers=2)
-        reading, _ = measured("read", folder, files, buckets)
-        writing -= making - base[0]
-        costs = [(seconds - base[0]) / million for seconds in (writing, found[buckets][0], local, reading)]
-        print(
-            f"{buckets:8}{costs[0]:8.2f}{costs[1]:8.2f}{found[buckets][1]:7.0f}"
-            f"{costs[2]:18.2f}{peak:7.0f}{costs[3]:7.2f}"
-        )
-        if buckets == BASE_BUCKETS[-1] and files <= 10:
-            measured("check", folder, files, buckets)
-            print("the lines marked are those that a count of all keys at once gives")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    writing = measured("write", folder, files)[0] - measured("make", folder, files)[0]
+    print(f"\n{million:.0f} million keys in {files} files; writing the runs {writing / million:.2f} CPU-s a million")
+    print("CPU seconds per million keys, peak MB of a process")
+    print(f"{'reducers':>9}{'fan-in':>8}{'decide':>8}{'MB':>7}{'local, 2 workers':>18}{'MB':>7}{'read':>7}")
+    grouped = {}
+    for reducers in REDUCERS:
+        for fan_in in (files, max(2, files // 10)):
+            plainly = measured("decide", folder, files, reducers, fan_in)
+            if files <= 10:
+                measured("check", folder, files, reducers, fan_in)
+            local = measured("decide", folder, files, reducers, fan_in, workers=2)
+            reading, _ = measured("read", folder, files, reducers, fan_in)
+            costs = [(seconds - base[0]) / million for seconds in (plainly[0], local[0], reading)]
+            print(
+                f"{reducers:9}{fan_in if fan_in < files else '-':>8}{costs[0]:8.2f}{plainly[1]:7.0f}{costs[1]:18.2f}"
+                f"{local[1]:7.0f}{costs[2]:7.2f}"
+            )
+            shutil.rmtree(folder / "work")
+        grouped[reducers] = plainly[0]
+    if files <= 10:
+        print("each time the lines marked are those that a count of all keys at once gives")
     shutil.rmtree(folder)
-    return found
+    return grouped
 
 
-def extrapolate(found: dict[int, tuple[float, float]], files: int, base: tuple[float, float]) -> dict[str, float]:
-    """Print what a window of CCNet's and a whole dump cost, from what a key, a slice and a bucket's keys cost."""
-    keys = files * PER_FILE
-    largest, few, many = sorted(found)
-    # Keys are cheaper in buckets that fit the cache, so that slices are told from keys by the two smaller sizes.
-    of_slice = max(0.0, (found[many][0] - found[few][0]) / (files * (many - few)))
-    of_key = (found[largest][0] - base[0] - of_slice * files * largest) / keys
-    bytes_of_key = (found[largest][1] - base[1]) * 1e6 / (keys / largest)
-    print(
-        f"\na key costs {of_key * 1e6:.2f} us and {bytes_of_key:.0f} B in its reducer, a slice {of_slice * 1e6:.0f} us"
-    )
-    result = {"us_per_key": of_key * 1e6, "us_per_slice": of_slice * 1e6, "bytes_per_key": bytes_of_key}
+def extrapolate(found: dict[int, float], files: int, base: tuple[float, float]) -> dict[str, float]:
+    """Print what a window of CCNet's and a whole dump cost, from what a key and a slice cost with groups."""
+    _, few, many = sorted(found)
+    groups = -(-files // max(2, files // 10))
+    of_slice = max(0.0, (found[many] - found[few]) / (groups * (many - few)))
+    of_key = (found[few] - base[0] - of_slice * groups * few) / (files * PER_FILE)
+    print(f"\na key costs {of_key * 1e6:.2f} us, a slice of a group {of_slice * 1e6:.0f} us")
+    result = {"us_per_key": of_key * 1e6, "us_per_slice": of_slice * 1e6}
     for name, lines_, files_ in (
         ("window of CCNet's", WINDOW_FILES * PER_FILE, WINDOW_FILES),
         ("whole dump", DUMP_LINES, DUMP_FILES),
     ):
-        buckets = 1 << max(0, int(np.ceil(np.log2(lines_ * bytes_of_key / MEMORY))))
-        slices = files_ * buckets
+        reducers = reducers_for(lines_, MOST_REDUCERS, REDUCER_KEYS)
+        slices = -(-files_ // FAN_IN) * reducers
         hours = (lines_ * of_key + slices * of_slice) / 3600
-        pointers = slices * len(pickle.dumps(runs.Slice(1, "work/common_crawl/paragraphs/0123456789abcdef.run", 1, 1)))
+        pointers = slices * len(pickle.dumps(runs.Slice(1, "work/web/duplicate_lines_merge/group-000001.run", 1, 1)))
         print(
-            f"{name}: {lines_:.0e} lines in {files_:,} files; {buckets:,} buckets keep a reducer under "
-            f"{MEMORY >> 30} GB: {slices:.1e} slices of {16 * lines_ / slices / 1e3:.1f} kB, {hours:,.1f} CPU hours, "
-            f"{pointers / 1e9:,.2f} GB of pointers in the shuffle"
+            f"{name}: {lines_:.0e} lines in {files_:,} files, {reducers:,} reducers: {slices:.1e} slices of "
+            f"{24 * lines_ / slices / 1e3:.0f} kB at most, {hours:,.1f} CPU hours, {pointers / 1e9:,.2f} GB of "
+            "pointers in the shuffle"
         )
         result[f"{name.split()[0]}_cpu_hours"] = hours
     return result
@@ -178,14 +181,14 @@ def main() -> None:
     parser.add_argument(
         "--step", choices=("nothing", "make", "write", "decide", "read", "check"), help=argparse.SUPPRESS
     )
-    for name in ("--files", "--buckets", "--workers"):
+    for name in ("--files", "--reducers", "--fan-in", "--workers"):
         parser.add_argument(name, type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
         run_step(arguments)
         return
     folder = arguments.output / "runs"
-    base = measured("nothing", folder, 0, 0)
+    base = measured("nothing", folder, 0)
     print(f"importing everything: {base[0]:.1f} CPU-s, {base[1]:.0f} MB (taken off the costs, not off the memory)")
     result: dict[str, float] = {}
     for files in (10, 100) if arguments.large else (10,):
