@@ -77,7 +77,7 @@ def _whole(model: LLaMA) -> Callable[[list[int]], Tensor]:
         nonlocal length
         tokens[0, length : length + len(new)] = torch.tensor(new)
         length += len(new)
-        logits: Tensor = model.output(model.hidden(tokens))[0, length - 1]
-        return logits.float()
+        logits: Tensor = model(tokens)[0, length - 1]
+        return logits
 
     return read

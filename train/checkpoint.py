@@ -53,12 +53,19 @@ def save(directory: Path, step: int, tensors: Mapping[str, Any], state: Mapping[
     temporary.mkdir(parents=True)
     try:
         for part, value in tensors.items():
-            torch.save(value, temporary / f"{part}.pt")
+            _write_tensors(temporary / f"{part}.pt", value)
         seal(temporary, final, digests(temporary), state, keep)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
+
+
+def _write_tensors(path: Path, value: Any) -> None:
+    try:
+        torch.save(value, path)
+    except RuntimeError as error:  # what PyTorch's writer makes of a full disk
+        raise OSError(f"{path}: could not be written: {error}") from error
 
 
 def seal(temporary: Path, final: Path, files: Digests, state: Mapping[str, Any], keep: int) -> None:

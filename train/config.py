@@ -13,13 +13,15 @@ from train.plan import LLAMA_PROPORTIONS
 
 PRECISIONS = ("float32", "bfloat16")
 CHECKPOINTING = ("none", "selective", "full")
+ATTENTION = ("sdpa", "flex")
+REDUCTION = ("micro-batch", "step")
 _POSITIVE = (
     *("sequence_length", "batch_sequences", "micro_sequences", "steps", "learning_rate"),
     *("checkpoint_every", "keep_checkpoints", "tensor_parallel", "replicas", "spike_window"),
 )
 _NOT_NEGATIVE = (
     *("minutes", "warmup_steps", "stop_after", "workers", "evaluation_tokens", "sample_tokens", "seed"),
-    *("loss_chunk", "spike_deviations"),
+    *("loss_chunk", "spike_deviations", "evaluate_every", "prefetch"),
 )
 
 
@@ -51,18 +53,26 @@ class RunConfig:
     checkpoint_async: bool = _of(False, "write checkpoints while training goes on", neutral=True)
     stop_after: int = _of(0, "pause after this step, to be resumed; 0: do not", neutral=True)
     workers: int = _of(0, "processes that load data; the order does not depend on it", neutral=True)
-    evaluation_tokens: int = _of(20_000, "held-out tokens scored of each source", neutral=True)
+    evaluate_every: int = _of(0, "steps between evaluations; 0: at the end only", neutral=True)
+    evaluation_tokens: int = _of(20_000, "held-out tokens scored of each source; 0: none", neutral=True)
     tensor_parallel: int = _of(1, "ranks that share each matrix, and the sequence between matrices", neutral=True)
     replicas: int = _of(1, "whole copies of the weights, each sharded over the ranks that are left", neutral=True)
     checkpointing: str = _of(
         "none", "activations recomputed: none, full (each layer), or selective (all but products)", neutral=True
     )
+    attention: str = _of("sdpa", "PyTorch's kernel: sdpa, or flex (on a GPU, compiled)", neutral=True)
     compile: bool = _of(False, "compile each layer", neutral=True)
+    fused_optimizer: bool = _of(True, "AdamW as one kernel")
     loss_chunk: int = _of(0, "positions whose logits exist at once; 0: a whole micro-batch's", neutral=True)
+    loss_parallel: bool = _of(
+        True, "tensor ranks keep their part of the logits, the loss is of the parts", neutral=True
+    )
+    reduction: str = _of("micro-batch", "gradients go between ranks each micro-batch, or each step", neutral=True)
+    prefetch: int = _of(0, "layers whose weights are gathered ahead; 0: as FSDP2 does", neutral=True)
     document_mask: bool = _of(False, "attention does not cross documents (LLaMA's does)")
     spike_deviations: float = _of(0.0, "deviations above the recent losses that make a spike; 0: do not look")
     spike_window: int = _of(100, "recent losses that a spike is seen against")
-    prompt: str = _of("The", "what the text generated at the end continues", neutral=True)
+    prompt: str = _of("The", "what the text generated at each evaluation continues", neutral=True)
     sample_tokens: int = _of(120, "length of that text", neutral=True)
 
     def __post_init__(self) -> None:
@@ -72,7 +82,8 @@ class RunConfig:
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must not be negative")
-        for name, values in (("precision", PRECISIONS), ("checkpointing", CHECKPOINTING)):
+        choices = {"precision": PRECISIONS, "checkpointing": CHECKPOINTING, "attention": ATTENTION}
+        for name, values in {**choices, "reduction": REDUCTION}.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(values)}")
         if self.batch_sequences % self.micro_sequences:
@@ -83,7 +94,7 @@ class RunConfig:
 
 
 # What two cores learn in three minutes.
-CPU = RunConfig(minutes=3.0)
+CPU = RunConfig(minutes=3.0, evaluate_every=200)
 # What one GPU learns in about the same time.
 GPU = RunConfig(
     model="30M",
@@ -96,6 +107,7 @@ GPU = RunConfig(
     learning_rate=1e-3,
     warmup_steps=50,
     workers=2,
+    evaluate_every=125,
     evaluation_tokens=200_000,
 )
 

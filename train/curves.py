@@ -1,4 +1,4 @@
-"""The loss curve as a picture: the whole mixture and each of its sources, over the tokens seen."""
+"""A run as pictures over the tokens seen: the loss of the mixture and of each source, and all else that is measured."""
 
 from __future__ import annotations
 
@@ -51,6 +51,53 @@ def draw(rows: Sequence[Mapping[str, Any]], names: Sequence[str], path: Path, ti
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
+
+
+def draw_measures(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw learning rate, gradient norm, speed, memory and what else was known, a panel each, to a PNG."""
+    panels = {title: curves for title, curves in _panels(rows, evaluations).items() if any(x.size for x, _ in curves)}
+    lines = -(-len(panels) // 2)
+    figure, grid = plt.subplots(lines, 2, figsize=(10, 2.6 * lines), dpi=150, squeeze=False)
+    for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
+        for curve, colour in zip(curves, _palette(len(curves)), strict=True):
+            axes.plot(*curve, color=colour, linewidth=1.2, marker="." if len(curve[0]) < 30 else "")
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="0.92")
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    figure.supxlabel("million tokens seen", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _panels(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> dict[str, list[Curve]]:
+    names = list(evaluations[-1]["bits_per_byte"]) if evaluations else []
+    return {
+        "learning rate": [_values(rows, "learning_rate")],
+        "gradient norm": [_values(rows, "gradient_norm")],
+        "tokens per second": [_values(rows, "tokens_per_second")],
+        "memory, GB": [_values(rows, "memory_bytes", scale=1e-9)],
+        "MFU: 6N, full and causal attention": [
+            _values(rows, "mfu", name) for name in ("6N", "full attention", "causal attention")
+        ],
+        "energy, Wh": [_values(rows, "footprint", "mwh", scale=1e6)],
+        "held-out bits per byte of each source": [_values(evaluations, "bits_per_byte", name) for name in names],
+    }
+
+
+def _values(rows: Sequence[Mapping[str, Any]], *keys: str, scale: float = 1.0) -> Curve:
+    """Return a measure over the tokens seen, where it is known."""
+    points = []
+    for row in rows:
+        value: Any = row
+        for key in keys:
+            value = value[key] if value is not None else None
+        if value is not None:
+            points.append((row["tokens"] / 1e6, value * scale))
+    found = np.array(points, np.float64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
 
 
 def _palette(count: int) -> list[str]:

@@ -50,7 +50,7 @@ class Display:
 
 
 def describe(row: Mapping[str, Any]) -> str:
-    """Return loss, learning rate, gradient norm, speed and, where known, MFU as one line."""
+    """Return loss, learning rate, gradient norm and speed as one line; MFU (6N/full/causal) and energy where known."""
     loss, norm = row["loss"], row["gradient_norm"]
     parts = [
         f"loss {loss:.3f}" if loss is not None else "loss not finite",
@@ -59,5 +59,7 @@ def describe(row: Mapping[str, Any]) -> str:
         f"{row['tokens_per_second']:,.0f} tokens/s",
     ]
     if row.get("mfu"):
-        parts.append(f"MFU {row['mfu']['causal attention']:.1%}")
+        parts.append("MFU " + "/".join(f"{100 * share:.1f}" for share in row["mfu"].values()) + " %")
+    if row.get("footprint"):
+        parts.append(f"{row['footprint']['mwh'] * 1e6:,.0f} Wh")
     return "  ".join(parts)

@@ -58,8 +58,9 @@ class Meter:
     """What one GPU has drawn since the meter was made, in watt-hours; None where nothing measures it."""
 
     def __init__(
-        self, device: int | None, library: Callable[[], Any] = lambda: importlib.import_module("pynvml")
+        self, device: str | None, library: Callable[[], Any] = lambda: importlib.import_module("pynvml")
     ) -> None:
+        """Start to measure the GPU of that UUID, None: nothing."""
         self._read = _counter(device, library)
         self._start = self._read() if self._read is not None else 0
 
@@ -68,13 +69,13 @@ class Meter:
         return None if self._read is None else (self._read() - self._start) / _MILLIJOULES_PER_WH
 
 
-def _counter(device: int | None, library: Callable[[], Any]) -> Callable[[], int] | None:
+def _counter(device: str | None, library: Callable[[], Any]) -> Callable[[], int] | None:
     if device is None:
         return None
     try:
         nvml = library()
         nvml.nvmlInit()
-        handle = nvml.nvmlDeviceGetHandleByIndex(device)
+        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{device}")
         nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except Exception:  # a missing library, driver or counter: the estimate is used
         return None

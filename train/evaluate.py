@@ -1,4 +1,4 @@
-"""Held-out bits per byte of each source: a measure that does not depend on the tokenizer.
+"""Held-out bits per byte of each source, a measure that does not depend on the tokenizer, and generated text.
 
     validation stream -> windows of T at stride T -> negative log-likelihood of every token but the first, in bits
                       -> divided by the UTF-8 bytes of the text that those tokens stand for
@@ -11,8 +11,10 @@ SentencePiece puts before each document none either. Over a whole stream the byt
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +22,10 @@ import sentencepiece
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from model.llama import LLaMA
+from model.generate import generate
 from train.corpus import Corpus, Stream
-from train.loss import token_losses
+from train.parallel import ALONE, World, reshard
+from train.run import Run, token_losses
 
 SPACE = "▁"
 
@@ -74,30 +77,93 @@ def _length(model: sentencepiece.SentencePieceProcessor, token: int) -> int:
     return len(model.id_to_piece(token).replace(SPACE, " ").encode())
 
 
+Losses = Callable[[torch.Tensor], torch.Tensor]  # of tokens (n, T + 1), the losses (n, T) of all but the first
+
+
 @torch.no_grad()
-def score(model: LLaMA, stream: Stream, pieces: Pieces, length: int, batch: int, limit: int, chunk: int = 0) -> Score:
+def score(losses: Losses, stream: Stream, pieces: Pieces, length: int, batch: int, limit: int, world: World) -> Score:
     """Score the first `limit` targets of a held-out stream (its documents are in the order of a hash already).
 
-    Each window of `length` positions is scored on its own; the last may be shorter.
+    Each window of `length` positions is scored on its own, the last filled up behind, where nothing before it looks.
+    The ranks share the windows.
     """
     targets = min(limit, max(0, len(stream) - 1))
-    tokens = torch.from_numpy(stream.read(0, targets + 1 if targets else 0).astype(np.int64))
-    device = model.output.weight.device
+    if not targets:
+        return Score(0.0, 0, 0)
+    tokens = torch.from_numpy(stream.read(0, targets + 1).astype(np.int64))
+    windows = F.pad(tokens, (0, -targets % length)).unfold(0, length + 1, length)
+    counted = (torch.arange(len(windows) * length) < targets).view(-1, length)
     nats = 0.0
-    whole = targets // length
-    rows = [tokens[n * length : n * length + length + 1] for n in range(whole)]
-    for start in range(0, whole, batch):
-        nats += float(token_losses(model, torch.stack(rows[start : start + batch]).to(device), chunk).double().sum())
-    if rest := targets % length:  # filled up behind, where nothing before it looks
-        row = F.pad(tokens[whole * length :], (0, length - rest))[None].to(device)
-        nats += float(token_losses(model, row, chunk)[:, :rest].double().sum())
-    return Score(nats, targets, pieces.count(stream, targets + 1) if targets else 0)
+    # Every rank takes the same number, since all of them gather weights together; what is left over counts nothing.
+    for mine in torch.split(_shared(len(windows), world), batch):
+        found = losses(windows[mine.clamp(max=len(windows) - 1)]).double().cpu()
+        known = counted[mine.clamp(max=len(windows) - 1)] & (mine < len(windows))[:, None]
+        nats += float(found[known].sum())
+    return Score(world.sum(nats) / world.tensor, targets, pieces.count(stream, targets + 1))
 
 
-def evaluate(model: LLaMA, corpus: Corpus, length: int, batch: int, limit: int, chunk: int = 0) -> dict[str, Score]:
-    """Score up to `limit` tokens of each source's validation split; `chunk` as `token_losses`'."""
+def _shared(count: int, world: World) -> torch.Tensor:
+    """Return the numbers of a rank's windows, as many on each, those from `count` on being none."""
+    return torch.arange(world.data_rank, -(-count // world.data_size) * world.data_size, world.data_size)
+
+
+def evaluate(
+    losses: Losses, corpus: Corpus, length: int, batch: int, limit: int, world: World = ALONE
+) -> dict[str, Score]:
+    """Score up to `limit` tokens of each source's validation split, `batch` windows of `length` at once."""
     pieces = Pieces.load(corpus.tokenizer)
     return {
-        name: score(model, corpus.stream(name, "validation"), pieces, length, batch, limit, chunk)
+        name: score(losses, corpus.stream(name, "validation"), pieces, length, batch, limit, world)
         for name in corpus.manifests
     }
+
+
+def check_held_out(run: Run) -> list[str]:
+    """Return the sources of which nothing is held out; raise ValueError if nothing is held out at all."""
+    missing = [name for name in run.sources if not run.corpus.manifests[name].total("validation", "tokens")]
+    if run.config.evaluation_tokens and len(missing) == len(run.sources):
+        raise ValueError(
+            f"{run.config.corpus}: no source has validation tokens: build the corpus with a validation split, "
+            "or give --evaluation-tokens 0"
+        )
+    return missing
+
+
+@torch.no_grad()
+def evaluate_run(run: Run) -> tuple[dict[str, Score], dict[str, Any]]:
+    """Score a run's held-out tokens and let it write; return the scores and their row of evaluations.jsonl."""
+    config = run.config
+    scores = evaluate(
+        lambda tokens: token_losses(run, tokens.to(run.device)),
+        run.corpus,
+        config.sequence_length,
+        config.micro_sequences,
+        config.evaluation_tokens,
+        run.world,
+    )
+    text = continue_text(run)
+    reshard(run.model)
+    return scores, {
+        "step": run.step,
+        "tokens": run.step * config.batch_sequences * config.sequence_length,
+        "bits_per_byte": {name: score.bits_per_byte for name, score in scores.items()},
+        "text": text,
+    }
+
+
+def continue_text(run: Run) -> str:
+    """Return the prompt and what the model continues it with, drawn with the run's seed."""
+    config = run.config
+    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
+    manifest = next(iter(run.corpus.manifests.values()))
+    prompt = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(config.prompt)
+    prompt = prompt or [manifest.eos_id or 0]
+    length = max(0, min(config.sample_tokens, run.model.config.context - len(prompt)))
+    generator = torch.Generator(run.device).manual_seed(config.seed)
+    stop = [token for token in (manifest.eos_id,) if token is not None]
+    # A cache grows by a position at a time, for each of which a compiled layer would be compiled again.
+    cached = run.world.size == 1 and not config.compile
+    with run.precision():
+        new = generate(run.model, prompt, length, stop=stop, generator=generator, cached=cached)
+    text: str = tokenizer.decode(prompt + new)
+    return text

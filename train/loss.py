@@ -15,6 +15,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from torch.utils.checkpoint import checkpoint
 
 from model.llama import LLaMA, Mask
+from train.parallel import whole
 
 
 def token_losses(model: LLaMA, tokens: Tensor, chunk: int = 0, mask: Mask | None = None) -> Tensor:
@@ -37,7 +38,8 @@ def _recomputed(output: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
 
 def _cross_entropy(output: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
     logits: Tensor = output(hidden).float()
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return whole(losses).view(targets.shape)
 
 
 def document_numbers(tokens: Tensor, bos_id: int | None, eos_id: int | None) -> Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import resource
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 
 from model.configs import ModelConfig
 
@@ -40,12 +40,34 @@ def flops_per_token(config: ModelConfig, length: int) -> dict[str, float]:
     }
 
 
-def mfu(config: ModelConfig, length: int, tokens_per_second: float, device_name: str) -> dict[str, float] | None:
-    """Return the share of the device's peak in each convention, or None where the peak is not known."""
-    peak = next((peak for name, peak in PEAKS.items() if device_name.startswith(name)), None)
+def peak_of(device_name: str) -> float | None:
+    """Return a device's peak in FLOP/s, None where it is not known."""
+    return next((peak for name, peak in PEAKS.items() if device_name.startswith(name)), None)
+
+
+def mfu(config: ModelConfig, length: int, tokens_per_second: float, peak: float | None) -> dict[str, float] | None:
+    """Return the share of a peak in each convention, or None where the peak is not known."""
     if peak is None:
         return None
     return {name: flops * tokens_per_second / peak for name, flops in flops_per_token(config, length).items()}
+
+
+def name_of(device: torch.device) -> str:
+    """Return the name of a GPU, or "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def uuid_of(device: torch.device) -> str | None:
+    """Return what identifies a GPU whichever of them are visible, None for a CPU."""
+    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
+
+
+def memory_of(device: torch.device) -> int:
+    """Return the most bytes that were held at once: of a GPU's tensors, or of this process in all."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def by_source(losses: Sequence[float], source: Sequence[int], names: Sequence[str]) -> dict[str, tuple[float, int]]:
@@ -61,6 +83,7 @@ class Throughput:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._marks: deque[tuple[float, int]] = deque([(clock(), 0)], maxlen=WINDOW + 1)
+        self._apart = 0.0
 
     @property
     def settled(self) -> bool:
@@ -69,53 +92,12 @@ class Throughput:
 
     def add(self, tokens: int) -> float:
         """Count a step's tokens; return the speed over the window."""
-        self._marks.append((self._clock(), self._marks[-1][1] + tokens))
+        self._marks.append((self._clock() - self._apart, self._marks[-1][1] + tokens))
         (start, before), (end, after) = self._marks[0], self._marks[-1]
         return (after - before) / max(end - start, 1e-9)
 
-
-class Log:
-    """A JSON-lines file with one row per step, each written as soon as it is known."""
-
-    def __init__(self, path: Path | None, step: int) -> None:
-        """Open the log of a run that continues after `step` steps: later rows, of work that was lost, are removed.
-
-        Without a path nothing is written: one rank's log is that of all.
-        """
-        self._stream: TextIO | None = None
-        self._path = path
-        if path is not None:
-            self._open(path, step)
-
-    def _open(self, path: Path, step: int) -> None:
-        rows = [row for row in read_log(path) if row["step"] <= step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        temporary.replace(path)
-        self._stream = path.open("a", encoding="utf-8", buffering=1)
-
-    def write(self, row: dict[str, Any]) -> None:
-        """Append a row."""
-        if self._stream is not None:
-            self._stream.write(json.dumps(row) + "\n")
-
-    def rewind(self, step: int) -> None:
-        """Remove the rows of work after a step."""
-        if self._path is not None:
-            self.close()
-            self._open(self._path, step)
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._stream is not None:
-            self._stream.close()
-
-
-def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a log; a last line that was cut off while being written is left out."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
+    def skip(self) -> float:
+        """Leave out the time since the last step, which something else has taken; return it in seconds."""
+        lost = self._clock() - self._apart - self._marks[-1][0]
+        self._apart += lost
+        return lost

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from train.parallel import whole_norm
+from train.parallel import whole
 
 BETAS = (0.9, 0.95)  # LLaMA, section 2.3
 WEIGHT_DECAY = 0.1  # the same
@@ -16,14 +16,14 @@ FINAL = 0.1  # the same: "the final learning rate is equal to 10 % of the maxima
 EPSILON = 1e-5  # Llama 2, section 2.2; LLaMA does not state it
 
 
-def adamw(model: nn.Module, learning_rate: float) -> torch.optim.AdamW:
+def adamw(model: nn.Module, learning_rate: float, fused: bool = True) -> torch.optim.AdamW:
     """Return AdamW over the model's weights, its matrices decayed, its norms not."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in weights if weight.dim() >= 2], "weight_decay": WEIGHT_DECAY},
         {"params": [weight for weight in weights if weight.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, eps=EPSILON, fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, eps=EPSILON, fused=fused)
 
 
 def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
@@ -44,7 +44,7 @@ def update(optimizer: torch.optim.Optimizer, rate: float) -> float:
     If the norm is not finite the weights and the optimiser's state stay as they were.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    norm = whole_norm(nn.utils.clip_grad_norm_(weights, CLIP))
+    norm = float(whole(nn.utils.clip_grad_norm_(weights, CLIP)))
     if math.isfinite(norm):
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from torch.distributed.tensor.parallel import (
     PrepareModuleInput,
     RowwiseParallel,
     SequenceParallel,
+    loss_parallel,
     parallelize_module,
 )
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
@@ -83,6 +84,14 @@ class World:
         dist.all_gather(everyone, value)
         return torch.stack(everyone[:: self.tensor], dim=1).flatten()
 
+    def sum(self, value: float) -> float:
+        """Return the sum of all ranks' values, on every rank."""
+        if self.mesh is None:
+            return value
+        summed = torch.tensor(value, dtype=torch.float64, device=self.mesh.device_type)
+        dist.all_reduce(summed)
+        return float(summed)
+
     def same(self, value: float) -> float:
         """Return the first rank's value on every rank."""
         if self.mesh is None:
@@ -117,6 +126,9 @@ class World:
         return bool(value.item())
 
 
+ALONE = World()
+
+
 def launched() -> int:
     """Return how many processes a launcher (torchrun) has started, 1 without one."""
     return int(os.environ.get("WORLD_SIZE", "1"))
@@ -135,13 +147,15 @@ def joined(device: torch.device, tensor: int, replicas: int) -> Iterator[World]:
             "start another number with torchrun --nproc-per-node, or change these"
         )
     if size == 1:
-        yield World()
+        yield ALONE
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
-        yield World(_mesh(device.type, size, tensor, replicas))
+        # Backward passes need it as well as forward ones, so it is not the loss that enters it.
+        with loss_parallel() if tensor > 1 else nullcontext():
+            yield World(_mesh(device.type, size, tensor, replicas))
     finally:
         dist.destroy_process_group()
 
@@ -168,6 +182,8 @@ class Switches:
     precision: str = "float32"
     checkpointing: str = "none"
     compile: bool = False
+    loss_parallel: bool = True
+    prefetch: int = 0
 
 
 def build(config: ModelConfig, seed: int, device: torch.device, world: World, switches: Switches) -> LLaMA:
@@ -179,11 +195,12 @@ def build(config: ModelConfig, seed: int, device: torch.device, world: World, sw
     with torch.device("meta"):
         model = LLaMA(config)
     if world.tensor > 1 and world.mesh is not None:
-        split_matrices(model, world.mesh[TENSOR])
+        split_matrices(model, world.mesh[TENSOR], switches.loss_parallel)
     for layer in model.layers:
         prepare(layer, switches)
     if world.mesh is not None:
         shard(model, world.mesh, switches.precision)
+        prefetch(model, switches.prefetch)
     model.to_empty(device=device)
     model.rotary = rotary_table(config, device)
     draw(model, torch.Generator().manual_seed(seed))
@@ -205,8 +222,11 @@ def draw(model: LLaMA, generator: torch.Generator) -> None:
             weight.copy_(whole)
 
 
-def split_matrices(model: LLaMA, mesh: DeviceMesh) -> None:
-    """Cut matrices by column, then row, and the sequence between them (Megatron's scheme, in DTensor)."""
+def split_matrices(model: LLaMA, mesh: DeviceMesh, cut_logits: bool) -> None:
+    """Cut matrices by column, then row, and the sequence between them (Megatron's scheme, in DTensor).
+
+    With `cut_logits` each rank's logits stay those of its part of the vocabulary, and the loss is computed on them.
+    """
     sequence, whole = Shard(1), Replicate()
     gathered = partial(PrepareModuleInput, use_local_output=True)
     layer: dict[str, ParallelStyle] = {
@@ -226,15 +246,20 @@ def split_matrices(model: LLaMA, mesh: DeviceMesh) -> None:
     ends: dict[str, ParallelStyle] = {
         "tok_embeddings": RowwiseParallel(input_layouts=whole, output_layouts=sequence),
         "norm": SequenceParallel(),
-        "output": ColwiseParallel(output_layouts=whole),
+        "output": ColwiseParallel(output_layouts=Shard(-1) if cut_logits else whole, use_local_output=not cut_logits),
     }
     parallelize_module(model, mesh, ends)
     model.norm.register_forward_hook(_whole_sequence)
+    model.register_forward_hook(_whole_logits)
 
 
 def _whole_sequence(_norm: nn.Module, _inputs: object, states: DTensor) -> Tensor:
     # Behind the last norm, so that a loss may take positions in chunks; no view, which FSDP's hooks would mind.
     return states.redistribute(placements=[Replicate()]).to_local().clone()
+
+
+def _whole_logits(_model: nn.Module, _inputs: object, logits: Tensor) -> Tensor:
+    return whole(logits)
 
 
 def shard(model: LLaMA, mesh: DeviceMesh, precision: str) -> None:
@@ -254,6 +279,26 @@ def shard(model: LLaMA, mesh: DeviceMesh, precision: str) -> None:
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo has no other
     register_fsdp_forward_method(model, "hidden")
+
+
+def prefetch(model: LLaMA, count: int) -> None:
+    """Gather the weights of so many layers ahead of the one that computes; 0: as FSDP2 does by itself.
+
+    FSDP2 communicates beside the computation: it gathers the next layer while one runs, and reduces gradients while the
+    layer before goes back. More layers ahead hide a slow network, each at the cost of one layer's whole weights.
+    """
+    if not count:
+        return
+    layers: list[FSDPModule] = [layer for layer in model.layers if isinstance(layer, FSDPModule)]
+    for number, layer in enumerate(layers):
+        layer.set_modules_to_forward_prefetch(layers[number + 1 : number + 1 + count])
+        layer.set_modules_to_backward_prefetch(layers[max(0, number - count) : number][::-1])
+
+
+def reduce_gradients(model: nn.Module, flag: bool) -> None:
+    """Let the next backward pass reduce the gradients over the ranks, or keep them whole on each for a later one."""
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(flag)
 
 
 def reshard(model: nn.Module) -> None:
@@ -301,6 +346,6 @@ def prepare(layer: nn.Module, switches: Switches) -> None:
         layer.compile()
 
 
-def whole_norm(norm: Tensor) -> float:
-    """Return a norm that may be spread over ranks as a number."""
-    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor that may be spread over ranks as a whole one on each."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

@@ -23,7 +23,7 @@ from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 from train import scaling
 from train.corpus import mixture_of, open_corpus, sequences_in
 from train.energy import watts_of
-from train.meters import PEAKS
+from train.meters import PEAKS, peak_of
 from train.mixture import Mixture, parse_proportions
 
 # Muennighoff et al. 2023: up to four epochs, repeated data is worth nearly as much as new data.
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show_budget(options: argparse.Namespace) -> None:
-    peak = next((peak for name, peak in PEAKS.items() if options.gpu.startswith(name)), None)
+    peak = peak_of(options.gpu)
     if peak is None:
         raise ValueError(f"--gpu is {options.gpu!r}, peaks are known of {', '.join(PEAKS)}")
     for name, value in (("flops", options.flops), ("gpus", options.gpus), ("mfu", options.mfu)):

@@ -3,8 +3,8 @@
 python -m train.pretrain --corpus data/corpus --output data/run
 torchrun --nproc-per-node 8 -m train.pretrain ...          the same over several processes
 
-corpus -> plan -> steps (log.jsonl, checkpoints) -> held-out bits per byte, ledger beside Table 1, a generated text
-       -> summary.json, loss.png
+corpus -> plan -> steps (records, checkpoints, evaluations) -> held-out bits per byte, ledger beside Table 1, a text
+       -> summary.json, report.html
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import sentencepiece
 import torch
 from rich.console import Console
 from rich.markup import escape
 
-from model.generate import generate
-from train import curves, meters
+from train import meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
 from train.energy import Meter, used
-from train.evaluate import evaluate
-from train.parallel import World, joined, reshard
-from train.plan import Entry, human, ledger, show, table
+from train.evaluate import check_held_out, evaluate_run
+from train.parallel import World, joined
+from train.plan import human, show
+from train.records import LOG, Recorder, read_log
+from train.report import SUMMARY
 from train.run import Run, open_run, rewind, save, steps_that_fit, train_step
 from train.spikes import Detector
+from train.summary import finish
 
-LOG, SUMMARY, PICTURE, SPIKES = "log.jsonl", "summary.json", "loss.png", "spikes.jsonl"
+SPIKES = "spikes.jsonl"
 
 
 @dataclass
@@ -63,58 +64,109 @@ def stopping() -> Iterator[Signal]:
             signal.signal(number, handler)
 
 
+class Clock:
+    """The time and energy of a run, those of the processes before this one included."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._start = time.perf_counter() - run.seconds
+        self._before = run.watt_hours
+        self._meter = Meter(meters.uuid_of(run.device))
+        self._speed = meters.Throughput()
+        self._evaluation = 0.0
+        self._name = meters.name_of(run.device)
+        self._peak = meters.peak_of(self._name)
+
+    @property
+    def settled(self) -> bool:
+        """Return whether the speed is that of enough steps to plan with."""
+        return self._speed.settled
+
+    def evaluated(self) -> None:
+        """Leave the time of an evaluation out of the speed."""
+        self._evaluation = self._run.world.same(self._speed.skip())
+
+    def pace(self, row: dict[str, Any]) -> float:
+        """Return the tokens per second of steps and the evaluations between them."""
+        tokens, every = row["batch_tokens"], self._run.config.evaluate_every
+        step = tokens / row["tokens_per_second"]
+        return float(tokens / (step + self._evaluation / every if every else step))
+
+    def measure(self, tokens: int) -> dict[str, Any]:
+        """Count a step's tokens; return what it adds to the row, the same on every rank."""
+        run = self._run
+        run.seconds = run.world.same(time.perf_counter() - self._start)
+        run.watt_hours = self._energy()
+        speed = run.world.same(self._speed.add(tokens))
+        each = speed / run.world.size
+        footprint = used(run.seconds, run.world.size, self._name, run.watt_hours)
+        return {
+            "tokens_per_second": speed,
+            "mfu": meters.mfu(run.model.config, run.config.sequence_length, each, self._peak),
+            "peak_flops": self._peak,
+            "memory_bytes": meters.memory_of(run.device),
+            "seconds": run.seconds,
+            "footprint": asdict(footprint) if footprint else None,
+        }
+
+    def _energy(self) -> float | None:
+        drawn = self._meter.watt_hours()
+        drawn = self._run.world.sum(math.nan if drawn is None else drawn)
+        return None if self._before is None or math.isnan(drawn) else self._before + drawn
+
+
 def train(run: Run, console: Console) -> None:
     """Take the run's steps to its end, to `stop_after` or to a signal; save at intervals and at the last step."""
-    config, world, saved, start = run.config, run.world, run.step, time.perf_counter() - run.seconds
+    config, world, saved = run.config, run.world, run.step
     stop, stopped = min(config.steps, config.stop_after or config.steps), False
     with (
         stopping() as request,
-        closing(meters.Log(Path(config.output) / LOG if world.first else None, run.step)) as log,
+        closing(Recorder(Path(config.output) if world.first else None, run.step)) as records,
         Display(console, run.step, run.steps) as display,
     ):
-        batches, speed, detector = run.batches(stop), meters.Throughput(), _detector(run)
-        meter, before = Meter(run.device.index or 0 if run.device.type == "cuda" else None), run.watt_hours
+        batches, clock, detector = run.batches(stop), Clock(run), _detector(run)
         while run.step < min(stop, run.steps) and not stopped:
             row = train_step(run, batches)
-            row |= _speed(run, world.same(speed.add(row["batch_tokens"])))
-            run.seconds = world.same(time.perf_counter() - start)
-            run.watt_hours = _energy(run, meter, before)
-            if config.minutes and speed.settled:
-                run.steps = steps_that_fit(run, row["tokens_per_second"])
-            log.write(row)
+            row |= clock.measure(row["batch_tokens"])
+            if config.minutes and clock.settled:
+                run.steps = steps_that_fit(run, clock.pace(row))
+            records.step(row)
             display.update(row, run.steps)
             if detector.add(row["loss"]):
                 _go_back(run, detector.suspicious, console)
-                log.rewind(run.step)
-                batches, speed, detector = run.batches(stop), meters.Throughput(), _detector(run)
-                saved = run.step
+                records.rewind(run.step)
+                batches, detector, saved = run.batches(stop), _detector(run), run.step
             elif run.step % config.checkpoint_every == 0 and not detector.suspicious:
                 save(run)
                 saved = run.step
+            if config.evaluate_every and run.step % config.evaluate_every == 0 and run.step < run.steps:
+                records.evaluation(evaluate_run(run)[1])
+                clock.evaluated()
             stopped = world.agree(request.received is not None)
         if saved < run.step:
             save(run)
         if run.saver is not None:
             run.saver.wait()
+        if run.step == run.steps and not stopped:
+            _finish(run, records, console)
     if stopped:
         console.print(
             f"{request.received or 'another process was stopped'}: saved at step {run.step}; the same command resumes"
         )
 
 
-def _energy(run: Run, meter: Meter, before: float | None) -> float | None:
-    drawn = meter.watt_hours()
-    # Ranks work alike: the first GPU's energy stands for each.
-    drawn = run.world.same(math.nan if drawn is None else drawn)
-    return None if before is None or math.isnan(drawn) else before + drawn * run.world.size
+def _finish(run: Run, records: Recorder, console: Console) -> None:
+    with console.status("scoring the held-out documents"):
+        scores, row = evaluate_run(run)
+    records.evaluation(row)
+    if run.world.first:
+        finish(run, scores, row["text"], console)
 
 
 def _detector(run: Run) -> Detector:
     config = run.config
     log = Path(config.output) / LOG
-    rows = deque(
-        (row["loss"] for row in meters.read_log(log) if row["step"] <= run.step), maxlen=4 * config.spike_window
-    )
+    rows = deque((row["loss"] for row in read_log(log) if row["step"] <= run.step), maxlen=4 * config.spike_window)
     return Detector(config.spike_deviations, config.spike_window, rows)
 
 
@@ -131,91 +183,6 @@ def _go_back(run: Run, suspicious: int, console: Console) -> None:
     )
 
 
-def _speed(run: Run, tokens_per_second: float) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else "cpu"
-    memory = torch.cuda.max_memory_allocated(run.device) if run.device.type == "cuda" else None
-    mfu = meters.mfu(run.model.config, run.config.sequence_length, tokens_per_second / run.world.size, name)
-    return {"tokens_per_second": tokens_per_second, "mfu": mfu, "memory_bytes": memory}
-
-
-def entries_at(run: Run, step: int) -> tuple[Entry, ...]:
-    """Return the exact ledger of the run after `step` steps."""
-    return ledger(run.mixture, run.sizes, run.config.sequence_length, run.k_at(step), run.left_out)
-
-
-def continue_text(run: Run) -> str:
-    """Return the prompt and what the model continues it with, drawn with the run's seed."""
-    config = run.config
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
-    manifest = next(iter(run.corpus.manifests.values()))
-    prompt = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(config.prompt)
-    prompt = prompt or [manifest.eos_id or 0]
-    length = min(config.sample_tokens, run.model.config.context - len(prompt))
-    generator = torch.Generator(run.device).manual_seed(config.seed)
-    stop = [token for token in (manifest.eos_id,) if token is not None]
-    # A cache grows by a position at a time, for each of which a compiled layer would be compiled again.
-    cached = run.world.size == 1 and not config.compile
-    new = generate(run.model, prompt, length, stop=stop, generator=generator, cached=cached)
-    text: str = tokenizer.decode(prompt + new)
-    return text
-
-
-def finish(run: Run, console: Console) -> None:
-    """Evaluate the finished run, print its tables and text, write summary.json and draw the loss."""
-    config, output = run.config, Path(run.config.output)
-    with console.status("scoring the held-out documents"):
-        scores = evaluate(
-            run.model,
-            run.corpus,
-            config.sequence_length,
-            config.micro_sequences,
-            config.evaluation_tokens,
-            config.loss_chunk,
-        )
-    bits = {name: score.bits_per_byte for name, score in scores.items()}
-    entries = entries_at(run, run.steps)
-    text = continue_text(run)
-    reshard(run.model)
-    if not run.world.first:
-        return
-    rows = list(meters.read_log(output / LOG))
-    parameters = run.model.config.parameters
-    title = f"{config.model}: {human(parameters)} parameters, {run.steps} steps of {config.batch_sequences} x "
-    curves.draw(rows, run.sources, output / PICTURE, title + f"{config.sequence_length} tokens")
-    device = torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else "cpu"
-    footprint = used(run.seconds, run.world.size, device, run.watt_hours)
-    summary = {
-        "config": asdict(config),
-        "parameters": parameters,
-        "device": device,
-        "steps": run.steps,
-        "tokens": run.step * config.batch_sequences * config.sequence_length,
-        "left_out": run.left_out,
-        "loss": {"first": rows[0]["loss"], "last": rows[-1]["loss"]} if rows else None,
-        "tokens_per_second": rows[-1]["tokens_per_second"] if rows else None,
-        "footprint": asdict(footprint) if footprint else None,
-        "sources": {
-            entry.source: {
-                **asdict(entry),
-                "held_out": asdict(scores[entry.source]),
-                "bits_per_byte": bits[entry.source],
-            }
-            for entry in entries
-        },
-        "text": text,
-    }
-    _write(output / SUMMARY, summary)
-    console.print(table(entries, "Ledger: what the run has seen (paper: Table 1; bits/byte: held out)", bits))
-    console.print(f"\n{text}\n", markup=False, highlight=False)
-    console.print(f"written: {output / SUMMARY}, {output / PICTURE}, {output / LOG}", highlight=False)
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
 def pretrain(config: RunConfig, console: Console, world: World) -> None:
     """Start, resume or finish the run of a configuration; errors as `open_run`'s, before any training."""
 
@@ -223,28 +190,31 @@ def pretrain(config: RunConfig, console: Console, world: World) -> None:
         console.print(f"[yellow]warning[/]: {escape(message)}", highlight=False)
 
     with closing(open_run(config, warn, world)) as run:
-        _pretrain(run, console)
+        if run.step == run.steps and (Path(config.output) / SUMMARY).exists():
+            console.print(
+                f"the run in {config.output} is finished ({run.steps} steps); give another --output for a new one"
+            )
+            return
+        if missing := check_held_out(run):
+            warn(f"nothing is held out of {', '.join(missing)}")
+        _introduce(run, console)
+        train(run, console)
 
 
-def _pretrain(run: Run, console: Console) -> None:
+def _introduce(run: Run, console: Console) -> None:
     config, shape = run.config, run.model.config
-    if run.step == run.steps and (Path(config.output) / SUMMARY).exists():
-        console.print(
-            f"the run in {config.output} is finished ({run.steps} steps); give another --output for a new one"
-        )
-        return
-    where = f"{run.device}" if run.world.size == 1 else f"{run.world.size} x {run.device}"
+    name = meters.name_of(run.device)
+    peak = meters.peak_of(name)
     console.print(
-        f"{config.model}: {human(shape.parameters)} parameters on {where}, vocabulary {shape.vocabulary:,}, "
+        f"{config.model}: {human(shape.parameters)} parameters on {run.world.size} x {name}, "
+        f"vocabulary {shape.vocabulary:,}, "
         f"{run.steps} steps of {config.batch_sequences} x {config.sequence_length} tokens"
         + (f", fewer if {config.minutes:g} minutes end before" if config.minutes else "")
-        + (f", resumed at step {run.step}" if run.step else ""),
+        + (f", resumed at step {run.step}" if run.step else "")
+        + (f"; MFU is of {human(int(peak))}FLOP/s (dense bfloat16)" if peak else ""),
         highlight=False,
     )
-    show(console, entries_at(run, run.steps), "Plan")
-    train(run, console)
-    if run.step == run.steps:
-        finish(run, console)
+    show(console, run.ledger(run.steps), "Plan")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -255,9 +225,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pretrain(config, Console(quiet=not world.first), world)
     except (ValueError, OSError) as error:
         return _fail(str(error))
-    except torch.OutOfMemoryError as error:
-        return _fail(f"too little memory on the device: halve --micro-sequences ({error})")
+    except (MemoryError, RuntimeError) as error:
+        if not _of_memory(error):
+            raise
+        return _fail(f"too little memory: {_remedies(config)} ({str(error).splitlines()[0]})")
     return 0
+
+
+def _of_memory(error: Exception) -> bool:
+    # A CPU's allocator has no exception of its own.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _remedies(config: RunConfig) -> str:
+    """Return what would need less memory than a configuration does."""
+    positions = config.micro_sequences * config.sequence_length
+    remedies = [f"halve --micro-sequences, now {config.micro_sequences}"] if config.micro_sequences > 1 else []
+    remedies += ["set --checkpointing selective or full"] if config.checkpointing == "none" else []
+    remedies += [f"set --loss-chunk below {positions:,}"] if not 0 < config.loss_chunk < positions else []
+    return ", ".join([*remedies, "shard over more processes with torchrun, or choose a smaller --model"])
 
 
 def _fail(message: str) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from train.config import RunConfig, check_same, choose_device, identity
 from train.corpus import Corpus, mixture_of, open_corpus
 from train.dataset import Batch, SequenceDataset, Steps, loader
 from train.mixture import Mixture, parse_proportions
-from train.parallel import Switches, World
+from train.parallel import ALONE, Switches, World
+from train.plan import Entry, ledger
 
 _MAX_SKIPPED = 10  # updates in a row whose gradients are not finite, before the run gives up
 
@@ -71,6 +73,14 @@ class Run:
         """Return how many sequences of the mixture are used up after a step from here on."""
         return step * self.config.batch_sequences + sum(last - first for first, last in self.left_out)
 
+    def precision(self) -> AbstractContextManager[Any]:
+        """Return what makes products have the precision of the run."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16")
+
+    def ledger(self, step: int) -> tuple[Entry, ...]:
+        """Return what the run has taken from each source after `step` steps, exactly."""
+        return ledger(self.mixture, self.sizes, self.config.sequence_length, self.k_at(step), self.left_out)
+
     def close(self) -> None:
         """End what the run does in the background."""
         if self.saver is not None:
@@ -87,7 +97,7 @@ class Run:
         return iter(loader(dataset, steps, config.workers, pin=self.device.type == "cuda"))
 
 
-def open_run(config: RunConfig, report: Callable[[str], None], world: World = World()) -> Run:  # noqa: B008
+def open_run(config: RunConfig, report: Callable[[str], None], world: World = ALONE) -> Run:
     """Open the corpus, build the model over the ranks, and continue from the last whole checkpoint if there is one.
 
     Raises ValueError for a configuration, a corpus or a checkpoint that do not fit each other, before any training.
@@ -100,14 +110,16 @@ def open_run(config: RunConfig, report: Callable[[str], None], world: World = Wo
     shape = model_config(config, corpus.vocabulary)
     parallel.check_shape(shape, config.sequence_length, world.tensor)
     Steps(0, 0, config.batch_sequences, config.micro_sequences, 0, world.data_size)
-    switches = Switches(config.precision, config.checkpointing, config.compile)
+    if config.attention == "flex" and (device.type != "cuda" or not config.compile):
+        raise ValueError("attention is flex: it trains on a GPU only, with --compile true")
+    switches = Switches(config.precision, config.checkpointing, config.compile, config.loss_parallel, config.prefetch)
     model = parallel.build(shape, config.seed, device, world, switches)
     run = Run(
         config=config,
         corpus=corpus,
         mixture=mixture,
         model=model,
-        optimizer=optimizer.adamw(model, config.learning_rate),
+        optimizer=optimizer.adamw(model, config.learning_rate, config.fused_optimizer),
         device=device,
         world=world,
         steps=config.steps,
@@ -222,8 +234,10 @@ def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     config = run.config
     losses: list[float] = []
     source: list[int] = []
-    for _ in range(config.batch_sequences // (config.micro_sequences * run.world.data_size)):
+    count = config.batch_sequences // (config.micro_sequences * run.world.data_size)
+    for number in range(count):
         batch = next(batches)
+        parallel.reduce_gradients(run.model, config.reduction == "micro-batch" or number == count - 1)
         per_sequence = sequence_losses(run, batch.tokens.to(run.device, non_blocking=True))
         torch.autograd.backward(per_sequence.sum() / config.batch_sequences)
         losses += run.world.gather(per_sequence.detach()).tolist()
@@ -239,18 +253,22 @@ def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
 
 def sequence_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
     """Return the mean loss of each sequence in nats per token, shape (n,), from tokens of shape (n, T + 1)."""
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.config.precision == "bfloat16"):
-        return loss.token_losses(run.model, tokens, run.config.loss_chunk, _mask(run, tokens)).mean(1)
+    return token_losses(run, tokens).mean(1)
+
+
+def token_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the loss of each token but the first, (n, T), computed as the run is configured."""
+    with run.precision():
+        return loss.token_losses(run.model, tokens, run.config.loss_chunk, _mask(run, tokens))
 
 
 def _mask(run: Run, tokens: torch.Tensor) -> Mask | None:
+    flex = run.config.attention == "flex"
     if not run.config.document_mask:
-        return None
+        return loss.document_blocks(torch.zeros_like(tokens[:, :-1])) if flex else None
     manifest = next(iter(run.corpus.manifests.values()))
     documents = loss.document_numbers(tokens[:, :-1], manifest.bos_id, manifest.eos_id)
-    # FlexAttention is only worth its name compiled; elsewhere a mask of booleans goes to SDPA.
-    compiled = run.config.compile and run.device.type == "cuda"
-    return loss.document_blocks(documents) if compiled else loss.document_mask(documents)
+    return loss.document_blocks(documents) if flex else loss.document_mask(documents)
 
 
 def _row(run: Run, losses: list[float], source: list[int], rate: float, norm: float) -> dict[str, Any]:
@@ -265,4 +283,5 @@ def _row(run: Run, losses: list[float], source: list[int], rate: float, norm: fl
         "learning_rate": rate,
         "gradient_norm": norm if math.isfinite(norm) else None,
         "sources": meters.by_source(losses, source, run.sources),
+        "ledger": {entry.source: entry.tokens for entry in run.ledger(run.step)},
     }

@@ -22,7 +22,7 @@ PATIENCE = 60.0  # seconds, on a machine that does other things
 
 def run(size: int, function: Callable[..., Any], *arguments: object) -> list[Any]:
     """Return what an importable function returned on each rank: tensors, numbers, texts, containers of them."""
-    ports = _free_ports(8)
+    ports = _free_ports(16)
     pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(size)]
     processes = [
         _CONTEXT.Process(target=_rank, args=(rank, size, ports, pipes[rank][1], function, arguments))

@@ -17,7 +17,8 @@ ROW: dict[str, Any] = {
 
 def test_a_row_is_one_line() -> None:
     assert describe(ROW) == "loss 7.250  lr 3.00e-04  grad 1.50  1,234 tokens/s"
-    assert describe({**ROW, "mfu": {"causal attention": 0.455}}).endswith("MFU 45.5%")
+    assert describe({**ROW, "mfu": {"6N": 0.4, "causal attention": 0.455}}).endswith("MFU 40.0/45.5 %")
+    assert describe({**ROW, "footprint": {"mwh": 0.0123}}).endswith("tokens/s  12,300 Wh")
     assert describe({**ROW, "loss": None, "gradient_norm": None}).startswith("loss not finite  lr 3.00e-04  grad not")
 
 

@@ -35,15 +35,15 @@ def test_a_meter_reads_the_gpus_counter() -> None:
     counts = iter([10, 1_000, 1_000 + 7_200_000])
     library = SimpleNamespace(
         nvmlInit=lambda: None,
-        nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetTotalEnergyConsumption=lambda handle: next(counts),
+        nvmlDeviceGetHandleByUUID={"GPU-4c0e": 7}.__getitem__,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: next(counts) if handle == 7 else 0,
     )
-    assert Meter(0, lambda: library).watt_hours() == pytest.approx(2.0)
+    assert Meter("4c0e", lambda: library).watt_hours() == pytest.approx(2.0)
 
 
 def test_a_meter_without_a_library_or_a_gpu_measures_nothing() -> None:
     def missing() -> object:
         raise ImportError("no such library")
 
-    assert Meter(0, missing).watt_hours() is None
+    assert Meter("4c0e", missing).watt_hours() is None
     assert Meter(None).watt_hours() is None

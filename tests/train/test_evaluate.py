@@ -1,4 +1,5 @@
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from pipelines.table1 import SOURCES
 from tests.train.synthetic import texts, write_corpus
 from train.corpus import open_corpus
 from train.evaluate import Pieces, Score, evaluate, score
+from train.loss import token_losses
+from train.parallel import ALONE
 
 
 def model() -> LLaMA:
@@ -47,7 +50,7 @@ def test_windows_cost_what_they_cost_one_by_one(shared_corpus: Path) -> None:
     corpus, llama = open_corpus(shared_corpus, ["books"]), model()
     stream, pieces = corpus.stream("books", "validation"), Pieces.load(corpus.tokenizer)
     targets = 3 * 40 + 17
-    result = score(llama, stream, pieces, 40, 2, targets)
+    result = score(partial(token_losses, llama), stream, pieces, 40, 2, targets, ALONE)
     tokens = torch.from_numpy(stream.read(0, targets + 1).astype(np.int64))
     nats = 0.0
     for start in range(0, targets, 40):
@@ -63,7 +66,7 @@ def test_windows_cost_what_they_cost_one_by_one(shared_corpus: Path) -> None:
 def test_a_model_that_knows_nothing_costs_the_log_of_the_vocabulary(shared_corpus: Path) -> None:
     corpus, llama = open_corpus(shared_corpus, SOURCES), model()
     torch.nn.init.zeros_(llama.output.weight)
-    scores = evaluate(llama, corpus, 32, 4, 10**9)
+    scores = evaluate(partial(token_losses, llama), corpus, 32, 4, 10**9)
     assert list(scores) == list(SOURCES)
     for name, result in scores.items():
         stream = corpus.stream(name, "validation")
@@ -78,5 +81,5 @@ def test_nothing_held_out_is_no_number(tmp_path: Path) -> None:
     corpus = open_corpus(tmp_path, ["books"])
     manifest = corpus.manifests["books"]
     manifest.splits["validation"] = ()
-    assert evaluate(model(), corpus, 32, 4, 1000) == {"books": Score(0.0, 0, 0)}
+    assert evaluate(partial(token_losses, model()), corpus, 32, 4, 1000) == {"books": Score(0.0, 0, 0)}
     assert Score(0.0, 0, 0).bits_per_byte is None

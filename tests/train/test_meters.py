@@ -1,13 +1,12 @@
-from pathlib import Path
-
 import pytest
+import torch
 
 from model.configs import named
-from train.meters import Log, Throughput, by_source, flops_per_token, mfu, read_log
+from train.meters import Throughput, by_source, flops_per_token, memory_of, mfu, peak_of
 
 
 def test_the_papers_own_speed_gives_its_mfu_in_three_conventions() -> None:
-    shares = mfu(named("65B"), 2048, 380, "NVIDIA A100-SXM4-80GB")
+    shares = mfu(named("65B"), 2048, 380, peak_of("NVIDIA A100-SXM4-80GB"))
     assert shares is not None
     printed = {name: round(100 * share, 1) for name, share in shares.items()}
     assert printed == {"6N": 47.7, "full attention": 49.5, "causal attention": 48.5}
@@ -20,8 +19,8 @@ def test_flops_of_7b() -> None:
 
 
 def test_no_mfu_on_hardware_whose_peak_is_unknown() -> None:
-    assert mfu(named("7B"), 2048, 100, "cpu") is None
-    assert mfu(named("7B"), 2048, 100, "NVIDIA GeForce RTX 3060") is None
+    assert mfu(named("7B"), 2048, 100, peak_of("cpu")) is None
+    assert peak_of("NVIDIA GeForce RTX 3060") is None
 
 
 def test_losses_are_meant_by_source() -> None:
@@ -37,17 +36,16 @@ def test_throughput_forgets_steps_before_its_window() -> None:
     assert last == pytest.approx(100)
 
 
-def test_a_log_that_resumes_drops_rows_of_lost_work_and_a_cut_line(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "log.jsonl"
-    log = Log(path, 0)
-    for step in (1, 2, 3):
-        log.write({"step": step})
-    log.close()
-    with path.open("a") as stream:
-        stream.write('{"step": 4, "lo')
-    assert [row["step"] for row in read_log(path)] == [1, 2, 3]
-    log = Log(path, 2)
-    log.write({"step": 3, "again": True})
-    log.close()
-    assert list(read_log(path)) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
-    assert list(read_log(tmp_path / "none")) == []
+def test_throughput_leaves_out_what_is_no_step() -> None:
+    times = iter([0.0, 1.0, 2.0, 52.0, 53.0])
+    speed = Throughput(lambda: next(times))
+    assert [speed.add(100), speed.add(100)] == [100, 100]
+    assert speed.skip() == 50
+    assert speed.add(100) == 100
+
+
+def test_memory_is_that_of_the_process_on_a_cpu() -> None:
+    before = memory_of(torch.device("cpu"))
+    held = torch.ones(50_000_000)
+    assert memory_of(torch.device("cpu")) - before > 0.5 * held.nbytes or before > 2 * held.nbytes
+    assert memory_of(torch.device("cpu")) > held.nbytes

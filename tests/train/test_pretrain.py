@@ -11,14 +11,15 @@ import torch
 
 from model import configs
 from model.configs import ModelConfig
+from pipelines.shards import Manifest
 from pipelines.table1 import SOURCES
 from tests.train.synthetic import edit_manifest
 from train.checkpoint import load_latest
 from train.config import RunConfig, parse
 from train.display import Display
-from train.meters import read_log
 from train.pretrain import main
-from train.run import open_run, steps_that_fit, train_step
+from train.records import read_log
+from train.run import Run, open_run, steps_that_fit, train_step
 
 TINY = ModelConfig(dim=32, layers=2, heads=2, kv_heads=1, hidden=64, context=64)
 
@@ -31,7 +32,7 @@ def tiny_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def arguments(corpus: Path, output: Path, *more: str) -> list[str]:
     """Return a command line; later options replace earlier ones."""
     fixed = "--device cpu --model tiny --sequence-length 32 --batch-sequences 4 --steps 40 --warmup-steps 4"
-    small = "--checkpoint-every 10 --evaluation-tokens 300 --sample-tokens 12"
+    small = "--checkpoint-every 10 --evaluate-every 15 --evaluation-tokens 300 --sample-tokens 12"
     return ["--corpus", str(corpus), "--output", str(output), *fixed.split(), *small.split(), *more]
 
 
@@ -84,6 +85,11 @@ def test_a_run_learns_and_leaves_its_files(straight: Path) -> None:
         mean = sum(loss * count for loss, count in row["sources"].values()) / 4
         assert row["loss"] == pytest.approx(mean)
     assert (straight / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert rows[-1]["memory_bytes"] > 10**7
+    assert rows[-1]["mfu"] is rows[-1]["peak_flops"] is rows[-1]["footprint"] is None  # of no known GPU
+    page = (straight / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert all(name in page for name in SOURCES)
     assert sorted(path.name for path in (straight / "checkpoints").iterdir()) == ["step-00000030", "step-00000040"]
 
 
@@ -101,6 +107,13 @@ def test_the_summary_is_the_exact_ledger(straight: Path) -> None:
         assert 1 < source["bits_per_byte"] < 8
         assert 0 < source["held_out"]["tokens"] <= 300
     assert summary["text"].startswith("The")
+    assert list(read_log(straight / "log.jsonl"))[-1]["ledger"] == counted
+    evaluations = list(read_log(straight / "evaluations.jsonl"))
+    assert [row["step"] for row in evaluations] == [15, 30, 40]
+    assert evaluations[-1]["text"] == summary["text"]
+    for name in SOURCES:
+        first, *_, last = (row["bits_per_byte"][name] for row in evaluations)
+        assert last == summary["sources"][name]["bits_per_byte"] < first
 
 
 def test_twenty_steps_and_twenty_more_equal_forty(straight: Path, shared_corpus: Path, tmp_path: Path) -> None:
@@ -110,6 +123,8 @@ def test_twenty_steps_and_twenty_more_equal_forty(straight: Path, shared_corpus:
     assert main(arguments(shared_corpus, tmp_path)) == 0
     assert_same(learnt(tmp_path), learnt(straight))
     assert losses(tmp_path) == losses(straight)
+    evaluations = [(output / "evaluations.jsonl").read_text() for output in (tmp_path, straight)]
+    assert evaluations[0] == evaluations[1]
 
 
 def test_a_killed_run_continues_from_its_checkpoint(
@@ -293,3 +308,53 @@ def test_a_shortened_run_ends_with_a_block(
     run.step = step
     tokens_per_second = steps_per_second * run.config.batch_sequences * run.config.sequence_length
     assert steps_that_fit(run, tokens_per_second) == expected
+
+
+def test_a_corpus_that_holds_nothing_out_is_an_error_before_training(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(SOURCES):
+        if number == 6:
+            assert main(arguments(corpus, tmp_path / "some", "--steps", "1")) == 0
+            printed = " ".join(capsys.readouterr().out.split())
+            assert f"nothing is held out of {', '.join(SOURCES[:6])}" in printed
+        splits = Manifest.load(corpus / "tokens" / name).splits
+        edit_manifest(corpus / "tokens" / name, splits={**splits, "validation": ()})
+    assert main(arguments(corpus, tmp_path / "run")) == 2
+    assert "no source has validation tokens: build the corpus with a validation split" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main(arguments(corpus, tmp_path / "run", "--steps", "1", "--evaluation-tokens", "0")) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            [],
+            "halve --micro-sequences, now 4, set --checkpointing selective or full, set --loss-chunk below 128, shard",
+        ),
+        (["--micro-sequences", "1", "--checkpointing", "full", "--loss-chunk", "9"], "too little memory: shard over"),
+    ],
+)
+def test_too_little_memory_says_what_to_change(
+    shared_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    message: str,
+) -> None:
+    def greedy(run: Run, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.empty(2**60)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.run.sequence_losses", greedy)
+        assert main(arguments(shared_corpus, tmp_path, *more)) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_flex_attention_is_refused_where_it_cannot_train(
+    shared_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(shared_corpus, tmp_path, "--attention", "flex", "--compile", "true")) == 2
+    assert "attention is flex: it trains on a GPU only" in capsys.readouterr().err

@@ -15,9 +15,9 @@ from model import configs
 from tests.model import small
 from tests.train.test_parallel import TINY, runs
 from train import checkpoint, sharded
-from train.meters import read_log
 from train.optimizer import adamw
 from train.parallel import World
+from train.records import read_log
 from train.sharded import Saver
 
 
@@ -158,3 +158,30 @@ def test_a_process_killed_by_the_system_resumes_bit_for_bit(
     assert files[0] == files[1]
     losses = [[(row["step"], row["loss"]) for row in read_log(output / "log.jsonl")] for output in (killed, straight)]
     assert losses[0] == losses[1]
+
+
+_LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--checkpoint-async", "true"]], ids=["whole", "sharded"])
+def test_a_disk_that_is_full_while_saving_loses_nothing(
+    shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """The system itself refuses to write files as large as a checkpoint's."""
+    monkeypatch.setitem(configs.MODELS, "tiny", TINY)
+    full, straight = tmp_path / "full", tmp_path / "straight"
+    command = ["--output", str(full), "--steps", "12", *options]
+    assert runs(str(shared_corpus), [[*command, "--stop-after", "4"]]) == [0]
+    limited = [sys.executable, "-c", _LIMITED + _COMMAND, str(shared_corpus), str(full), "--steps", "12", *options]
+    found = subprocess.run(limited, capture_output=True, text=True)
+    assert found.returncode == 2, found.stderr
+    assert "could not be written" in found.stderr
+    assert [path.name for path in (full / "checkpoints").iterdir()] == ["step-00000004"]
+    assert runs(str(shared_corpus), [command, ["--output", str(straight), "--steps", "12", *options]]) == [0, 0]
+    last = "checkpoints/step-00000012"
+    for path in (straight / last).iterdir():
+        if path.suffix in (".pt", ".distcp"):
+            assert (full / last / path.name).read_bytes() == path.read_bytes()

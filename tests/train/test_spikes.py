@@ -9,8 +9,8 @@ from model import configs
 from tests.train.test_pretrain import TINY, arguments, final
 from train import run as run_module
 from train import spikes
-from train.meters import read_log
 from train.pretrain import main
+from train.records import read_log
 from train.run import Run
 from train.spikes import Detector
 

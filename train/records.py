@@ -1,0 +1,108 @@
+"""What is recorded of a run while it goes, for programs, for TensorBoard and for `train.report`.
+
+    RUN/log.jsonl            a row per step: losses, learning rate, gradient norm, speed, MFU, ledger, energy
+    RUN/evaluations.jsonl    a row per evaluation: bits per byte of each source, a generated text
+    RUN/tensorboard/         the same numbers and texts as TensorBoard's events
+
+A run that resumes or goes back removes the rows of work that was lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from tensorboardX import SummaryWriter
+
+LOG, EVALUATIONS, EVENTS = "log.jsonl", "evaluations.jsonl", "tensorboard"
+Row = Mapping[str, Any]
+
+
+class Log:
+    """A JSON-lines file of rows with a step, each written as soon as it is known."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Open the log of a run that continues after `step` steps."""
+        rows = [row for row in read_log(path) if row["step"] <= step]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        temporary.replace(path)
+        self._stream: TextIO = path.open("a", encoding="utf-8", buffering=1)
+
+    def write(self, row: Row) -> None:
+        """Append a row."""
+        self._stream.write(json.dumps(row) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def read_log(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a log; a last line that was cut off while being written is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+class Recorder:
+    """Writes the records of a run that continues after `step` steps; without a directory, nothing."""
+
+    def __init__(self, output: Path | None, step: int) -> None:
+        self._output = output
+        self._open(step)
+
+    def _open(self, step: int) -> None:
+        if self._output is not None:
+            self._log = Log(self._output / LOG, step)
+            self._evaluations = Log(self._output / EVALUATIONS, step)
+            # Files are named by the second; a run may go back within one.
+            suffix = f".{step:08d}"
+            self._events = SummaryWriter(str(self._output / EVENTS), purge_step=step + 1, filename_suffix=suffix)
+
+    def step(self, row: Row) -> None:
+        """Record a step."""
+        if self._output is not None:
+            self._log.write(row)
+            self._scalars(row)
+
+    def evaluation(self, row: Row) -> None:
+        """Record an evaluation."""
+        if self._output is not None:
+            self._evaluations.write(row)
+            self._scalars(row)
+            self._events.add_text("text", row["text"], row["step"])
+
+    def _scalars(self, row: Row) -> None:
+        for name, value in scalars(row).items():
+            self._events.add_scalar(name, value, row["step"])
+
+    def rewind(self, step: int) -> None:
+        """Remove the records of work after a step."""
+        self.close()
+        self._open(step)
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._output is not None:
+            self._log.close()
+            self._evaluations.close()
+            self._events.close()
+
+
+def scalars(row: Row) -> dict[str, float]:
+    """Return the numbers of a row as TensorBoard's tags name them; what is not known is left out."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "sources":
+            flat |= {f"loss/{source}": loss for source, (loss, _) in value.items()}
+        elif isinstance(value, Mapping):
+            flat |= {f"{name}/{key}": part for key, part in value.items()}
+        elif name != "step":
+            flat[name] = value
+    return {name: float(value) for name, value in flat.items() if isinstance(value, int | float)}

@@ -1,0 +1,124 @@
+"""A run as one page: its loss, its measures, its ledger, and what it wrote at each evaluation.
+
+python -m train.report data/run          also while the run goes
+
+log.jsonl, evaluations.jsonl, summary.json (of a finished run) -> loss.png, measures.png -> report.html
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from train import curves
+from train.plan import human
+from train.records import EVALUATIONS, LOG, Row, read_log
+
+REPORT, LOSS, MEASURES, SUMMARY = "report.html", "loss.png", "measures.png", "summary.json"
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+img { width: 100%; } table { border-collapse: collapse; } th, td { padding: .15rem .8rem; text-align: right; }
+th:first-child, td:first-child { text-align: left; } tr + tr { border-top: 1px solid #ddd; }
+pre { white-space: pre-wrap; background: #f5f5f5; padding: .6rem; }
+"""
+
+
+def write(run: Path) -> list[Path]:
+    """Write the page and pictures of a run; return them. Raises ValueError if nothing was recorded yet."""
+    rows, evaluations = (list(read_log(run / name)) for name in (LOG, EVALUATIONS))
+    if not rows:
+        raise ValueError(f"{run}: no steps in {LOG}, so there is nothing to report")
+    summary = json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
+    sources, title = list(rows[-1]["ledger"]), _title(rows, summary)
+    curves.draw(rows, sources, run / LOSS, title)
+    curves.draw_measures(rows, evaluations, run / MEASURES)
+    pictures = [path for path in (run / LOSS, run / MEASURES) if path.exists()]
+    (run / REPORT).write_text(_page(title, rows, evaluations, summary, pictures), encoding="utf-8")
+    return [run / REPORT, *pictures]
+
+
+def _title(rows: Sequence[Row], summary: Row) -> str:
+    if not summary:
+        return f"{rows[-1]['step']} steps, {human(rows[-1]['tokens'])} tokens so far"
+    config = summary["config"]
+    return (
+        f"{config['model']}: {human(summary['parameters'])} parameters, {summary['steps']} steps of "
+        f"{config['batch_sequences']} x {config['sequence_length']} tokens"
+    )
+
+
+def _page(title: str, rows: Sequence[Row], evaluations: Sequence[Row], summary: Row, pictures: Sequence[Path]) -> str:
+    last = rows[-1]
+    facts = [*_facts(last), *((name, str(value)) for name, value in summary.get("config", {}).items())]
+    parts = [
+        f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>",
+        f"<h1>{escape(title)}</h1>",
+        *(f'<img alt="{path.stem}" src="data:image/png;base64,{_encoded(path)}">' for path in pictures),
+        "<h2>Ledger</h2>",
+        _table(("source", "tokens seen", "share", "bits / byte"), _ledger(last, evaluations)),
+        "<h2>What it writes</h2>",
+        *(f"<p>step {row['step']}</p><pre>{escape(row['text'])}</pre>" for row in reversed(evaluations)),
+        "<h2>Measures and configuration</h2>",
+        _table(("", ""), facts),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _facts(row: Row) -> list[tuple[str, str]]:
+    facts = [
+        ("tokens / s", f"{row['tokens_per_second']:,.0f}"),
+        ("memory, at most", f"{row['memory_bytes'] / 1e9:.2f} GB"),
+        ("time", f"{row['seconds']:,.0f} s"),
+    ]
+    for name, share in (row["mfu"] or {}).items():
+        facts.append((f"MFU, {name}", f"{share:.1%} of {human(int(row['peak_flops']))}FLOP/s"))
+    if row["footprint"]:
+        how = "measured by the GPUs" if row["footprint"]["measured"] else "estimated by the paper's formula"
+        facts += [
+            ("energy", f"{row['footprint']['mwh'] * 1e6:,.1f} Wh, {how}"),
+            ("carbon", f"{row['footprint']['tco2eq'] * 1e6:,.1f} gCO2eq"),
+        ]
+    else:
+        facts.append(("energy", "not measured"))
+    return facts
+
+
+def _ledger(row: Row, evaluations: Sequence[Row]) -> list[tuple[str, ...]]:
+    total = max(1, sum(row["ledger"].values()))
+    bits: Mapping[str, Any] = evaluations[-1]["bits_per_byte"] if evaluations else {}
+    return [
+        (name, f"{tokens:,}", f"{tokens / total:.2%}", "none" if bits.get(name) is None else f"{bits[name]:.3f}")
+        for name, tokens in row["ledger"].items()
+    ]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in headings)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m train.report", description="The page of a run.")
+    parser.add_argument("run", type=Path, help="directory of the run")
+    options = parser.parse_args(arguments)
+    try:
+        print("written:", ", ".join(str(path) for path in write(options.run)))  # noqa: T201
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
