@@ -274,7 +274,8 @@ def test_gradients_do_not_depend_on_the_micro_batch(shared_corpus: Path, tmp_pat
 
 
 def test_a_run_in_minutes_ends_in_time_with_its_cosine(shared_corpus: Path, tmp_path: Path) -> None:
-    common = arguments(shared_corpus, tmp_path, "--steps", "100000", "--minutes", "0.03", "--checkpoint-every", "9999")
+    rare = ["--checkpoint-every", "9999", "--evaluate-every", "100"]
+    common = arguments(shared_corpus, tmp_path, "--steps", "100000", "--minutes", "0.03", *rare)
     assert main([*common, "--stop-after", "5"]) == 0
     assert final(tmp_path)["state"]["steps"] == 100_000  # too early to tell
     assert main(common) == 0
