@@ -5,8 +5,8 @@
     Avro:    blocks -> rows                             /
 
 The rows are those of `github`. BigQuery writes Parquet without compression, or with GZIP, SNAPPY or ZSTD, and Avro
-without compression, or with DEFLATE; Avro with SNAPPY needs a package that is not installed here and is refused.
-`offset` and the last part of the id are the row's number, from 0.
+without compression, or with DEFLATE or SNAPPY (its own default; fastavro decompresses it with cramjam). `offset` and
+the last part of the id are the row's number, from 0.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pipelines.readers.github import MAX_LINE_BYTES, Reason
 
 PARQUET_MAGIC = b"PAR1"
 AVRO_MAGIC = b"Obj\x01"
+AVRO_CODECS = ("null", "deflate", "snappy")
 # BigQuery's contents hold up to 1 MiB each: a batch stays under 64 MiB.
 BATCH_ROWS = 64
 BUFFER_BYTES = 1 << 20
@@ -84,8 +85,8 @@ def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Do
         rows = fastavro.reader(stream)
     except Exception as error:  # the header's schema is JSON of any shape
         raise ValueError(f"{dump.name}: the header of the Avro file is damaged ({error})") from error
-    if rows.codec not in ("null", "deflate"):
-        raise ValueError(f"{dump.name}: compressed with {rows.codec!r}: export with DEFLATE, or without compression")
+    if rows.codec not in AVRO_CODECS:
+        raise ValueError(f"{dump.name}: compressed with {rows.codec!r}; BigQuery writes {', '.join(AVRO_CODECS)}")
     schema: Any = rows.writer_schema
     fields = schema.get("fields", []) if isinstance(schema, dict) else []
     _check([field["name"] for field in fields], dump)

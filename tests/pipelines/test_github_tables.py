@@ -84,7 +84,7 @@ def test_parquet_is_read_as_json_lines_are(compression: str) -> None:
     assert outcomes(found) == outcomes(expected)
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
 def test_avro_is_read_as_parquet_is(codec: str) -> None:
     assert read_all(read_avro, avro(ROWS, codec)) == read_all(read_parquet, parquet(ROWS))
 
@@ -140,7 +140,7 @@ def test_a_parquet_file_without_its_footer_is_refused() -> None:
 
 def test_a_damaged_avro_file_keeps_what_came_before() -> None:
     rows = [{**ROW, "content": f"herd = {number}\n" * 50} for number in range(300)]
-    for codec in ("null", "deflate"):
+    for codec in ("null", "deflate", "snappy"):
         data = avro(rows, codec)
         noise = bytearray(data)
         noise[len(data) // 2 : len(data) // 2 + 4_000] = bytes(4_000)
@@ -152,13 +152,17 @@ def test_a_damaged_avro_file_keeps_what_came_before() -> None:
 
 
 def test_other_avro_files_are_refused() -> None:
-    with pytest.raises(ValueError, match="part-0: compressed with 'bzip2': export with DEFLATE"):
+    with pytest.raises(ValueError, match="part-0: compressed with 'bzip2'; BigQuery writes null, deflate, snappy"):
         read_all(read_avro, avro(ROWS, "bzip2"))
     with pytest.raises(ValueError, match="part-0: the header of the Avro file is damaged"):
         read_all(read_avro, avro(ROWS)[:40])
 
 
-@pytest.mark.parametrize(("reader", "write"), [(read_parquet, parquet), (read_avro, avro)])
+def packed_avro(rows: Rows) -> bytes:
+    return avro(rows, "snappy")
+
+
+@pytest.mark.parametrize(("reader", "write"), [(read_parquet, parquet), (read_avro, avro), (read_avro, packed_avro)])
 def test_any_damage_is_a_drop_or_a_clear_error(reader: Callable[..., Any], write: Callable[[Rows], bytes]) -> None:
     whole = write(ROWS * 20)
 
