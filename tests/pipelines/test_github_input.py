@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import lzma
-import subprocess
 import tarfile
 from collections import Counter
 from dataclasses import replace
@@ -15,10 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from filters import license
 from pipelines import corpus, tables
 from pipelines.document import Document, Drop
-from pipelines.readers import Dump, bigquery, github
+from pipelines.readers import Dump, github
 from pipelines.recipes import GitHubFiles
 from pipelines.sources import github as source
 from pipelines.stages import Context
@@ -139,23 +137,6 @@ def test_copies_are_equal_results_and_equal_raw_content_in_published_mode() -> N
     copy = source.unique(bare, np.zeros(1, np.uint32), context("published"))
     assert isinstance(copy, Drop)
     assert copy.reason == "duplicate"
-
-
-def test_the_query_asks_for_what_the_readers_know(tmp_path: Path) -> None:
-    text = bigquery.query()
-    for name in license.PERMISSIVE:
-        assert f"'{name}'" in text
-    for column in ("c.content", "f.files", "files.repo_name", "files.ref", "files.path", "licenses.license"):
-        assert column in text
-    run, extract = bigquery.commands("p", "d", "b")
-    assert "gs://b/github/contents-*.parquet" in extract
-    # A shell gives bq the query as it is.
-    seen = tmp_path / "seen"
-    fake = tmp_path / "bq"
-    fake.write_text(f'#!/bin/sh\nfor word; do :; done\nprintf %s "$word" > {seen}\n')
-    fake.chmod(0o755)
-    subprocess.run(["sh", "-c", run], check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    assert seen.read_text() == " ".join(text.split())
 
 
 @pytest.mark.parametrize(("mode", "copies"), [("corrected", 2), ("published", 1)])
