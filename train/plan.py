@@ -1,7 +1,7 @@
 """The plan of a run before it starts: tokens and epochs of each source beside Table 1.
 
     python -m train.plan --corpus data/corpus --tokens 1.4T
-    python -m train.plan --flops 5.76e23 --gpus 2048
+    python -m train.plan --flops 5.76e23 --gpus 2048 [--corpus data/corpus]
     python -m train.plan --sizes common_crawl=878e9,c4=175e9,... --tokens 1T
 
 The trainer prints the same table as its ledger when it is done: both are the mixture's exact counts at an integer k.
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     console = Console()
     show(console, entries, f"A run over {human(number(options.tokens))} tokens")
-    worth = sum(scaling.effective_tokens(max(1, entry.available), entry.tokens) for entry in entries)
+    worth = worth_of(entries)
     seen = sum(entry.tokens for entry in entries)
     console.print(
         f"repeated tokens teach less: {human(seen)} seen are worth {human(int(worth))} new ones "
@@ -190,6 +190,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         highlight=False,
     )
     return 0
+
+
+def worth_of(entries: Sequence[Entry]) -> float:
+    """Return how many new tokens those of a plan are worth, each source's repetitions counted for less."""
+    return sum(scaling.effective_tokens(max(1, entry.available), entry.tokens) for entry in entries)
 
 
 def _show_budget(options: argparse.Namespace) -> None:
@@ -200,7 +205,12 @@ def _show_budget(options: argparse.Namespace) -> None:
         if not 0 < value < float("inf"):
             raise ValueError(f"--{name} is {value}, it must be positive")
     plans = scaling.budgets(options.flops, options.gpus, peak, options.mfu)
-    scaling.show(Console(), plans, number(options.batch), watts_of(options.gpu))
+    worth: list[float] = []
+    if options.corpus is not None or options.sizes is not None:
+        weights = parse_proportions(options.proportions)
+        sizes = _sizes(options.corpus, options.sizes, weights)
+        worth = [worth_of(plan(sizes, weights, int(budget.tokens), options.sequence_length)) for budget in plans]
+    scaling.show(Console(), plans, number(options.batch), watts_of(options.gpu), worth)
 
 
 def _sizes(corpus: str | None, sizes: str | None, weights: Mapping[str, int]) -> dict[str, int]:

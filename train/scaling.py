@@ -47,7 +47,9 @@ class Parametric:
         return parameters, product / parameters
 
 
-CHINCHILLA = Parametric(1.69, 406.4, 0.34, 410.7, 0.28)  # Hoffmann et al. 2022, section D.3
+# Hoffmann et al. 2022, section D.3, prints 1.69, 406.4, 0.34, 410.7, 0.28. Exponents so rounded give 33 billion
+# parameters for Gopher's budget, where its figure 4 says 40; Besiroglu et al. 2024 quote the unrounded ones.
+CHINCHILLA = Parametric(1.6934, 406.4, 0.3392, 410.7, 0.2849)
 REFIT = Parametric(1.8172, 482.01, 0.3478, 2085.43, 0.3658)  # Besiroglu et al. 2024, table 1
 
 
@@ -94,10 +96,20 @@ class Budget:
     loss: float
     gpu_hours: float
     days: float
+    surface: Parametric | None = None  # Kaplan's loss at the optimum is of the compute alone
+
+    def loss_of(self, new_tokens: float) -> float | None:
+        """Return the loss if its tokens are worth so many new ones, None where the law does not say."""
+        return None if self.surface is None else self.surface.loss(self.parameters, new_tokens)
 
 
-def show(console: Console, plans: Sequence[Budget], batch: int, watts: float | None) -> None:
-    """Print plans as a table: steps of `batch` tokens, and energy where the GPU's power is known."""
+def show(
+    console: Console, plans: Sequence[Budget], batch: int, watts: float | None, worth: Sequence[float] = ()
+) -> None:
+    """Print plans as a table: steps of `batch` tokens, and energy where the GPU's power is known.
+
+    `worth` is how many new tokens those of each plan stand for, some being repeated.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("", *(plan.law for plan in plans)):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
@@ -111,6 +123,10 @@ def show(console: Console, plans: Sequence[Budget], batch: int, watts: float | N
         "GPU-hours": [f"{plan.gpu_hours:,.0f}" for plan in plans],
         "days": [f"{plan.days:,.1f}" for plan in plans],
     }
+    if worth:
+        rows["worth new tokens"] = [f"{value:.3g}" for value in worth]
+        losses = [plan.loss_of(value) for plan, value in zip(plans, worth, strict=True)]
+        rows["loss, some repeated"] = ["" if loss is None else f"{loss:.3f}" for loss in losses]
     if watts is not None:
         carbon = [footprint(plan.gpu_hours, watts) for plan in plans]
         rows["MWh"] = [f"{each.mwh:,.3g}" for each in carbon]
@@ -124,11 +140,9 @@ def budgets(flops: float, gpus: int, peak: float, utilisation: float) -> list[Bu
     """Return the three laws' plans for a number of FLOPs on so many GPUs of a peak (FLOP/s), used to a fraction."""
     hours = flops / (peak * utilisation) / 3600
     plans = []
-    for law, (parameters, tokens), loss in (
-        ("Kaplan", kaplan_optimum(flops), kaplan_loss(flops=flops)),
-        ("Chinchilla", CHINCHILLA.optimum(flops), CHINCHILLA.loss(*CHINCHILLA.optimum(flops))),
-        ("Chinchilla, refit", REFIT.optimum(flops), REFIT.loss(*REFIT.optimum(flops))),
-    ):
+    for law, surface in (("Kaplan", None), ("Chinchilla", CHINCHILLA), ("Chinchilla, refit", REFIT)):
+        parameters, tokens = kaplan_optimum(flops) if surface is None else surface.optimum(flops)
+        loss = kaplan_loss(flops=flops) if surface is None else surface.loss(parameters, tokens)
         plans.append(
             Budget(
                 law=law,
@@ -138,6 +152,7 @@ def budgets(flops: float, gpus: int, peak: float, utilisation: float) -> list[Bu
                 loss=loss,
                 gpu_hours=hours,
                 days=hours / gpus / 24,
+                surface=surface,
             )
         )
     return plans

@@ -93,6 +93,18 @@ def test_the_command_plans_a_budget_by_three_laws(capsys: pytest.CaptureFixture[
     assert float(carbon) == pytest.approx(173.2, rel=0.01)
 
 
+def test_a_budget_on_a_corpus_that_is_too_small_buys_less(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--sizes", "books=20B", "--proportions", "books=1"]
+    assert main(["--flops", "5.76e23", *sizes]) == 0
+    lines = {line[:20].strip(): line[20:].split() for line in capsys.readouterr().out.splitlines()}
+    loss, repeated = lines["loss, nats / token"], lines["loss, some repeated"]
+    kaplan, *others = (float(value) for value in lines["worth new tokens"])
+    assert others == pytest.approx([20e9 * 16.39] * 2, rel=0.02)  # all that repetition can give
+    assert kaplan < 2.16e11  # its tokens
+    assert len(repeated) == 2  # Kaplan's loss is of the compute alone
+    assert all(float(more) > float(less) + 0.01 for more, less in zip(repeated, loss[1:], strict=True))
+
+
 def test_repeated_tokens_are_said_to_be_worth_less(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--sizes", "books=1B", "--proportions", "books=1", "--tokens", "4B"]) == 0
     assert "4B seen are worth 3.73B new ones" in " ".join(capsys.readouterr().out.split())
