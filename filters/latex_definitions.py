@@ -20,9 +20,14 @@ from filters.latex_tokens import AT, WORD
 SCOPE_LIMIT = 1_000
 # A body that would grow beyond this is expanded where it is used instead, in characters.
 EDEF_LIMIT = 20_000
+# What a name is let to so that a package may define it anew ("\\let\\iint\\relax"): its standard meaning is meant.
+UNDEFINED = frozenset({"relax", "undefined", f"{AT}undefined"})
 
 _PREFIXED = re.compile(
     r"\s*\\(long|global|outer|protected|robust|def|gdef|edef|xdef|let|newcommand|renewcommand)(?![A-Za-z])"
+)
+_COMPUTED = re.compile(
+    rf"\s*\\(?:[gex]?def|(?:re)?newcommand|providecommand|let|global)\*?\s*\{{?\s*\\csname\s*({WORD})\s*\\endcsname"
 )
 _SWITCH = re.compile(rf"\s*\{{?\\(if{WORD})\}}?")
 _BRACED = re.compile(r"\s*\{\s*([^{}\\\n]+?)\s*\}")
@@ -54,12 +59,23 @@ class State:
         if name in macros.STRUCTURE:
             return
         self.defined.add(name)
+        self._remember(name, everywhere=everywhere)
+        self.macros[name] = macro
+
+    def forget(self, name: str) -> None:
+        """Let a name mean nothing of the source's own any more, for the group it stands in."""
+        if name not in macros.STRUCTURE:
+            self.defined.add(name)
+        if name in self.macros:
+            self._remember(name)
+            del self.macros[name]
+
+    def _remember(self, name: str, *, everywhere: bool = False) -> None:
         if everywhere:
             for scope in self.scopes[:SCOPE_LIMIT]:
                 scope.pop(name, None)
         elif self.scopes and len(self.scopes) <= SCOPE_LIMIT:
             self.scopes[-1].setdefault(name, self.macros.get(name))
-        self.macros[name] = macro
 
     def enter(self) -> None:
         """Open a group."""
@@ -155,6 +171,8 @@ def _let(state: State, text: str, position: int) -> int | None:
     flags = state.conditionals.flags
     if word in flags and name.startswith("if"):
         flags[name] = flags[word]
+    elif word in UNDEFINED:
+        state.forget(name)
     elif word in state.macros:
         state.define(replace(state.macros[word], name=name))
     elif name != word:
@@ -208,6 +226,14 @@ def _document_command(state: State, text: str, position: int) -> int | None:
     return found[1]
 
 
+def _computed(state: State, text: str, position: int) -> int | None:
+    r"""Note a name that `\csname` makes: its definition stays, and so do its uses, which are reported."""
+    match = _COMPUTED.match(text, position)
+    if match:
+        state.defined.add(match[1])
+    return None
+
+
 def _newif(state: State, text: str, position: int) -> int | None:
     match = _SWITCH.match(text, position)
     if match:
@@ -246,6 +272,7 @@ HANDLERS: dict[str, Handler] = {
         (f"{verb}DocumentCommand" for verb in ("New", "Renew", "Provide", "Declare")),
         _document_command,
     ),
+    "expandafter": _computed,
     "newif": _newif,
     **dict.fromkeys(("newtoggle", "newbool", "newboolean", "togglefalse", "boolfalse"), _toggle(False)),
     **dict.fromkeys(("toggletrue", "booltrue"), _toggle(True)),

@@ -3,7 +3,7 @@ r"""A submission's files as one source: which file is the paper, and its inputs 
     bytes by name -> `sources` (decoded, what is TeX) -> `find_main` -> `flatten` -> one source
 
 Paths are looked up in the given mapping only; nothing touches a disk. What nothing includes (drafts, other papers'
-leftovers) is never read. A bundled style package gives its plain definitions, never its code.
+leftovers) is never read. The authors' own packages and classes give their definitions, never their code.
 """
 
 from __future__ import annotations
@@ -11,26 +11,17 @@ from __future__ import annotations
 import codecs
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from filters.latex_definitions import HANDLERS, State
+from filters import latex_styles
 from filters.latex_macros import ends_with_word
-from filters.latex_tokens import (
-    AT,
-    Environments,
-    environments,
-    normalize,
-    protect,
-    restore,
-    spans,
-    words,
-)
+from filters.latex_tokens import Environments, environments, normalize, spans, words
 
 # TeX's own limit on files open at once is 15; the others are own choices, in files and characters.
 DEPTH_LIMIT = 15
 INPUT_LIMIT = 2_000
 FLAT_LIMIT = 32_000_000
-STYLE_LIMIT = 300_000
+STYLES_LIMIT = 100
 CANDIDATES = 20
 BINARY_PREFIX = 65_536
 
@@ -66,7 +57,8 @@ _INPUT = re.compile(
       \s*\{(?P<folder>[^{}\n]*)\}\s*\{(?P<file>[^{}\n]*)\}
     | (?:input|include|subfile|subfileinclude|includestandalone(?:\s*\[[^\[\]\n]*\])?|@input|InputIfFileExists)
       (?![A-Za-z@])\s*(?:\{\s*(?P<braced>[^{}\n]*)\}|"(?P<quoted>[^"\n]*)"|(?P<bare>[A-Za-z0-9_./+:-]+)[ ]?)
-    | (?:usepackage|RequirePackage|documentclass|documentstyle|LoadClass)\s*(?:\[(?P<options>[^\[\]]{0,2000})\])?\s*
+    | (?P<load>usepackage|RequirePackage|RequirePackageWithOptions|documentclass|documentstyle|LoadClass
+      |LoadClassWithOptions)\s*(?:\[(?P<options>[^\[\]]{0,2000})\])?\s*
       \{(?P<package>[^{}]{0,2000})\}
     | (?P<endinput>endinput)(?![A-Za-z@])
     )""",
@@ -77,7 +69,7 @@ _DIRECTION = re.compile(r"^[ \t]*(?P<name>\S+)[ \t]+(?P<usage>toplevel|ignore)(?
 _JSON_DIRECTION = re.compile(
     r'"filename"\s*:\s*"(?P<name>[^"]+)"[^{}]{0,500}"usage"\s*:\s*"(?P<usage>toplevel|ignore)"'
 )
-_DEFINES = re.compile(rf"\\({'|'.join(sorted(HANDLERS))})(?![A-Za-z\x01])")
+_CLASS_COMMANDS = words("documentclass documentstyle LoadClass LoadClassWithOptions")
 _INPUT_ENCODING = re.compile(rb"^[^%\n]*\\usepackage\s*\[\s*([A-Za-z0-9-]+)[^\]\n]*\]\s*\{inputenc\}", re.MULTILINE)
 _ENCODINGS = {
     "latin1": "latin-1",
@@ -251,7 +243,9 @@ class _Flattener:
     def _replacement(self, match: re.Match[str], path: tuple[str, ...], folder: str) -> str | None:
         """Return what stands for an input, or None to leave the command."""
         if match["package"] is not None:
-            return match[0] + self._packages(match["package"] + "," + (match["options"] or ""))
+            # The options of LaTeX 2.09's classes are packages.
+            options = match["options"] or "" if match["load"] == "documentstyle" else ""
+            return match[0] + self._packages(match["load"], f"{match['package']},{options}")
         if match["two"]:
             base = folder if match["two"].startswith("sub") else self.root
             inner = posixpath.join(base, match["folder"].strip())
@@ -272,41 +266,30 @@ class _Flattener:
             return ""
         return self._file(name, (*path, name), folder)
 
-    def _packages(self, listed: str) -> str:
-        definitions = []
-        for package in listed.split(","):
-            name = self._find_style(package.strip())
-            if name and name not in self.styles and len(self.files[name]) <= STYLE_LIMIT:
-                self.styles.add(name)
-                definitions.append(plain_definitions(self.files[name]))
-        return "".join(f"\n{text}" for text in definitions if text)
+    def _packages(self, command: str, listed: str) -> str:
+        """Return what the submission's own packages and classes of a list define, those that they load included."""
+        suffixes = (".cls", ".sty") if command in _CLASS_COMMANDS else (".sty",)
+        found = (self._style(name.strip(), suffixes) for name in listed.split(","))
+        return "".join(f"\n{text}" for text in found if text)
 
-    def _find_style(self, package: str) -> str | None:
-        if not package:
-            return None
-        candidates = (posixpath.normpath(posixpath.join(self.root, f"{package}.sty")), f"{package}.sty")
-        return next((name for name in candidates if name in self.files), None)
-
-
-def plain_definitions(style: str) -> str:
-    r"""Return the definitions of a style package that need nothing of its code.
-
-    A paper's own macros often live in a package of its own. Definitions with internal names, or that need TeX itself,
-    are the package's business; what packages of journals define is redefined by nobody and harms nobody.
-    """
-    protected = protect("\\makeatletter\n" + style)
-    text, found, position = protected.text, [], 0
-    while match := _DEFINES.search(text, position):
-        probe = State()
-        end = HANDLERS[match[1]](probe, text, match.end())
-        position = end or match.end()
-        if end is None or match[1] in {"newif", "let", "global"}:
-            continue
-        defined = text[match.start() : end]
-        opaque = any(macro.opaque for macro in probe.macros.values())
-        if AT not in defined and not opaque and (probe.macros or probe.environments):
-            found.append(defined)
-    return restore("\n".join(found), protected.kept, STYLE_LIMIT)
+    def _style(self, package: str, suffixes: Sequence[str]) -> str:
+        if not package or latex_styles.is_known(posixpath.basename(package)):
+            return ""
+        wanted = (f"{folder}{package}{suffix}" for suffix in suffixes for folder in (f"{self.root}/", ""))
+        name = next((name for name in map(posixpath.normpath, wanted) if name in self.files), None)
+        if name is None or name in self.styles or len(self.styles) >= STYLES_LIMIT:
+            return ""
+        text = self.files[name]
+        if len(text) > latex_styles.STYLE_LIMIT:
+            return ""
+        self.styles.add(name)
+        loaded = [
+            self._packages(match["load"], match["package"])
+            for start, end in _readable(text, self.names)
+            for match in _INPUT.finditer(text, start, end)
+            if match["load"]
+        ]
+        return "".join(loaded) + latex_styles.definitions(text)
 
 
 def _directions(files: Mapping[str, str]) -> dict[str, str]:

@@ -66,7 +66,7 @@ def attributes(name: str) -> dict[str, str]:
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
-    stages=(Map("papers", clean, recipe="papers", statistics=statistics, version=2),),
+    stages=(Map("papers", clean, recipe="papers", statistics=statistics, version=3),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
 )

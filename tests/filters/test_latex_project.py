@@ -3,6 +3,7 @@ import time
 import pytest
 
 from filters.latex import clean, decode, find_main, flatten, sources
+from filters.latex_styles import is_known
 
 PAPER = "\\documentclass{article}\n\\begin{document}\n\\section{A}\nWords.\n\\end{document}\n"
 
@@ -187,18 +188,65 @@ def test_cycles_and_doubling_are_bounded() -> None:
     assert time.process_time() - start < 5
 
 
-def test_macros_of_a_bundled_package() -> None:
+def test_macros_of_a_package_of_the_authors_own() -> None:
     style = (
-        "% my macros\n\\ProvidesPackage{mine}\n\\newcommand{\\R}{\\mathbb{R}} % reals\n\\def\\hidden@x{1}\n"
-        "\\newcommand{\\code}{\\expandafter\\x}\n\\newcommand{\\v}[1]{\\mathbf{#1}}\n\\section{Not this}\n"
+        "% my macros\n\\ProvidesPackage{mine}\n\\newcommand{\\R}{\\mathbb{R}} % reals\n\\def\\hidden@x{hidden}\n"
+        "\\newcommand{\\code}{\\expandafter\\x}\n\\newcommand{\\v}[1]{\\mathbf{#1}}\n\\newcommand{\\h}{\\hidden@x}\n"
+        "\\newif\\ifdraft\n\\drafttrue\n\\section{Not this}\n"
     )
     files = {
-        "main.tex": "\\documentclass{a}\\usepackage{amsmath, mine}\\begin{document}\\section{A} $\\R\\v x$",
+        "main.tex": "\\documentclass{a}\\usepackage{amsmath, mine}\\begin{document}\\section{A} $\\R\\v x$ \\h \\code "
+        "\\ifdraft one \\else two \\fi",
         "mine.sty": style,
     }
     cleaned = clean(flatten(files, "main.tex"))
-    assert cleaned.text == "\\section{A} $\\mathbb{R}\\mathbf{x}$"
-    assert cleaned.macros_defined == 2
+    assert cleaned.text == ("\\section{A} $\\mathbb{R}\\mathbf{x}$ hidden\\code \\ifdraft one \\else two \\fi")
+    assert (cleaned.macros_defined, cleaned.macros_left) == (5, ("\\code",))
+
+
+@pytest.mark.parametrize(
+    ("load", "name"),
+    [
+        ("\\documentclass[11pt]{mine}", "mine.cls"),
+        ("\\documentstyle[12pt,mine]{article}", "mine.sty"),
+        ("\\documentstyle{mine}", "mine.sty"),
+        ("\\documentclass{a}\\usepackage{sub/mine}", "sub/mine.sty"),
+        ("\\documentclass{a}\\RequirePackageWithOptions{mine}", "mine.sty"),
+        ("\\documentclass{a}\\usepackage{outer}", "mine.sty"),
+        ("\\documentclass{outer}", "mine.cls"),
+        ("\\documentclass{outer}", "dir/mine.cls"),
+    ],
+)
+def test_definitions_of_the_authors_own_classes_and_styles(load: str, name: str) -> None:
+    folder = "dir/" if name.startswith("dir/") else ""
+    files = {
+        f"{folder}main.tex": f"{load}\\begin{{document}}\\section{{A}} \\x",
+        name: "\\newcommand{\\x}{found}",
+        f"{folder}outer.sty": "\\RequirePackage{mine}\\RequirePackage{outer}",
+        f"{folder}outer.cls": "\\LoadClass{mine}",
+        "style.sty": "\\newcommand{\\x}{not loaded}",
+    }
+    assert body(files, f"{folder}main.tex") == "\\section{A} found"
+
+
+@pytest.mark.parametrize(
+    "known", ["aastex631", "neurips_2023", "icml2020", "IEEEtran-v1.8b", "natbib", "cvpr_final", "revtex4-1", "mn2e"]
+)
+def test_journals_and_ctans_files_are_left_alone(known: str) -> None:
+    files = {
+        "main.tex": f"\\documentclass{{{known}}}\\usepackage{{{known}}}\\begin{{document}}\\section{{A}} \\arcsec x",
+        f"{known}.cls": "\\newcommand{\\arcsec}{seconds}",
+        f"{known}.sty": "\\newcommand{\\arcsec}{seconds}",
+    }
+    assert body(files) == "\\section{A} \\arcsec x"
+    assert not is_known("mymacros")
+
+
+def test_styles_that_load_each_other_are_bounded() -> None:
+    files = {f"s{index}.sty": f"\\RequirePackage{{s{index + 1},s0}}" + "\\def\\x{y}" * 999 for index in range(3_000)}
+    start = time.process_time()
+    flatten({**files, "main.tex": "\\documentclass{a}\\usepackage{s0}"}, "main.tex")
+    assert time.process_time() - start < 5
 
 
 def test_flatten_refuses_a_file_that_is_not_there() -> None:
