@@ -9,6 +9,7 @@ r"""LaTeX sources to text, as the paper describes arXiv: one document out of a s
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -18,7 +19,7 @@ from filters.latex_expand import Expanded, expand
 from filters.latex_project import decode, find_main, flatten, sources
 from filters.latex_tokens import AT, WORD, group_end, protect, restore
 
-__all__ = ["Cleaned", "Reason", "check", "clean", "decode", "find_main", "flatten", "sources"]
+__all__ = ["Cleaned", "Reason", "check", "clean", "decode", "find_main", "flatten", "published", "sources"]
 
 Mode = Literal["corrected", "published"]
 
@@ -63,6 +64,7 @@ class Reason(StrEnum):
     NO_SECTION = "no_section"
     EMPTY = "empty"
     MACRO_FAILURE = "macro_failure"
+    NOT_UTF_8 = "not_utf_8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,25 @@ class Cleaned:
 
 def clean(source: str, *, mode: Mode = "corrected") -> Cleaned:
     """Return the text of a paper's flattened source: comments, preamble, macros, bibliography gone."""
-    return _published(source) if mode == "published" else _corrected(source)
+    return published([source]) if mode == "published" else _corrected(source)
+
+
+def published(sources: Sequence[str]) -> Cleaned:
+    """Return what RedPajama's rule leaves of a submission's files, see `filters.latex_published`."""
+    result = latex_published.clean(sources)
+    names = {name.removeprefix("\\") for name in result.defined}
+    return Cleaned(
+        text=result.text,
+        macros_defined=len(names),
+        macros_expanded=len(result.expanded),
+        macros_left=tuple(
+            sorted({f"\\{match['name']}" for match in _COMMAND.finditer(result.text) if match["name"] in names})
+        ),
+        uses=result.uses,
+        has_section=result.heading,
+        failed=result.failed,
+        bounded=result.bounded,
+    )
 
 
 def check(cleaned: Cleaned) -> Reason | None:
@@ -111,23 +131,6 @@ def _corrected(source: str) -> Cleaned:
         uses=expanded.uses,
         has_section=body is not None,
         bounded=expanded.bounded,
-    )
-
-
-def _published(source: str) -> Cleaned:
-    result = latex_published.clean(source)
-    names = {name.removeprefix("\\") for name in result.defined}
-    return Cleaned(
-        text=result.text,
-        macros_defined=len(names),
-        macros_expanded=len(result.expanded),
-        macros_left=tuple(
-            sorted({f"\\{match['name']}" for match in _COMMAND.finditer(result.text) if match["name"] in names})
-        ),
-        uses=result.uses,
-        has_section=result.heading,
-        failed=result.failed,
-        bounded=result.bounded,
     )
 
 

@@ -5,7 +5,7 @@ tar of submissions ─ papers ─> documents
 
 from __future__ import annotations
 
-from filters import latex, latex_project
+from filters import latex, latex_project, latex_published
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.readers import arxiv
@@ -14,14 +14,31 @@ from pipelines.stages import Context, Map
 
 
 def clean(submission: Submission, context: Context) -> Document | Drop:
-    """Find the main file, put its inputs together, and clean the whole."""
+    """Find the main file, put its inputs together, and clean the whole; in `published` mode clean file by file."""
+    if context.recipe.mode == "published":
+        return _published(submission)
     files = latex_project.sources(submission.files)
     main = latex_project.find_main(files)
     raw = _document(submission, files[main] if main else "")
     if main is None:
         return raw.drop("papers", latex.Reason.NO_MAIN_FILE)
-    cleaned = latex.clean(latex_project.flatten(files, main), mode=context.recipe.mode)
-    if reason := latex.check(cleaned):
+    cleaned = latex.clean(latex_project.flatten(files, main))
+    return _finished(raw, cleaned, latex.check(cleaned))
+
+
+def _published(submission: Submission) -> Document | Drop:
+    texts = latex_published.decode(submission.files)
+    raw = _document(submission, "\n".join(texts or ()))
+    if texts is None:
+        return raw.drop("papers", latex.Reason.NOT_UTF_8)
+    cleaned = latex.published(texts)
+    reason = latex.check(cleaned)
+    # RedPajama keeps what is nothing but headings.
+    return _finished(raw, cleaned, None if reason is latex.Reason.EMPTY else reason)
+
+
+def _finished(raw: Document, cleaned: latex.Cleaned, reason: latex.Reason | None) -> Document | Drop:
+    if reason:
         return raw.drop("papers", reason)
     return raw.with_text(cleaned.text).with_attributes(
         macros_defined=str(cleaned.macros_defined),

@@ -5,7 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.latex import Mode, Reason, check, clean
+from filters.latex import published as clean_published
+from filters.latex_published import decode
 from filters.latex_tokens import words
+from tests.oracles import redpajama_arxiv
 
 
 def text(source: str) -> str:
@@ -178,6 +181,31 @@ def test_published_rule_is_bounded() -> None:
     cleaned = clean(f"{doubling}\n\\section{{A}} \\aa .", mode="published")
     assert cleaned.bounded
     assert len(cleaned.text) < 10_000_000
+
+
+def test_published_rule_cuts_each_file_by_itself() -> None:
+    files = ["\\input{b}", "front \\section{B} \\x.\n\\appendix C", "\\newcommand{\\x}{y}\n\\section{A} \\x."]
+    cleaned = clean_published(files)
+    assert (cleaned.text, cleaned.macros_expanded, cleaned.uses) == ("\n\\section{B} y.\n\n\\section{A} y.", 1, 2)
+    assert decode({"b.tex": b"1", "a.sty": b"\xff", "c.TEX": b"3", "a.tex": b"2\r\n"}) == ["1", "2\r\n"]
+    assert decode({"b.tex": b"1", "a.tex": b"\xff"}) is None
+
+
+RULE = words(
+    r"""a b1 { } [ ] % %x \% \\ \newcommand{\a}{ \newcommand*{\b1}{\a} \def\a{b} \def\b1 \a \b1 \section{ \section*[ ]{
+    é \section{S} \paragraph{ \paragraph{P} \subparagraph{Q} \appendix \appendixname \bibliography{ \begin{references}"""
+) | {"\n", " ", "}\n"}
+
+
+@settings(max_examples=400)
+@given(st.lists(st.lists(st.sampled_from(sorted(RULE)), max_size=30).map("".join), min_size=1, max_size=3))
+def test_published_rule_is_that_of_an_independent_reading(sources: list[str]) -> None:
+    expected = redpajama_arxiv.clean(sources)
+    cleaned = clean_published(sources)
+    if expected is None:
+        assert cleaned.failed
+    else:
+        assert (cleaned.text or "\n" * (len(sources) - 1)) == expected
 
 
 # Any input.
