@@ -45,7 +45,7 @@ class State:
 
     macros: dict[str, Macro] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
-    scopes: list[dict[str, Macro | None]] = field(default_factory=list)
+    scopes: list[dict[str, Macro | None] | None] = field(default_factory=list)
     runaway: set[str] = field(default_factory=set)
     defined: set[str] = field(default_factory=set)
     conditionals: Conditionals = field(init=False)
@@ -73,17 +73,22 @@ class State:
     def _remember(self, name: str, *, everywhere: bool = False) -> None:
         if everywhere:
             for scope in self.scopes[:SCOPE_LIMIT]:
-                scope.pop(name, None)
+                if scope:
+                    scope.pop(name, None)
         elif self.scopes and len(self.scopes) <= SCOPE_LIMIT:
-            self.scopes[-1].setdefault(name, self.macros.get(name))
+            scope = self.scopes[-1]
+            if scope is None:
+                scope = self.scopes[-1] = {}
+            scope.setdefault(name, self.macros.get(name))
 
     def enter(self) -> None:
         """Open a group."""
-        self.scopes.append({})
+        self.scopes.append(None)  # most groups define nothing
 
     def leave(self) -> None:
         """Close a group: what was defined in it is forgotten."""
-        for name, before in (self.scopes.pop() if self.scopes else {}).items():
+        scope = self.scopes.pop() if self.scopes else None
+        for name, before in scope.items() if scope else ():
             if before is None:
                 self.macros.pop(name, None)
             else:

@@ -80,21 +80,23 @@ class _Expander(Reader):
         }
 
     def run(self) -> Expanded:
-        while self.stack:
-            frame = self.stack[-1]
-            if len(self.stack) == 1:
+        state, stack, search = self.state, self.stack, _COMMAND.search
+        macros_now, setters, known = state.macros, state.conditionals.setters, self.own.keys() | HANDLERS.keys()
+        while stack:
+            frame = stack[-1]
+            if len(stack) == 1:
                 self.use, self.use_limit = None, USE_LIMIT
-            match = _COMMAND.search(frame.text, frame.position)
+            match = search(frame.text, frame.position)
             if match is None:
                 self.flush(frame, len(frame.text))
-                self.stack.pop()
+                stack.pop()
                 continue
             frame.position = match.end()
-            if match[3]:
-                (self.state.enter if match[3] == "{" else self.state.leave)()
-            else:
-                self._command(frame, match[1] or match[2], match.start())
-        state = self.state
+            name = match[match.lastindex or 0]
+            if match.lastindex == 3:
+                (state.enter if name == "{" else state.leave)()
+            elif name in macros_now or name in known or name in setters or name.startswith("if"):
+                self._command(frame, name, match.start())
         return Expanded(
             text="".join(self.pieces),
             defined=frozenset(state.defined),

@@ -33,6 +33,8 @@ NOT_A_PAPER = words(
     ".sty .cls .bbl .bst .bib .def .clo .cfg .fd .dtx .ins .ist .tikz .pgf .pdf_tex .eps_tex .tex~ .bak"
 )
 DRAWINGS = words(".pgf .tikz .pdf_tex .eps_tex .pstex_t .pspdftex .eepic .pdf .eps .ps .png .jpg .jpeg .gif .svg")
+# What TeX itself never reads: BibTeX's and the sources of packages.
+NEVER_READ = words(".bib .bst .dtx .ins .ist")
 
 # Names of files that go with a paper rather than being it.
 _SIDE_FILE = re.compile(
@@ -116,7 +118,7 @@ def sources(files: Mapping[str, bytes]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(files):
         base, raw = posixpath.basename(name), files[name]
-        if base.startswith("._") or name.startswith("__MACOSX/") or _suffix(name) in DRAWINGS:
+        if base.startswith("._") or name.startswith("__MACOSX/") or _suffix(name) in DRAWINGS | NEVER_READ:
             continue
         marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         if not marked and b"\x00" in raw[:BINARY_PREFIX]:
@@ -138,7 +140,29 @@ def find_main(files: Mapping[str, str]) -> str | None:
     named as a main file, with abstract and bibliography, nearer to the root, longer, first by name. Without any, a
     plain TeX file, or the only file with headings, is taken.
     """
+    return _main_of(_Project(files))
+
+
+def paper(files: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the name of the main file and its source with the inputs in place, or None if no file is the paper."""
     project = _Project(files)
+    main = _main_of(project)
+    return (main, project.flatten(main)) if main is not None else None
+
+
+def flatten(files: Mapping[str, str], main: str) -> str:
+    r"""Return the main file's source with its inputs in place, in the order in which TeX reads them.
+
+    Comments and verbatim text are honoured, a file is never put into itself, and depth, number and size are bounded.
+    Raises ValueError if `main` is not among the files.
+    """
+    if main not in files:
+        raise ValueError(f"main file {main!r} is not among the submission's files: {sorted(files)[:10]}")
+    return _Project(files).flatten(main)
+
+
+def _main_of(project: _Project) -> str | None:
+    files = project.files
     bare = {name: project.uncommented(files[name]) for name in sorted(files) if _suffix(name) not in NOT_A_PAPER}
     included = project.included(bare)
     directions = _directions(files)
@@ -155,18 +179,9 @@ def find_main(files: Mapping[str, str]) -> str | None:
     whole = stated or [name for name in whole if directions.get(name) != "ignore"] or whole
     ranks = {name: _rank(name, bare[name], name in included) for name in whole}
     best = [name for name in whole if ranks[name] == min(ranks.values())][:CANDIDATES]
+    if len(best) == 1:
+        return best[0]
     return min(best, key=lambda name: (-len(project.uncommented(project.flatten(name))), name))
-
-
-def flatten(files: Mapping[str, str], main: str) -> str:
-    r"""Return the main file's source with its inputs in place, in the order in which TeX reads them.
-
-    Comments and verbatim text are honoured, a file is never put into itself, and depth, number and size are bounded.
-    Raises ValueError if `main` is not among the files.
-    """
-    if main not in files:
-        raise ValueError(f"main file {main!r} is not among the submission's files: {sorted(files)[:10]}")
-    return _Project(files).flatten(main)
 
 
 class _Project:
@@ -175,12 +190,19 @@ class _Project:
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
         self.names = environments("\n".join(files[name] for name in sorted(files)))
+        self._readable: dict[str, list[tuple[int, int]]] = {}
 
     def flatten(self, main: str) -> str:
         return _Flattener(self, main).run()
 
+    def readable(self, text: str) -> list[tuple[int, int]]:
+        """Return the stretches of a text outside of comments and verbatim spans."""
+        if text not in self._readable:
+            self._readable[text] = _readable(text, self.names)
+        return self._readable[text]
+
     def uncommented(self, text: str) -> str:
-        return "".join(text[start:end] for start, end in _readable(text, self.names))
+        return "".join(text[start:end] for start, end in self.readable(text))
 
     def find(self, target: str, folders: tuple[str, ...]) -> str | None:
         """Return the file that an input means, looked for in these folders in this order."""
@@ -227,7 +249,7 @@ class _Flattener:
         self.size += len(text)
         pieces: list[str] = []
         position = 0
-        for start, end in _readable(text, self.names):
+        for start, end in self.project.readable(text):
             for match in _INPUT.finditer(text, start, end):
                 if match.start() < position:
                     continue
@@ -285,7 +307,7 @@ class _Flattener:
         self.styles.add(name)
         loaded = [
             self._packages(match["load"], match["package"])
-            for start, end in _readable(text, self.names)
+            for start, end in self.project.readable(text)
             for match in _INPUT.finditer(text, start, end)
             if match["load"]
         ]

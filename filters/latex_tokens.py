@@ -40,7 +40,7 @@ LINE_LOOKBACK = 500
 # Most groups end this near; for longer ones the whole text is matched once.
 NEAR = 200
 
-_CONTROL_CHARACTERS = str.maketrans({"\x00": None, "\x01": None, "\ufeff": None, "\f": "\n\n"})
+_REPLACED = {"\x00": "", "\x01": "", "\ufeff": "", "\f": "\n\n"}
 _DECLARATION = re.compile(
     r"""\\(?: (?:lstnewenvironment|newverbatim|DefineVerbatimEnvironment|newtcblisting)\s*(?:\[[^\]\n]*\])?
             \{(?P<keep>[^{}\n]+)\}
@@ -50,6 +50,10 @@ _DECLARATION = re.compile(
       | (?:MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s*(?:\[[^\]\n]*\])?\s*\{?\\(?P<short>[^A-Za-z\s\\])
     )""",
     re.VERBOSE,
+)
+# A cheap look for the words of which a declaration has one.
+_DECLARES = re.compile(
+    r"\\(?:lstnew|newverb|DefineV|newtcb|newminted|excludec|includec|newenv|NewEnv|[MDl][a-z]+Short)"
 )
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BLANK = re.compile(r"[ \t]*")
@@ -86,13 +90,19 @@ class Protected:
 
 def normalize(source: str) -> str:
     """Return the source with LF line ends, without NUL and the characters this package uses as marks."""
-    return source.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROL_CHARACTERS)
+    if "\r" in source:
+        source = source.replace("\r\n", "\n").replace("\r", "\n")
+    for character, right in _REPLACED.items():
+        if character in source:
+            source = source.replace(character, right)
+    return source
 
 
 def environments(source: str) -> Environments:
     """Return the verbatim and comment environments, with those that the source itself declares."""
     keep, omit, short = set(VERBATIM), set(OMITTED), set()
-    for match in _DECLARATION.finditer(source):
+    declarations = _DECLARATION.finditer(source) if _DECLARES.search(source) else ()
+    for match in declarations:
         if _is_commented(source, match.start()):
             continue
         if name := match["keep"] or match["code"]:

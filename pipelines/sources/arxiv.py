@@ -17,12 +17,11 @@ def clean(submission: Submission, context: Context) -> Document | Drop:
     """Find the main file, put its inputs together, and clean the whole; in `published` mode clean file by file."""
     if context.recipe.mode == "published":
         return _published(submission)
-    files = latex_project.sources(submission.files)
-    main = latex_project.find_main(files)
-    raw = _document(submission, files[main] if main else "")
-    if main is None:
+    found = latex_project.paper(latex_project.sources(submission.files))
+    raw = _document(submission, found[1] if found else "")
+    if found is None:
         return raw.drop("papers", latex.Reason.NO_MAIN_FILE)
-    cleaned = latex.clean(latex_project.flatten(files, main))
+    cleaned = latex.clean(found[1])
     return _finished(raw, cleaned, latex.check(cleaned))
 
 
