@@ -217,7 +217,7 @@ class Build:
     def finished(self, node: Node) -> None:
         """Write what a finished node completes: a source's manifest, or its token manifest."""
         for name in self.chains:
-            if node.name == self._last(name):
+            if node.name == self.chains[name].last_node:
                 manifest.write_source_manifest(self.chains[name])
             elif node.name == f"{name}/shards":
                 self.tokens[name].finish()

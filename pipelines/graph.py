@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pipelines import runs, storage, tables
+from pipelines import losses, runs, storage, tables
 from pipelines.decisions import Decision, reducers_for
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
@@ -61,6 +61,8 @@ class Source:
     and does not; `attribute_names` are all that can be given. With `copies` a second input of the same content is an
     input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
     the manifest. `unpack` cuts inputs that cannot be read from the middle into parts, once, before anything else.
+    `group(document)` names the host, repository or site (`group_kind`) of a document: one that loses an implausible
+    share of its documents to deduplication raises an alarm.
     """
 
     name: str
@@ -72,6 +74,8 @@ class Source:
     unpack: Callable[[Unpacking], None] | None = None
     unpack_recipe: str = ""
     copies: bool = False
+    group: losses.Group | None = None
+    group_kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,60 @@ class Chain:
             needs = (*before, *(f"models/{model}" for model in models), *other)
             yield Node(name, needs, partial(self._plan, index))
             before = (name,)
+        if self.watched:
+            yield Node(self.last_node, before, self._plan_losses)
+
+    @property
+    def watched(self) -> list[int]:
+        """The stages that carry out what deduplication decided, of a source whose documents have hosts or the like."""
+        stages = self.source.stages
+        return [
+            index
+            for index in range(1, len(stages))
+            if self.source.group and isinstance(stages[index], Map) and _removes(stages[index - 1])
+        ]
+
+    @property
+    def last_node(self) -> str:
+        """The name of the node with which the source is finished."""
+        return f"{self.source.name}/{'losses' if self.watched else self.source.stages[-1].name}"
+
+    def _sums(self, index: int) -> list[losses.Sum]:
+        stage = self.source.stages[index].name
+        alarm = losses.Alarm(self.recipe.max_duplicates, self.recipe.alarm_documents)
+        parts = losses.parts_of(len(self.items_of(index)), self.recipe.buckets)
+        return [
+            losses.Sum(
+                listed=self.paths.work(f"{stage}_losses", "runs.json"),
+                manifest=self.paths.manifest(f"{stage}_losses", f"part-{part:03d}"),
+                identity=digest_of("losses", self.all_identities(index), alarm, parts),
+                part=part,
+                parts=parts,
+                alarm=alarm,
+            )
+            for part in range(parts)
+        ]
+
+    def _plan_losses(self) -> list[Job]:
+        pending = []
+        for index in self.watched:
+            stage, tasks = self.source.stages[index].name, self._sums(index)
+            listed = [self.paths.losses(stage, item.key) for item in self.items_of(index)]
+            if storage.read_json(tasks[0].listed) != listed:
+                storage.write_json(tasks[0].listed, listed)
+            pending += [task for task in tasks if not is_current(task.manifest, task.identity)]
+        return [Job(self.last_node, losses.add_up, pending, [task.manifest for task in pending])] if pending else []
+
+    def lost(self) -> list[dict[str, Any]]:
+        """Return what hosts, repositories or sites lost at each stage, see `pipelines.losses.merged`."""
+        return [
+            {
+                "stage": self.source.stages[index].name,
+                "kind": self.source.group_kind,
+                **losses.merged([storage.read_json(task.manifest) for task in self._sums(index)]),
+            }
+            for index in self.watched
+        ]
 
     def _plan(self, index: int) -> Sequence[Job | Shuffle]:
         stage = self.source.stages[index]
@@ -213,7 +271,7 @@ class Chain:
     def _identity(self, index: int, item: Item | None) -> str:
         stage = self.source.stages[index]
         models = {name: self.models(name).digest for name in getattr(stage, "models", ())}
-        own = (tables.VERSION, stage.name, stage.version, self.stage_recipe(stage), models)
+        own = (tables.VERSION, stage.name, stage.version, self.stage_recipe(stage), models, index in self.watched)
         if isinstance(stage, Map):
             assert item is not None
             if index == 0:
@@ -311,6 +369,7 @@ class Chain:
             final=self.is_final(index),
             buckets=self.recipe.buckets,
             excerpts=self.recipe.excerpts,
+            group=self.source.group if index in self.watched else None,
         )
 
     def is_final(self, index: int) -> bool:
@@ -437,6 +496,11 @@ def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuf
             weights = [step.weights[number] for number in left] if step.weights else ()
             return [replace(step, elements=[step.elements[n] for n in left], outputs=outputs, weights=weights)]
     return []
+
+
+def _removes(stage: Stage) -> bool:
+    """Tell whether a stage decides what must go; a `Decide` over another source's keys is a join."""
+    return isinstance(stage, Resolve) or (isinstance(stage, Decide) and not stage.other)
 
 
 def is_current(manifest: str, identity: str) -> bool:

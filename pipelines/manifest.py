@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
-from pipelines import storage, tables
+from pipelines import losses, storage, tables
 from pipelines.graph import Chain
 from pipelines.hashing import seal
 from pipelines.stages import DECISIONS, Map
@@ -17,8 +17,6 @@ from pipelines.stages import DECISIONS, Map
 VERSION = 1
 # The manifests of each stage of a source, as `Chain.manifests` reads them.
 Rows = Sequence[Sequence[dict[str, Any]]]
-# Reasons for which a document goes because another one is like it, or has all its lines.
-DUPLICATES = frozenset({"duplicate", "duplicate_url", "all_duplicates", "contained_in_another", "near_duplicate"})
 
 
 def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -80,12 +78,23 @@ def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[
     """Return what is implausible: a stage that lost more than this share of its documents as duplicates."""
     found = []
     for account in accounts:
-        reasons = [row for stage in account["dropped"].values() for row in stage.items()]
-        lost = sum(documents for reason, (documents, _) in reasons if reason in DUPLICATES)
+        source = account["stage"].partition("/")[0]
+        lost = sum(
+            documents
+            for stage, reasons in account["dropped"].items()
+            for reason, (documents, _) in reasons.items()
+            if losses.is_loss(source, stage, reason)
+        )
         if lost > max_duplicates * account["in"]:
             share = f"{lost:,} of {account['in']:,} documents ({lost / account['in']:.0%})"
             found.append(f"{account['stage']} lost {share} as duplicates: more than max_duplicates={max_duplicates}")
     return found
+
+
+def _alarms(chain: Chain, groups: Sequence[dict[str, Any]]) -> list[str]:
+    share = chain.recipe.max_duplicates
+    found = (losses.warnings(f"{chain.source.name}/{row['stage']}", row["kind"], row, share) for row in groups)
+    return [warning for warnings in found for warning in warnings]
 
 
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
@@ -98,6 +107,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     mapped = [found for stage, found in zip(stages, rows, strict=True) if not isinstance(stage, DECISIONS)]
     drops = [row["drops"] for found in mapped for row in found]
     _remove_strays(chain, stages[final].name, {entry["path"] for entry in documents + drops})
+    groups = chain.lost()
     kept = sum(tables.rows(f"{output}/{entry['path']}") for entry in documents)
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
@@ -109,7 +119,8 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "models": {name: chain.models(name).digest for name in _models(chain)},
         "stages": accounts,
         "decisions": decisions(chain, rows),
-        "warnings": warnings(accounts, chain.recipe.max_duplicates) + _model_warnings(chain),
+        "losses": groups,
+        "warnings": warnings(accounts, chain.recipe.max_duplicates) + _alarms(chain, groups) + _model_warnings(chain),
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],

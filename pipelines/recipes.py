@@ -277,7 +277,8 @@ class Recipe:
     fan_in: int = 64
     excerpts: float = 0.01  # share of the drops that keep an excerpt
     keep_staged: bool = False
-    max_duplicates: float = 0.5  # share of a stage's documents lost as duplicates above which a build warns
+    max_duplicates: float = 0.5  # share of a stage's or a host's documents lost as duplicates above which a build warns
+    alarm_documents: int = 100  # a host, repository or site with fewer documents raises no alarm
     sources: tuple[str, ...] = field(
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )
@@ -433,6 +434,7 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("shards.shard_tokens", *_POSITIVE),
     ("shards.validation", *_SHARE),
     ("max_duplicates", *_SHARE),
+    ("alarm_documents", *_POSITIVE),
     *((f"{name}.near.{part}", *_PART) for name in PAPER.sources if name != "books" for part in ("threshold", "recall")),
     *((f"{name}.near.shortest", *_POSITIVE) for name in PAPER.sources if name != "books"),
 )

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import runs, storage, tables
+from pipelines import losses, runs, storage, tables
 from pipelines.document import Document, Drop
 from pipelines.hashing import share
 from pipelines.readers import Dump
@@ -160,6 +160,10 @@ class Paths:
         """Return the path of a shard of drops."""
         return f"{self.output}/{self.source}/drops/{stage}-{item}.parquet"
 
+    def losses(self, stage: str, item: str) -> str:
+        """Return the path of the run in which an item says what each host or repository lost."""
+        return self.work(stage, f"{item}.losses")
+
     def manifest(self, stage: str, item: str) -> str:
         """Return the path of an item's manifest for a stage."""
         return self.work(stage, f"{item}.json")
@@ -275,6 +279,7 @@ class MapTask:
     final: bool
     buckets: int
     excerpts: float = 1.0
+    group: losses.Group | None = None
 
 
 def run_map(task: MapTask) -> None:
@@ -292,6 +297,7 @@ def run_map(task: MapTask) -> None:
     counts: Counter[str] = Counter()
     seen: set[str] = set()
     run = paths.work(stage.name, f"{key}.run")
+    lost = losses.Counts(task.group) if task.group else None
     with Tally(paths, stage.name, key, documents, task.excerpts) as tally:
         for record, removed in _records(task, counts):
             outcome, keys = _apply(task, record, removed, context)
@@ -300,6 +306,8 @@ def run_map(task: MapTask) -> None:
                     outcome = outcome.drop("read", "duplicate_id")
                 else:
                     seen.add(outcome.id)
+            if lost:
+                lost.add(record, outcome)
             if isinstance(outcome, Drop):
                 tally.drop(outcome)
             elif stage.spill:
@@ -311,6 +319,8 @@ def run_map(task: MapTask) -> None:
                 if stage.statistics:
                     tally.statistics.update(stage.statistics(outcome))
         collected.write(run, task.buckets)
+        if lost:
+            lost.write(paths.losses(stage.name, key), task.buckets)
         tally.spilled = runs.records(run) if stage.spill else 0
         records_in = tables.rows(task.previous) if task.previous else counts["records"]
         tally.finish(task.identity, records_in, counts)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from filters import c4, paragraphs
+from pipelines import losses
 from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
@@ -101,4 +102,6 @@ SOURCE = Source(
         Decide("line_owners", exact.not_owner, ranked=True),
         Map("english", english, recipe="english", models=("bad_words",)),
     ),
+    group=losses.host,
+    group_kind="host",
 )

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from filters import paragraphs, perplexity, reference
 from filters.language import LanguageIdentifier, Newlines
 from filters.language import reason as language_reason
+from pipelines import losses
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
@@ -134,4 +135,6 @@ SOURCE = Source(
         Decide("cited", exact.in_other_source, other="wikipedia/articles"),
         Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference")),
     ),
+    group=losses.host,
+    group_kind="host",
 )

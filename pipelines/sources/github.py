@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 
 from filters import boilerplate, code, license
+from pipelines import losses
 from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
@@ -88,4 +89,6 @@ SOURCE = Source(
     ),
     attributes=attributes,
     attribute_names=("repository", "ref", "license"),
+    group=losses.repository,
+    group_kind="repository",
 )

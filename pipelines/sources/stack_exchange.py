@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipelines import storage
+from pipelines import losses, storage
 from pipelines.document import Document, Drop
 from pipelines.graph import Source, Unpacking
 from pipelines.hashing import keyed
@@ -127,4 +127,6 @@ SOURCE = Source(
     attribute_names=("site",),
     unpack=unpack,
     unpack_recipe="posts",
+    group=losses.site,
+    group_kind="site",
 )

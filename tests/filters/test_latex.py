@@ -192,8 +192,9 @@ def test_published_rule_cuts_each_file_by_itself() -> None:
 
 
 RULE = words(
-    r"""a b1 { } [ ] %x \% \\ \newcommand{\a}{ \newcommand*{\b1}{\a} \def\a{b} \def\b1 \a \b1 \section{ \section*[ ]{
-    é \section{S} \paragraph{ \paragraph{P} \subparagraph{Q} \appendix \appendixname \bibliography{ \begin{references}"""
+    r"""a b1 { } [ ] %x \% \\ \newcommand{\a}{ \newcommand*{\b1}{\a} \def\a{b} \def\b1 \a \b1 \section{
+    \section*[ ]{ é \section{S} \paragraph{ \paragraph{P} \subparagraph{Q} \appendix \appendixname \bibliography{
+    \begin{references}"""
 ) | {"\n", " ", "}\n"}
 
 
