@@ -20,7 +20,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from filters import kneser_ney
+from filters import kneser_ney, lmplz
 from filters.language_model_text import Newlines
 from filters.language_model_text import normalise as normalise
 from tokenizer.atomic import replacing
@@ -169,18 +169,19 @@ def train_language_model(
     order: int = kneser_ney.ORDER,
     prune: tuple[int, ...] = (),
     newlines: Newlines = "delete",
+    program: str | None = None,
 ) -> kneser_ney.Summary:
     """Estimate the n-gram model of the pieces of `texts`, each one sentence, and write it to `output` as ARPA.
 
-    The same texts in any order give the same bytes. `prune` is that of `kneser_ney.estimate`.
+    By our own estimator the same texts in any order give the same bytes; with `program`, KenLM's lmplz, the same
+    numbers. `prune` is that of `kneser_ney.estimate`.
     """
     engine = _load_pieces(pieces_path)
+    found = (pieces for text in texts if (pieces := _pieces_of(engine, text, newlines)))
+    if program is not None:
+        return lmplz.estimate(found, output, order=order, prune=prune, program=program)
     seen: dict[str, int] = {}
-    sentences = []
-    for text in texts:
-        pieces = _pieces_of(engine, text, newlines)
-        if pieces:
-            sentences.append(np.array([seen.setdefault(piece, len(seen)) for piece in pieces], dtype=np.int32))
+    sentences = [np.array([seen.setdefault(piece, len(seen)) for piece in pieces], dtype=np.int32) for pieces in found]
     vocabulary = sorted(seen)
     rank = np.zeros(len(seen), dtype=np.int32)
     rank[[seen[piece] for piece in vocabulary]] = np.arange(len(seen))

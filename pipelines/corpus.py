@@ -24,8 +24,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines import inputs, manifest, models, sample, shards, storage
-from pipelines.graph import Chain, Input, Model, Node, Source, is_current, run_waves
+from filters import lmplz
+from pipelines import draws, inputs, manifest, models, sample, shards, storage, web_models
+from pipelines.given import Given, given
+from pipelines.graph import Chain, Input, Model, Node, Source, needed, run_waves
+from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
 from pipelines.recipes import RECIPES, Recipe, Shards, check, override
@@ -52,6 +55,7 @@ SOURCES: Mapping[str, Source] = {
 GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
 # Models that are trained, and may be given instead.
 TRAINED = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "tokenizer")
+UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not use
 PROPORTION = {row.name: row.proportion for row in TABLE_1}
 
 
@@ -62,7 +66,8 @@ class Build:
     recipe: Recipe
     inputs: Mapping[str, Sequence[Input]]
     output: str
-    given: Mapping[str, Model]
+    given: Mapping[str, Given]
+    only_models: bool = False
     chains: dict[str, Chain] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +76,7 @@ class Build:
             source = near_duplicates.chosen(SOURCES[name], getattr(self.recipe, name))
             chain = Chain(source, self.recipe, found, self.output, self.model, self.chains)
             self.chains[name] = chain
+        self.web_models = web_models.WebModels(self.recipe, self.output, self.chains)
         self.tokens = {
             name: Tokens(name, self.output, self._shards_recipe(name), self._documents_of(chain), self._tokenizer)
             for name, chain in self.chains.items()
@@ -79,9 +85,9 @@ class Build:
     def model(self, name: str) -> Model:
         """Return a model by name, given or finished."""
         if name in self.given:
-            return self.given[name]
+            return self.given[name].model
         if name == "language_models":
-            return models.model(f"{self.output}/models/{name}", *self.recipe.language_models.languages)
+            return models.model(f"{self.output}/models/{name}", *self.web_models.languages())
         found = models.model(f"{self.output}/models/{name}")
         return replace(found, path=f"{found.path}/tokenizer.model") if name == "tokenizer" else found
 
@@ -103,16 +109,18 @@ class Build:
             return [(f"{self.output}/{row['documents']['path']}", f"{row['identity']}/{row['item']}") for row in rows]
         return [(chain.staged(index, item), chain.identity(index, item)) for item in chain.items_of(index)]
 
-    def nodes(self) -> Iterator[Node]:
-        """Yield every node of the build."""
+    def nodes(self) -> list[Node]:
+        """Return every node of the build; of a build of models only, what the models of CommonCrawl need."""
+        found = list(self._nodes())
+        return needed(found, {f"models/{name}" for name in web_models.NAMES}) if self.only_models else found
+
+    def _nodes(self) -> Iterator[Node]:
         for name in self.given:
             yield Node(f"models/{name}", (), list)
         for chain in self.chains.values():
             yield from chain.nodes()
-        given = {f"models/{name}" for name in self.given}
-        if "tokenizer" in self.given:
-            given.add("models/tokenizer_draw")
-        yield from (node for node in self._model_nodes() if node.name not in given)
+        not_trained = {f"models/{name}{draw}" for name in self.given for draw in ("", "_draw")}
+        yield from (node for node in self._model_nodes() if node.name not in not_trained)
         for name, tokens in self.tokens.items():
             yield from tokens.nodes(self._last(name))
 
@@ -120,10 +128,8 @@ class Build:
         return f"{name}/{self.chains[name].source.stages[-1].name}"
 
     def _model_nodes(self) -> Iterator[Node]:
-        if "common_crawl" in self.chains:
-            yield Node("models/language_models", ("wikipedia/articles",), self._plan_language_models)
-            yield Node("models/cutoffs", ("common_crawl/quality",), self._plan_cutoffs)
-            yield Node("models/reference", ("common_crawl/cited",), self._plan_reference)
+        if "common_crawl" in self.chains or self.only_models:
+            yield from self.web_models.nodes()
         if "stack_exchange" in self.chains:
             yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
         before = tuple(f"{name}/{self._before_tokenizer(name).name}" for name in self.chains)
@@ -136,39 +142,6 @@ class Build:
         found = source.stages[near_duplicates.last_before_tokenizer(source)]
         assert isinstance(found, Map | Join)
         return found
-
-    def _plan_language_models(self) -> list[Job]:
-        languages = self.recipe.language_models.languages
-        # What else the group says is no part of a single model: another language, another sample for the cut-offs.
-        recipe = replace(self.recipe.language_models, languages=(), cutoff_documents=0)
-        articles = self.shards_of(self.chains["wikipedia"], 0)
-        return models.pending(
-            [
-                models.training_of(
-                    self.output, f"language_models/{language}", models.make_language_model, recipe, articles
-                )
-                for language in languages
-            ]
-        )
-
-    def _plan_cutoffs(self) -> list[Job]:
-        chain = self.chains["common_crawl"]
-        pages = self.shards_of(chain, chain.index_of("quality"))
-        limit = self.recipe.language_models.cutoff_documents
-        jobs = models.pending([models.training_of(self.output, "cutoffs", models.make_cutoffs, limit, pages)])
-        return (chain.restore(chain.index_of("quality"), "cutoffs") or jobs) if jobs else []
-
-    def _plan_reference(self) -> list[Job]:
-        chain = self.chains["common_crawl"]
-        quality, cited = chain.index_of("quality"), chain.index_of("cited")
-        pages = []
-        for ordinal, (path, identity) in enumerate(self.shards_of(chain, quality)):
-            removals = chain.removals_of(cited, ordinal)
-            found = models.Pages(path, tuple(removals.paths(chain.paths)), removals.place)
-            pages.append((found, f"{identity}/{chain.identity(cited)}"))
-        recipe = self.recipe.common_crawl.training
-        jobs = models.pending([models.training_of(self.output, "reference", models.make_reference, recipe, pages)])
-        return (chain.restore(quality, "reference") or jobs) if jobs else []
 
     def _plan_sites(self) -> list[Job]:
         chain = self.chains["stack_exchange"]
@@ -185,21 +158,26 @@ class Build:
             [models.training_of(self.output, "stack_exchange_sites", models.make_sites, recipe, ranked)]
         )
 
-    def _draws(self) -> list[models.Draw]:
-        found, sizes = {}, {}
+    def _draws(self) -> list[tuple[str, draws.Draw]]:
+        total = self.recipe.tokenizer.training_bytes / sum(PROPORTION[name] for name in self.chains)
+        found = []
         for name, chain in self.chains.items():
             index = chain.index_of(self._before_tokenizer(name).name)
-            found[name] = self.shards_of(chain, index)
-            sizes[name] = sum(row["kept_bytes"] for row in chain.manifests(index))
-        weights = {name: PROPORTION[name] for name in self.chains}
-        total = self.recipe.tokenizer.training_bytes / sum(weights.values())
-        return models.draws(self.output, found, sizes, {name: total * weight for name, weight in weights.items()})
+            rate = draws.rate(total * PROPORTION[name], sum(row["kept_bytes"] for row in chain.manifests(index)))
+            for path, identity in self.shards_of(chain, index):
+                task = draws.Draw(
+                    path=path,
+                    run=f"{self.output}/work/models/tokenizer/{name}-{Path(path).stem}",
+                    rates={"text": rate},
+                    identity=digest_of(models.VERSION, identity, rate),
+                    take=draws.take_texts,
+                )
+                found.append((name, task))
+        return found
 
     def _plan_draw(self) -> list[Job]:
-        tasks = [task for task in self._draws() if not is_current(task.manifest, task.identity)]
-        outputs = [task.manifest for task in tasks]
-        restored = self._restored({task.path for task in tasks}) if tasks else []
-        return restored or ([Job("models/tokenizer_draw", models.draw, tasks, outputs)] if tasks else [])
+        jobs = draws.pending("models/tokenizer_draw", [task for _, task in self._draws()])
+        return self._restored({task.path for job in jobs for task in job.elements}) or jobs
 
     def _restored(self, paths: Set[str]) -> list[Job]:
         jobs = []
@@ -210,7 +188,7 @@ class Build:
         return jobs
 
     def _plan_tokenizer(self) -> list[Job]:
-        drawn = [((task.source, task.run), task.identity) for task in self._draws()]
+        drawn = [((source, task.run_of("text")), task.identity) for source, task in self._draws()]
         recipe = self.recipe.tokenizer
         return models.pending([models.training_of(self.output, "tokenizer", models.make_tokenizer, recipe, drawn)])
 
@@ -235,6 +213,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--output", default="data/corpus", help="corpus directory (default: data/corpus)")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
+    parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
     parser.add_argument("--runner", default="local", help="local (default), plain, or the name of a Beam runner")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
     parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
@@ -256,15 +235,30 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
         recipe = override(recipe, assignment)
     check(recipe)
     names = [name for name in recipe.sources if not options.source or name in options.source]
+    if options.models:
+        names = [name for name in names if name in ("common_crawl", "wikipedia")]
     paths = _model_paths(options, recipe)
     found = _find_inputs(options, names)
-    given = _given_models(paths, recipe, list(found))
-    if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(given):
+    chosen = _given_models(paths, recipe, list(found))
+    if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
         raise ValueError(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
             "made from, or --model language_models=DIR and --model reference=DIR"
         )
-    return Build(recipe, found, options.output, given)
+    if ("common_crawl" in found or options.models) and "language_models" not in chosen:
+        _check_estimator(recipe)
+    return Build(recipe, found, options.output, chosen, options.models)
+
+
+def _check_estimator(recipe: Recipe) -> None:
+    if recipe.language_models.estimator == "lmplz":
+        try:
+            lmplz.find(recipe.language_models.lmplz)
+        except ValueError as error:
+            raise ValueError(
+                f"language_models.lmplz is {error} (--set language_models.lmplz=PATH); or use our own estimator, which "
+                "holds the text in memory: --set language_models.estimator=kneser_ney"
+            ) from None
 
 
 def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str, list[Input]]:
@@ -305,27 +299,27 @@ def _model_paths(options: argparse.Namespace, recipe: Recipe) -> dict[str, str]:
     return paths
 
 
-def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]) -> dict[str, Model]:
+def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]) -> dict[str, Given]:
     needed = {name for source in names for stage in SOURCES[source].stages for name in getattr(stage, "models", ())}
-    needed.add("tokenizer")
-    chosen = recipe.common_crawl.reference.threshold is None
-    given = {}
+    found = {}
     for name, path in paths.items():
-        if name in needed:
+        if name in needed | {"tokenizer"}:
             try:
-                given[name] = models.given(name, path, chosen_threshold=chosen)
+                found[name] = given(name, path, recipe)
             except ValueError as error:
                 raise ValueError(f"--model {name}={path}: {error}") from None
-    if SITES in given and not recipe.excludes_sites:
-        given[SITES] = replace(given[SITES], digest="")  # a list that is not read is no part of a result's identity
-    return given
+    if SITES in found and not recipe.excludes_sites:
+        found[SITES] = UNREAD  # a list that is not read is no part of a result's identity
+    if "reference" in needed and not recipe.common_crawl.reference.classifier:
+        found["reference"] = UNREAD
+    return found
 
 
 def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     prepared = prepare(options, beam_arguments)
     check_neighbours(prepared)
-    nodes = list(prepared.nodes())
+    nodes = prepared.nodes()
     with alone(options.output), Progress(nodes) as progress:
 
         def execute(jobs: Sequence[Job | Shuffle]) -> None:
@@ -348,7 +342,9 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             progress.finish(node)
 
         run_waves(nodes, execute, finished)
-        write_corpus_manifest(prepared)
+        write_models_manifest(prepared)
+        if not prepared.only_models:
+            write_corpus_manifest(prepared)
     return prepared
 
 
@@ -372,7 +368,8 @@ def withdraw(prepared: Build, jobs: Sequence[Job | Shuffle]) -> None:
     labels = [job.label.partition("/") for job in jobs]
     changed = {source for source, _, _ in labels if source in prepared.chains}
     documents = {source for source, _, stage in labels if stage not in ("encode", "shards")}
-    storage.remove(f"{prepared.output}/manifest.json")
+    for path in ("manifest.json", "models/manifest.json"):
+        storage.remove(f"{prepared.output}/{path}")
     for source in sorted(changed):
         storage.remove(f"{prepared.output}/tokens/{source}/manifest.json")
         if source in documents:
@@ -386,7 +383,7 @@ def write_corpus_manifest(prepared: Build) -> None:
     """
     output = prepared.output
     if "tokenizer" in prepared.given:
-        models.place_tokenizer(output, prepared.given["tokenizer"].path)
+        models.place_tokenizer(output, prepared.given["tokenizer"].model.path)
     finished = [
         name
         for name in SOURCES
@@ -404,7 +401,7 @@ def check_neighbours(prepared: Build) -> None:
         found = storage.read_json(f"{output}/tokens/{name}/manifest.json")
         if name in prepared.chains or not isinstance(found, dict):
             continue
-        ours = storage.sha256(given.path) if given else None
+        ours = storage.sha256(given.model.path) if given else None
         if found.get("tokenizer_sha256") == ours:
             continue
         would = "is not the one given" if given else "would not be the one trained now, on other sources"
@@ -412,6 +409,24 @@ def check_neighbours(prepared: Build) -> None:
             f"--output {output}: the tokens of {name} are there, and their tokenizer {would}: build {name} too, keep "
             f"the corpus' tokenizer with --model tokenizer={output}/models/tokenizer, or name another --output"
         )
+
+
+def write_models_manifest(prepared: Build) -> None:
+    """Write OUTPUT/models/manifest.json: every model used, given or trained, and the SHA-256 of its files."""
+    names = {name for node in prepared.nodes() if (name := node.name.removeprefix("models/")) != node.name}
+    content = {}
+    for name in sorted(name for name in names if not name.endswith("_draw")):
+        chosen = prepared.given.get(name)
+        if chosen is None:
+            parts = prepared.web_models.languages() if name == "language_models" else [""]
+            rows = {part: storage.read_json(f"{prepared.output}/models/{name}/{part}/manifest.json") for part in parts}
+            files = {f"{part}/{file}".lstrip("/"): sha for part in rows for file, sha in rows[part]["files"].items()}
+            content[name] = {"trained": True, "path": f"models/{name}", "files": files}
+        elif chosen is not UNREAD:
+            content[name] = {"trained": False, "path": chosen.model.path, "files": chosen.files}
+    path = f"{prepared.output}/models/manifest.json"
+    if storage.read_json(path) != content:
+        storage.write_json(path, content)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -429,6 +444,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; run again to go on where it stopped", file=sys.stderr)  # noqa: T201
         return 130
+    if options.models:
+        print(f"models: {options.output}/models/manifest.json in {time.monotonic() - started:.0f} s")  # noqa: T201
+        return 0
     print_summary(options.output, time.monotonic() - started)
     return 0
 

@@ -509,6 +509,19 @@ def is_current(manifest: str, identity: str) -> bool:
     return isinstance(found, dict) and found.get("identity") == identity
 
 
+def needed(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:
+    """Return the nodes with these names, as far as they exist, and all that they need, in the same order."""
+    needs = {node.name: node.needs for node in nodes}
+    wanted: set[str] = set()
+    left = [name for name in names if name in needs]
+    while left:
+        name = left.pop()
+        if name not in wanted:
+            wanted.add(name)
+            left += needs[name]
+    return [node for node in nodes if node.name in wanted]
+
+
 def run_waves(
     nodes: Sequence[Node],
     execute: Callable[[Sequence[Job | Shuffle]], None],

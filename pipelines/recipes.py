@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from filters.wikipedia_names import LANGUAGES
 
 Mode = Literal["published", "corrected"]
+Match = Literal["url", "host"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,16 @@ class Paragraphs:
 
 @dataclass(frozen=True)
 class Quality:
-    """CommonCrawl, second pass: duplicate lines removed, language, perplexity."""
+    """CommonCrawl, second pass: duplicate lines removed, language, perplexity, and the keys of what may be cited.
+
+    `match` says what makes a page one that Wikipedia cites: its URL ("url"), or only its host ("host", for a sample,
+    whose few pages are hardly ever cited themselves).
+    """
 
     languages: tuple[str, ...] = ("en",)  # section 2.1: English only
     threshold: float = 0.5  # CCNet: fastText score
     mode: Mode = "corrected"
+    match: Match = "url"
 
 
 @dataclass(frozen=True)
@@ -57,22 +63,27 @@ class Reference:
     """CommonCrawl, third pass: perplexity bucket and the classifier "page used as a reference in Wikipedia"."""
 
     buckets: tuple[str, ...] = ("head", "middle")  # RedPajama's reading of section 2.1
+    classifier: bool = True  # without it every page of these buckets is kept, and none is trained
     threshold: float | None = None  # None: chosen on the held-out split; RedPajama keeps 0.25 and more
+    label: str = "reference"  # of a classifier given by path: which of its labels is wanted
     mask_personal_information: bool = False  # our own option: e-mail and IP addresses, telephone numbers
 
 
 @dataclass(frozen=True)
 class ReferenceTraining:
-    """How the reference classifier is trained.
+    """How the reference classifier is trained: as many random pages as cited ones, a share of both held out by hash.
 
-    `match` says what makes a page a positive: its URL is cited in Wikipedia ("url"), or only its host ("host", for a
-    sample, whose few pages are hardly ever cited themselves).
+    The settings of fastText are those of its command line, which RedPajama used.
     """
 
-    match: Literal["url", "host"] = "url"
     pages: int = 300_000  # of each class at most
     held_out: float = 0.2
+    seed: int = 0  # of the split, of the order of training and of fastText
     language: str = "en"
+    epochs: int = 5
+    learning_rate: float = 0.1
+    dimension: int = 100
+    word_ngrams: int = 1
 
 
 @dataclass(frozen=True)
@@ -226,12 +237,20 @@ class StackExchange:
 
 @dataclass(frozen=True)
 class LanguageModels:
-    """CCNet's quality models: SentencePiece unigram and a 5-gram Kneser-Ney model of each language's Wikipedia."""
+    """CCNet's quality models: SentencePiece unigram and a 5-gram Kneser-Ney model of each language's Wikipedia.
 
-    languages: tuple[str, ...] = ("en",)
+    `estimator` is KenLM's program `lmplz`, for any amount of text, or our own, which needs no program, gives the same
+    bytes everywhere, and holds the text in memory (about 180 bytes for each piece).
+    """
+
+    languages: tuple[str, ...] = ("en",)  # none: every language that the Wikipedia inputs are in
     order: int = 5
     pieces: int = 65_536  # at most; a small text gets fewer (filters.perplexity.vocabulary_for)
-    documents: int = 1_000_000
+    documents: int = 1_000_000  # CCNet, Makefile: NDOC_FOR_LM
+    text_bytes: int = 1 << 30  # of whole articles; CCNet takes the openings of its million, less than this
+    estimator: Literal["lmplz", "kneser_ney"] = "lmplz"
+    lmplz: str = "lmplz"  # the program: a name on PATH, or its path
+    prune: tuple[int, ...] = ()  # lmplz --prune; CCNet prunes nothing
     cutoff_documents: int = 100_000  # crawled pages, chosen by hash, on which the percentiles are taken
 
 
@@ -301,13 +320,20 @@ LLAMA2 = replace(
 )
 SAMPLE = Recipe(
     name="sample",
-    common_crawl=CommonCrawl(training=ReferenceTraining(match="host", pages=5_000), window=0),
+    common_crawl=CommonCrawl(
+        quality=Quality(match="host"),
+        # On so few pages fastText's own settings have hardly begun to learn: in five-fold cross-validation over the
+        # sample's 1,628 pages the area under the ROC is 0.77 with them and 0.95 with these. Ten dimensions do as well
+        # as a hundred, and pairs of words add nothing.
+        training=ReferenceTraining(pages=5_000, epochs=25, learning_rate=0.5, dimension=10),
+        window=0,
+    ),
     # 8,000 pieces split code more finely than 32,000: 1.5 letters per token would drop the better half of it.
     github=GitHub(tokens=GitHubTokens(min_letters_per_token=1.0)),
     wikipedia=Wikipedia(span_bytes=1 << 20),
     books=Books(groups=4),
     stack_exchange=StackExchange(posts=Posts(range_bytes=1 << 20)),
-    language_models=LanguageModels(),
+    language_models=LanguageModels(estimator="kneser_ney"),
     tokenizer=Tokenizer(vocabulary=8_000, training_bytes=8 << 20),
     # So that a source of a few documents has something to measure on: of four papers, one is held out.
     shards=Shards(
@@ -358,6 +384,8 @@ def _parse(hint: Any, value: str, assignment: str) -> Any:
         return value
     if get_origin(kind) is tuple and get_args(kind) == (str, ...):
         return tuple(part.strip() for part in value.split(",") if part.strip())
+    if get_origin(kind) is tuple and get_args(kind) == (int, ...):
+        return tuple(_parse(int, part.strip(), assignment) for part in value.split(",") if part.strip())
     if kind not in _PARSERS:
         raise ValueError(f"--set {assignment}: this field is set in a recipe only")
     try:
@@ -408,6 +436,7 @@ def _among(allowed: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
 _POSITIVE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
 _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a share between 0 and 1")
 _PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
+_PRUNE = "counts that start with 0 and never decrease, such as 0,0,1"
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("sources", *_among(PAPER.sources)),
     ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
@@ -419,6 +448,10 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("common_crawl.reference.threshold", lambda value: value is None or 0 <= value <= 1, "none, or a probability"),
     ("common_crawl.training.pages", *_POSITIVE),
     ("common_crawl.training.held_out", *_PART),
+    ("common_crawl.training.epochs", *_POSITIVE),
+    ("common_crawl.training.dimension", *_POSITIVE),
+    ("common_crawl.training.word_ngrams", *_POSITIVE),
+    ("common_crawl.training.learning_rate", lambda value: value > 0, "more than 0"),
     ("c4.english.threshold", *_SHARE),
     ("wikipedia.articles.languages", *_among(LANGUAGES)),
     ("wikipedia.span_bytes", *_POSITIVE),
@@ -426,9 +459,12 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("books.overlap.threshold", *_SHARE),
     ("books.groups", *_POSITIVE),
     ("stack_exchange.posts.range_bytes", *_POSITIVE),
-    ("language_models.order", *_POSITIVE),
+    ("language_models.languages", lambda value: set(value) <= set(LANGUAGES), f"some of {', '.join(LANGUAGES)}"),
+    ("language_models.order", lambda value: value >= 2, "at least 2"),
     ("language_models.pieces", *_POSITIVE),
     ("language_models.documents", *_POSITIVE),
+    ("language_models.text_bytes", *_POSITIVE),
+    ("language_models.prune", lambda value: value == tuple(sorted(value)) and value[:1] in ((), (0,)), _PRUNE),
     ("tokenizer.vocabulary", lambda value: 260 <= value <= 65_535, "from 260 (the bytes) to 65,535 (uint16)"),
     ("tokenizer.training_bytes", *_POSITIVE),
     ("shards.shard_tokens", *_POSITIVE),

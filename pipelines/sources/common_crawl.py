@@ -25,7 +25,7 @@ from pipelines import losses
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
-from pipelines.models import load_language_model
+from pipelines.language_models import load_cutoffs, load_language_model
 from pipelines.readers import warc
 from pipelines.sources import personal_information
 from pipelines.sources.wikipedia import URL, citation_keys
@@ -75,8 +75,11 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
 
 
 def url_keys(raw: Document, page: Document, context: Context) -> Keys:
-    """Return the keys that meet those of the URLs and hosts that Wikipedia cites."""
-    return citation_keys([page.url or ""])
+    """Return the keys that meet those of the URLs that Wikipedia cites, and of the hosts if the recipe counts them.
+
+    A large host has many millions of pages, all of one key: no key is written that nobody asks for.
+    """
+    return citation_keys([page.url or ""], hosts=context.recipe.match == "host")
 
 
 def like_a_reference(page: Document, cited: Lines, context: Context) -> Document | Drop:
@@ -84,13 +87,14 @@ def like_a_reference(page: Document, cited: Lines, context: Context) -> Document
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
         return page.drop("reference", f"bucket_{bucket}")
-    directory = context.models["reference"]
-    probability = _classifier(directory).probability(page.text)
-    threshold = _chosen_threshold(directory) if context.recipe.threshold is None else context.recipe.threshold
-    if reason := reference.reason(probability, threshold):
-        return page.drop("reference", reason)
-    mark = "yes" if URL in cited.tolist() else "no"
-    kept = page.with_attributes(bucket=bucket, reference_probability=f"{probability:.6f}", cited=mark)
+    kept = page.with_attributes(bucket=bucket, cited="yes" if URL in cited.tolist() else "no")
+    if context.recipe.classifier:
+        path = context.models["reference"]
+        probability = _classifier(path, context.recipe.label).probability(page.text)
+        threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
+        if reason := reference.reason(probability, threshold):
+            return page.drop("reference", reason)
+        kept = kept.with_attributes(reference_probability=f"{probability:.6f}")
     return personal_information.masked(kept, context)
 
 
@@ -110,9 +114,8 @@ def _language_model(directory: str, language: str) -> perplexity.PerplexityModel
 
 
 @cache
-def _cutoffs(directory: str) -> dict[str, perplexity.Cutoffs]:
-    found = json.loads(Path(directory, "cutoffs.json").read_text(encoding="utf-8"))
-    return {language: perplexity.Cutoffs(row["head"], row["middle"]) for language, row in found.items()}
+def _cutoffs(path: str) -> dict[str, perplexity.Cutoffs]:
+    return load_cutoffs(path)
 
 
 @cache
@@ -121,8 +124,8 @@ def _chosen_threshold(directory: str) -> float:
 
 
 @cache
-def _classifier(directory: str) -> reference.ReferenceClassifier:
-    return reference.ReferenceClassifier(Path(directory, "reference.bin"))
+def _classifier(path: str, label: str) -> reference.ReferenceClassifier:
+    return reference.ReferenceClassifier(Path(path, "reference.bin") if Path(path).is_dir() else Path(path), label)
 
 
 SOURCE = Source(

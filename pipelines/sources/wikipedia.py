@@ -38,13 +38,13 @@ def cited_keys(page: Document, article: Document, context: Context) -> Keys:
     return citation_keys(wikitext.cited_urls(page.text))
 
 
-def citation_keys(urls: Iterable[str]) -> Keys:
+def citation_keys(urls: Iterable[str], *, hosts: bool = True) -> Keys:
     """Return keys that a citing and a cited page share: of normalised URLs (line 0) and of their hosts (line 1)."""
     found = list(urls)
-    keys = sorted(
-        {(URL, reference.normalise_url(url)) for url in found} | {(HOST, reference.host(url)) for url in found}
-    )
-    wanted = [(line, keyed("host" if line == HOST else "url", key)) for line, key in keys if key]
+    keys = {(URL, reference.normalise_url(url)) for url in found}
+    if hosts:
+        keys |= {(HOST, reference.host(url)) for url in found}
+    wanted = [(line, keyed("host" if line == HOST else "url", key)) for line, key in sorted(keys) if key]
     hashes, lines = np.array([key for _, key in wanted], np.uint64), np.array([line for line, _ in wanted], np.uint32)
     return hashes, None, lines
 

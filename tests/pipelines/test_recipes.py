@@ -20,7 +20,11 @@ from tokenizer import spec
         ("common_crawl.quality.languages", ("en",)),
         ("common_crawl.quality.threshold", 0.5),
         ("common_crawl.reference.buckets", ("head", "middle")),
-        ("common_crawl.training.match", "url"),
+        ("common_crawl.quality.match", "url"),
+        ("common_crawl.training.epochs", 5),
+        ("common_crawl.training.learning_rate", 0.1),
+        ("language_models.estimator", "lmplz"),
+        ("language_models.prune", ()),
         ("common_crawl.window", 2_000),
         ("c4.pages.max_characters", 190_000),
         ("c4.lines.min_sentences", 3),
@@ -62,8 +66,12 @@ def test_the_sample_differs_in_size_and_in_what_it_says() -> None:
             different.add(path)
     assert different == {
         "name",
-        "common_crawl.training.match",
+        "common_crawl.quality.match",
         "common_crawl.training.pages",
+        "common_crawl.training.epochs",
+        "common_crawl.training.learning_rate",
+        "common_crawl.training.dimension",
+        "language_models.estimator",
         "common_crawl.window",
         "github.tokens.min_letters_per_token",
         "wikipedia.span_bytes",
@@ -113,6 +121,7 @@ def test_recipes_are_sound_named_and_frozen(name: str) -> None:
         ("common_crawl.reference.threshold=none", None),
         ("common_crawl.quality.languages=en, de", ("en", "de")),
         ("sources=c4", ("c4",)),
+        ("language_models.prune=0, 0,1", (0, 0, 1)),
     ],
 )
 def test_one_field_is_overridden(assignment: str, value: Any) -> None:
@@ -141,6 +150,7 @@ def test_one_field_is_overridden(assignment: str, value: Any) -> None:
         ("c4.pages.mode=fast", "'fast' is none of published, corrected"),
         ("common_crawl.reference.threshold=high", "'high' is no float"),
         ("shards.validation_of=arxiv", "set in a recipe only"),
+        ("language_models.prune=0,x", "'x' is no int"),
     ],
 )
 @pytest.mark.parametrize("recipe", [PAPER, SAMPLE])
@@ -160,6 +170,9 @@ def test_mistakes_are_named(recipe: Any, assignment: str, message: str) -> None:
         ("common_crawl.window=-1", "common_crawl.window is -1: a number of at least 0"),
         ("common_crawl.reference.buckets=heads", "some of head, middle, tail, all"),
         ("common_crawl.training.held_out=1", "a share between 0 and 1"),
+        ("language_models.prune=0,2,1", "counts that start with 0 and never decrease"),
+        ("language_models.prune=1", "counts that start with 0 and never decrease"),
+        ("language_models.languages=xx", "some of bg, ca"),
         ("wikipedia.articles.languages=xx", "some of bg, ca"),
         ("books.groups=0", "at least 1"),
         ("tokenizer.vocabulary=70000", "to 65,535"),

@@ -1,0 +1,93 @@
+"""Models given by path: what each has to be, checked before any work starts, and its digest by content.
+
+--model language_models=DIR   LANG/pieces.model and LANG/model.arpa, or CCNet's LANG.sp.model and LANG.arpa.bin
+--model cutoffs=PATH          a folder with cutoffs.json, or CCNet's cutoff.csv
+--model reference=PATH        a folder with reference.bin and scores.json, or any fastText classifier
+--model NAME=FILE             lid, bad_words, personal_information_sites, tokenizer
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filters import personal_info, reference
+from pipelines import language_models, storage
+from pipelines.graph import Model
+from pipelines.hashing import digest_of
+from pipelines.models import FILE, TOKENIZER
+from pipelines.recipes import Recipe
+
+_FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A model given by path, with the SHA-256 of each file that is used of it."""
+
+    model: Model
+    files: dict[str, str]
+
+
+def given(name: str, path: str, recipe: Recipe) -> Given:
+    """Return a model given by path; raise ValueError if it is not there or not of the right form."""
+    if storage.is_remote(path) and name not in _FOLDERS and storage.exists(path):
+        return _found(path, {path.rpartition("/")[2]: storage.sha256(path)})
+    found = Path(path)
+    if not found.exists():
+        raise ValueError("no such file or directory" if name in _FOLDERS else "no such file")
+    if name == "language_models":
+        return _hashed(found, language_models.given_files(path, recipe.common_crawl.quality.languages))
+    if name == "cutoffs":
+        file = _there(found / "cutoffs.json") if found.is_dir() else found
+        language_models.load_cutoffs(path)
+        return _hashed(found, [file])
+    if name == "reference":
+        return _hashed(found, _classifier_files(found, recipe))
+    if name in _FOLDERS:
+        return _hashed(found, [_there(found / "sites.json")])
+    if name == TOKENIZER and found.is_dir():
+        found = found / FILE
+    if not found.is_file():
+        raise ValueError("this is no file" if found.exists() else "no such file")
+    if name == "personal_information_sites":
+        personal_info.Sites.load(found)
+    if name == TOKENIZER:  # known as one that is trained here
+        files = {FILE: storage.sha256(str(found))}
+        return Given(Model(str(found), digest_of([files])), files)
+    return _hashed(found, [found])
+
+
+def _classifier_files(path: Path, recipe: Recipe) -> list[Path]:
+    chosen = recipe.common_crawl.reference
+    file = _there(path / "reference.bin") if path.is_dir() else path
+    reference.ReferenceClassifier(file, chosen.label)
+    if chosen.threshold is not None:
+        return [file]
+    if not path.is_dir():
+        raise ValueError("a classifier by itself needs a threshold: --set common_crawl.reference.threshold=0.25")
+    scores = _there(path / "scores.json")
+    try:
+        float(json.loads(scores.read_text(encoding="utf-8"))["threshold"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{scores}: no threshold ({error!r})") from None
+    return [file, scores]
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise ValueError(f"a directory with {file.name} is expected")
+    return file
+
+
+def _hashed(path: Path, files: Sequence[Path]) -> Given:
+    folder = path if path.is_dir() else path.parent
+    return _found(str(path), {str(file.relative_to(folder)): storage.sha256(str(file)) for file in sorted(files)})
+
+
+def _found(path: str, files: dict[str, str]) -> Given:
+    # A file by itself is known by its content alone, whatever its name.
+    one = next(iter(files.values())) if len(files) == 1 else digest_of(files)
+    return Given(Model(path, one), files)
