@@ -7,20 +7,22 @@ as the page it is a copy of. Links in prose, boxes and sections of links are no 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from filters.wikitext_tags import decode_entities
 
 COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 NOTE = re.compile(r"<ref(?:\s[^<>]*)?>", re.IGNORECASE)
 NOTE_END = re.compile(r"</ref\s*>", re.IGNORECASE)
-CITATION = re.compile(
-    r"\{\{\s*(?:cite|citation|citeweb|cita|citar|citat|citace|citácia|citazione|citiranje|cytuj|cytuj_stronę|citeren|"
-    r"citer|lien web|lien brisé|ouvrage|article|chapitre|internetquelle|literatur|webarchiv|webref|web kilde|kilde|"
-    r"webbref|bokref|tidningsref|tidskriftsref|navedi|наведи|книга|статья|публикация|цитат|cite web|cit web|"
-    r"опубл|forrás|web|ref-web|ref-notícia|ref-llibre|ref-publicació|navedi splet|citat web)"
-    r"(?=[\s|_\-])",
-    re.IGNORECASE,
+# The first word of each family, over the 20 languages: "cite web", "cita libro", "citace monografie", "наведи веб" ...
+_FAMILIES = (
+    "cite|citation|citeweb|cit|cita|citar|citat|citace|citácia|citazione|citiranje|citer|citeer|citeren|citweb|citlib|"
+    "citper|cytuj|vcite|vancite|lien|ouvrage|article|chapitre|écrit|périodique|internetquelle|literatur|webarchiv|"
+    r"webarchive|webref|web|kilde|webbref|bokref|tidningsref|tidskriftsref|navedi|forrás|ref-[^\W_]+|наведи|цитат|книга|"
+    "статья|стаття|публикация|публікація|опубл|#tag:ref|refn"
 )
+CITATION = re.compile(rf"\{{\{{\s*(?:{_FAMILIES})(?=[\s|_\-])", re.IGNORECASE)
+BRACES = re.compile(r"\{\{|\}\}")
 URL = re.compile(r"https?://[^\s|\[\]{}<>\"\x00-\x1f]+", re.IGNORECASE)
 ARCHIVES = re.compile(
     r"https?://(?:web\.archive\.org/(?:web/)?\d{4,14}[a-z_*]*/|(?:www\.)?webcitation\.org/\w+\?url="
@@ -48,23 +50,37 @@ def cited_urls(wikitext: str) -> list[str]:
 
 def _citations(text: str) -> list[tuple[int, int]]:
     """Return where citations stand: notes, and citation templates outside them."""
-    notes = _enclosed(text, NOTE, NOTE_END)
-    templates = _enclosed(text, CITATION, re.compile(r"\}\}"))
-    return sorted(notes + templates)
+    return sorted([*_notes(text), *_templates(text)])
 
 
-def _enclosed(text: str, opening: re.Pattern[str], closing: re.Pattern[str]) -> list[tuple[int, int]]:
-    spans, position = [], 0
-    while match := opening.search(text, position):
+def _notes(text: str) -> Iterator[tuple[int, int]]:
+    position = 0
+    while match := NOTE.search(text, position):
         position = match.end()
         if match[0].endswith("/>"):
             continue
-        end = closing.search(text, position)
+        end = NOTE_END.search(text, position)
         if end is None:
             break
-        spans.append((position, end.start()))
+        yield position, end.start()
         position = end.end()
-    return spans
+
+
+def _templates(text: str) -> Iterator[tuple[int, int]]:
+    """Yield each citation template up to its own end, whatever stands in its fields; unclosed ones are none."""
+    openings: list[int] = []
+    spans = []
+    citations = {match.start(): match.end() for match in CITATION.finditer(text)}
+    for brace in BRACES.finditer(text):
+        if brace[0] == "{{":
+            openings.append(citations.get(brace.start(), -1))
+        elif openings and (start := openings.pop()) >= 0:
+            spans.append((start, brace.start()))
+    last = -1
+    for start, end in sorted(spans):
+        if start > last:  # else within the one before
+            yield start, end
+            last = end
 
 
 def _address(url: str) -> str:

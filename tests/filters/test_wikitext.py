@@ -322,7 +322,64 @@ def test_cited_urls() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "language"),
+    [
+        ("{{Цитат уеб | url=U}}", "bg"),
+        ("{{ref-web|url=U}}", "ca"),
+        ("{{Ref-publicació|url=U}}", "ca"),
+        ("{{Citace monografie|url=U}}", "cs"),
+        ("{{Kilde www|url=U}}", "da"),
+        ("{{Internetquelle|url=U}}", "de"),
+        ("{{Cite_journal |url=U}}", "en"),
+        ("{{ citation\n| url = U\n}}", "en"),
+        ("{{vcite web|url=U}}", "en"),
+        ("{{cita noticia|url=U}}", "es"),
+        ("{{Lien web|url=U}}", "fr"),
+        ("{{Article|url=U}}", "fr"),
+        ("{{Citiranje weba|url=U}}", "hr"),
+        ("{{CitWeb|url=U}}", "hu"),
+        ("{{Cita web|url=U}}", "it"),
+        ("{{Citeer web|url=U}}", "nl"),
+        ("{{Cytuj stronę|url=U}}", "pl"),
+        ("{{citar periódico|url=U}}", "pt"),
+        ("{{Citat web|url=U}}", "ro"),
+        ("{{Статья|ссылка=U}}", "ru"),
+        ("{{navedi splet|url=U}}", "sl"),
+        ("{{Наведи веб|url=U}}", "sr"),
+        ("{{Webbref|url=U}}", "sv"),
+        ("{{Стаття|url=U}}", "uk"),
+        ("{{#tag:ref|See U|name=a}}", "every"),
+        ("{{refn|See U}}", "en"),
+        ("{{cite web|title={{lang|de|T}}|quote={{!}}|url=U}}", "a template in a field"),
+        ("<REF NAME=a >\nSee\nU</ref >", "several lines"),
+        ("<references><ref name='b'>U</ref></references>", "defined in the list"),
+        ("{{reflist|refs=<ref>{{cite web|url=U}}</ref>}}", "defined in the list"),
+    ],
+)
+def test_citations_of_every_language_and_form(template: str, language: str) -> None:
+    text = f"Before [http://before.example]. {template.replace('U', 'http://cited.example/a')} [http://after.example]"
+    assert cited_urls(text) == ["http://cited.example/a"], language
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{Official website|http://x.org}}",
+        "{{citadel|url=http://x.org}}",
+        "{{Infobox|url=http://x.org}}",
+        "<ref name=a />",
+    ],
+)
+def test_other_templates_cite_nothing(template: str) -> None:
+    assert cited_urls(f"{template} http://y.org") == []
+
+
 def test_cited_urls_of_broken_pages() -> None:
+    unclosed = (
+        "{{Infobox|x={{cite web|url=http://a.org}} text {{cite web|url=http://b.org/{{x}} {{cite web|url=http://c.org}}"
+    )
+    assert cited_urls(unclosed) == ["http://a.org", "http://c.org"]
     assert cited_urls("<ref>http://a.org/x") == []
     assert cited_urls("<ref>http://a.org/x</ref><ref>http://b.org/[[x]]</ref>{{cite web|url=http://c.org") == [
         "http://a.org/x",
