@@ -29,7 +29,7 @@ KINDS = MappingProxyType(
                 "flag country|flagteam|plainlist|plain list|flatlist|flat list|div col|columns|col-list|fakt|fact|"
                 "chiarire|senza fonte|citazione necessaria|petit|petites capitales|pc|souligner|surligner|"
                 "terme défini|abréviation|abréviation discrète|abrev|nb|nobr2|esd|versalita|versalitas|versaleta|"
-                "romanos|romanes|maiuscoletto|tutto attaccato|ta|kapitálky|malé|kapitälchen|число|num|num1|"
+                "romanos|romanes|maiuscoletto|tutto attaccato|ta|kapitálky|malé|kapitälchen|"
                 "комментарий|comment|подсказка|підказка|нет аи 2|s2|afi|api|msapi|мфа|ipa-text|bandera2|drapeau2|"
                 "флаг2|флагификация|flaga2|ruby|highlight|hochgestellt|hoch|tief|ind|formel|noprint|mset|mabs|abs|"
                 "overline|intmath|vec|keypress|key press|keyboard|button|railgauge|track gauge|sigfig|formatprice|"
@@ -56,7 +56,7 @@ KINDS = MappingProxyType(
             "number": "nts|ntsh|num2|format nombre|szám|broj|number|sorter",
             "quantity": (
                 "unité|unite|nombre|unidad|unitats|unidade|unitate|enhet|einheit|fmtn|fmt num|unita|jednostka|tmp|"
-                "quantité|unités|numero|número|größe|mértékegység"
+                "quantité|unités|numero|número|größe|mértékegység|num|num1|число"
             ),
             "convert": (
                 "convert|cvt|convertir|converti|converter|konwertuj|converteren|umrechnen|převeď|преобразовать|"
@@ -118,7 +118,12 @@ BY_LANGUAGE = MappingProxyType(
                 "quoted": "citation|citation en ligne",
                 "aside": "incise",
                 "century": "s|siècle|siècles|s-|s2|s2-|-s|-s-|sp|sp-|s mini|s mini-",
-                "first": "latin|grec|grec ancien|x|term|e|er|re|ère|lang-latin",
+                "first": (
+                    "latin|grec|grec ancien|x|term|e|er|re|ère|lang-latin|référence nécessaire|référence souhaitée|"
+                    "référence insuffisante|référence incomplète|refnec|refins"
+                ),
+                "words": "nobr|nobr2",
+                "title": "souverain|souverain2|souverain3|souverain-",
                 "drop": "de|en|fr|vers|date heure",
             }
         ),
@@ -126,6 +131,7 @@ BY_LANGUAGE = MappingProxyType(
         "uk": _kinds({"first": "s", "drop": "vers|m."}),
         "es": _kinds({"siglo": "siglo", "drop": "ap|vt|c|nb|cita libro"}),
         "ca": _kinds({"siglo": "segle"}),
+        "ro": _kinds({"quantity": "dim"}),
         "pt": _kinds({"siglo": "séc|século", "drop": "vt|ap"}),
         "it": _kinds({"measure": "m", "drop": "vedi anche|ms"}),
         "de": _kinds({"drop": "citat|date|fn|b|u|m.|st|ms|vers"}),

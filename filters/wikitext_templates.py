@@ -146,9 +146,10 @@ def _function(name: str, first: str, rest: str, names: Names) -> str:
 def format_number(number: str, names: Names) -> str:
     """Return a number as `formatnum` shows it: "1234.5" as "1,234.5" in English, "1.234,5" in German.
 
-    What is not a plain number (digits, perhaps a sign and decimals after a point) is returned as it is.
+    What is not a plain number (digits, perhaps a sign and decimals after a point, or after the language's own comma) is
+    returned as it is.
     """
-    match = PLAIN_NUMBER.fullmatch(number.strip().replace(",", "") if names.group == "," else number.strip())
+    match = PLAIN_NUMBER.fullmatch(number.strip().replace(",", "" if names.group == "," else "."))
     if match is None:
         return number.strip()
     digits = match[2]
@@ -405,8 +406,10 @@ RENDERERS: Mapping[str, Renderer] = MappingProxyType(
         "second": _second,
         "ship": _ship,
         "siglo": _siglo,
+        "title": lambda a: a.at(1).partition(" (")[0],
         "twinned": _twinned,
         "val": _val,
+        "words": lambda a: " ".join(place for place in a.places if place),
     }
 )
 """One function for each kind of `KINDS` and `BY_LANGUAGE`."""
