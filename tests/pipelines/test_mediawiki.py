@@ -1,5 +1,6 @@
 import bz2
 import io
+import re
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from filters.wikipedia_names import LANGUAGES
+from filters.wikitext import Reason, reason
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump
 from pipelines.readers import mediawiki as module
@@ -108,6 +110,42 @@ def test_old_exports_without_namespace_elements() -> None:
         {"namespace": "other"},
         {"namespace": "6"},
     ]
+
+
+# What each version of the schema says of a redirect's page: before its revision, and inside that around the text.
+EXPORTS = {
+    "0.3": ("", "{text}"),
+    "0.4": ("<redirect />", "{text}"),
+    "0.5": ("<redirect />", "{text}"),
+    "0.6": ('<ns>0</ns><redirect title="Llama" />', "<sha1>a</sha1>{text}"),
+    "0.7": ('<ns>0</ns><redirect title="Llama" />', "<sha1>a</sha1>{text}"),
+    "0.8": ('<ns>0</ns><redirect title="Llama" />', "{text}<sha1>a</sha1><model>wikitext</model>"),
+    "0.9": ('<ns>0</ns><redirect title="Llama" />', "<model>wikitext</model><format>text/x-wiki</format>{text}"),
+    "0.10": ('<ns>0</ns><redirect title="Llama" />', "<model>wikitext</model><format>text/x-wiki</format>{text}"),
+    "0.11": (
+        '<ns>0</ns><redirect title="Llama" />',
+        "<origin>5</origin><model>wikitext</model>{text}<content><role>data</role><origin>5</origin>"
+        '<model>json</model><format>application/json</format><text bytes="2">{{}}</text></content>',
+    ),
+}
+
+
+@pytest.mark.parametrize("version", EXPORTS)
+def test_exports_of_every_version(version: str) -> None:
+    head, revision = EXPORTS[version]
+    pages = ""
+    for number, (title, text) in enumerate((("Alpaca", "#REDIRECT [[Llama]]"), ("Llama", "A llama.")), 1):
+        told = head if title == "Alpaca" else re.sub("<redirect[^>]*>", "", head)
+        inner = revision.format(text=f'<text xml:space="preserve">{text}</text>')
+        pages += f"<page><title>{title}</title>{told}<id>{number}</id><revision><id>9</id>{inner}</revision></page>"
+    header = re.sub(r'version="[^"]*"', f'version="{version}"', HEADER)
+    assert f'version="{version}"' in header
+    documents, drops, _ = run((header + pages + FOOTER).encode())
+    assert not drops
+    assert [each.text for each in documents] == ["#REDIRECT [[Llama]]", "A llama."]
+    reasons = [reason("0", each.attributes.get("redirect"), each.text, "en") for each in documents]
+    assert reasons == [Reason.REDIRECT, None]
+    assert {each.attributes["namespace"] for each in documents} == {"0"}
 
 
 def test_of_several_revisions_the_last_is_taken() -> None:
