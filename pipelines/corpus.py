@@ -417,15 +417,15 @@ def write_corpus_manifest(prepared: Build) -> None:
 
 def check_neighbours(prepared: Build) -> None:
     """Raise ValueError if other sources in the corpus directory would be left with tokens of another tokenizer."""
-    output, given = prepared.output, prepared.given.get("tokenizer")
-    for name in SOURCES:
+    output, tokenizer = prepared.output, prepared.given.get("tokenizer")
+    for name in SOURCES if not prepared.only_models else ():
         found = storage.read_json(f"{output}/tokens/{name}/manifest.json")
         if name in prepared.chains or not isinstance(found, dict):
             continue
-        ours = storage.sha256(given.model.path) if given else None
+        ours = storage.sha256(tokenizer.model.path) if tokenizer else None
         if found.get("tokenizer_sha256") == ours:
             continue
-        would = "is not the one given" if given else "would not be the one trained now, on other sources"
+        would = "is not the one given" if tokenizer else "would not be the one trained now, on other sources"
         raise ValueError(
             f"--output {output}: the tokens of {name} are there, and their tokenizer {would}: build {name} too, keep "
             f"the corpus' tokenizer with --model tokenizer={output}/models/tokenizer, or name another --output"

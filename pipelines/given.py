@@ -47,11 +47,11 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         return _hashed(found, [file])
     if name == "reference":
         return _hashed(found, _classifier_files(found, recipe))
-    if name in _FOLDERS:
-        return _hashed(found, [_there(found / "sites.json")])
     if name == "benchmarks":
         files = contamination.digests(found)
         return Given(Model(path, digest_of(files)), files)
+    if name in _FOLDERS:
+        return _hashed(found, [_there(found / "sites.json")])
     if name == TOKENIZER and found.is_dir():
         found = found / FILE
     if not found.is_file():
