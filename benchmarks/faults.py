@@ -120,7 +120,7 @@ def killed_worker(trials: Trials, folder: Path) -> str:
     while process.poll() is None and victim is None:
         time.sleep(0.02)
         if time.monotonic() > moment:
-            workers = [child for child in psutil.Process(process.pid).children(recursive=True) if _is_worker(child)]
+            workers = _workers(process.pid)
             victim = trials.rng.choice(workers) if workers else None
     if victim is None:  # the moment was in the last wave, which has no worker
         process.communicate()
@@ -137,11 +137,12 @@ def killed_worker(trials: Trials, folder: Path) -> str:
     return trials.ends_the_same(folder / "corpus")
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def _workers(driver: int) -> list[psutil.Process]:
+    """Return the worker processes of a run: the fork server's children."""
     try:
-        return "pipelines.worker" in process.cmdline()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return False
+        return [worker for child in psutil.Process(driver).children() for worker in child.children()]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def killed_writer(trials: Trials, folder: Path) -> str:
