@@ -49,6 +49,11 @@ corpus: setup-corpus ## build the corpus (the real sample by default) in data/co
 	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output $(RAW); fi
 	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) $(ARGS)
 
+# The same command, stopped when the models are made; the corpus takes them on.
+.PHONY: models
+models: override ARGS += --models
+models: corpus ## only CommonCrawl's models: language models, cut-offs, reference classifier
+
 .PHONY: pretrain
 pretrain: setup-train ## train a small LLaMA on the corpus just built
 	@$(BIN)/python -m train.pretrain --corpus $(OUTPUT) --output $(RUN) $(ARGS)

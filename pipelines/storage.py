@@ -139,16 +139,23 @@ def exists(path: str) -> bool:
 
 
 def size(path: str) -> int:
-    """Return a file's size in bytes."""
+    """Return a file's size in bytes; raise OSError if it is not there."""
     if is_remote(path):
-        return int(_remote().match([path])[0].metadata_list[0].size_in_bytes)
+        return int(_object(path).size_in_bytes)
     return Path(path).stat().st_size
+
+
+def _object(path: str) -> Any:
+    found = _remote().match([path])[0].metadata_list
+    if not found:
+        raise FileNotFoundError(f"{path}: there is no such object")
+    return found[0]
 
 
 def changed(path: str) -> int:
     """Return when a file was last changed, in a unit of the filesystem's own: equal as long as nobody writes it."""
     if is_remote(path):
-        return int(1e6 * _remote().match([path])[0].metadata_list[0].last_updated_in_seconds)
+        return int(1e6 * _object(path).last_updated_in_seconds)
     return Path(path).stat().st_mtime_ns
 
 

@@ -9,11 +9,14 @@ WET or WARC ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decid
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import cache, lru_cache
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from filters import paragraphs, perplexity, reference
 from filters.language import LanguageIdentifier, Newlines
@@ -33,39 +36,43 @@ def long_enough(page: Document, context: Context) -> Document | Drop:
     """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
     if drop := personal_information.listed(page, "paragraphs", context):
         return drop
-    body, found = _unique_lines(page.text, context.recipe.mode)
+    body = paragraphs.body(page.text, context.recipe.mode)
     if reason := paragraphs.too_short(body, context.recipe.min_characters):
         return page.drop("paragraphs", reason)
-    return page.with_text("\n".join(found.values()))
+    return page.with_text(_unique_lines(body)[0])
 
 
 def line_keys(page: Document, body: Document, context: Context) -> Keys:
     """Return the keys of the page's lines, each once."""
-    hashes = paragraphs.packed(_unique_lines(page.text, context.recipe.mode)[1])
+    hashes = _unique_lines(paragraphs.body(page.text, context.recipe.mode))[1]
     return hashes, None, np.arange(len(hashes), dtype=np.uint32)
 
 
 @lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
-def _unique_lines(text: str, mode: paragraphs.Mode) -> tuple[str, dict[bytes, str]]:
-    """Return the body of a page, and the first of each repeated line of it by its key."""
-    lines = paragraphs.body_lines(text, mode)
-    body = "\n".join(lines)
-    return body, paragraphs.unique(lines, paragraphs.keys(body))
+def _unique_lines(body: str) -> tuple[str, npt.NDArray[np.uint64]]:
+    """Return a body with the first of each repeated line, and the keys of the lines left."""
+    lines, hashes = paragraphs.keys(body)
+    first = paragraphs.first_occurrences(hashes)
+    if first.all():
+        return "\n".join(lines), hashes
+    return "\n".join(compress(lines, first.tolist())), hashes[first]
 
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
     """Remove the lines that other pages have too, identify the language, and score the text."""
-    left = paragraphs.kept(page.text.split("\n"), removed)
-    if reason := paragraphs.nothing_left(left):
+    found = page.text.split("\n")
+    gone = removed.tolist()
+    lines.count_removed(context.counts, found, gone)
+    if reason := paragraphs.nothing_left(found, gone):
         return page.drop("quality", reason)
-    page = page.with_text("\n".join(left))
+    page = page.with_text(paragraphs.remove(found, gone))
     newlines: Newlines = "delete" if context.recipe.mode == "published" else "space"
     label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
     if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
         return page.drop("quality", unwanted)
     model = _language_model(context.models["language_models"], label)
     scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
-    return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
+    return dataclasses.replace(page.with_attributes(language_score=f"{score:.6g}", **scored), language=label)
 
 
 def url_keys(raw: Document, page: Document, context: Context) -> Keys:
@@ -128,7 +135,7 @@ SOURCE = Source(
     stages=(
         Map("paragraphs", long_enough, recipe="paragraphs", models=(personal_information.SITES,), keys=line_keys),
         Decide("duplicate_lines", lines.seen_twice, window="window"),
-        Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys),
+        Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys, version=2),
         Decide("cited", exact.in_other_source, other="wikipedia/articles"),
         Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference")),
     ),

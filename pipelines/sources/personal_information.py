@@ -32,6 +32,7 @@ def masked(page: Document, context: Context) -> Document:
         "masked_ip_addresses": found.ip_addresses,
         "masked_telephones": found.telephones,
     }
+    context.counts.update(counts)
     title = personal_info.mask(page.title) if page.title else page.title
     told = {name: str(count) for name, count in counts.items() if count}
     return replace(page, text=found.text, title=title).with_attributes(**told)

@@ -1,6 +1,6 @@
 """The rules of exact and line deduplication against dictionaries, in any order."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import numpy.typing as npt
@@ -46,3 +46,18 @@ def test_the_join_marks_what_the_other_source_has(rows: list[tuple[int, int, int
     others = {row[0] for row in rows if row[2] >= own}
     marked = exact.in_other_source(*arrays(rows), own)
     assert marked.tolist() == [row[2] < own and row[0] in others for row in rows]
+
+
+@given(st.lists(st.text("aé\ud800 ", max_size=4), min_size=1, max_size=6), st.data())
+def test_lines_and_bytes_are_counted(found: list[str], data: st.DataObject) -> None:
+    gone = sorted(data.draw(st.sets(st.integers(0, len(found) - 1))))
+    counts: Counter[str] = Counter()
+    lines.count_removed(counts, found, gone)
+    lines.count_removed(counts, found, [])
+
+    def size(numbers: list[int]) -> int:
+        return len("".join(f"{found[number]}\n" for number in numbers).encode(errors="replace"))
+
+    assert counts["lines"] == 2 * len(found)
+    assert counts["bytes"] == 2 * size(list(range(len(found))))
+    assert (counts["lines_removed"], counts["bytes_removed"]) == (len(gone), size(gone))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import io
 import json
@@ -21,8 +22,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus, storage
+from pipelines import corpus, inputs, listings, storage
 from pipelines.readers import Dump, arxiv
+from pipelines.sources import c4
 from tests.pipelines import tiny
 
 pytestmark = [
@@ -121,6 +123,27 @@ def recorded(action: str) -> bytes:
     method = "GET" if action == "download" else "POST"
     with urllib.request.urlopen(urllib.request.Request(url, method=method)) as answer:
         return bytes(answer.read())
+
+
+def test_a_listing_in_object_storage_names_files_that_are_read_where_they_lie(bucket: str, tmp_path: Path) -> None:
+    crawl, paths = f"{bucket}/crawl-data/CC-MAIN-2019-18", []
+    for number in range(4):
+        tiny.wet(tmp_path / "page.wet.gz", number, 20)
+        paths.append(f"crawl-data/CC-MAIN-2019-18/segments/{number}/wet/{number}.warc.wet.gz")
+        storage.write_bytes(f"{bucket}/{paths[-1]}", (tmp_path / "page.wet.gz").read_bytes())
+    listing = f"{crawl}/wet.paths.gz"
+    storage.write_bytes(listing, gzip.compress("\n".join(paths).encode()))
+    wanted = sorted(f"{bucket}/{path}" for path in listings.choose(paths, 2, listing))
+    cache = str(tmp_path / "corpus/work/inputs.json")
+    assert sorted(found.path for found in inputs.find(c4.SOURCE, [({"files": "2"}, listing)], cache)) == wanted
+    (tmp_path / "wet.paths").write_text("\n".join(paths))
+    attributes = {"files": "2", "base": bucket}
+    found = inputs.find(c4.SOURCE, [(attributes, str(tmp_path / "wet.paths"))], cache)
+    assert sorted(one.path for one in found) == wanted
+    assert not (tmp_path / "corpus/work/downloads").exists()
+    storage.write_bytes(listing, gzip.compress(f"{paths[0]}\ncrawl-data/none.warc.wet.gz\n".encode()))
+    with pytest.raises(OSError, match=r"none\.warc\.wet\.gz"):
+        inputs.find(c4.SOURCE, [({}, listing)], cache)
 
 
 READS = """

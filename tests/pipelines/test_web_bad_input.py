@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -159,6 +162,38 @@ def test_nothing_else_is_lost(built: Path) -> None:
     seeds = [11, 21, 23, 31, 33, 42, 52, 62, 72, 82, 91, 92, 101, 102, 112]
     assert {f"http://{tiny.HOSTS[0]}/good/{seed}/0" for seed in seeds} <= kept
     assert {"http://example.org/0", "http://example.org/1"} <= kept
+
+
+MEASURED = """
+import resource, sys
+from collections import Counter
+from pathlib import Path
+from pipelines.readers import Dump, warc
+with Path(sys.argv[1]).open("rb") as stream:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = [(type(one).__name__, str(getattr(one, "reason", "")), one.url if hasattr(one, "url") else one.size)
+             for one in warc.read(stream, Dump(sys.argv[1], "d"), Counter())]
+print(found, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.full
+def test_a_line_of_two_gigabytes_is_passed_over_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "plain.warc.wet"
+    size = 2 << 30
+    head = f"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://x/\r\nContent-Length: {size}\r\n\r\n"
+    with path.open("wb") as stream:
+        stream.write(gzip.decompress(good(1)) + head.encode())
+        stream.seek(size, 1)  # a hole in the file, read as NULs
+        stream.write(b"\r\n\r\n" + gzip.decompress(good(2)))
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(path)], capture_output=True, text=True, check=True)
+    found, _, megabytes = done.stdout.strip().rpartition(" ")
+    assert [row[1:] for row in ast.literal_eval(found)] == [
+        ("", f"http://{tiny.HOSTS[0]}/good/1/0"),
+        ("too_large", size),
+        ("", f"http://{tiny.HOSTS[0]}/good/2/0"),
+    ]
+    assert int(megabytes) < 200
 
 
 def run(tmp_path: Path, *options: str) -> int:

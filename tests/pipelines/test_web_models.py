@@ -76,6 +76,16 @@ def test_the_models_can_be_made_alone_and_are_there_for_the_corpus(made: Path, o
     assert listed.items() < read(made / "models/manifest.json").items()
 
 
+def test_the_manifest_says_what_line_deduplication_removed(made: Path, options: list[str]) -> None:
+    assert run(made, *options) == 0
+    manifest = read(made / "common_crawl/manifest.json")
+    found = manifest["stages"][1]["statistics"]
+    (decision,) = (row for row in manifest["decisions"] if row["stage"] == "duplicate_lines")
+    assert (found["lines"], found["lines_removed"]) == (decision["keys"], decision["marked"])
+    assert found["bytes_removed"] > found["lines_removed"] > 0
+    assert found["bytes"] - found["bytes_removed"] >= manifest["stages"][1]["kept_bytes"]
+
+
 def test_models_of_every_language_that_wikipedia_gives(tmp_path: Path, options: list[str]) -> None:
     wikipedia = options[options.index("--input", 3) + 1].partition("=")[2].replace("enwiki-*", "")
     tiny.wikipedia(tmp_path / "dewiki-20220601-pages-articles.xml.bz2", 20)
