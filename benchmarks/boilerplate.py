@@ -68,15 +68,23 @@ def files(folders: list[Path]) -> Iterator[tuple[str, str]]:
             if path.is_symlink() or not path.is_file():
                 continue
             if path.name.endswith((".json.gz", ".jsonl.gz")):
-                with gzip.open(path, "rt", encoding="utf-8") as lines:
-                    for line in lines:
-                        row = json.loads(line)
-                        if isinstance(row.get("content"), str):
-                            yield row["path"], row["content"]
+                yield from rows(path)
             elif language_of(path.name) and path.stat().st_size <= MAX_FILE_BYTES:
                 text = decode(path.read_bytes())
                 if text is not None:
                     yield str(path), text
+
+
+def rows(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each row of an export; nothing for other JSON."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                return
+            if isinstance(row, dict) and isinstance(row.get("content"), str) and isinstance(row.get("path"), str):
+                yield row["path"], row["content"]
 
 
 def split_c(text: str) -> tuple[str, str]:

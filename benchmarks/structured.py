@@ -7,7 +7,9 @@
 Usage: `python benchmarks/structured.py [FOLDER ...] [--output DIR]`, folders of dumps (default: data/raw). Dumps are
 taken by their names: `*wiki*.xml.bz2`, `Posts.xml` and `*.7z`, `*.json.gz`. The peers are installed once under the
 output folder. Numbers in prose are found by mwparserfromhell line by line, not by the code under test. The last line is
-one JSON object: name -> {ratio, bar}, the peer's CPU seconds over ours.
+one JSON object: name -> {ratio, bar}, the peer's CPU seconds over ours (at least the bar); and what is left, lost and
+kept in ours: marks of markup per million characters, articles lost, bytes of HTML tags (at most the bar), per cent of
+the numbers in prose (at least the bar).
 """
 
 from __future__ import annotations
@@ -37,6 +39,9 @@ PEERS = (
     *("fsspec==2023.6.0", "numpy==1.26.4"),
 )
 BAR = 2.0
+# What is asked of the texts, by the name that `quality` gives it.
+QUALITY = {"markup per million": 20.0, "articles lost": 0.0, "numbers kept, %": 98.0}
+TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 ROUNDS = 3
 MARKUP = ("[[", "{{", "|", "<ref")
 NUMBER = re.compile(r"\d(?:[\d.,\xa0\u202f]*\d)?")
@@ -149,6 +154,18 @@ def quality(pages: Sequence[dict[str, str]], texts: Sequence[str], prose: Sequen
     return found | {"numbers kept, %": round(100 * kept / wanted, 2), "articles lost": lost, "characters": size}
 
 
+def tags_left(path: str, texts: Sequence[str]) -> int:
+    """Return the bytes of HTML tags in a site's texts, without those that its authors wrote as text."""
+    raw = Path(path).read_text(encoding="utf-8")
+    found = [tag for text in texts for tag in TAG.findall(text)]
+    return sum(len(tag.encode()) for tag in found if _escaped_twice(tag) not in raw)
+
+
+def _escaped_twice(tag: str) -> str:
+    """Return a tag as Posts.xml has it where the post shows it: escaped in HTML, and again in XML."""
+    return tag.replace("&", "&amp;").replace("<", "&amp;lt;").replace(">", "&amp;gt;")
+
+
 def compare(name: str, size: int, ours: float, peers: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Print one source's speeds and return its ratios."""
     print(f"{name}: {size / 1e6:.1f} MB; ours {ours:.3f} CPU s, {size / 1e6 / ours:.1f} MB/s")
@@ -174,10 +191,15 @@ def run(folders: Sequence[Path], output: Path) -> dict[str, dict[str, float]]:
         print(f"  {len(pages)} articles, {sum(map(len, prose))} numbers in prose")
         for name, found in {"ours": texts, **{name: found["texts"] for name, found in peers.items()}}.items():
             print(f"  {name:18} {quality(pages, found, prose)}")
+        ours = quality(pages, texts, prose)
+        result |= {f"wikipedia, {name}": {"ratio": ours[name], "bar": bar} for name, bar in QUALITY.items()}
     if sites := posts_files(folders, output):
         seconds, texts = timed(lambda: [text for path in sites for text in joined(path)])
         size = sum(Path(path).stat().st_size for path in sites)
         result |= compare("stack_exchange", size, seconds, peer(python, "stack_exchange", sites, output))
+        left = sum(tags_left(path, joined(path)) for path in sites)
+        print(f"  {len(texts)} questions, {sum(map(len, texts)):,} characters, {left} bytes of HTML tags left")
+        result["stack_exchange, bytes of tags left"] = {"ratio": float(left), "bar": 0.0}
     if rows := list(files(folders)):
         size = sum(len(row["text"].encode("utf-8", "replace")) for row in rows)
         found = peer(python, "github", rows, output)

@@ -38,7 +38,7 @@ INTRODUCTION = f"""\
 
 Written by `python benchmarks/wikipedia_page.py`; do not edit. Each excerpt is one passage of an article, as wikitext,
 as `filters.wikitext` makes it, as `mwparserfromhell`'s `strip_code()` does (RedPajama, Hugging Face's loader), and as
-`wikiextractor` does, templates not being expanded, since a dump of articles does not hold them.
+`wikiextractor` does; the slices of dumps that these come from hold no templates, so it expands none.
 
 The excerpts are by the authors of the articles named, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/);
 each article's history, at its address, names them. The speeds and figures over whole dumps are those of

@@ -13,11 +13,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal
+from types import ModuleType
+from typing import Final, Literal, cast
 
 import langdetect_rs
 import numpy as np
@@ -48,8 +49,8 @@ _PROBABILITY_DECIMALS: Final = 12  # the last bits follow the order of a sum, wh
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 _SCHEME = re.compile(r"https?://(?:www\.)?")
 _TRACKING = re.compile(r"\?(?:utm_|ref|feed).*")
-_CONTENT = (LOREM_IPSUM, JAVASCRIPT, *POLICY)
-_MAY_END = (*END_MARKS, "]")
+_HINTS = (LOREM_IPSUM, JAVASCRIPT, "terms of use", "policy", "cookie")  # at least one is in any line that goes for them
+_MAY_END = frozenset((*END_MARKS, "]"))
 
 
 class Reason(StrEnum):
@@ -98,10 +99,10 @@ def page_text(text: str, mode: Mode = "corrected") -> str:
     """
     if mode == "corrected":
         text = text.replace("\0", "")
-    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    if mode == "published":
-        return "\n".join([line for line in lines if line and not line.startswith(HEADER_PREFIXES)])
-    return "\n".join([line for line in lines if line])
+    lines = filter(None, map(str.strip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
+    if mode == "published" and any(prefix in text for prefix in HEADER_PREFIXES):
+        lines = filter(lambda line: not line.startswith(HEADER_PREFIXES), lines)
+    return "\n".join(lines)
 
 
 def page_too_long(text: str, maximum: int = MAX_CHARACTERS) -> Reason | None:
@@ -153,7 +154,7 @@ def clean(text: str, min_sentences: int = MIN_SENTENCES) -> Cleaned:
     lines = list(_prose(text))
     page = "\n".join(lines)
     lowered = page.lower()
-    if BRACE in page or any(phrase in lowered for phrase in _CONTENT):
+    if BRACE in page or any(hint in lowered for hint in _HINTS):
         verdicts = list(map(_content_verdict, lines))
         for verdict in verdicts:
             if verdict in PAGE_DROPS:
@@ -165,15 +166,18 @@ def clean(text: str, min_sentences: int = MIN_SENTENCES) -> Cleaned:
     return Cleaned(page.strip(), None)
 
 
-def line_keys(text: str) -> tuple[list[str], NDArray[np.uint64]]:
-    """Return the lines of a cleaned page and the key of each, 64 bits of the MD5 of the line stripped and lower-cased.
+def line_keys(text: str) -> list[bytes]:
+    """Return the key of each line of a cleaned page: 8 bytes of the MD5 of the line stripped and lower-cased.
 
-    Shapes (n,) and (n,), n at least 1. A page keeps the lines it owns, each once.
+    A page keeps the lines it owns, each once.
     """
-    lines = text.split("\n")
     # Lower-casing looks at neighbours only within a word (the final sigma), and no word crosses a line feed.
-    digests = b"".join([_md5(line.strip()) for line in text.lower().split("\n")])
-    return lines, np.frombuffer(digests, dtype=">u8")[::2].astype(np.uint64)
+    return [_md5(line.strip())[:8] for line in text.lower().split("\n")]
+
+
+def packed(keys: Iterable[bytes]) -> NDArray[np.uint64]:
+    """Return keys of lines as an array, shape (n,)."""
+    return np.frombuffer(b"".join(keys), dtype=">u8").astype(np.uint64)
 
 
 def after_deduplication(text: str, min_sentences: int = MIN_SENTENCES) -> Reason | None:
@@ -188,10 +192,8 @@ def detect(text: str) -> tuple[str, float] | None:
 
     langdetect 1.0.9 with seed 0, whose results `langdetect_rs` gives bit by bit.
     """
-    detector = _factory().create()
-    detector.append(text.encode(errors="replace").decode())
     try:
-        best = detector.get_probabilities()
+        best = _langdetect().detect_langs(text.encode(errors="replace").decode())
     except langdetect_rs.LangDetectException:
         return None
     return (best[0].lang, round(best[0].prob, _PROBABILITY_DECIMALS)) if best else None
@@ -225,30 +227,34 @@ class BadWords:
                 longest = max(_WORD.findall(entry), key=len, default="")
                 pattern = re.compile(rf"(?:\W|^){re.escape(entry)}(?:\W|$)")
                 self._phrases.setdefault(longest, []).append((entry, pattern))
+        self._hints = self._words | self._phrases.keys()
 
     def reason(self, text: str) -> Reason | None:
         """Return the reason to drop a page with a bad word between characters that belong to no word."""
         lowered = text.lower()
-        words = set(_WORD.findall(lowered))
-        if not self._words.isdisjoint(words):
+        found = self._hints.intersection(_words(lowered))
+        if not self._words.isdisjoint(found):
             return Reason.BAD_WORD
         # A phrase between such characters has each of its own words whole, so only phrases whose longest word is in the
         # page are searched for, and those without any ("").
-        for longest in self._phrases.keys() & (words | {""}):
+        for longest in self._phrases.keys() & (found | {""}):
             if any(phrase in lowered and pattern.search(lowered) for phrase, pattern in self._phrases[longest]):
                 return Reason.BAD_WORD
         return None
 
 
 _WORD = re.compile(r"\w+")
+_ASCII_WORDS = {code: " " for code in range(128) if not _WORD.match(chr(code))}
+
+
+def _words(text: str) -> list[str]:
+    # In ASCII, where a table says what belongs to a word, twice as fast.
+    return text.translate(_ASCII_WORDS).split() if text.isascii() else _WORD.findall(text)
 
 
 def _prose(text: str) -> Iterator[str]:
     """Yield the lines of which only the content is left to judge: the same lines that `line_rule` brings that far."""
-    for raw in text.splitlines():
-        line = raw.strip()
-        if not line.endswith(_MAY_END):
-            continue
+    for line in [line for raw in text.splitlines() if (line := raw.strip())[-1:] in _MAY_END]:
         if len(line) > MAX_WORD_CHARACTERS and max(map(len, line.split())) > MAX_WORD_CHARACTERS:
             continue
         if "[" in line:
@@ -287,8 +293,7 @@ def _rank(text: str) -> int:
 
 
 @functools.cache
-def _factory() -> Any:
-    factory = langdetect_rs.DetectorFactory()
-    factory.load_profile(langdetect_rs.PROFILES_DIRECTORY)
-    factory.set_seed(LANGDETECT_SEED)
-    return factory
+def _langdetect() -> ModuleType:
+    """Return the module with its seed set, which is how langdetect and it are made to answer the same every time."""
+    langdetect_rs.DetectorFactory.seed = LANGDETECT_SEED
+    return cast(ModuleType, langdetect_rs)

@@ -1,6 +1,6 @@
 """Paragraphs of a web page and the keys by which CCNet removes repeated ones (section 1, steps 1 to 3).
 
-    page -> body (title off, lines stripped) -> too_short? -> keys: one 64-bit hash for each line -> remove
+    page -> body (title off, lines stripped) -> too_short? -> keys: one 64-bit hash for each line -> unique -> kept
 
 A paragraph is a line. A line is compared by what `normalise` leaves of it. Empty lines, and lines of which nothing is
 left, are paragraphs like any other, as in CCNet: they share the hash of the empty string, so in practice all go.
@@ -12,9 +12,9 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,10 @@ _ASCII_TO_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
 _ASCII_CONTROLS = bytes(sorted(ord(c) for c in CONTROL_CHARACTERS if c < "\x80" and c != "\n"))
 _REMEMBERED_LINES: Final = 1 << 17  # about 20 MB with the next
 _REMEMBERED_BYTES: Final = 80
-_GONE: Final = 0x110000  # in the table of code points: no character, so nothing else can mean "deleted"
+_GONE: Final = 0  # in the tables of characters; NUL itself is deleted
+_NOT_HERE: Final = (
+    0xD800  # in the table of UTF-16 units: half a character, or one whose lower case needs its neighbours
+)
 
 
 class Reason(StrEnum):
@@ -46,7 +49,12 @@ class Reason(StrEnum):
 
 
 def body(text: str, mode: Mode = "corrected") -> str:
-    """Return the page without its title, the first line: lines stripped, joined by line feeds.
+    """Return the page without its title, the first line: `body_lines` joined by line feeds."""
+    return "\n".join(body_lines(text, mode))
+
+
+def body_lines(text: str, mode: Mode = "corrected") -> list[str]:
+    """Return the lines of a page but its title, the first: stripped; one empty line where there is none.
 
     A line ends with LF, CR or CRLF. Published: the page as CCNet reads it, where a page that does not end with a line
     end gets one empty line more (the separator of its record). Corrected: without it, and without NUL characters.
@@ -59,7 +67,7 @@ def body(text: str, mode: Mode = "corrected") -> str:
         lines.pop()
     elif mode == "published":
         lines.append("")
-    return "\n".join(lines[1:])
+    return lines[1:] or [""]
 
 
 def too_short(text: str, minimum: int = MIN_CHARACTERS) -> Reason | None:
@@ -76,15 +84,26 @@ def normalise(line: str) -> str:
     return _DELETED.sub("", _DIGIT.sub("0", line.strip().lower()))
 
 
-def keys(text: str) -> tuple[list[str], NDArray[np.uint64]]:
-    """Return the stripped lines of a body and the key of each: the first 8 bytes of SHA-1 of what `normalise` leaves.
+def keys(body: str) -> list[bytes]:
+    """Return the key of each line of what `body` returns: the first 8 bytes of SHA-1 of what `normalise` leaves.
 
-    Lines end with a line feed only, as in what `body` returns; shapes (n,) and (n,), n at least 1. The whole body is
-    normalised at once. A lone surrogate, which UTF-8 cannot hold, is hashed as "?".
+    Lines end with a line feed only; the whole body is normalised at once. A lone surrogate, which UTF-8 cannot hold, is
+    hashed as "?".
     """
-    lines = [line.strip() for line in text.split("\n")]
-    words = b"".join([_HASHES[line] for line in _normalised(lines)])
-    return lines, np.frombuffer(words, dtype="<u8").astype(np.uint64)
+    return [_HASHES[line] for line in _normalised(body)]
+
+
+def unique(lines: Sequence[str], keys: Sequence[bytes]) -> dict[bytes, str]:
+    """Return each key with the first of its lines, in the order of the page."""
+    found: dict[bytes, str] = {}
+    for key, line in zip(keys, lines, strict=True):
+        found.setdefault(key, line)
+    return found
+
+
+def packed(keys: Iterable[bytes]) -> NDArray[np.uint64]:
+    """Return keys as an array, shape (n,). Any key counts, 0 too (CCNet marks removed lines by it)."""
+    return np.frombuffer(b"".join(keys), dtype="<u8").astype(np.uint64, copy=False)
 
 
 class _Hashes(dict[bytes, bytes]):
@@ -102,36 +121,41 @@ class _Hashes(dict[bytes, bytes]):
 _HASHES = _Hashes()
 
 
-def first_occurrences(hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return a mask of shape (n,), true where a key appears for the first time. Any key counts, 0 too.
-
-    CCNet marks removed lines by the key 0, and so loses a line whose own key is 0.
-    """
-    mask = np.zeros(len(hashes), dtype=np.bool_)
-    mask[np.unique(hashes, return_index=True)[1]] = True
-    return mask
+def kept(lines: Sequence[str], removed: NDArray[np.integer[Any]]) -> list[str]:
+    """Return the lines without those at the indices `removed`."""
+    mask = np.ones(len(lines), np.bool_)
+    mask[removed] = False
+    return [lines[index] for index in np.flatnonzero(mask).tolist()]
 
 
-def remove(lines: Sequence[str], removed: Collection[int]) -> str:
-    """Return the lines joined by line feeds without those at the indices `removed`: "" if no line is left."""
-    gone = frozenset(removed)
-    return "\n".join([line for index, line in enumerate(lines) if index not in gone])
+def nothing_left(kept: Sequence[str]) -> Reason | None:
+    """Return the reason to drop a page none of whose lines is kept."""
+    return None if kept else Reason.ALL_DUPLICATES
 
 
-def nothing_left(lines: Sequence[str], removed: Collection[int]) -> Reason | None:
-    """Return the reason to drop a page all of whose lines are removed."""
-    return Reason.ALL_DUPLICATES if len(frozenset(removed)) >= len(lines) else None
-
-
-def _normalised(lines: Sequence[str]) -> list[bytes]:
-    """Return `normalise` of stripped lines without line feeds, in UTF-8."""
-    # Lower-casing looks at neighbours only within a word (the final sigma), and no word crosses a line feed.
-    text = "\n".join(lines).lower()
+def _normalised(text: str) -> list[bytes]:
+    """Return `normalise` of the lines of a body, which are stripped, in UTF-8."""
     if text.isascii():
-        return text.encode().translate(_ASCII_TO_ZERO, _ASCII_CONTROLS).split(b"\n")
-    mapped = _code_table()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")]
-    kept: str = mapped[mapped != _GONE].tobytes().decode("utf-32-le", "surrogatepass")
-    return kept.encode(errors="replace").split(b"\n")
+        return text.lower().encode().translate(_ASCII_TO_ZERO, _ASCII_CONTROLS).split(b"\n")
+    units = _unit_table()[np.frombuffer(text.encode("utf-16-le", "surrogatepass"), dtype="<u2")]
+    if not (units == _NOT_HERE).any():
+        kept: str = units[units != _GONE].tobytes().decode("utf-16-le")
+        return kept.encode().split(b"\n")
+    # Lower-casing looks at neighbours only within a word (the final sigma), and no word crosses a line feed.
+    mapped = _code_table()[np.frombuffer(text.lower().encode("utf-32-le", "surrogatepass"), dtype="<u4")]
+    left: str = mapped[mapped != _GONE].tobytes().decode("utf-32-le", "surrogatepass")
+    return left.encode(errors="replace").split(b"\n")
+
+
+@functools.cache
+def _unit_table() -> NDArray[np.uint16]:
+    """Return what becomes of each UTF-16 unit of a text: lower case and the rest of `normalise`, in 128 KB."""
+    table = np.empty(0x10000, dtype="<u2")
+    for unit in range(0x10000):
+        lowered = chr(unit).lower()
+        alone = len(lowered) == 1 and lowered != "σ" and not 0xD800 <= unit < 0xE000
+        table[unit] = _code_table()[ord(lowered)] if alone or unit == ord("σ") else _NOT_HERE
+    return table
 
 
 @functools.cache

@@ -99,7 +99,7 @@ class PerplexityModel:
         pieces = _pieces_of(self._pieces, text, self._newlines)
         if not pieces:
             return NO_PERPLEXITY
-        score = float(self._language_model.score(" ".join(pieces)))
+        score = float(self._language_model.score(b" ".join(pieces)))
         return round(math.pow(10.0, -score / (len(pieces) + 1)), DECIMALS)
 
 
@@ -177,7 +177,7 @@ def train_language_model(
     numbers. `prune` is that of `kneser_ney.estimate`.
     """
     engine = _load_pieces(pieces_path)
-    found = (pieces for text in texts if (pieces := _pieces_of(engine, text, newlines)))
+    found = ([piece.decode() for piece in pieces] for text in texts if (pieces := _pieces_of(engine, text, newlines)))
     if program is not None:
         return lmplz.estimate(found, output, order=order, prune=prune, program=program)
     seen: dict[str, int] = {}
@@ -199,6 +199,7 @@ def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
         raise ValueError(f"{path} is not a SentencePiece model: {error}") from error
 
 
-def _pieces_of(engine: sentencepiece.SentencePieceProcessor, text: str, newlines: Newlines) -> list[str]:
-    pieces: list[str] = engine.encode(_clean(text, newlines), out_type=str)
+def _pieces_of(engine: sentencepiece.SentencePieceProcessor, text: str, newlines: Newlines) -> list[bytes]:
+    """Return the pieces of a text in UTF-8, which is what the language model reads."""
+    pieces: list[bytes] = engine.encode(_clean(text, newlines), out_type=bytes)
     return pieces

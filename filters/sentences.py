@@ -21,6 +21,9 @@ _RULES = punkt.DEFAULT_LANGUAGE_VARS
 _CLOSING = re.compile(_RULES.boundary_realignment_pattern, re.MULTILINE)
 _MARKS = punkt.PunktBoundaryDetector(_RULES)
 _WORDS = punkt.PunktWordTokenizer(_RULES)
+# A word of letters, a mark, and what cannot belong to the word: most ends of sentences. All that can matter to Punkt is
+# then what word it is (a letter alone may be an initial).
+_PLAIN = re.compile(r"""([^\W\d_]{2,})[.?!](?=[\s?!)";}\]*:@'({\[])""")
 
 
 def count(text: str, stop: int | None = None) -> int:
@@ -78,12 +81,27 @@ def _candidates(text: str) -> Iterator[tuple[re.Match[str], str]]:
 
 def _ends_sentence(context: str) -> bool:
     """Return whether Punkt sees a sentence end in `context` before its last token."""
+    plain = _PLAIN.match(context)
+    if plain and _always_ends(plain[1].lower()):
+        return True
     ended = False
     for token in punkt.annotate_tokens(_WORDS.tokenize_annotated(context), _model(), _RULES):
         if ended:
             return True
         ended = bool(token.sentbreak)
     return False
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _always_ends(word: str) -> bool:
+    """Return whether a period after this word ends a sentence whatever follows: no abbreviation, no set phrase."""
+    model = _model()
+    return not (model.is_abbrev(word) or model.is_numeric_abbrev(word) or word in _phrase_words())
+
+
+@functools.cache
+def _phrase_words() -> frozenset[str]:
+    return frozenset(first for first, _ in _model().collocations)
 
 
 @functools.cache

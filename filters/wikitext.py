@@ -36,9 +36,11 @@ class Reason(StrEnum):
 def clean(wikitext: str, language: str) -> str:
     """Return the readable text of a page of the Wikipedia of `language`; ValueError if it is not one of the 20."""
     names = names_of(language)
-    text, literals = strip_extensions(wikitext.replace("\r\n", "\n").replace("\r", "\n"))
-    text = layout(strip_html(resolve(text, names, language)), names)
-    return BLANK_LINES.sub("\n\n", restore(text, literals)).strip()
+    if "\r" in wikitext:
+        wikitext = wikitext.replace("\r\n", "\n").replace("\r", "\n")
+    text, literals = strip_extensions(wikitext)
+    text = restore(layout(strip_html(resolve(text, names, language)), names), literals)
+    return (BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip()
 
 
 def reason(namespace: str, redirect: str | None, text: str, language: str) -> Reason | None:

@@ -32,7 +32,8 @@ TOKEN = re.compile(
 )
 VARIANT = re.compile(r"-\{([^{}\n]{0,1000})\}-")
 VARIANT_RULE = re.compile(r"(?:^|;)\s*sr(?:-ec|-cyrl|-el|-latn)?\s*:\s*([^;]*)")
-LEFTOVER = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+|</?ref(?:erences)?\b[^<>\n]*>?", re.IGNORECASE)
+LEFTOVER_BRACKETS = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
+LEFTOVER_NOTE = re.compile(r"</?ref(?:erences)?\b[^<>\n]*>?", re.IGNORECASE)
 INTERLANGUAGE = re.compile(
     r"(?:[a-z]{2,3}|simple|be-x-old|be-tarask|zh-[a-z-]{2,12}|roa-[a-z]{2,4}|map-bms|nds-nl|bat-smg|fiu-vro|cbk-zam)\Z"
 )
@@ -55,7 +56,7 @@ MIN_CELL_LIST = 2
 @dataclass(slots=True)
 class _Frame:
     kind: str
-    pieces: list[str] = field(default_factory=list)
+    pieces: list[str]
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class _Stack:
 
     names: Names
     language: str
-    frames: list[_Frame] = field(default_factory=lambda: [_Frame("")])
+    frames: list[_Frame] = field(default_factory=lambda: [_Frame("", [])])
     overflow: int = 0
 
     def add(self, text: str) -> None:
@@ -74,7 +75,7 @@ class _Stack:
         if len(self.frames) > MAX_DEPTH:
             self.overflow += 1
         else:
-            self.frames.append(_Frame(kind))
+            self.frames.append(_Frame(kind, []))
 
     def open_braces(self, number: int) -> None:
         """Open a run of `{`: templates, with a parameter where the number is odd."""
@@ -89,6 +90,10 @@ class _Stack:
     def close_braces(self, number: int) -> None:
         """Close a run of `}`."""
         while number >= 2:
+            if number == 2 and self.frames[-1].kind == TEMPLATE and not self.overflow:
+                content = "".join(self.frames.pop().pieces)
+                self.frames[-1].pieces.append(_mask(render(content, self.names, self.language)))
+                return
             if self.overflow:
                 drained = min(self.overflow, number // 2)
                 self.overflow -= drained
@@ -168,25 +173,30 @@ def resolve(text: str, names: Names, language: str) -> str:
     text = "\n" + text  # a table begins and ends a line
     for match in TOKEN.finditer(text):
         start, end = match.span()
+        pieces = frames[-1].pieces
         # Empty or not: the first piece of a frame holds its name.
-        frames[-1].pieces.append(text[position:start])
+        pieces.append(text[position:start])
         position = end
-        target = match[1]
-        if target is not None:
-            frames[-1].pieces.append(_mask(link_text(target, match[2], names)))
-        else:
+        target, shown = match.groups()
+        if target is None:
             _bracket(match[0], stack)
+        elif ":" in target or (shown is not None and not shown.strip()):
+            pieces.append(_mask(link_text(target, shown, names)))
+        else:  # nearly all links, for which `link_text` would say the same
+            pieces.append((target.strip().removeprefix("#") if shown is None else shown).replace("=", EQUALS))
     stack.add(text[position:])
     stack.flush(0)
     resolved = "".join(frames[0].pieces)[1:]
-    return LEFTOVER.sub("", resolved).replace(BAR, "|").replace(EQUALS, "=")
+    if "<" in resolved:
+        resolved = LEFTOVER_NOTE.sub("", resolved)
+    if any(map(resolved.__contains__, ("{{", "}}", "[[", "]]"))):
+        resolved = LEFTOVER_BRACKETS.sub("", resolved)
+    return resolved.replace(BAR, "|").replace(EQUALS, "=")
 
 
 def _bracket(token: str, stack: _Stack) -> None:
     """Take a bracket that opens or closes a frame."""
-    if token[0] == "\n":
-        stack.add("\n")
-    if token[0] == "{" and not token.endswith("|"):
+    if token[0] == "{":
         stack.open_braces(len(token))
     elif token[0] == "}":
         stack.close_braces(len(token))
@@ -194,10 +204,12 @@ def _bracket(token: str, stack: _Stack) -> None:
         stack.open(LINK)
     elif token == "]]":
         stack.close_link()
-    elif token.endswith("{|"):
-        stack.open(TABLE)
     else:
-        stack.close_table(token.count("}"))
+        stack.add("\n")
+        if token.endswith("{|"):
+            stack.open(TABLE)
+        else:
+            stack.close_table(token.count("}"))
 
 
 def _variant(match: re.Match[str]) -> str:

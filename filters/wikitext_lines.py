@@ -23,15 +23,21 @@ EXTERNAL_LINK = re.compile(
 )
 SWITCH = re.compile(r"__([^\W_][\w]{0,60}?)__")
 QUOTE_RUN = re.compile("'{2,}")
+LIST_MARKS = frozenset("*#:;")
 PREFIX = re.compile(r"[*#:;]+")
 BLANKS = r"\t\xa0\u2000-\u200a\u202f\u3000"
 # A single space is no match: nearly all are, and each would be replaced by itself.
 SPACES = re.compile(rf"[{BLANKS}][ {BLANKS}]*| [ {BLANKS}]+")
-INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+UNSEEN = "\u00ad\u200b\u200e\u200f\u2060\ufeff"
+INVISIBLE = re.compile(f"[{UNSEEN}]")
+BLANK_OR_INVISIBLE = re.compile(f"[{BLANKS}{UNSEEN}]")
 LIST_INDENT = re.compile(r" +(?=- |\d+\. )")
 EMPTY_BRACKETS = re.compile(r"(?:(?<=\s)|^)\(\)|\([ ;,:/–—-]{1,12}\)|\[ {1,12}\]|\(''''\)")
-# What the patterns of brackets need: one that opens on nothing, or closes after a space or a stop.
-BRACKETS_WITH_LITTLE = re.compile(r"\([) ;,:/–—'-]|\[ |(?<=[ ;,:])\)")
+# What the patterns of brackets and stops need. Each begins with one character, which `re` looks for as fast as `in`.
+OPENS_ON_LITTLE = re.compile(r"\([) ;,:/–—'-]")
+CLOSES_ON_LITTLE = re.compile(r"\)(?<=[ ;,:]\))")
+POINT_AFTER_SPACE = re.compile(r"\.(?<= \.)")
+COMMA_AFTER_LITTLE = re.compile(r",(?<=[ ,],)")
 BRACKET_START = re.compile(r"\([ ]?(?:[;,:][ ]?){1,12}|\( ")
 BRACKET_END = re.compile(r"(?:[ ]?[;,:]){1,12}[ ]?\)| \)")
 LOOSE_STOP = re.compile(r" ([,.])(?=\s|$)")
@@ -47,44 +53,55 @@ class _Section:
     title: str
     lines: list[str] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """The title as the tables of headings have it."""
+        return " ".join(self.title.casefold().split()).rstrip(" :.")
+
 
 def layout(text: str, names: Names) -> str:
     """Return readable text from wikitext without brackets and tags; marks of literals stay in it."""
     text = EXTERNAL_LINK.sub(lambda link: link[1] or "", text)
     if "__" in text:
         text = SWITCH.sub(lambda word: "" if word[1].upper() in names.switches else word[0], text)
-    sections = _sections(text)
-    kept = _without_empty(_without_named(sections, names))
-    return _joined(kept)
+    sections = _without_named(_sections(text), names)
+    for section in sections:
+        section.lines = _readable(section.lines)
+    return _joined(_without_empty(_without_lists_of_works(sections, names)))
 
 
 def _sections(text: str) -> list[_Section]:
+    """Return the sections with their lines as they are; what stands before the first heading has level 0."""
     sections = [_Section(0, "")]
-    counters: list[int] = []
-    for raw in text.split("\n"):
-        if not raw:
-            counters.clear()
-            sections[-1].lines.append("")
-            continue
-        heading = _heading(raw)
-        if heading is not None:
-            sections.append(_Section(heading[0], _inline(heading[1])))
-            counters.clear()
-        elif raw[0] in "*#:;":
-            sections[-1].lines.extend(_list_item(raw, counters))
+    for line in text.split("\n"):
+        heading = _heading(line) if line[:1] == "=" else None
+        if heading is None:
+            sections[-1].lines.append(line)
         else:
-            counters.clear()
-            sections[-1].lines.extend(_plain(raw))
+            sections.append(heading)
     return sections
 
 
-def _heading(line: str) -> tuple[int, str] | None:
-    if not line.startswith("="):
-        return None
+def _heading(line: str) -> _Section | None:
     line = line.rstrip()
     level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
-    title = line[level:-level].strip() if level else ""
-    return (level, title) if title.strip("=") else None
+    title = line[level:-level].strip()
+    return _Section(level, _inline(title.replace(HARD_BREAK, " "))) if title.strip("=") else None
+
+
+def _readable(lines: list[str]) -> list[str]:
+    readable: list[str] = []
+    counters: list[int] = []
+    for line in lines:
+        if line[:1] in LIST_MARKS:
+            readable += _list_item(line, counters)
+            continue
+        counters.clear()
+        if line:
+            readable += _plain(line)
+        else:
+            readable.append("")
+    return readable
 
 
 def _list_item(line: str, counters: list[int]) -> list[str]:
@@ -101,7 +118,7 @@ def _list_item(line: str, counters: list[int]) -> list[str]:
         bullet = "- "
     elif prefix[-1] == ";":
         content = content.replace(" : ", ": ", 1)
-    indent = "  " * min(sum(mark in "*#" for mark in prefix[:-1]), MAX_INDENT)
+    indent = "  " * min(sum(mark in "*#" for mark in prefix[:-1]), MAX_INDENT) if len(prefix) > 1 else ""
     texts = _plain(content.strip(" "))
     if not any(texts):
         if prefix[-1] == "#":
@@ -126,21 +143,17 @@ def _inline(line: str) -> str:
     if "''" in line:
         line = _without_quotes(line)
     if "&" in line:
-        line = decode_entities(line.replace(HARD_BREAK, " "))
-    line = line.replace(HARD_BREAK, " ").replace("\n", " ")
-    if not line.isascii():
+        line = decode_entities(line).replace("\n", " ")
+    ascii = line.isascii()
+    if "  " in line or "\t" in line or (not ascii and BLANK_OR_INVISIBLE.search(line)):
         line = SPACES.sub(" ", INVISIBLE.sub("", line))
-    elif "  " in line or "\t" in line:
-        line = SPACES.sub(" ", line)
     spaced = line
-    if ("(" in line or "[" in line) and BRACKETS_WITH_LITTLE.search(line):
+    if ("(" in line or "[" in line) and _has_bracket_with_little(line):
         line = _without_empty_brackets(line)
-    if "«" in line or "„" in line or "“" in line:
+    if not ascii and ("«" in line or "„" in line or "“" in line):
         line = EMPTY_QUOTES.sub("", line)
-    if " ." in line or " ," in line:
-        line = LOOSE_STOP.sub(r"\1", line)
-    if ",," in line or ", ," in line:
-        line = DOUBLED_STOP.sub(",", line)
+    if POINT_AFTER_SPACE.search(line) or COMMA_AFTER_LITTLE.search(line):
+        line = DOUBLED_STOP.sub(",", LOOSE_STOP.sub(r"\1", line))
     if line.endswith((",.", ", .")):
         line = HANGING_COMMA.sub("", line)
     if line is not spaced:
@@ -150,6 +163,11 @@ def _inline(line: str) -> str:
     return (indent[0] if indent else "") + line if WORD.search(line) else ""
 
 
+def _has_bracket_with_little(line: str) -> bool:
+    opens = OPENS_ON_LITTLE.search(line) or ("[" in line and "[ " in line)
+    return bool(opens or CLOSES_ON_LITTLE.search(line))
+
+
 def _without_empty_brackets(line: str) -> str:
     line = EMPTY_BRACKETS.sub("", BRACKET_END.sub(")", BRACKET_START.sub("(", line)))
     return SPACES.sub(" ", EMPTY_BRACKETS.sub("", line))
@@ -157,6 +175,9 @@ def _without_empty_brackets(line: str) -> str:
 
 def _without_quotes(line: str) -> str:
     """Remove bold and italic marks, giving back an apostrophe where MediaWiki does (l'''amour'' is l' and italics)."""
+    threes = line.count("'''")
+    if "''''" not in line and not (threes % 2 and (line.count("''") - threes) % 2):
+        return line.replace("'''", "").replace("''", "")
     runs = list(QUOTE_RUN.finditer(line))
     italics = sum(len(run[0]) == 2 or len(run[0]) >= 5 for run in runs)
     bolds = sum(len(run[0]) >= 3 for run in runs)
@@ -187,13 +208,24 @@ def _subtree(sections: list[_Section], at: int) -> int:
 
 
 def _without_named(sections: list[_Section], names: Names) -> list[_Section]:
+    """Leave out the sections, with what is under them, whose headings say that there is no prose."""
     kept, at = [], 0
     while at < len(sections):
-        title = " ".join(sections[at].title.casefold().split()).rstrip(" :.")
-        ambiguous = title in names.ambiguous_sections
-        if title in names.sections or ambiguous:
+        if sections[at].name in names.sections:
+            at = _subtree(sections, at)
+        else:
+            kept.append(sections[at])
+            at += 1
+    return kept
+
+
+def _without_lists_of_works(sections: list[_Section], names: Names) -> list[_Section]:
+    """Leave out the sections whose headings may say that there is no prose, where there is none."""
+    kept, at = [], 0
+    while at < len(sections):
+        if sections[at].name in names.ambiguous_sections:
             end = _subtree(sections, at)
-            if not ambiguous or not _is_prose(sections[at:end]):
+            if not _is_prose(sections[at:end]):
                 at = end
                 continue
         kept.append(sections[at])

@@ -68,6 +68,7 @@ MARKUP = re.compile(r"\{\{|\[\[|<[a-z/]", re.IGNORECASE)
 NOWIKI = re.compile(r"</?nowiki\s*/?>", re.IGNORECASE)
 MARK = re.compile(f"{MARK_OPEN}(\\d+){MARK_CLOSE}")
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+EVERY_CONTROL = "".join(filter(CONTROLS.match, map(chr, range(32))))
 
 BREAKS = frozenset(
     {
@@ -109,7 +110,8 @@ ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{
 
 def strip_extensions(wikitext: str) -> tuple[str, list[str]]:
     """Return the wikitext without comments and removed tags, literals replaced by marks, and the literals."""
-    text = CONTROLS.sub("", wikitext)
+    # Looking for each in turn takes a third of the time of looking for the class.
+    text = CONTROLS.sub("", wikitext) if any(map(wikitext.__contains__, EVERY_CONTROL)) else wikitext
     kept: list[str] = []
     literals: list[str] = []
     closers: dict[str, tuple[int, int]] = {}
@@ -160,7 +162,7 @@ def _put_aside(name: str, content: str, literals: list[str]) -> str:
 
 def restore(text: str, literals: list[str]) -> str:
     """Put the literals back in place of their marks."""
-    return MARK.sub(lambda mark: literals[int(mark[1])], text)
+    return MARK.sub(lambda mark: literals[int(mark[1])], text) if literals else text
 
 
 def strip_html(text: str) -> str:

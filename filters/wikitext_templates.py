@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from filters.wikipedia_names import Names
@@ -76,7 +77,7 @@ def _arguments(name: str, parts: list[str], names: Names, language: str) -> Argu
     places: dict[int, str] = {}
     named: dict[str, str] = {}
     for part in parts:
-        match = NAMED.match(part)
+        match = NAMED.match(part) if "=" in part else None
         if match is None:
             places[len(places) + 1] = part.strip()
         elif match[1].isdigit():
@@ -91,15 +92,11 @@ def render(content: str, names: Names, language: str) -> str:
     raw_name, bar, rest = content.partition("|")
     if len(raw_name) > MAX_NAME:
         return ""
-    name = " ".join(raw_name.replace("_", " ").split()).casefold()
+    name, kind = _known(raw_name, language)
     if not bar and name in CONSTANTS:
         return CONSTANTS[name]
-    function, colon, _ = name.partition(":")
-    if colon:
-        return _function(function.strip(), raw_name.partition(":")[2].strip(), rest, names)
-    if not name or "\n" in raw_name.strip():
-        return ""
-    kind = kind_of(name, language)
+    if kind == "function":
+        return _function(name.partition(":")[0].strip(), raw_name.partition(":")[2].strip(), rest, names)
     if kind == "drop":
         return ""
     if kind == "itself":
@@ -108,6 +105,15 @@ def render(content: str, names: Names, language: str) -> str:
         return CONSTANTS[name]
     arguments = _arguments(name, rest.split("|") if bar else [], names, language)
     return RENDERERS[kind](arguments)
+
+
+@lru_cache(maxsize=1 << 12)
+def _known(raw_name: str, language: str) -> tuple[str, str]:
+    """Return a name as names are compared, and what it does; the same few names are nearly all that articles use."""
+    name = " ".join(raw_name.replace("_", " ").split()).casefold()
+    if ":" in name:
+        return name, "function"
+    return name, "drop" if not name or "\n" in raw_name.strip() else kind_of(name, language)
 
 
 def kind_of(name: str, language: str) -> str:

@@ -36,7 +36,7 @@ from model.configs import ModelConfig
 
 SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
-TOKENIZER = ("tokenizer.model", "tokenizer_config.json")
+TOKENIZER = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
 def read(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]:

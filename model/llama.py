@@ -40,18 +40,21 @@ class RMSNorm(nn.Module):
 
 
 def rotary_table(config: ModelConfig, device: torch.device | None = None) -> Tensor:
-    """Return the cosine and sine of every position and pair, shape (context, 2, head_dim / 2), float32."""
+    """Return the cosine and sine of every position and pair, shape (context, head_dim / 2, 2), float32."""
     pairs = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.float32)
     frequencies = 1.0 / config.rotary_base ** (pairs / config.head_dim)
     angles = torch.outer(torch.arange(config.context, device=device, dtype=torch.float32), frequencies)
-    return torch.stack((angles.cos(), angles.sin()), dim=1)
+    return torch.stack((angles.cos(), angles.sin()), dim=-1)
 
 
 def rotate(x_bthc: Tensor, table: Tensor) -> Tensor:
     """Turn each interleaved pair (x[2i], x[2i + 1]) by its position's angle; `table` is rotary_table's rows for T."""
-    cosine, sine = table[:, None, 0], table[:, None, 1]
-    even, odd = x_bthc.float().view(*x_bthc.shape[:-1], -1, 2).unbind(-1)
-    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
+    pairs, turns = x_bthc.float().view(*x_bthc.shape[:-1], -1, 2), table[:, None].float()
+    if torch.compiler.is_compiling():  # it has no complex products; elsewhere one is several times as fast
+        (even, odd), (cosine, sine) = pairs.unbind(-1), turns.unbind(-1)
+        turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
+    else:
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(turns))
     return turned.flatten(-2).type_as(x_bthc)
 
 

@@ -6,7 +6,7 @@
     documents, one at a time ─ words ─ n-grams ─> hits ─> table per benchmark and source, ids of documents
 
 A BENCHMARK is a file or a folder of `.arrow`, `.parquet`, `.jsonl` or `.jsonl.gz` files, or NAME=PATH. The rules are
-those of GPT-3's study (Brown et al. 2020, appendix C): words are compared without case and punctuation, in runs of 13;
+those of GPT-3's filter (Brown et al. 2020, appendix C): words are compared without case and punctuation, in runs of 13;
 a text of 8 to 12 words is one run as a whole, a shorter one proves nothing and is left out; a run that is in more than
 10 documents is common language or boilerplate. The strings of an example are compared each for itself, so that no run
 reaches from a question into an answer. Imports no Beam.
@@ -115,12 +115,40 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
+def _files(path: Path) -> list[Path]:
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    return [file for file in files if file.is_file() and file.name.endswith(_SUFFIXES)]
+
+
+def benchmarks_in(directory: Path) -> list[Path]:
+    """Return the entries of a directory that are benchmarks, in the order of names; ValueError if there are none."""
+    found = [path for path in sorted(directory.iterdir()) if _files(path)] if directory.is_dir() else []
+    if not found:
+        raise ValueError(f"a directory with a file or folder of {', '.join(_SUFFIXES)} for each benchmark is expected")
+    return found
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of a directory's benchmarks.
+
+    Raises ValueError naming a file that cannot be read, and two benchmarks of one name.
+    """
+    found = benchmarks_in(directory)
+    names = [benchmark_files(str(path))[0] for path in found]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"two benchmarks are called {doubled[0]}")
+    files = [file for path in found for file in _files(path)]
+    for file in files:
+        for _ in examples(file):
+            pass
+    return {str(file.relative_to(directory)): storage.sha256(str(file)) for file in files}
+
+
 def benchmark_files(argument: str) -> tuple[str, list[Path]]:
     """Return the name and the files of a benchmark from PATH or NAME=PATH; raise ValueError if there are none."""
     name, equals, path_text = argument.rpartition("=")
     path = Path(path_text)
-    files = [path] if path.is_file() else sorted(path.rglob("*"))
-    files = [file for file in files if file.is_file() and file.name.endswith(_SUFFIXES)]
+    files = _files(path)
     if not files:
         raise ValueError(f"{path}: no file of {', '.join(_SUFFIXES)} (is the path right?)")
     return name if equals else path.name.split(".")[0], files

@@ -33,11 +33,21 @@ from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
 from pipelines.recipes import RECIPES, Recipe, Shards, check, override
 from pipelines.report import print_summary
-from pipelines.sources import arxiv, books, c4, common_crawl, github, near_duplicates, stack_exchange, wikipedia
+from pipelines.sources import (
+    arxiv,
+    benchmarks,
+    books,
+    c4,
+    common_crawl,
+    github,
+    near_duplicates,
+    stack_exchange,
+    wikipedia,
+)
 from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from pipelines.stages import Join, Map
 from pipelines.table1 import TABLE_1
-from pipelines.tokens import Tokens
+from pipelines.tokens import Tokens, load_tokenizer
 
 SOURCES: Mapping[str, Source] = {
     source.name: source
@@ -59,6 +69,11 @@ UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not us
 PROPORTION = {row.name: row.proportion for row in TABLE_1}
 
 
+def source_of(name: str, recipe: Recipe) -> Source:
+    """Return a source with the stages that the recipe switches on."""
+    return benchmarks.chosen(near_duplicates.chosen(SOURCES[name], getattr(recipe, name)), recipe)
+
+
 @dataclass
 class Build:
     """One build: the recipe, the inputs of each source, the given models, and where everything is written."""
@@ -73,8 +88,7 @@ class Build:
     def __post_init__(self) -> None:
         self.chains = {}
         for name, found in self.inputs.items():
-            source = near_duplicates.chosen(SOURCES[name], getattr(self.recipe, name))
-            chain = Chain(source, self.recipe, found, self.output, self.model, self.chains)
+            chain = Chain(source_of(name, self.recipe), self.recipe, found, self.output, self.model, self.chains)
             self.chains[name] = chain
         self.web_models = web_models.WebModels(self.recipe, self.output, self.chains)
         self.tokens = {
@@ -234,6 +248,8 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     for assignment in options.set:
         recipe = override(recipe, assignment)
     check(recipe)
+    for loaded in (load_tokenizer, benchmarks.load):
+        loaded.cache_clear()  # files that an earlier build of this process read may have changed
     names = [name for name in recipe.sources if not options.source or name in options.source]
     if options.models:
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
@@ -285,22 +301,27 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
 def _model_paths(options: argparse.Namespace, recipe: Recipe) -> dict[str, str]:
     paths = {name: f"{options.raw}/{path}" for name, path in GIVEN.items()}
     paths[SITES] = str(DEFAULT_SITES)
+    known = (*GIVEN, SITES, benchmarks.MODEL, *TRAINED)
     for option in options.model:
         name, equals, path = option.partition("=")
         if not equals:
             raise ValueError(f"--model {option}: write it as NAME=PATH")
-        if name not in (*GIVEN, SITES, *TRAINED):
-            known = ", ".join((*GIVEN, SITES, *TRAINED))
-            raise ValueError(f"--model {option}: there is no model {name!r}, only {known}")
+        if name not in known:
+            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
+        if name == benchmarks.MODEL and not recipe.contamination.drop:
+            raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
         if name == SITES and not recipe.excludes_sites:
             field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
             raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
         paths[name] = path
+    if recipe.contamination.drop and benchmarks.MODEL not in paths:
+        raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
     return paths
 
 
 def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]) -> dict[str, Given]:
-    needed = {name for source in names for stage in SOURCES[source].stages for name in getattr(stage, "models", ())}
+    stages = [stage for source in names for stage in source_of(source, recipe).stages]
+    needed = {name for stage in stages for name in getattr(stage, "models", ())}
     found = {}
     for name, path in paths.items():
         if name in needed | {"tokenizer"}:
@@ -396,15 +417,15 @@ def write_corpus_manifest(prepared: Build) -> None:
 
 def check_neighbours(prepared: Build) -> None:
     """Raise ValueError if other sources in the corpus directory would be left with tokens of another tokenizer."""
-    output, given = prepared.output, prepared.given.get("tokenizer")
-    for name in SOURCES:
+    output, tokenizer = prepared.output, prepared.given.get("tokenizer")
+    for name in SOURCES if not prepared.only_models else ():
         found = storage.read_json(f"{output}/tokens/{name}/manifest.json")
         if name in prepared.chains or not isinstance(found, dict):
             continue
-        ours = storage.sha256(given.model.path) if given else None
+        ours = storage.sha256(tokenizer.model.path) if tokenizer else None
         if found.get("tokenizer_sha256") == ours:
             continue
-        would = "is not the one given" if given else "would not be the one trained now, on other sources"
+        would = "is not the one given" if tokenizer else "would not be the one trained now, on other sources"
         raise ValueError(
             f"--output {output}: the tokens of {name} are there, and their tokenizer {would}: build {name} too, keep "
             f"the corpus' tokenizer with --model tokenizer={output}/models/tokenizer, or name another --output"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 EXCERPT_CHARACTERS = 300
@@ -33,11 +33,31 @@ class Document:
 
     def with_text(self, text: str) -> Self:
         """Return this document with another text."""
-        return replace(self, text=text)
+        return self._with(text, self.language, self.attributes)
 
     def with_attributes(self, **attributes: str) -> Self:
         """Return this document with some attributes added or replaced."""
-        return replace(self, attributes={**self.attributes, **attributes})
+        return self._with(self.text, self.language, {**self.attributes, **attributes})
+
+    def in_language(self, language: str) -> Self:
+        """Return this document with its language."""
+        return self._with(self.text, language, self.attributes)
+
+    def _with(self, text: str, language: str | None, attributes: Mapping[str, str]) -> Self:
+        # dataclasses.replace looks up every field, which shows where each page is changed several times.
+        return type(self)(
+            id=self.id,
+            source=self.source,
+            text=text,
+            dump=self.dump,
+            offset=self.offset,
+            url=self.url,
+            title=self.title,
+            license=self.license,
+            language=language,
+            timestamp=self.timestamp,
+            attributes=attributes,
+        )
 
     def drop(self, stage: str, reason: str) -> Drop:
         """Return the drop that takes this document's place: where it left (`stage`) and why (`reason`)."""

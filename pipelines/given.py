@@ -3,6 +3,7 @@
 --model language_models=DIR   LANG/pieces.model and LANG/model.arpa, or CCNet's LANG.sp.model and LANG.arpa.bin
 --model cutoffs=PATH          a folder with cutoffs.json, or CCNet's cutoff.csv
 --model reference=PATH        a folder with reference.bin and scores.json, or any fastText classifier
+--model benchmarks=DIR        a file or folder for each benchmark, see `pipelines.contamination`
 --model NAME=FILE             lid, bad_words, personal_information_sites, tokenizer
 """
 
@@ -14,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filters import personal_info, reference
-from pipelines import language_models, storage
+from pipelines import contamination, language_models, storage
 from pipelines.graph import Model
 from pipelines.hashing import digest_of
 from pipelines.models import FILE, TOKENIZER
 from pipelines.recipes import Recipe
 
-_FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites")
+_FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "benchmarks")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         return _hashed(found, [file])
     if name == "reference":
         return _hashed(found, _classifier_files(found, recipe))
+    if name == "benchmarks":
+        files = contamination.digests(found)
+        return Given(Model(path, digest_of(files)), files)
     if name in _FOLDERS:
         return _hashed(found, [_there(found / "sites.json")])
     if name == TOKENIZER and found.is_dir():

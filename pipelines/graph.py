@@ -257,9 +257,9 @@ class Chain:
         return self._plan_decide(index) if isinstance(stage, Decide) else self._plan_join(index, stage)
 
     def stage_recipe(self, stage: Stage) -> Any:
-        """Return the part of the recipe that a stage reads."""
+        """Return the part of the recipe that a stage reads: a field of its source's part, or one for all sources."""
         name = getattr(stage, "recipe", "")
-        return getattr(self.part, name) if name else None
+        return getattr(self.part if hasattr(self.part, name) else self.recipe, name) if name else None
 
     def identity(self, index: int, item: Item | None = None) -> str:
         """Return what identifies a stage's result: for one item of a `Map`, for all of a `Decide` or `Join`."""
@@ -271,7 +271,9 @@ class Chain:
     def _identity(self, index: int, item: Item | None) -> str:
         stage = self.source.stages[index]
         models = {name: self.models(name).digest for name in getattr(stage, "models", ())}
-        own = (tables.VERSION, stage.name, stage.version, self.stage_recipe(stage), models, index in self.watched)
+        # Whether it is the last stage says where it writes: one that another recipe puts behind it leaves it staged.
+        place = (index in self.watched, self.is_final(index))
+        own = (tables.VERSION, stage.name, stage.version, self.stage_recipe(stage), models, place)
         if isinstance(stage, Map):
             assert item is not None
             if index == 0:
@@ -500,7 +502,7 @@ def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuf
 
 def _removes(stage: Stage) -> bool:
     """Tell whether a stage decides what must go; a `Decide` over another source's keys is a join."""
-    return isinstance(stage, Resolve) or (isinstance(stage, Decide) and not stage.other)
+    return isinstance(stage, Resolve) or (isinstance(stage, Decide) and stage.duplicates and not stage.other)
 
 
 def is_current(manifest: str, identity: str) -> bool:

@@ -111,10 +111,12 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     kept = sum(tables.rows(f"{output}/{entry['path']}") for entry in documents)
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
+    wanted = chain.recipe.contamination
+    options = {"contamination": asdict(wanted)} if wanted.drop else {}
     manifest = {
         "version": VERSION,
         "source": chain.source.name,
-        "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part)},
+        "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part), **options},
         "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
         "models": {name: chain.models(name).digest for name in _models(chain)},
         "stages": accounts,

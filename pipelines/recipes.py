@@ -274,6 +274,19 @@ class Shards:
 
 
 @dataclass(frozen=True)
+class Contamination:
+    """All sources, before the tokenizer: documents that hold a text of the given benchmarks dropped; off here.
+
+    GPT-3's rules (Brown et al. 2020, appendix C): runs of 13 words; one that is in more than ten documents of a source
+    is no evidence. LLaMA's paper says nothing of a filter like it.
+    """
+
+    drop: bool = False
+    words: int = 13
+    max_documents: int = 10
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole build."""
 
@@ -288,6 +301,7 @@ class Recipe:
     language_models: LanguageModels = LanguageModels()
     tokenizer: Tokenizer = Tokenizer()
     shards: Shards = Shards()
+    contamination: Contamination = Contamination()
     # How global decisions are cut, which decides nothing: parts that keys are sorted into (a power of two, the most
     # reducers there can be), keys that a reducer may hold (80 bytes each), and runs that are merged into one before a
     # shuffle where a window has more.
@@ -471,6 +485,8 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("shards.validation", *_SHARE),
     ("max_duplicates", *_SHARE),
     ("alarm_documents", *_POSITIVE),
+    ("contamination.words", lambda value: value >= 2, "at least 2"),
+    ("contamination.max_documents", *_POSITIVE),
     *((f"{name}.near.{part}", *_PART) for name in PAPER.sources if name != "books" for part in ("threshold", "recall")),
     *((f"{name}.near.shortest", *_POSITIVE) for name in PAPER.sources if name != "books"),
 )

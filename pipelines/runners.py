@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import heapq
 import logging
-import os
 import pickle
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-import psutil
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.transforms.environments import SubprocessSDKEnvironment
+from apache_beam.transforms.environments import python_sdk_capabilities
 
 from pipelines import worker
 from pipelines.jobs import Job, Shuffle
@@ -36,10 +33,6 @@ REFUSED = {
     "DaskRunner": "it gives wrong results: only the last sink runs and tagged outputs mix; use --runner local",
     "InteractiveRunner": "it caches every collection; use --runner local",
 }
-
-
-# Beam's name for the thread that waits for a worker process.
-WORKER_THREAD = "run_worker"
 
 
 class WorkerDiedError(RuntimeError):
@@ -77,9 +70,8 @@ def run_local(
     options.view_as(SetupOptions).save_main_session = False
     environment = None
     if workers > 1:
-        # What `--direct_running_mode multi_processing` does, with our own worker process.
-        environment = SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m {worker.__name__}")
-        os.environ[worker.DRIVER] = str(os.getpid())
+        # What `--direct_running_mode multi_processing` does, with our own worker processes.
+        environment = worker.Forked(capabilities=python_sdk_capabilities())
     runner = FnApiRunner(default_environment=environment)
     _Watchdog(deadline, poll).run(lambda: _run(jobs, runner, options, workers))
 
@@ -200,9 +192,9 @@ class _Watchdog:
                 if self._deadline is not None and time.monotonic() - started > self._deadline:
                     raise TimeoutError(f"the wave did not end within {self._deadline:.0f} s")
         except BaseException:
-            _kill_children()
+            worker.kill_all()
             for found in threading.enumerate():
-                if found.name == WORKER_THREAD:
+                if found.name == worker.THREAD:
                     found.join(5)  # so that what it says of its killed worker is heard here
             raise
         finally:
@@ -219,16 +211,8 @@ class _Watchdog:
             self._done.set()
 
     def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
-        if arguments.thread is not None and arguments.thread.name == WORKER_THREAD:
+        if arguments.thread is not None and arguments.thread.name == worker.THREAD:
             self._death = str(arguments.exc_value)
-
-
-def _kill_children() -> None:
-    for child in psutil.Process().children(recursive=True):
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _reason(error: BaseException) -> str:

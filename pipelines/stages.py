@@ -102,7 +102,8 @@ class Decide:
 
     `items` says which item each record came from; those below `own` are this source's. `other` names a stage of
     another source ("wikipedia/articles") whose keys are compared too. `window` names a field of the source's recipe
-    with the number of items that are compared with each other (0: all of them).
+    with the number of items that are compared with each other (0: all of them), `recipe` the part of the recipe that
+    the rule was made with. What is marked are `duplicates`, which too many of alarm, or something else.
     """
 
     name: str
@@ -110,6 +111,8 @@ class Decide:
     ranked: bool = False
     window: str | None = None
     other: str | None = None
+    recipe: str = ""
+    duplicates: bool = True
     version: int = 1
 
 
@@ -396,22 +399,13 @@ class _KeyCollector:
 
     def __init__(self, stage: Map) -> None:
         self._stage = stage
-        self._dtype = runs.RANKED_KEY if stage.ranked else runs.KEY
-        self._chunks: list[runs.Records] = []
-        self._document = 0
+        self._keys: list[Keys] = []
         self._hashes: list[int] = []
         self._payloads: list[bytes] = []
 
     def add(self, hashes: npt.NDArray[np.uint64], ranks: npt.NDArray[np.uint64] | None, lines: Lines | None) -> None:
-        records = np.empty(len(hashes), self._dtype)
-        records["hash"] = hashes
-        records["doc"] = self._document
-        records["line"] = runs.WHOLE if lines is None else lines
-        if self._stage.ranked:
-            assert ranks is not None
-            records["rank"] = ranks
-        self._chunks.append(records)
-        self._document += 1
+        assert (ranks is not None) == self._stage.ranked
+        self._keys.append((hashes, ranks, lines))
 
     def spill(self, key: int, payload: bytes) -> None:
         self._hashes.append(key)
@@ -421,8 +415,22 @@ class _KeyCollector:
         if self._stage.spill:
             runs.write_blobs(path, self._hashes, self._payloads, buckets)
         elif self._stage.keys:
-            empty = np.empty(0, self._dtype)
-            runs.write_keys(path, np.concatenate([empty, *self._chunks]), buckets)
+            runs.write_keys(path, self._records(), buckets)
+
+    def _records(self) -> runs.Records:
+        """Return the keys of all documents as one array: field by field, for documents are many and keys few."""
+        counts = [len(hashes) for hashes, _, _ in self._keys]
+        records = np.empty(sum(counts), runs.RANKED_KEY if self._stage.ranked else runs.KEY)
+        if self._keys:
+            every = np.full(max(counts), runs.WHOLE, np.uint32)
+            records["hash"] = np.concatenate([hashes for hashes, _, _ in self._keys])
+            records["doc"] = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
+            records["line"] = np.concatenate(
+                [every[: len(hashes)] if lines is None else lines for hashes, _, lines in self._keys]
+            )
+            if self._stage.ranked:
+                records["rank"] = np.concatenate([ranks for _, ranks, _ in self._keys if ranks is not None])
+        return records
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,14 @@ DROP_SCHEMA = pa.schema(
 )
 
 
+# Dictionaries for columns with few values; in the others they are written in vain, and every reader pays for them.
+_LAYOUT: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["source", "dump", "license", "language", "stage", "reason", "attributes.key_value.key"],
+}
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a finished table holds: rows, UTF-8 bytes of text, the order-free digest, and the SHA-256 of the file."""
@@ -77,10 +85,11 @@ def well_formed(text: str) -> str:
 
 
 def row_digest(row: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 of one row's canonical JSON, in which a `text` stands as its own SHA-256."""
+    """Return the SHA-256 of one row's canonical JSON, in which a `text` (or its UTF-8) stands as its own SHA-256."""
     if "text" in row:
-        row = {**row, "text": hashlib.sha256(row["text"].encode()).hexdigest()}
-    return hashlib.sha256(json.dumps(row, sort_keys=True, ensure_ascii=False).encode()).digest()
+        text = row["text"]
+        row = {**row, "text": hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()}
+    return hashlib.sha256(_CANONICAL.encode(row).encode()).digest()
 
 
 def table_digest(digests: Iterable[bytes]) -> str:
@@ -106,11 +115,11 @@ class _Hashed(io.RawIOBase):
 
 
 class TableWriter:
-    """Writes rows (dictionaries of the schema's columns) in row groups of bounded size."""
+    """Writes rows (dictionaries of the schema's columns, a `text` as its UTF-8) in row groups of bounded size."""
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
         self._stream = _Hashed(stream)
-        self._writer = pq.ParquetWriter(cast(BinaryIO, self._stream), schema, compression="zstd")
+        self._writer = pq.ParquetWriter(cast(BinaryIO, self._stream), schema, **_LAYOUT)
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
         self._pending = 0
@@ -130,7 +139,8 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, self._schema))
+            columns = {name: [row[name] for row in self._rows] for name in self._schema.names}
+            self._writer.write_table(pa.table(columns, schema=self._schema))
             self._rows = []
             self._pending = 0
 
@@ -154,7 +164,7 @@ class DocumentWriter(TableWriter):
 
     def write(self, document: Document) -> None:
         """Add one document."""
-        text = well_formed(document.text)
+        text = _utf8(document.text)
         row = {
             "id": well_formed(document.id),
             "source": document.source,
@@ -168,7 +178,7 @@ class DocumentWriter(TableWriter):
             "timestamp": document.timestamp,
             "attributes": sorted((name, well_formed(value)) for name, value in document.attributes.items()),
         }
-        self.add(row, len(text.encode()))
+        self.add(row, len(text))
 
 
 class DropWriter(TableWriter):
@@ -188,6 +198,13 @@ class DropWriter(TableWriter):
             "size": drop.size,
         }
         self.add(row, drop.size)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return well_formed(text).encode()
 
 
 def _optional(text: str | None) -> str | None:
@@ -235,6 +252,10 @@ def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
 
 def read_documents(path: str) -> Iterator[Document]:
     """Yield a Parquet file's documents, one row group in memory at a time."""
-    for row in read_rows(path):
-        row["attributes"] = dict(row["attributes"])
-        yield Document(**row)
+    names = DOCUMENT_SCHEMA.names
+    with _open(path) as file:
+        for group in range(file.num_row_groups):
+            columns = file.read_row_group(group, columns=names, use_threads=False).to_pydict()
+            columns["attributes"] = list(map(dict, columns["attributes"]))
+            for values in zip(*(columns[name] for name in names), strict=True):
+                yield Document(**dict(zip(names, values, strict=True)))

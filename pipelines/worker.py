@@ -1,29 +1,94 @@
-"""The process of a local worker: Beam's own, quiet, and never left behind.
+"""The processes of the local runner: Beam's own worker, forked from a process that has imported everything already.
 
-Beam's local runner starts it with `python -m pipelines.worker` and the process id of the driver in the environment. If
-the driver is gone (killed, say), the worker ends too; Beam's own worker would finish what it had begun first.
+    driver ─ starts once ─> fork server (imports Beam and the pipelines) ─ forks for each wave ─> workers
+
+A wave of a small corpus is over in less time than importing Beam takes, and a build has a dozen waves. The server is
+that of Python's `multiprocessing`, which ends with the driver; a worker ends with it too, wherever it is in its work.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import multiprocessing
+import multiprocessing.forkserver
 import os
-import sys
 import threading
 import time
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from typing import Any
 
-DRIVER = "ALTIPLANO_DRIVER_PID"
+from apache_beam.portability.api import endpoints_pb2
+from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
+from apache_beam.runners.worker import sdk_worker_main
+from apache_beam.transforms.environments import Environment
+from google.protobuf import json_format, text_format
+
+URN = "altiplano:env:forked_python:v1"
+# Beam's name for the thread that waits for a worker process.
+THREAD = "run_worker"
+PRELOADED = [__name__, "pipelines.corpus"]
 
 
-def main() -> None:
+@Environment.register_urn(URN, None)
+class Forked(Environment):
+    """Beam's environment in which workers are forked on this machine."""
+
+    def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes]:
+        """Return the name by which the runner finds `ForkedHandler`."""
+        return URN, b""
+
+    @staticmethod
+    def from_runner_api_parameter(payload: Any, capabilities: Any, artifacts: Any, context: Any) -> Forked:
+        """Return the environment again."""
+        return Forked(capabilities=capabilities, artifacts=artifacts)
+
+
+@WorkerHandler.register_environment(URN, None)
+class ForkedHandler(GrpcWorkerHandler):
+    """Starts one worker and waits for it in a thread, which raises RuntimeError if the worker dies."""
+
+    def __init__(self, payload: Any, state: Any, provision_info: Any, grpc_server: Any) -> None:
+        super().__init__(state, provision_info, grpc_server)
+        self._thread = threading.Thread(name=THREAD, target=self._run)
+
+    def start_worker(self) -> None:
+        """Start the worker."""
+        self._thread.start()
+
+    def stop_worker(self) -> None:
+        """Wait until the worker has ended; the runner has closed what it listens to."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        address = endpoints_pb2.ApiServiceDescriptor(url=self.control_address)
+        environment = {
+            "CONTROL_API_SERVICE_DESCRIPTOR": text_format.MessageToString(address),
+            "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
+            "WORKER_ID": self.worker_id,
+        }
+        process = _server().Process(target=serve, args=(environment, os.getpid()))
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise RuntimeError(f"worker process {process.pid} ended with exit code {process.exitcode}")
+
+
+@cache
+def _server() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    atexit.register(end)
+    return context
+
+
+def serve(environment: dict[str, str], driver: int) -> None:
     """Run Beam's worker with its logs silenced: what a task raises reaches the driver by itself."""
     logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
-    driver = int(os.environ.get(DRIVER, "0"))
-    if driver:
-        threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
-    from apache_beam.runners.worker import sdk_worker_main
-
-    sdk_worker_main.main(sys.argv)
+    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+    os.environ.update(environment)
+    sdk_worker_main.main([])
 
 
 def _end_with(driver: int) -> None:
@@ -35,5 +100,12 @@ def _end_with(driver: int) -> None:
         time.sleep(1)
 
 
-if __name__ == "__main__":
-    main()
+def kill_all() -> None:
+    """Kill every worker of this process."""
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
+def end() -> None:
+    """End the fork server, so that what its workers used counts as used by this process' children."""
+    multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]

@@ -38,7 +38,7 @@ def main() -> None:
         torch = [block for block in blocks if block.startswith("torch==")]
         rest = [block for block in blocks if block not in cuda and block not in torch]
         (HERE / f"{extra}.txt").write_text("\n".join(rest) + "\n")
-        if torch:
+        if extra == "train":
             hashes = "".join(f" \\\n    --hash=sha256:{digest}" for digest in TORCH_CPU)
             head, _, tail = torch[0].partition(" \\\n")
             (HERE / "torch.txt").write_text(f"{head}{hashes} \\\n{tail}\n")

@@ -116,7 +116,11 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         raise ValueError(f"{path}: no .arrow, .parquet or .jsonl file")
     for file in known:
         if file.suffix == ".jsonl":
-            yield from (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise ValueError(f"{file}: line {number} is no JSON: {error}") from None
         else:
             table = pq.read_table(file) if file.suffix == ".parquet" else _arrow(file)
             yield from table.to_pylist()

@@ -15,17 +15,25 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.shards import Manifest, document_ends, sha256_file, sources, tokens
+from tokenizer.spec import LARGEST_VOCABULARY
 from train.mixture import Mixture
 
-MAX_VOCABULARY = 2**16  # tokens are stored as uint16
 # A build keeps the models that it trained under models/; a corpus of tokens alone may bring its tokenizer beside them.
 TOKENIZERS = ("models/tokenizer/tokenizer.model", "tokenizer/tokenizer.model")
 
 
 class Stream:
-    """All tokens of one split of a source in the manifest's order, mapped from its shards."""
+    """All tokens of one split of a source in the manifest's order, mapped from its shards.
+
+    What is mapped stays when the corpus is built again, as files are replaced, never written over. Mapping later (in a
+    loader's worker, for the evaluation) raises ValueError if the manifest is another one by then.
+    """
 
     def __init__(self, directory: Path, manifest: Manifest, split: str) -> None:
+        if Manifest.load(directory) != manifest:
+            raise ValueError(
+                f"{directory / 'manifest.json'}: the corpus was rebuilt while it is in use: restore it, or start anew"
+            )
         self._origin = (directory, manifest, split)
         self.manifest = manifest
         shards = manifest.splits.get(split, ())
@@ -120,10 +128,10 @@ def _check(corpus: Corpus) -> None:
             raise ValueError(f"{where}: splits are {', '.join(manifest.splits) or 'none'}, there must be a train split")
         if manifest.vocabulary != corpus.vocabulary:
             raise ValueError(f"{where}: vocabulary is {manifest.vocabulary}, other sources have {corpus.vocabulary}")
-        if manifest.dtype != "uint16" or not 0 < manifest.vocabulary <= MAX_VOCABULARY:
+        if manifest.dtype != "uint16" or not 0 < manifest.vocabulary <= LARGEST_VOCABULARY:
             raise ValueError(
                 f"{where}: dtype is {manifest.dtype}, vocabulary {manifest.vocabulary}: "
-                f"tokens must be uint16 and the vocabulary at most {MAX_VOCABULARY}"
+                f"tokens must be uint16 and the vocabulary at most {LARGEST_VOCABULARY}"
             )
 
 

@@ -80,11 +80,41 @@ class Steps(Sampler[list[int]]):
     def __len__(self) -> int:
         return (self.stop - self.first) * self.batch // (self.world * self.micro)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.first, self.stop):
-            ks = range(step * self.batch, (step + 1) * self.batch)[self.rank :: self.world]
-            for start in range(0, len(ks), self.micro):
-                yield list(ks[start : start + self.micro])
+    def __iter__(self) -> MicroBatches:
+        return MicroBatches(self)
+
+
+class MicroBatches(Iterator[list[int]]):
+    """The micro-batches of `Steps` from one k on; its state is that k alone.
+
+    `state_dict` and `load_state_dict` are what torchdata's StatefulDataLoader asks of a batch sampler's iterator. A
+    state that another number of ranks or another micro-batch left is taken up where those come to the end of theirs.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._k = steps.first * steps.batch
+
+    def __next__(self) -> list[int]:
+        steps = self._steps
+        if self._k >= steps.stop * steps.batch:
+            raise StopIteration
+        start, self._k = self._k, self._k + steps.micro * steps.world
+        return list(range(start + steps.rank, self._k, steps.world))
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the state: how many sequences of the mixture all ranks together have taken."""
+        return {"k": self._k}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from a state; raise ValueError for a k that is none of the ends of these micro-batches."""
+        steps, k = self._steps, state["k"]
+        if not steps.first * steps.batch <= k <= steps.stop * steps.batch or k % (steps.micro * steps.world):
+            raise ValueError(
+                f"k is {k}: steps {steps.first} to {steps.stop} of {steps.batch} sequences, in micro-batches of "
+                f"{steps.micro} on {steps.world} ranks, have no micro-batch that begins there"
+            )
+        self._k = k
 
 
 def loader(dataset: SequenceDataset, steps: Steps, workers: int = 0, pin: bool = False) -> DataLoader[Batch]:

@@ -2,7 +2,8 @@
 
 python -m train.export --run data/run --corpus data/corpus --output data/hugging_face
 
-checkpoint -> ours -> to_hugging_face -> model.safetensors, or several and their index; config.json; tokenizer.model
+checkpoint -> ours -> to_hugging_face -> model.safetensors, or several and their index; config.json;
+    tokenizer.model -> tokenizer.json
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from rich.console import Console
 
 from model.checkpoint import hugging_face_config, to_hugging_face
 from model.convert import SHARD_BYTES, write_hugging_face
+from tokenizer.fast import definition, unsuitable
+from tokenizer.model_file import CONTROL, UNKNOWN, ModelFile
+from tokenizer.probes import SPACE
 from train import checkpoint
 from train.config import RunConfig
 from train.run import Run, open_run
@@ -35,23 +39,53 @@ def export(run: Run, directory: Path, dtype: str = "float32", limit: int = SHARD
     bos, eos = manifest.bos_id, manifest.eos_id
     described = hugging_face_config(config, bos or 0, eos or 0, dtype)
     paths = write_hugging_face(directory, to_hugging_face(state, config), described, limit)
-    tokenizer = json.dumps(_tokenizer_config(bos, eos, config.context), indent=2) + "\n"
-    (directory / "tokenizer_config.json").write_text(tokenizer, encoding="utf-8")
+    _json(directory / "tokenizer_config.json", _tokenizer_config(bos, eos, config.context))
+    pieces = ModelFile.read(run.corpus.tokenizer)
+    if unsuitable(pieces) is None:  # without it, the library converts tokenizer.model in its own way
+        _json(directory / "tokenizer.json", _tokenizer(pieces, bos))
     shutil.copyfile(run.corpus.tokenizer, directory / "tokenizer.model")
     return paths
 
 
+def _tokenizer(model: ModelFile, bos: int | None) -> dict[str, Any]:
+    """Return a tokenizer.json that gives SentencePiece's ids, behind the bos token if there is one."""
+    special = [(number, piece.text) for number, piece in enumerate(model.pieces) if piece.kind in (CONTROL, UNKNOWN)]
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    described: dict[str, Any] = json.loads(definition(model))
+    described["added_tokens"] = [{"id": n, "content": text, **flags, "special": True} for n, text in special]
+    steps: list[dict[str, Any]] = [
+        {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+    ]
+    if model.fields["add_dummy_prefix"]:
+        steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
+    described["decoder"] = {"type": "Sequence", "decoders": steps}
+    if bos is not None:
+        text = model.pieces[bos].text
+        start = {"SpecialToken": {"id": text, "type_id": 0}}
+        described["post_processor"] = {
+            "type": "TemplateProcessing",
+            "single": [start, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [start, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {text: {"id": text, "ids": [bos], "tokens": [text]}},
+        }
+    return described
+
+
 def _tokenizer_config(bos: int | None, eos: int | None, context: int) -> dict[str, Any]:
     return {
-        "tokenizer_class": "LlamaTokenizer",
+        "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": "<s>" if bos is not None else None,
         "eos_token": "</s>" if eos is not None else None,
         "unk_token": "<unk>",
-        "add_bos_token": bos is not None,
-        "add_eos_token": False,
-        "legacy": True,  # encodes what follows a special token as SentencePiece does
+        "clean_up_tokenization_spaces": False,
         "model_max_length": context,
     }
+
+
+def _json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -151,8 +151,10 @@ def _posts_member(opened: py7zr.SevenZipFile) -> str:
     if len(members) != 1:
         raise ValueError(f"the archive has {len(members)} members named {POSTS}: expected one")
     compressed = sum(info.compressed or 0 for info in opened.list()) or 1
-    if members[0].uncompressed > max(BOMB_BYTES, MAX_RATIO * compressed):
-        raise ValueError(f"{POSTS} would be {members[0].uncompressed} bytes from {compressed}: refused as a bomb")
+    # All members: those before Posts.xml in one stream are decompressed to come to it.
+    uncompressed = sum(info.uncompressed or 0 for info in opened.list())
+    if uncompressed > max(BOMB_BYTES, MAX_RATIO * compressed):
+        raise ValueError(f"the archive would be {uncompressed} bytes from {compressed}: refused as a bomb")
     return str(members[0].filename)
 
 

@@ -6,10 +6,9 @@ WET or WARC ─ pages ─> staged, keys of URLs ─ one_per_url (decide) ─> li
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,26 +55,34 @@ def prose(found: Document, removed: Lines, context: Context) -> Document | Drop:
     """Keep one page for each URL, and of it the lines that are prose, each once."""
     if len(removed):
         return found.drop("lines", "duplicate_url")
-    cleaned = c4.clean(found.text, context.recipe.min_sentences)
-    if cleaned.reason is not None or cleaned.text is None:
-        return found.drop("lines", cleaned.reason or c4.Reason.TOO_FEW_SENTENCES)
-    lines, hashes = c4.line_keys(cleaned.text)
-    first = paragraphs.first_occurrences(hashes)
-    return found.with_text("\n".join(line for line, kept in zip(lines, first.tolist(), strict=True) if kept))
+    lines = _prose_lines(found.text, context.recipe.min_sentences)
+    if isinstance(lines, c4.Reason):
+        return found.drop("lines", lines)
+    return found.with_text("\n".join(lines.values()))
 
 
 def line_keys(raw: Document, found: Document, context: Context) -> Keys:
     """Return the key of each line; the page whose URL has the smallest hash owns it."""
-    lines, hashes = c4.line_keys(found.text)
+    lines = _prose_lines(raw.text, context.recipe.min_sentences)
+    assert not isinstance(lines, c4.Reason)
     rank = c4.url_rank(c4.normalise_url(found.url or ""))
-    return hashes, np.full(len(lines), rank, np.uint64), np.arange(len(lines), dtype=np.uint32)
+    return c4.packed(lines), np.full(len(lines), rank, np.uint64), np.arange(len(lines), dtype=np.uint32)
+
+
+@lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
+def _prose_lines(text: str, min_sentences: int) -> dict[bytes, str] | c4.Reason:
+    """Return the first of each repeated line of prose by its key, or why the page is dropped."""
+    cleaned = c4.clean(text, min_sentences)
+    if cleaned.text is None:
+        return cleaned.reason or c4.Reason.TOO_FEW_SENTENCES
+    return paragraphs.unique(cleaned.text.split("\n"), c4.line_keys(cleaned.text))
 
 
 def english(found: Document, removed: Lines, context: Context) -> Document | Drop:
     """Remove the lines that other pages own, then drop what is too short, not English, or has a bad word."""
-    before, gone = found.text.split("\n"), removed.tolist()
-    lines.count_removed(context.counts, before, gone)
-    cleaned = found.with_text(paragraphs.remove(before, gone))
+    before = found.text.split("\n")
+    lines.count_removed(context.counts, before, removed.tolist())
+    cleaned = found.with_text("\n".join(paragraphs.kept(before, removed)))
     bad_words = _bad_words(context.models["bad_words"])
     reason = (
         c4.after_deduplication(cleaned.text, context.recipe.min_sentences)
@@ -85,7 +92,7 @@ def english(found: Document, removed: Lines, context: Context) -> Document | Dro
     if reason:
         return (cleaned if cleaned.text else found).drop("english", reason)
     split = "validation" if c4.is_validation(c4.normalise_url(found.url or "")) else "train"
-    kept = dataclasses.replace(cleaned.with_attributes(c4_split=split), language=c4.ENGLISH)
+    kept = cleaned.with_attributes(c4_split=split).in_language(c4.ENGLISH)
     return personal_information.masked(kept, context)
 
 

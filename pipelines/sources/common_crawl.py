@@ -9,14 +9,11 @@ WET or WARC ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decid
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from functools import cache, lru_cache
-from itertools import compress
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from filters import paragraphs, perplexity, reference
 from filters.language import LanguageIdentifier, Newlines
@@ -36,43 +33,41 @@ def long_enough(page: Document, context: Context) -> Document | Drop:
     """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
     if drop := personal_information.listed(page, "paragraphs", context):
         return drop
-    body = paragraphs.body(page.text, context.recipe.mode)
+    body, found = _unique_lines(page.text, context.recipe.mode)
     if reason := paragraphs.too_short(body, context.recipe.min_characters):
         return page.drop("paragraphs", reason)
-    return page.with_text(_unique_lines(body)[0])
+    return page.with_text("\n".join(found.values()))
 
 
 def line_keys(page: Document, body: Document, context: Context) -> Keys:
     """Return the keys of the page's lines, each once."""
-    hashes = _unique_lines(paragraphs.body(page.text, context.recipe.mode))[1]
+    hashes = paragraphs.packed(_unique_lines(page.text, context.recipe.mode)[1])
     return hashes, None, np.arange(len(hashes), dtype=np.uint32)
 
 
 @lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
-def _unique_lines(body: str) -> tuple[str, npt.NDArray[np.uint64]]:
-    """Return a body with the first of each repeated line, and the keys of the lines left."""
-    lines, hashes = paragraphs.keys(body)
-    first = paragraphs.first_occurrences(hashes)
-    if first.all():
-        return "\n".join(lines), hashes
-    return "\n".join(compress(lines, first.tolist())), hashes[first]
+def _unique_lines(text: str, mode: paragraphs.Mode) -> tuple[str, dict[bytes, str]]:
+    """Return the body of a page, and the first of each repeated line of it by its key."""
+    lines = paragraphs.body_lines(text, mode)
+    body = "\n".join(lines)
+    return body, paragraphs.unique(lines, paragraphs.keys(body))
 
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
     """Remove the lines that other pages have too, identify the language, and score the text."""
-    found = page.text.split("\n")
-    gone = removed.tolist()
-    lines.count_removed(context.counts, found, gone)
-    if reason := paragraphs.nothing_left(found, gone):
+    before = page.text.split("\n")
+    lines.count_removed(context.counts, before, removed.tolist())
+    left = paragraphs.kept(before, removed)
+    if reason := paragraphs.nothing_left(left):
         return page.drop("quality", reason)
-    page = page.with_text(paragraphs.remove(found, gone))
+    page = page.with_text("\n".join(left))
     newlines: Newlines = "delete" if context.recipe.mode == "published" else "space"
     label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
     if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
         return page.drop("quality", unwanted)
     model = _language_model(context.models["language_models"], label)
     scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
-    return dataclasses.replace(page.with_attributes(language_score=f"{score:.6g}", **scored), language=label)
+    return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
 
 
 def url_keys(raw: Document, page: Document, context: Context) -> Keys:

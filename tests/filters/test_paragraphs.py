@@ -1,6 +1,7 @@
 """Paragraph keys: CCNet's rule, and equality with the slow oracle."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -44,10 +45,10 @@ def test_there_are_34_marks() -> None:
 
 
 def test_keys_are_the_first_8_bytes_of_sha1_little_endian() -> None:
-    found, keys = paragraphs.keys("  Hello World 7 \n\n（！）")
-    assert found == ["Hello World 7", "", "（！）"]
-    assert keys.dtype == np.uint64
-    assert keys.tobytes().hex() == "0a475ef83826e844" + "da39a3ee5e6b4b0d" * 2
+    keys = paragraphs.keys("Hello World 7\n\n（！）")
+    assert b"".join(keys).hex() == "0a475ef83826e844" + "da39a3ee5e6b4b0d" * 2
+    assert paragraphs.packed(keys).dtype == np.uint64
+    assert paragraphs.packed(keys).tobytes() == b"".join(keys)
 
 
 @settings(deadline=None, max_examples=300)
@@ -56,9 +57,17 @@ def test_keys_are_the_first_8_bytes_of_sha1_little_endian() -> None:
 @example("")
 @example("\n\n")
 def test_keys_equal_the_oracle_on_every_line(text: str) -> None:
-    found, keys = paragraphs.keys(text)
-    assert found == [line.strip() for line in text.split("\n")]
+    stripped = "\n".join(line.strip() for line in text.split("\n"))
+    keys = paragraphs.packed(paragraphs.keys(stripped))
     assert keys.tolist() == [ccnet.key(line) for line in text.split("\n")]
+
+
+@pytest.mark.parametrize("plane", range(0, 0x20000, 0x4000))
+def test_keys_equal_the_oracle_on_every_character(plane: int) -> None:
+    lines = [f"a{chr(code)}b" for code in range(plane, plane + 0x4000) if chr(code) not in "\n\r"]
+    assert paragraphs.packed(paragraphs.keys("\n".join(lines))).tolist() == list(map(ccnet.key, lines))
+    few = [line for line in lines if line[1] not in "Σİ" and not 0xD800 <= ord(line[1]) < 0xE000]
+    assert paragraphs.packed(paragraphs.keys("\n".join(few))).tolist() == list(map(ccnet.key, few))
 
 
 @settings(deadline=None, max_examples=200)
@@ -88,6 +97,7 @@ def test_published_body_equals_the_oracle(payload: str) -> None:
 def test_body(payload: str, published: str, corrected: str) -> None:
     assert paragraphs.body(payload, "published") == published
     assert paragraphs.body(payload) == corrected
+    assert paragraphs.body_lines(payload) == corrected.split("\n")
 
 
 def test_too_short_counts_characters_with_line_feeds() -> None:
@@ -96,20 +106,20 @@ def test_too_short_counts_characters_with_line_feeds() -> None:
     assert paragraphs.too_short("abc", minimum=3) is None
 
 
-def test_first_occurrences_keep_the_first_and_the_key_zero() -> None:
-    keys = np.array([5, 0, 5, 2**64 - 1, 0, 7], dtype=np.uint64)
-    assert paragraphs.first_occurrences(keys).tolist() == [True, True, False, True, False, True]
-    assert paragraphs.first_occurrences(keys[:0]).tolist() == []
+def test_a_page_keeps_the_first_line_of_each_key_zero_among_them() -> None:
+    zero, five = bytes(8), b"5" * 8
+    assert list(paragraphs.unique("abcd", [five, zero, five, zero]).items()) == [(five, "a"), (zero, "b")]
+    assert paragraphs.unique([], []) == {}
 
 
-def test_remove() -> None:
-    kept = ["a", "b", "", "d"]
-    assert paragraphs.remove(kept, [1, 3]) == "a\n"
-    assert paragraphs.remove(kept, np.array([1, 2], dtype=np.int64).tolist()) == "a\nd"
-    assert paragraphs.remove(kept, range(4)) == ""
-    assert paragraphs.nothing_left(kept, range(4)) is Reason.ALL_DUPLICATES
-    assert paragraphs.nothing_left(kept, [0, 1, 3]) is None
-    assert kept == ["a", "b", "", "d"]
+def test_kept() -> None:
+    lines = ["a", "b", "", "d"]
+    assert paragraphs.kept(lines, np.array([1, 3], dtype=np.uint32)) == ["a", ""]
+    assert paragraphs.kept(lines, np.array([2, 1, 1])) == ["a", "d"]
+    assert paragraphs.kept(lines, np.arange(4)) == []
+    assert lines == ["a", "b", "", "d"]
+    assert paragraphs.nothing_left([]) is Reason.ALL_DUPLICATES
+    assert paragraphs.nothing_left([""]) is None
 
 
 def test_a_window_is_deduplicated_as_ccnet_does_it() -> None:
@@ -119,13 +129,13 @@ def test_a_window_is_deduplicated_as_ccnet_does_it() -> None:
         "menu\nHOME 3\n",
         "Unrelated\n\nUnrelated",
     ]
-    rows = [paragraphs.keys(document) for document in documents]
-    every, documents_with = np.unique(np.concatenate([np.unique(keys) for _, keys in rows]), return_counts=True)
-    duplicates = every[documents_with > 1]
+    rows = [paragraphs.unique(document.split("\n"), paragraphs.keys(document)) for document in documents]
+    documents_with = Counter(key for row in rows for key in row)
     left = []
-    for found, keys in rows:
-        gone = np.flatnonzero(np.isin(keys, duplicates) | ~paragraphs.first_occurrences(keys)).tolist()
-        left.append(None if paragraphs.nothing_left(found, gone) else paragraphs.remove(found, gone))
+    for row in rows:
+        gone = np.array([index for index, key in enumerate(row) if documents_with[key] > 1], np.uint32)
+        found = paragraphs.kept(list(row.values()), gone)
+        left.append(None if paragraphs.nothing_left(found) else "\n".join(found))
     assert left == ccnet.deduplicate(documents)
     assert left == ["A line of its own.", "Another", None, "Unrelated"]
 

@@ -1,5 +1,8 @@
 """Sentence counts: what NLTK's English Punkt says of our own sentences, written down here."""
 
+import re
+
+import punkt
 import pytest
 
 from filters import sentences
@@ -36,6 +39,24 @@ COUNTED = [
     ("\x0bTabs.\x0cFeeds. Done.", 3),
 ]
 
+PLAIN_WORDS = [
+    "rope",
+    "no",
+    "fig",
+    "see",
+    "pp",
+    "word",
+    "ludcke",
+    "x",
+    "it",
+    "p.m",
+    "well-known",
+    "Rope",
+    "naïve",
+    "Ph.D",
+]
+GLUED = [")", ") The", '" So', "'s", "] 5", ". .", "...", ", and", "!a", ")x. The"]
+
 
 @pytest.mark.parametrize(("text", "number"), COUNTED)
 def test_count(text: str, number: int) -> None:
@@ -46,6 +67,19 @@ def test_count(text: str, number: int) -> None:
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_count_stops(text: str, number: int, stop: int) -> None:
     assert sentences.count(text, stop) == min(number, stop)
+
+
+def test_what_is_looked_up_is_what_punkt_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = punkt.load_model("english")
+    firsts = {first for first, _ in model.collocations}
+    words = sorted({*model.abbrev_types, *map(str.title, model.abbrev_types), *firsts, *PLAIN_WORDS})
+    seconds = {second for _, second in model.collocations}
+    nexts = sorted({*(f" {word}" for word in {*seconds, *PLAIN_WORDS, "The", "the", "5", "..."}), *GLUED})
+    texts = [f"{word}{mark}{after} end." for word in words for mark in (".", "?", "..", "!.") for after in nexts]
+    quick = [sentences.count(text) for text in texts]
+    monkeypatch.setattr(sentences, "_PLAIN", re.compile("(?!)"))
+    assert quick == [sentences.count(text) for text in texts]
+    assert {1, 2} < set(quick)
 
 
 def test_long_runs_take_linear_time() -> None:

@@ -58,6 +58,13 @@ def test_rotation_is_of_interleaved_pairs_and_relative() -> None:
     torch.testing.assert_close(products.diagonal(3), products[0, 3].expand(config.context - 3))
 
 
+def test_what_the_compiler_takes_rotates_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, x = rotary_table(small.config()), torch.randn(2, 40, 4, 8, generator=torch.Generator().manual_seed(1))
+    complex_product = rotate(x, table)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(rotate(x, table), complex_product)
+
+
 def test_attention_is_causal() -> None:
     model, tokens = small.model(), small.tokens()
     changed = tokens.clone()

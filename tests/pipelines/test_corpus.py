@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from pipelines import corpus, shards, tables, verify
 from tests.pipelines import tiny
+from tests.pipelines.tiny import identity
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +30,6 @@ def built(tmp_path_factory: pytest.TempPathFactory, dumps_and_options: tuple[Pat
     output = tmp_path_factory.mktemp("built") / "corpus"
     assert corpus.main([*dumps_and_options[1], "--output", str(output), "--runner", "plain"]) == 0
     return output
-
-
-def identity(output: Path) -> dict[str, Any]:
-    """Return what identifies a corpus: shards byte for byte, documents and drops by their canonical digests."""
-    found: dict[str, Any] = {}
-    for path in sorted(output.glob("tokens/*/*")):
-        found[str(path.relative_to(output))] = path.read_bytes()
-    for path in sorted(output.glob("*/manifest.json")):
-        manifest = json.loads(path.read_text())
-        for kind in ("documents", "drops"):
-            if kind in manifest:
-                found[f"{path.parent.name}/{kind}"] = (manifest[kind]["count"], manifest[kind]["digest"])
-    return found
 
 
 def test_every_source_is_there_and_adds_up(built: Path) -> None:

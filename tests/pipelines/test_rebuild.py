@@ -13,7 +13,7 @@ import pytest
 from pipelines import corpus, plain, verify
 from pipelines.jobs import Job, Shuffle
 from tests.pipelines import tiny
-from tests.pipelines.test_corpus import identity
+from tests.pipelines.tiny import identity
 from tests.tokenizer.texts import corpus as corpus_of_sentences
 from tokenizer.spec import LLAMA
 from tokenizer.training import train

@@ -432,8 +432,9 @@ def test_an_archive_in_a_folder_is_read() -> None:
 
 def test_bombs_are_refused_before_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.readers.stack_exchange.BOMB_BYTES", 1 << 16)
-    with pytest.raises(ValueError, match="refused as a bomb"):
-        decompress(archive({"Posts.xml": b" " * (1 << 20)}), lambda _: pytest.fail("written"))
+    for members in ({"Posts.xml": b" " * (1 << 20)}, {"Badges.xml": b" " * (1 << 20), "Posts.xml": b"<posts/>\n"}):
+        with pytest.raises(ValueError, match="refused as a bomb"):
+            decompress(archive(members), lambda _: pytest.fail("written"))
 
 
 def test_what_the_sink_raises_passes_through() -> None:

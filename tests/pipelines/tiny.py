@@ -12,6 +12,7 @@ import json
 import random
 import tarfile
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import fasttext
@@ -233,3 +234,16 @@ def write(folder: Path) -> list[str]:
         "common_crawl.reference.buckets=head,middle,tail",
     )
     return options + [word for setting in settings for word in ("--set", setting)]
+
+
+def identity(output: Path) -> dict[str, Any]:
+    """Return what identifies a corpus: shards byte for byte, documents and drops by their canonical digests."""
+    found: dict[str, Any] = {}
+    for path in sorted(output.glob("tokens/*/*")):
+        found[str(path.relative_to(output))] = path.read_bytes()
+    for path in sorted(output.glob("*/manifest.json")):
+        manifest = json.loads(path.read_text())
+        for kind in ("documents", "drops"):
+            if kind in manifest:
+                found[f"{path.parent.name}/{kind}"] = (manifest[kind]["count"], manifest[kind]["digest"])
+    return found

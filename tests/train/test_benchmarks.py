@@ -126,5 +126,8 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     path.write_text('{"goal": "x"}\n')
     with pytest.raises(ValueError, match="row 0 is no question of piqa: KeyError"):
         read("piqa", path)
+    path.write_text('{"goal": "x", "sol1": "a", "sol2": "b", "label": 0}\n{"goal": \n')
+    with pytest.raises(ValueError, match=r"data\.jsonl: line 2 is no JSON"):
+        read("piqa", path)
     with pytest.raises(ValueError, match="task 'sat' is not known, there are boolq"):
         read("sat", path)

@@ -77,8 +77,8 @@ def test_other_vocabularies_types_and_splits_are_refused(
 
 
 def test_a_vocabulary_over_uint16_is_refused(corpus: Path) -> None:
-    edit_manifest(corpus / "tokens" / "books", vocabulary=65_537)
-    with pytest.raises(ValueError, match="vocabulary at most 65536"):
+    edit_manifest(corpus / "tokens" / "books", vocabulary=65_536)
+    with pytest.raises(ValueError, match="vocabulary 65536: tokens must be uint16 and the vocabulary at most 65535"):
         open_corpus(corpus, ["books"])
 
 
@@ -123,3 +123,21 @@ def test_the_tokenizer_may_be_among_the_builds_models(corpus: Path) -> None:
     models.mkdir()
     (corpus / "tokenizer").rename(models / "tokenizer")
     assert open_corpus(corpus, SOURCES).tokenizer == models / "tokenizer" / "tokenizer.model"
+
+
+def test_a_corpus_rebuilt_under_a_run_changes_nothing_that_is_mapped_and_is_named_after(corpus: Path) -> None:
+    opened = open_corpus(corpus, ["books"])
+    stream = opened.stream("books")
+    packed, before = pickle.dumps(stream), stream.read(0, len(stream)).copy()
+    directory = corpus / "tokens" / "books"
+    for path in directory.glob("*.bin"):
+        other = path.with_suffix(".new")
+        np.full(path.stat().st_size // 2, 7, "<u2").tofile(other)
+        other.replace(path)  # as the pipelines write
+    edit_manifest(directory, recipe={"shard_tokens": 9})
+    assert np.array_equal(stream.read(0, len(stream)), before)
+    for split in ("train", "validation"):
+        with pytest.raises(ValueError, match=r"books/manifest\.json: the corpus was rebuilt while it is in use"):
+            opened.stream("books", split)
+    with pytest.raises(ValueError, match="was rebuilt while it is in use"):
+        pickle.loads(packed)

@@ -1,13 +1,16 @@
 import json
+import warnings
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 from safetensors.torch import load_file
 
 from model import configs
 from model.checkpoint import from_hugging_face
 from model.convert import INDEX
+from tests.train.synthetic import sentences
 from tests.train.test_pretrain import TINY, arguments
 from train.export import main, open_checkpoint
 from train.pretrain import main as pretrain
@@ -41,3 +44,21 @@ def test_a_run_without_a_checkpoint_is_an_error(tmp_path: Path, capsys: pytest.C
     with pytest.raises(SystemExit):
         main(["--run", str(tmp_path), "--output", str(tmp_path / "out")])
     assert "no checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_hugging_faces_tokenizer_gives_sentencepieces_ids(
+    shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(configs.MODELS, "tiny", TINY)
+    run, output = tmp_path / "run", tmp_path / "out"
+    assert pretrain([*arguments(shared_corpus, run), "--stop-after", "1"]) == 0
+    assert main(["--run", str(run), "--corpus", str(shared_corpus), "--output", str(output)]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of their own dependencies
+        theirs = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(output)
+    ours = sentencepiece.SentencePieceProcessor(model_file=str(output / "tokenizer.model"))
+    for text in ("the river", "  two  spaces ", "", " ", "naïve 12½ 日本語 \U0001f600", "a\n\nb\tc", sentences(3, 40)):
+        ids = theirs.encode(text)
+        assert ids == [1, *ours.encode(text)], text
+        assert theirs.decode(ids, skip_special_tokens=True) == text

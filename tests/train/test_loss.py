@@ -1,52 +1,20 @@
-import gc
 import warnings
-import weakref
-from collections import Counter
-from typing import Any
 
 import pytest
 import torch
 from torch._dynamo.utils import counters
 from torch.nn import functional as F  # noqa: N812
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.configs import ModelConfig
 from model.llama import LLaMA
 from tests.model import small
+from tests.train.watch import Watch
 from train.loss import document_blocks, document_mask, document_numbers, token_losses
 from train.parallel import Switches, World, build
 
 CPU = torch.device("cpu")
 SHAPE = ModelConfig(dim=32, layers=3, heads=4, kv_heads=2, hidden=96, vocabulary=70, context=64)
 TOKENS = torch.randint(0, 70, (4, 33), generator=torch.Generator().manual_seed(2))
-
-
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operations, and the bytes of the results that are still alive."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.calls: Counter[str] = Counter()
-        self.largest: Counter[str] = Counter()
-        self._alive: dict[int, int] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        self.calls[name] += 1
-        for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, torch.Tensor):
-                self.largest[name] = max(self.largest[name], value.numel())
-                storage = value.untyped_storage()
-                if id(storage) not in self._alive:
-                    self._alive[id(storage)] = storage.nbytes()
-                    weakref.finalize(storage, self._alive.pop, id(storage), None)
-        return result
-
-    @property
-    def alive(self) -> int:
-        gc.collect()
-        return sum(self._alive.values())
 
 
 def watched(checkpointing: str) -> tuple[int, Watch, list[torch.Tensor]]:
