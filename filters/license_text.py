@@ -1,15 +1,19 @@
-"""Licence texts: names the licence that a LICENSE file holds, by the sentences that only it has.
+"""Licence texts: names the licences that a LICENSE file holds.
 
-    text -> lower case, blanks and marks squeezed -> the licences whose own sentences it holds -> SPDX expression
+    text -> licenseclassifier: every licence of SPDX's list whose whole text it holds -> SPDX expression
+         -> where it finds none: the licences whose own sentences the text holds
 
-A text with several licences is their conjunction, so that one that is not permissive decides. What is recognised: the
-permissive four and what is easily taken for them (MIT-0, X11, ISC, NCSA, BSD-4-Clause, BSD-3-Clause-Clear,
-Apache-1.1), and the GNU and Mozilla licences. The sentences are those of the SPDX licence list's texts.
+A text with several licences is their conjunction, so that one that is not permissive decides. `licenseclassifier` (a
+port of Google's licensecheck) compares whole texts and says nothing rather than something wrong; what it does not know,
+such as a licence with its owners' names in its sentences, is told by sentences: the permissive four and what is easily
+taken for them (MIT-0, X11, ISC, NCSA, BSD-4-Clause, BSD-3-Clause-Clear, Apache-1.1), and the GNU and Mozilla licences.
 """
 
 from __future__ import annotations
 
 import re
+
+from licenseclassifier import identify_license
 
 # The longest of the licences recognised, the GPL 3, has about 35,000 characters; what follows that is not looked at.
 MAX_LICENCE_CHARACTERS = 200_000
@@ -25,7 +29,13 @@ _MOZILLA = re.compile(r"mozilla public license version (\d\.\d)")
 
 def identify(text: str) -> str | None:
     """Return the SPDX expression of a licence text, or None where it is none that is recognised."""
-    words = _NOISE.sub(" ", text[:MAX_LICENCE_CHARACTERS].lower())
+    text = text[:MAX_LICENCE_CHARACTERS]
+    matched = dict.fromkeys(match.id for match in identify_license(text))
+    return " AND ".join(matched) or _by_sentences(text)
+
+
+def _by_sentences(text: str) -> str | None:
+    words = _NOISE.sub(" ", text.lower())
     found = [name for name in (_mit(words), _bsd(words), _apache(words), _isc(words)) if name]
     # Mozilla's text names the GNU licences that it can be combined with.
     if match := _MOZILLA.search(words):

@@ -1,5 +1,8 @@
 """Licence texts: what the sentences of a LICENSE file say it is; what is easily confused is told apart."""
 
+import time
+from importlib import metadata
+
 import pytest
 
 from filters.license import reason
@@ -44,3 +47,28 @@ def test_texts_are_named(text: str, expression: str | None) -> None:
 def test_the_names_are_expressions_that_the_filter_reads() -> None:
     assert reason(identify(MIT.format(notice=NOTICE) + BSD)) is None
     assert reason(identify(MIT.format(notice=NOTICE) + "GNU General Public License version 2")) is not None
+
+
+@pytest.mark.parametrize(
+    ("package", "expression"),
+    [
+        ("jinja2", "BSD-3-Clause"),
+        ("hypothesis", "MPL-2.0"),
+        ("py7zr", "LGPL-2.1"),
+        ("pytest", "MIT"),
+        ("warcio", "Apache-2.0"),
+        ("mypy", "MIT AND Python-2.0.1 AND BSD-2-Clause"),  # its own, and those of what it took over
+    ],
+)
+def test_the_texts_of_installed_packages(package: str, expression: str) -> None:
+    files = [file for file in metadata.files(package) or () if file.name in ("LICENSE", "LICENSE.txt")]
+    own = min(files, key=lambda file: len(file.parts))
+    assert identify(own.read_text(encoding="utf-8")) == expression
+    assert (reason(expression) is None) == (package in ("jinja2", "pytest", "warcio"))
+
+
+@pytest.mark.parametrize("piece", ["redistribution and use in source and binary forms ", "(c) ", "http://a.b/ ", "* "])
+def test_a_huge_text_costs_bounded_time(piece: str) -> None:
+    before = time.process_time()
+    identify(piece * (1 << 20))
+    assert time.process_time() - before < 5
