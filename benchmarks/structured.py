@@ -15,6 +15,7 @@ the numbers in prose (at least the bar).
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import re
 import subprocess
@@ -155,15 +156,11 @@ def quality(pages: Sequence[dict[str, str]], texts: Sequence[str], prose: Sequen
 
 
 def tags_left(path: str, texts: Sequence[str]) -> int:
-    """Return the bytes of HTML tags in a site's texts, without those that its authors wrote as text."""
-    raw = Path(path).read_text(encoding="utf-8")
+    """Return the bytes of HTML tags in a site's texts, without those that its posts show as text."""
+    bodies = html.unescape(Path(path).read_text(encoding="utf-8"))
+    shown = html.unescape(TAG.sub("", bodies))
     found = [tag for text in texts for tag in TAG.findall(text)]
-    return sum(len(tag.encode()) for tag in found if _escaped_twice(tag) not in raw)
-
-
-def _escaped_twice(tag: str) -> str:
-    """Return a tag as Posts.xml has it where the post shows it: escaped in HTML, and again in XML."""
-    return tag.replace("&", "&amp;").replace("<", "&amp;lt;").replace(">", "&amp;gt;")
+    return sum(len(tag.encode()) for tag in found if tag not in shown)
 
 
 def compare(name: str, size: int, ours: float, peers: dict[str, Any]) -> dict[str, dict[str, float]]:
