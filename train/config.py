@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import torch
 
-from train.plan import LLAMA_PROPORTIONS
+from train.plan import LLAMA_PROPORTIONS, number
 
 PRECISIONS = ("float32", "bfloat16")
 CHECKPOINTING = ("none", "selective", "full")
@@ -112,8 +112,44 @@ GPU = RunConfig(
 )
 
 
+BATCH_TOKENS = 2**22  # Table 2's "4M"
+
+
+def _paper(model: str, tokens: int, learning_rate: float, length: int = 2048) -> RunConfig:
+    return RunConfig(
+        model=model,
+        precision="bfloat16",
+        sequence_length=length,
+        batch_sequences=BATCH_TOKENS // length,
+        micro_sequences=1,
+        steps=-(-tokens // BATCH_TOKENS),
+        learning_rate=learning_rate,
+        warmup_steps=2000,  # LLaMA, section 2.3
+        checkpointing="selective",  # section 2.4
+        loss_chunk=length,
+        compile=True,
+        checkpoint_every=1000,
+        checkpoint_async=True,
+        evaluate_every=5000,
+        evaluation_tokens=1_000_000,
+        workers=2,
+    )
+
+
+# Table 2; Llama 2, table 1 (34B was not released). What does not change the result is ours.
+PAPER = {
+    "7B": _paper("7B", 10**12, 3e-4),
+    "13B": _paper("13B", 10**12, 3e-4),
+    "33B": _paper("33B", 14 * 10**11, 1.5e-4),
+    "65B": _paper("65B", 14 * 10**11, 1.5e-4),
+    "llama2-7B": _paper("llama2-7B", 2 * 10**12, 3e-4, 4096),
+    "llama2-13B": _paper("llama2-13B", 2 * 10**12, 3e-4, 4096),
+    "llama2-70B": _paper("llama2-70B", 2 * 10**12, 1.5e-4, 4096),
+}
+
+
 def parse(arguments: Sequence[str] | None = None) -> RunConfig:
-    """Return the configuration of a command line: that of its device with single fields replaced.
+    """Return the configuration of a command line: a paper's or that of its device, with single fields replaced.
 
     A number of steps that is given is exact: `minutes` shortens it only if given too. Exits with a message for an
     unknown option; raises ValueError for a bad value.
@@ -121,6 +157,8 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
     parser = argparse.ArgumentParser(
         prog="python -m train.pretrain", description="Train a LLaMA on a finished corpus; run again to resume."
     )
+    parser.add_argument("--paper", choices=PAPER, help="a model of the papers as they trained it")
+    parser.add_argument("--batch-tokens", type=number, help="instead of --batch-sequences: the global batch in tokens")
     hints = get_type_hints(RunConfig)
     for item in fields(RunConfig):
         flag = "--" + item.name.replace("_", "-")
@@ -129,10 +167,20 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
         kind = _switch if hints[item.name] is bool else hints[item.name]
         parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
     given = vars(parser.parse_args(arguments))
+    paper, tokens = given.pop("paper"), given.pop("batch_tokens")
     if "steps" in given:
         given.setdefault("minutes", 0.0)
     preset = GPU if choose_device(given.get("device", "auto")).type == "cuda" else CPU
+    preset = preset if paper is None else PAPER[paper]
+    if tokens is not None:
+        given["batch_sequences"] = _sequences(tokens, given.get("sequence_length", preset.sequence_length))
     return replace(preset, **_with_micro(preset, given))
+
+
+def _sequences(tokens: int, length: int) -> int:
+    if tokens % length:
+        raise ValueError(f"batch_tokens is {tokens}, it must be a multiple of sequence_length, {length}")
+    return tokens // length
 
 
 def _switch(text: str) -> bool:

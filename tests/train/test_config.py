@@ -2,7 +2,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from train.config import CPU, GPU, RunConfig, check_same, choose_device, identity, parse
+from train.config import CPU, GPU, PAPER, RunConfig, check_same, choose_device, identity, parse
 
 
 def test_single_fields_are_replaced_from_the_command_line() -> None:
@@ -64,3 +64,32 @@ def test_only_fields_that_change_what_is_learnt_must_stay() -> None:
     for changes in ({"seed": 1}, {"batch_sequences": 32}, {"proportions": "books=1"}, {"steps": 9}):
         with pytest.raises(ValueError, match=f"{next(iter(changes))} is .* but the run in data/run has"):
             check_same(replace(config, **changes), identity(config))
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "steps"),
+    [
+        ("7B", 3.0e-4, 238_419),
+        ("13B", 3.0e-4, 238_419),
+        ("33B", 1.5e-4, 333_786),
+        ("65B", 1.5e-4, 333_786),
+        ("llama2-7B", 3.0e-4, 476_838),
+        ("llama2-13B", 3.0e-4, 476_838),
+        ("llama2-70B", 1.5e-4, 476_838),
+    ],
+)
+def test_table_2s_values_are_named(name: str, rate: float, steps: int) -> None:
+    config = parse(["--device", "cpu", "--paper", name])
+    assert config == replace(PAPER[name], device="cpu")
+    assert (config.model, config.learning_rate, config.steps, config.warmup_steps) == (name, rate, steps, 2000)
+    assert config.batch_sequences * config.sequence_length == 4_194_304
+    assert config.sequence_length == (4096 if name.startswith("llama2") else 2048)
+    assert config.micro_sequences == 1
+    assert config.minutes == 0
+
+
+def test_the_batch_may_be_given_in_tokens() -> None:
+    assert parse(["--device", "cpu", "--batch-tokens", "8192", "--sequence-length", "512"]).batch_sequences == 16
+    assert parse(["--device", "cpu", "--paper", "7B", "--batch-tokens", "2097152"]).batch_sequences == 1024
+    with pytest.raises(ValueError, match="batch_tokens is 1000, it must be a multiple of sequence_length, 256"):
+        parse(["--device", "cpu", "--batch-tokens", "1000"])
