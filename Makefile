@@ -38,16 +38,44 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 		$(PIP) --require-hashes --no-deps -r requirements/torch-cuda.txt; fi
 	@touch $@
 
-.PHONY: setup-corpus setup-train setup-test setup-full
+.PHONY: setup-corpus setup-train setup-test setup-full setup-engine
 setup-corpus: $(VENV)/corpus.stamp
 setup-train: $(VENV)/torch.stamp
 setup-test: setup-corpus setup-train $(VENV)/test.stamp
-setup-full: setup-test $(VENV)/full.stamp
+setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp
+setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
+
+# An engine's workers run IMAGE, which has the wheel and the locked packages; FLINK_MASTER, SPARK_MASTER, PROJECT, REGION
+# and TEMP say where. Without IMAGE nothing is submitted: `make image IMAGE=...` builds and pushes it.
+ENGINES := dataflow flink spark
+IMAGE ?=
+ENVIRONMENT = $(if $(IMAGE),--environment_type=DOCKER --environment_config=$(IMAGE))
+dataflow_ARGS = $(if $(IMAGE),--sdk_container_image=$(IMAGE)) $(if $(PROJECT),--project=$(PROJECT)) \
+	$(if $(REGION),--region=$(REGION)) $(if $(TEMP),--temp_location=$(TEMP))
+flink_ARGS = $(ENVIRONMENT) $(if $(FLINK_MASTER),--flink_master=$(FLINK_MASTER))
+spark_ARGS = $(ENVIRONMENT) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MASTER))
 
 .PHONY: corpus
+ifneq ($(filter $(RUNNER),$(ENGINES)),)
+corpus: setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
+	@test -n "$(IMAGE)" || { echo "IMAGE is missing: make image IMAGE=REGISTRY/NAME:TAG, then IMAGE=... here" >&2; exit 2; }
+	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) \
+		$($(RUNNER)_ARGS) $(ARGS)
+else
 corpus: setup-corpus ## build the corpus (the real sample by default) in data/corpus
 	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output $(RAW); fi
 	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) $(ARGS)
+endif
+
+.PHONY: wheel
+wheel: $(VENV)/build.stamp ## build the wheel that workers install, in dist
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -t wheel -d dist
+
+.PHONY: image
+image: wheel ## build and push the workers' image: make image IMAGE=REGISTRY/NAME:TAG (needs docker)
+	@docker build --tag $(IMAGE) .
+	@docker push $(IMAGE)
 
 # The same command, stopped when the models are made; the corpus takes them on.
 .PHONY: models

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import logging
 import os
 import sys
 import time
@@ -25,8 +26,20 @@ from pathlib import Path
 from typing import Any
 
 from filters import lmplz
-from pipelines import draws, inputs, manifest, models, sample, shards, storage, web_models
-from pipelines.given import Given, given
+from pipelines import (
+    draws,
+    events,
+    inputs,
+    manifest,
+    models,
+    paper_inputs,
+    sample,
+    shards,
+    storage,
+    summary,
+    web_models,
+)
+from pipelines.given import Given, given, staged
 from pipelines.graph import Chain, Input, Model, Node, Source, needed, run_waves
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
@@ -61,6 +74,8 @@ SOURCES: Mapping[str, Source] = {
         stack_exchange.SOURCE,
     )
 }
+# What `--input` takes besides single dumps.
+PAPER_LIST = "paper"
 # Models that are given, not trained: option --model NAME=PATH, and where the sample keeps them.
 GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
 # Models that are trained, and may be given instead.
@@ -222,26 +237,30 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
     parser.add_argument("--source", action="append", choices=list(SOURCES), metavar="NAME", help="only this source")
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="a source's dumps")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
     parser.add_argument("--raw", default="data/raw", help="folder of the sample (default: data/raw)")
     parser.add_argument("--output", default="data/corpus", help="corpus directory (default: data/corpus)")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
     parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
-    parser.add_argument("--runner", default="local", help="local (default), plain, or the name of a Beam runner")
+    parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
     parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
+    parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be read and run, and do nothing")
     return parser.parse_known_args(arguments)
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Check all options and find the inputs; raise ValueError naming the option, before any work starts."""
+    storage.check(options.output)
     if options.workers < 1:
         raise ValueError(f"--workers {options.workers}: at least 1")
     if options.runner not in ("local", "plain"):
         from pipelines import runners
 
-        runners.check(options.runner, beam_arguments)
+        given_inputs = [option.partition("=")[2] for option in options.input if option != PAPER_LIST]
+        runners.check_engine(options.runner, beam_arguments, options.output, given_inputs)
     elif beam_arguments:
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
     recipe = RECIPES[options.recipe]
@@ -277,9 +296,15 @@ def _check_estimator(recipe: Recipe) -> None:
             ) from None
 
 
+def _input_options(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return the options of single inputs: `paper` stands for those that the paper's list names."""
+    listed = paper_inputs.given(names) if PAPER_LIST in options.input else []
+    return [option for option in options.input if option != PAPER_LIST] + listed
+
+
 def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str, list[Input]]:
     patterns: dict[str, list[tuple[Mapping[str, str], str]]] = {}
-    for option in options.input:
+    for option in _input_options(options, names):
         name, attributes, pattern = inputs.parse_option(option, list(SOURCES))
         if name not in names:
             raise ValueError(f"--input {option}: the source {name} is not built (--source, or the recipe)")
@@ -338,8 +363,13 @@ def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]
 
 def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
+    started = time.monotonic()
     prepared = prepare(options, beam_arguments)
     check_neighbours(prepared)
+    facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
+    events.tell("build_started", **facts, sources=list(prepared.chains))
+    if storage.is_remote(options.output):
+        stage_models(prepared)
     nodes = prepared.nodes()
     with alone(options.output), Progress(nodes) as progress:
 
@@ -356,7 +386,14 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             if options.runner == "local":
                 runners.run_local(jobs, workers=options.workers, deadline=options.deadline, poll=progress.poll)
             else:
-                runners.run_engine(jobs, runner=options.runner, beam_arguments=beam_arguments)
+                runners.run_engine(
+                    jobs,
+                    engine=runners.engine_of(options.runner),
+                    beam_arguments=beam_arguments,
+                    folder=f"{options.output}/work/plan",
+                    deadline=options.deadline,
+                    poll=progress.poll,
+                )
 
         def finished(node: Node) -> None:
             prepared.finished(node)
@@ -364,9 +401,19 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
 
         run_waves(nodes, execute, finished)
         write_models_manifest(prepared)
+        seconds = round(time.monotonic() - started, 1)
         if not prepared.only_models:
             write_corpus_manifest(prepared)
+            summary.write(options.output, {**facts, "seconds": seconds, "stages_run": progress.stages})
+    events.tell("build_finished", **facts, seconds=seconds)
     return prepared
+
+
+def stage_models(prepared: Build) -> None:
+    """Copy the given models to OUTPUT/work/given, where every worker reaches them."""
+    prepared.given = {
+        name: staged(model, f"{prepared.output}/work/given/{name}") for name, model in prepared.given.items()
+    }
 
 
 @contextmanager
@@ -454,17 +501,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build the corpus and print the funnel and the mixture; return the exit code."""
     options, beam_arguments = parse(sys.argv[1:] if arguments is None else arguments)
     started = time.monotonic()
+    log = events.write_to(options.log_json)
     try:
+        if options.dry_run:
+            from pipelines import dry_run
+
+            print(*dry_run.said(options, beam_arguments), sep="\n")  # noqa: T201
+            return 0
         build(options, beam_arguments)
     except ValueError as error:
+        events.tell("build_failed", level=logging.ERROR, error=str(error))
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except (RuntimeError, OSError) as error:
+        events.tell("build_failed", level=logging.ERROR, error=str(error))
         print(f"failed: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
+        events.tell("build_failed", level=logging.ERROR, error="interrupted")
         print("interrupted; run again to go on where it stopped", file=sys.stderr)  # noqa: T201
         return 130
+    finally:
+        events.stop(log)
     if options.models:
         print(f"models: {options.output}/models/manifest.json in {time.monotonic() - started:.0f} s")  # noqa: T201
         return 0

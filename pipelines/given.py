@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filters import personal_info, reference
-from pipelines import contamination, language_models, storage
-from pipelines.graph import Model
+from pipelines import cached, contamination, language_models, storage
+from pipelines.graph import Model, is_current
 from pipelines.hashing import digest_of
-from pipelines.models import FILE, TOKENIZER
+from pipelines.models import FILE, TOKENIZER, copied
 from pipelines.recipes import Recipe
 
 _FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "benchmarks")
@@ -34,16 +34,17 @@ class Given:
 
 def given(name: str, path: str, recipe: Recipe) -> Given:
     """Return a model given by path; raise ValueError if it is not there or not of the right form."""
-    if storage.is_remote(path) and name not in _FOLDERS and storage.exists(path):
-        return _found(path, {path.rpartition("/")[2]: storage.sha256(path)})
-    found = Path(path)
+    try:
+        found = Path(cached.local(path))
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from None
     if not found.exists():
         raise ValueError("no such file or directory" if name in _FOLDERS else "no such file")
     if name == "language_models":
-        return _hashed(found, language_models.given_files(path, recipe.common_crawl.quality.languages))
+        return _hashed(found, language_models.given_files(str(found), recipe.common_crawl.quality.languages))
     if name == "cutoffs":
         file = _there(found / "cutoffs.json") if found.is_dir() else found
-        language_models.load_cutoffs(path)
+        language_models.load_cutoffs(str(found))
         return _hashed(found, [file])
     if name == "reference":
         return _hashed(found, _classifier_files(found, recipe))
@@ -62,6 +63,20 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         files = {FILE: storage.sha256(str(found))}
         return Given(Model(str(found), digest_of([files])), files)
     return _hashed(found, [found])
+
+
+def staged(chosen: Given, directory: str) -> Given:
+    """Return a model as one in a directory that every worker reaches, copied there if it is not there yet."""
+    if not chosen.files:  # a model that is not read
+        return chosen
+    source = Path(chosen.model.path)
+    folder, manifest = source if source.is_dir() else source.parent, f"{directory}/manifest.json"
+    if not is_current(manifest, chosen.model.digest):
+        storage.remove(manifest)
+        files = copied([folder / name for name in sorted(chosen.files)], folder, directory)
+        storage.write_json(manifest, {"identity": chosen.model.digest, "files": files})
+    path = directory if source.is_dir() else f"{directory}/{source.name}"
+    return replace(chosen, model=replace(chosen.model, path=path))
 
 
 def _classifier_files(path: Path, recipe: Recipe) -> list[Path]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines import losses, runs, storage, tables
 from pipelines.decisions import Decision, reducers_for
@@ -37,6 +37,8 @@ from pipelines.stages import (
     reducer_name,
     run_map,
 )
+
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class Chain:
 
     def _plan_unpack(self) -> list[Job]:
         assert self.source.unpack is not None
-        tasks = [task for task in self._unpackings() if not is_current(task.manifest, task.identity)]
+        tasks = not_current(self._unpackings(), lambda task: (task.manifest, task.identity))
         label = f"{self.source.name}/unpack"
         return [Job(label, self.source.unpack, tasks, [task.manifest for task in tasks])] if tasks else []
 
@@ -315,18 +317,17 @@ class Chain:
         return next(i for i, stage in enumerate(self.source.stages) if stage.name == name)
 
     def _plan_map(self, index: int, stage: Map) -> list[Job]:
-        pending = [
-            (ordinal, item)
-            for ordinal, item in enumerate(self.items_of(index))
-            if not is_current(self.paths.manifest(stage.name, item.key), self.identity(index, item))
-        ]
+        pending = not_current(
+            list(enumerate(self.items_of(index))),
+            lambda entry: (self.paths.manifest(stage.name, entry[1].key), self.identity(index, entry[1])),
+        )
         restored = self.restore(self._previous_map(index), stage.name, pending) if index else []
         return restored or self._map_jobs(index, stage, f"{self.source.name}/{stage.name}", pending)
 
     def _map_jobs(self, index: int, stage: Map, label: str, items: Sequence[tuple[int, Item]]) -> list[Job]:
         tasks = [self._map_task(index, stage, ordinal, item) for ordinal, item in items]
         outputs = [self.paths.manifest(stage.name, task.item.key) for task in tasks]
-        weights = [self._weight(task) for task in tasks]
+        weights = storage.together(self._weight, tasks, self.output)
         return [Job(label, run_map, tasks, outputs, weights)] if tasks else []
 
     def restore(self, index: int, reader: str, items: Sequence[tuple[int, Item]] | None = None) -> list[Job]:
@@ -337,7 +338,8 @@ class Chain:
         """
         stage = self.source.stages[index]
         wanted = list(enumerate(self.items_of(index))) if items is None else items
-        gone = [(n, item) for n, item in wanted if not storage.exists(self.staged(index, item))]
+        there = storage.together(lambda entry: storage.exists(self.staged(index, entry[1])), wanted, self.output)
+        gone = [entry for entry, is_there in zip(wanted, there, strict=True) if not is_there]
         if not gone or not isinstance(stage, Map) or stage.spill:
             return []
         before = self.restore(self._previous_map(index), reader, gone) if index else []
@@ -395,7 +397,7 @@ class Chain:
             excerpts=self.recipe.excerpts,
         )
         manifests = [self.paths.manifest(stage.name, reducer_name(r)) for r in range(self.recipe.buckets)]
-        pending = [r for r, manifest in enumerate(manifests) if not is_current(manifest, task.identity)]
+        pending = [r for r, _ in not_current(list(enumerate(manifests)), lambda entry: (entry[1], task.identity))]
         if not pending:
             return []
         elements = list(enumerate(self.run_paths(self._previous_map(index))))
@@ -468,7 +470,7 @@ class Chain:
             keys = [item.key for item in self.items_of(index)]
         else:
             keys = [reducer_name(reducer) for reducer in range(self.recipe.buckets)]
-        return [storage.read_json(self.paths.manifest(stage.name, key)) for key in keys]
+        return storage.read_jsons([self.paths.manifest(stage.name, key) for key in keys])
 
     def _plan_resolve(self, index: int, stage: Resolve) -> Sequence[Job | Shuffle]:
         previous = self._previous_map(index)
@@ -490,7 +492,8 @@ class Chain:
 def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuffle]:
     """Return what is left of the first step that is not done."""
     for step in steps:
-        left = [number for number, manifest in enumerate(step.outputs) if not is_current(manifest, identity)]
+        rows = list(enumerate(step.outputs))
+        left = [number for number, _ in not_current(rows, lambda row: (row[1], identity))]
         outputs = [step.outputs[number] for number in left]
         if left and isinstance(step, Shuffle):
             return [replace(step, buckets=[step.buckets[number] for number in left], outputs=outputs)]
@@ -507,8 +510,19 @@ def _removes(stage: Stage) -> bool:
 
 def is_current(manifest: str, identity: str) -> bool:
     """Tell whether a manifest is there and has this identity."""
-    found = storage.read_json(manifest)
+    return _is_of(storage.read_json(manifest), identity)
+
+
+def _is_of(found: Any, identity: str) -> bool:
     return isinstance(found, dict) and found.get("identity") == identity
+
+
+def not_current(entries: Sequence[E], manifest_of: Callable[[E], tuple[str, str]]) -> list[E]:
+    """Return the entries whose manifest, given by path and identity, is not there; reads remote ones together."""
+    wanted = [manifest_of(entry) for entry in entries]
+    found = storage.read_jsons([path for path, _ in wanted])
+    rows = zip(entries, wanted, found, strict=True)
+    return [entry for entry, (_, identity), row in rows if not _is_of(row, identity)]
 
 
 def needed(nodes: Sequence[Node], names: Iterable[str]) -> list[Node]:

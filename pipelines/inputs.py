@@ -100,8 +100,7 @@ def _input(
 
 def _digests(paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]]) -> dict[str, list[str | int]]:
     def digest(path: str) -> list[str | int]:
-        size = storage.size(path)
-        changed = storage.changed(path)
+        size, changed = storage.stamp(path)
         known = remembered.get(path)
         if known is not None and list(known[:2]) == [size, changed]:
             return list(known)

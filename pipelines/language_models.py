@@ -36,7 +36,7 @@ def make_language_model(task: Training) -> dict[str, Any]:
     hash are taken. A language without articles gets no files: its pages are in the bucket "all".
     """
     recipe: LanguageModels = task.recipe
-    language = Path(task.directory).name
+    language = task.name.rpartition("/")[2]
     texts = _articles(task.inputs, language, recipe)
     if not texts:
         return {"documents": 0}

@@ -42,6 +42,8 @@ def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, A
         "read": dict(sorted(read.items())),
         "statistics": dict(sorted(statistics.items())),
         "cpu_seconds": round(sum(row["cpu_seconds"] for row in manifests), 1),
+        # Of the largest worker when an item ended: a process that is reused keeps what an item before it took.
+        "worker_memory_bytes": max((row.get("worker_memory_bytes", 0) for row in manifests), default=0),
     }
     gone = sum(documents for reasons in dropped.values() for documents, _ in reasons.values())
     if account["in"] != account["kept"] + account["merged"] + gone:
@@ -108,7 +110,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     drops = [row["drops"] for found in mapped for row in found]
     _remove_strays(chain, stages[final].name, {entry["path"] for entry in documents + drops})
     groups = chain.lost()
-    kept = sum(tables.rows(f"{output}/{entry['path']}") for entry in documents)
+    kept = _rows(output, documents)
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
     wanted = chain.recipe.contamination
@@ -130,7 +132,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             "files": documents,
         },
         "drops": {
-            "count": sum(tables.rows(f"{output}/{entry['path']}") for entry in drops),
+            "count": _rows(output, drops),
             "digest": combined_digest(drops),
             "files": drops,
         },
@@ -169,6 +171,10 @@ def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], toke
     }
     content["seal"] = seal(content)
     _write_if_changed(f"{output}/manifest.json", content)
+
+
+def _rows(output: str, written: Sequence[dict[str, Any]]) -> int:
+    return sum(storage.together(lambda entry: tables.rows(f"{output}/{entry['path']}"), written, output))
 
 
 def _models(chain: Chain) -> list[str]:

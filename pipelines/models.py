@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
@@ -33,7 +35,7 @@ TOKENIZER, FILE = "tokenizer", "tokenizer.model"
 
 @dataclass(frozen=True)
 class Training:
-    """One model to be made: `make(training)` writes its files into `directory` and answers facts for the manifest."""
+    """One model to be made: `make(training)` writes its files to `path(name)` and answers facts for the manifest."""
 
     name: str
     make: Callable[[Training], dict[str, Any]]
@@ -49,8 +51,7 @@ class Training:
         return f"{self.directory}/manifest.json"
 
     def path(self, name: str) -> Path:
-        """Return the path of one of the model's files; its folder exists."""
-        Path(self.directory).mkdir(parents=True, exist_ok=True)
+        """Return the path of one of the files while they are made, in a local folder."""
         return Path(self.directory, name)
 
 
@@ -59,17 +60,31 @@ def train(task: Training) -> None:
     storage.remove(task.manifest)
     for path in storage.list_files(task.directory) if storage.exists(task.directory) else ():
         storage.remove(path)
-    try:
-        facts = task.make(task)
-    except (ValueError, RuntimeError) as error:
-        raise RuntimeError(f"models/{task.name}: {error}") from error
-    files = {Path(path).name: storage.sha256(path) for path in storage.list_files(task.directory)}
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, task.name)
+        made.mkdir(parents=True)
+        try:
+            facts = task.make(replace(task, directory=str(made)))
+        except (ValueError, RuntimeError) as error:
+            raise RuntimeError(f"models/{task.name}: {error}") from error
+        files = copied(sorted(made.iterdir()), made, task.directory)
     recipe = task.recipe
     made_of = {
         "recipe": asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else recipe,
         "inputs": task.keys,
     }
     storage.write_json(task.manifest, {"identity": task.identity, "files": files, **made_of, **facts})
+
+
+def copied(files: Sequence[Path], base: Path, directory: str) -> dict[str, str]:
+    """Copy files, under their names in `base`, and return the SHA-256 of each."""
+    digests = {}
+    for path in files:
+        name = path.relative_to(base).as_posix()
+        with path.open("rb") as stream, storage.write(f"{directory}/{name}") as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+        digests[name] = storage.sha256(str(path))
+    return digests
 
 
 def training_of(
@@ -92,7 +107,7 @@ def pending(tasks: Sequence[Training]) -> list[Job]:
 
 def model(directory: str, *names: str) -> Model:
     """Return a finished model, identified by the digests of its files (of all its parts, if `names` are given)."""
-    manifests = [storage.read_json(f"{directory}/{name}/manifest.json") for name in names or (".",)]
+    manifests = [storage.read_json(f"{directory}/{name}manifest.json") for name in [f"{n}/" for n in names] or [""]]
     return Model(directory, digest_of([found["files"] for found in manifests]))
 
 

@@ -1,29 +1,22 @@
 """Jobs on Beam: the local default with a watchdog, or any engine that Beam's options name.
 
-One wave of jobs is one pipeline with one GroupByKey: what a job only distributes and what it shuffles share it.
-
-    Create(elements) ──────────────────────────────┐
-    Create(elements to split) ─ Reshuffle ─ split ─┴─ Flatten ─ GroupByKey ─ process / reduce (they write files)
-
-Only pickled work items and pointers travel. Findings behind the choices are in docs/runners.md.
+A wave of jobs is one pipeline (`pipelines.waves`). Findings behind the choices are in docs/runners.md.
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
-import pickle
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import python_sdk_capabilities
 
-from pipelines import worker
+from pipelines import lint, storage, waves, worker
 from pipelines.jobs import Job, Shuffle
 
 REFUSED = {
@@ -35,8 +28,34 @@ REFUSED = {
 }
 
 
+@dataclass(frozen=True)
+class Engine:
+    """An engine by Beam's name: the options that it cannot do without, and the schemes of paths that it reaches."""
+
+    runner: str
+    needs: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+
+
+# By the names of `--runner`; Beam's own names are taken too.
+ENGINES: Mapping[str, Engine] = {
+    "dataflow": Engine("DataflowRunner", ("project", "region", "temp_location"), ("gs",)),
+    "flink": Engine("FlinkRunner", ("flink_master",), ("s3", "gs")),
+    "spark": Engine("SparkRunner", ("spark_master_url",), ("s3", "gs")),
+    "portable": Engine("PortableRunner", ("job_endpoint",)),
+}
+
+
 class WorkerDiedError(RuntimeError):
     """A worker process ended before its work (killed, or out of memory)."""
+
+
+def engine_of(runner: str) -> Engine:
+    """Return the engine that a name or Beam's name stands for; raise ValueError naming those there are."""
+    for name, engine in ENGINES.items():
+        if runner.lower() in (name, engine.runner.lower()):
+            return engine
+    raise ValueError(f"--runner {runner}: there is no such runner, only local, plain, {', '.join(ENGINES)}")
 
 
 def check(runner: str, beam_arguments: Sequence[str]) -> None:
@@ -50,6 +69,20 @@ def check(runner: str, beam_arguments: Sequence[str]) -> None:
             "--direct_running_mode multi_threading and data_buffer_time_limit_ms are refused: "
             "they lose elements silently; use --runner local"
         )
+
+
+def check_engine(runner: str, beam_arguments: Sequence[str], output: str, paths: Sequence[str]) -> Engine:
+    """Return the engine; raise ValueError naming an option that is missing, or a path that its workers cannot reach."""
+    check(runner, beam_arguments)
+    engine = engine_of(runner)
+    given = {argument.partition("=")[0].removeprefix("--") for argument in beam_arguments}
+    if missing := [f"--{name}" for name in engine.needs if name not in given]:
+        raise ValueError(f"--runner {runner} needs {', '.join(missing)} (see docs/runners.md)")
+    schemes = " or ".join(f"{scheme}://" for scheme in engine.schemes)
+    for what, path in (("--output", output), *(("--input", path) for path in paths)):
+        if engine.schemes and path.partition("://")[0] not in engine.schemes:
+            raise ValueError(f"{what} {path}: the workers of {runner} do not reach it; it must be on {schemes}")
+    return engine
 
 
 def run_local(
@@ -76,94 +109,52 @@ def run_local(
     _Watchdog(deadline, poll).run(lambda: _run(jobs, runner, options, workers))
 
 
-def run_engine(jobs: Sequence[Job | Shuffle], *, runner: str, beam_arguments: Sequence[str]) -> None:
-    """Execute one wave on the engine that Beam knows as `runner`."""
-    options = PipelineOptions(list(beam_arguments))
-    options.view_as(StandardOptions).runner = runner
-    _run(jobs, None, options, lanes=1)
+def run_engine(
+    jobs: Sequence[Job | Shuffle],
+    *,
+    engine: Engine,
+    beam_arguments: Sequence[str],
+    folder: str,
+    deadline: float | None = None,
+    poll: Callable[[], None] = lambda: None,
+) -> None:
+    """Execute one wave on an engine; its items are listed in a file under `folder`, which its workers reach.
 
-
-def _run(jobs: Sequence[Job | Shuffle], runner: FnApiRunner | None, options: PipelineOptions, lanes: int) -> None:
-    pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, jobs, lanes)
-    pipeline.run().wait_until_finish()
-
-
-def build(pipeline: beam.Pipeline, jobs: Sequence[Job | Shuffle], lanes: int = 1) -> None:
-    """Add one wave of jobs to a pipeline."""
-    elements = _balanced([task for job in jobs if isinstance(job, Job) for task in _tasks(job)], lanes)
-    groups = [pipeline | "work items" >> beam.Create(elements)] if elements else []
-    for job in jobs:
-        if isinstance(job, Shuffle):
-            groups += _shuffled(pipeline, job)
-    (groups | beam.Flatten() | "by bucket" >> beam.GroupByKey() | "run" >> beam.Map(_execute))
-
-
-def _tasks(job: Job) -> Iterator[tuple[float, str, bytes]]:
-    weights = job.weights or [1.0] * len(job.elements)
-    for number, (element, weight) in enumerate(zip(job.elements, weights, strict=True)):
-        yield weight, f"{job.label}#{number:08d}", pickle.dumps((job.process, element, False))
-
-
-def _shuffled(pipeline: beam.Pipeline, job: Shuffle) -> list[Any]:
-    buckets = [(_key(job.label, bucket), pickle.dumps((job.reduce, bucket, True))) for bucket in job.buckets]
-    split = (
-        pipeline
-        | f"{job.label}: runs" >> beam.Create([pickle.dumps(element) for element in job.elements])
-        | f"{job.label}: spread" >> beam.Reshuffle()
-        | f"{job.label}: slices"
-        >> beam.FlatMap(_split, job.label, job.split, frozenset(job.buckets)).with_output_types(tuple[bytes, bytes])
-    )
-    return [pipeline | f"{job.label}: buckets" >> beam.Create(buckets), split]
-
-
-def _key(label: str, bucket: int) -> bytes:
-    return f"{label}#{bucket:08d}".encode()
-
-
-def _split(
-    element: bytes, label: str, split: Callable[[Any], Iterable[tuple[int, Any]]], wanted: frozenset[int]
-) -> Iterator[tuple[bytes, bytes]]:
-    for bucket, found in split(pickle.loads(element)):
-        if bucket in wanted:
-            yield _key(label, bucket), b"slice" + pickle.dumps(found)
-
-
-def _execute(group: tuple[bytes, Iterable[bytes]]) -> None:
-    """Run one task: the value that is no slice says what to call, the slices are what it is called with."""
-    _, values = group
-    call, slices = None, []
-    for value in values:
-        if value.startswith(b"slice"):
-            slices.append(pickle.loads(value[5:]))
-        elif value:
-            call = pickle.loads(value)
-    if call is None:  # a filler of `_balanced`
-        return
-    function, argument, shuffled = call
-    if shuffled:
-        function(argument, slices)
-    else:
-        function(argument)
-
-
-def _balanced(tasks: Sequence[tuple[float, str, bytes]], lanes: int) -> list[tuple[bytes, bytes]]:
-    """Order tasks so that dealing them out round robin, as the local runner does, gives each lane the same work.
-
-    The heaviest task goes to the emptiest lane; lanes are made equally long with empty fillers.
+    Raises RuntimeError if the engine says that the pipeline failed, TimeoutError after `deadline` seconds.
     """
-    heap: list[tuple[float, int, list[tuple[bytes, bytes]]]] = [(0.0, lane, []) for lane in range(lanes)]
-    for weight, key, value in sorted(tasks, key=lambda task: (-task[0], task[1])):
-        load, lane, found = heapq.heappop(heap)
-        found.append((key.encode(), value))
-        heapq.heappush(heap, (load + weight, lane, found))
-    columns = [found for _, _, found in sorted(heap, key=lambda entry: entry[1])]
-    height = max(len(column) for column in columns)
-    ordered = []
-    for row in range(height):
-        for lane, column in enumerate(columns):
-            ordered.append(column[row] if row < len(column) else (f"filler#{row}-{lane}".encode(), b""))
-    return ordered
+    pipeline, files = compiled(jobs, engine=engine, beam_arguments=beam_arguments, folder=folder)
+
+    def run() -> None:
+        state = pipeline.run().wait_until_finish()
+        if state not in (None, "DONE"):
+            raise RuntimeError(f"{engine.runner} ended with the state {state}")
+
+    _Watchdog(deadline, poll).run(run)
+    for path in files:
+        storage.remove(path)
+
+
+def compiled(
+    jobs: Sequence[Job | Shuffle], *, engine: Engine, beam_arguments: Sequence[str], folder: str
+) -> tuple[beam.Pipeline, list[str]]:
+    """Return one wave as an engine's pipeline, and its plan files.
+
+    Raises RuntimeError if text would cross a shuffle, a key has no deterministic coder or the graph is too large.
+    """
+    options = PipelineOptions(list(beam_arguments))
+    options.view_as(StandardOptions).runner = engine.runner
+    options.view_as(SetupOptions).save_main_session = False
+    pipeline = beam.Pipeline(options=options)
+    files = waves.build_engine(pipeline, jobs, folder)
+    if problems := list(lint.problems(pipeline)):
+        raise RuntimeError(f"the graph of {jobs[0].label} is wrong: {'; '.join(problems)}")
+    return pipeline, files
+
+
+def _run(jobs: Sequence[Job | Shuffle], runner: FnApiRunner, options: PipelineOptions, lanes: int) -> None:
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    waves.build_local(pipeline, jobs, lanes)
+    pipeline.run().wait_until_finish()
 
 
 class _Watchdog:

@@ -25,6 +25,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines import storage
+
 FORMAT = "altiplano-shards/2"
 TOKEN = np.dtype("<u2")
 END = np.dtype("<u8")
@@ -96,14 +98,14 @@ class Manifest:
     @classmethod
     def load(cls, directory: Path | str) -> Manifest:
         """Read DIRECTORY/manifest.json; raise ValueError naming the file if it is missing or of another format."""
-        path = Path(directory) / "manifest.json"
+        path = f"{directory}/manifest.json"
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = json.loads(storage.read_bytes(path).decode())
         except FileNotFoundError:
             raise ValueError(
                 f"{path}: no manifest, so there are no token shards here (was the build finished?)"
             ) from None
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise ValueError(f"{path}: not JSON: {error}") from None
         if fields.get("format") != FORMAT:
             raise ValueError(f"{path}: format is {fields.get('format')!r}, this reads {FORMAT!r}")
@@ -114,20 +116,27 @@ class Manifest:
 
 
 def tokens(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint16]:
-    """Map a shard's tokens, shape (shard.tokens,), without copying; raise ValueError if the length is wrong."""
-    return _map(Path(directory) / f"{shard.name}.bin", TOKEN, shard.tokens)
+    """Map a shard's tokens, shape (shard.tokens,), without copying; raise ValueError if the length is wrong.
+
+    Those of a remote shard are read.
+    """
+    return _map(f"{directory}/{shard.name}.bin", TOKEN, shard.tokens)
 
 
 def document_ends(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint64]:
     """Map a shard's exclusive document ends, shape (shard.documents,), in tokens; raise ValueError likewise."""
-    return _map(Path(directory) / f"{shard.name}.index", END, shard.documents)
+    return _map(f"{directory}/{shard.name}.index", END, shard.documents)
 
 
-def _map(path: Path, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
-    if not path.exists():
-        raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
-    if path.stat().st_size != length * dtype.itemsize:
-        raise ValueError(f"{path}: {path.stat().st_size} bytes, the manifest says {length * dtype.itemsize}")
+def _map(path: str, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
+    try:
+        size = storage.size(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: the manifest names this shard, but the file is missing") from None
+    if size != length * dtype.itemsize:
+        raise ValueError(f"{path}: {size} bytes, the manifest says {length * dtype.itemsize}")
+    if storage.is_remote(path):
+        return np.frombuffer(storage.read_bytes(path), dtype)
     if length == 0:
         return np.empty(0, dtype)
     return np.memmap(path, dtype=dtype, mode="r")
@@ -145,8 +154,8 @@ def document_table(rows: Iterable[tuple[str, int, str, int]]) -> bytes:
 
 def sources(tokens_directory: Path | str) -> Iterator[str]:
     """Yield the names of the sources that have token shards under a corpus' `tokens` directory, sorted."""
-    for path in sorted(Path(tokens_directory).glob("*/manifest.json")):
-        yield path.parent.name
+    for path in storage.list_files(f"{tokens_directory}/*/manifest.json"):
+        yield path.split("/")[-2]
 
 
 def sha256_file(path: Path | str) -> str:

@@ -13,6 +13,7 @@ the reader (first stage) or taken from the previous shard's own footer.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,11 +24,12 @@ from typing import Any, BinaryIO, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import losses, runs, storage, tables
+from pipelines import cached, losses, runs, storage, tables
 from pipelines.document import Document, Drop
 from pipelines.hashing import share
 from pipelines.readers import Dump
 
+KIBIBYTE = 1024  # the unit of Linux' ru_maxrss
 Lines = npt.NDArray[np.uint32]
 # What a `keys` function says of one kept document: hashes, owner ranks (None where nobody owns), line numbers (None
 # where the key stands for the whole document).
@@ -71,6 +73,11 @@ class Context:
     recipe: Any
     models: Mapping[str, str]
     counts: Counter[str] = field(default_factory=Counter)
+
+
+def local_models(paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the models' paths with remote ones fetched: what reads models takes local paths only."""
+    return {name: cached.local(path) for name, path in paths.items()}
 
 
 @dataclass(frozen=True)
@@ -263,6 +270,7 @@ class Tally:
                 else None,
                 "drops": drops.named(self._relative(self._drops_path)),
                 "cpu_seconds": round(time.process_time() - self._started, 3),
+                "worker_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE,
             },
         )
 
@@ -298,7 +306,7 @@ def run_map(task: MapTask) -> None:
     stage, paths, key = task.stage, task.paths, task.item.key
     manifest = paths.manifest(stage.name, key)
     storage.remove(manifest)
-    context = Context(task.recipe, task.models)
+    context = Context(task.recipe, local_models(task.models))
     documents = None if stage.spill else paths.documents(key) if task.final else _staged(paths, stage.name, key)
     collected = _KeyCollector(stage)
     counts: Counter[str] = Counter()
@@ -456,8 +464,9 @@ class JoinTask:
         documents = paths.documents(name) if self.final else _staged(paths, self.stage.name, name)
         ordered = sorted(found, key=lambda where: (where.item, where.start))
         payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
+        context = Context(self.recipe, local_models(self.models))
         with Tally(paths, self.stage.name, name, documents, self.excerpts) as tally:
-            for outcome in self.stage.reduce(payloads, Context(self.recipe, self.models)):
+            for outcome in self.stage.reduce(payloads, context):
                 if isinstance(outcome, Drop):
                     tally.drop(outcome)
                 else:

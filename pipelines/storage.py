@@ -1,26 +1,29 @@
 """Files by path or URL: whole files appear under their final name or not at all.
 
 Local paths are written to an attempt-unique temporary name and renamed, so that a reader never sees half a file; of two
-attempts, which write the same, either may come last. Paths with a scheme (`s3://`, `gs://`) go through Beam's
-filesystems, where an object appears whole when it is closed; Beam is imported only for them. With
-`AWS_REQUEST_PAYER=requester` in the environment, requests to S3 say that their sender pays, which buckets like arXiv's
-want; only whoever runs a build can agree to that, so it is never assumed.
+attempts, which write the same, either may come last. Paths with a scheme (`s3://`, `gs://`) go through
+`pipelines.remote`, where an object appears whole or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
+
+from pipelines import remote
+
+AT_ONCE = 32  # requests to object storage
+
+E = TypeVar("E")
+T = TypeVar("T")
 
 
 def is_remote(path: str) -> bool:
@@ -28,67 +31,15 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-# What Beam's filesystems need besides Beam, by scheme: module, and the extra that brings it.
-_NEEDED = {"s3": ("boto3", "aws"), "gs": ("google.cloud.storage", "gcp")}
-
-
 def check(path: str) -> None:
-    """Raise ValueError saying what to install if nothing here can read a path with this scheme."""
-    scheme = path.partition("://")[0] if is_remote(path) else ""
-    module, extra = _NEEDED.get(scheme, ("", ""))
-    if module and not _is_installed(module):
-        raise ValueError(f"{path}: {scheme}:// needs {module}, which is missing: pip install apache-beam[{extra}]")
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of a parent package
-        return False
-
-
-# The name that GDAL and others use, and the requests to which S3's documentation allows the header.
-PAYER = "AWS_REQUEST_PAYER"
-_PAID = ("GetObject", "HeadObject", "ListObjectsV2")
-
-
-@cache
-def _pay_for_requests() -> None:
-    """Let every S3 client of this process state who pays; ValueError for a payer that S3 does not know."""
-    payer = os.environ.get(PAYER)
-    if not payer or not _is_installed("botocore"):
-        return
-    if payer != "requester":
-        raise ValueError(f"{PAYER}={payer}: S3 knows no other payer than 'requester'")
-    import botocore
-
-    def state(params: dict[str, Any], **event: Any) -> None:
-        params["RequestPayer"] = payer
-
-    def prepare(session: Any) -> None:
-        for operation in _PAID:
-            session.register(f"before-parameter-build.s3.{operation}", state)
-
-    botocore.register_initializer(prepare)
-
-
-def _remote() -> Any:
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    _pay_for_requests()
-    if FileSystems._pipeline_options is None:  # a worker's are set by Beam, from the command line
-        FileSystems.set_options(PipelineOptions([]))
-    return FileSystems
+    """Raise ValueError saying what is missing if nothing here can read a path with this scheme."""
+    if is_remote(path):
+        remote.check(path)
 
 
 def open_read(path: str) -> BinaryIO:
     """Open a file as raw bytes (never decompressed by its name); raise OSError if it cannot be opened."""
-    if is_remote(path):
-        from apache_beam.io.filesystem import CompressionTypes
-
-        return cast(BinaryIO, _remote().open(path, compression_type=CompressionTypes.UNCOMPRESSED))
-    return Path(path).open("rb")
+    return remote.open_read(path) if is_remote(path) else Path(path).open("rb")
 
 
 @contextmanager
@@ -98,8 +49,7 @@ def write(path: str) -> Iterator[BinaryIO]:
         # An object appears when it is closed, after an error too: what is sent must be whole before.
         with tempfile.TemporaryFile() as whole:
             yield cast(BinaryIO, whole)
-            whole.seek(0)
-            _upload(cast(BinaryIO, whole), path)
+            remote.upload(cast(BinaryIO, whole), whole.tell(), path)
         return
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -112,13 +62,6 @@ def write(path: str) -> Iterator[BinaryIO]:
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _upload(stream: BinaryIO, path: str) -> None:
-    from apache_beam.io.filesystem import CompressionTypes
-
-    with _remote().create(path, compression_type=CompressionTypes.UNCOMPRESSED) as target:
-        shutil.copyfileobj(stream, target, 1 << 20)
 
 
 def read_bytes(path: str) -> bytes:
@@ -135,28 +78,36 @@ def write_bytes(path: str, content: bytes) -> None:
 
 def exists(path: str) -> bool:
     """Tell whether a file exists."""
-    return bool(_remote().exists(path)) if is_remote(path) else Path(path).exists()
+    return remote.facts(path) is not None if is_remote(path) else Path(path).exists()
+
+
+def stamp(path: str) -> tuple[int, int]:
+    """Return a file's size in bytes and when it was last changed, in nanoseconds; FileNotFoundError without one."""
+    if is_remote(path):
+        found = remote.facts(path)
+        if found is None:
+            raise FileNotFoundError(f"{path}: there is no such object")
+        return found.size, int(found.changed * 1e9)
+    status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def stamps(folder: str) -> dict[str, tuple[int, int]]:
+    """Return the stamps of the files right under a folder, by path, from one listing; empty without a folder."""
+    if is_remote(folder):
+        return {found.path: (found.size, int(found.changed * 1e9)) for found in remote.match(f"{folder}/*")}
+    found = {}
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # a temporary file that was just renamed
+                status = entry.stat()
+                found[f"{folder}/{entry.name}"] = (status.st_size, status.st_mtime_ns)
+    return found
 
 
 def size(path: str) -> int:
     """Return a file's size in bytes; raise OSError if it is not there."""
-    if is_remote(path):
-        return int(_object(path).size_in_bytes)
-    return Path(path).stat().st_size
-
-
-def _object(path: str) -> Any:
-    found = _remote().match([path])[0].metadata_list
-    if not found:
-        raise FileNotFoundError(f"{path}: there is no such object")
-    return found[0]
-
-
-def changed(path: str) -> int:
-    """Return when a file was last changed, in a unit of the filesystem's own: equal as long as nobody writes it."""
-    if is_remote(path):
-        return int(1e6 * _object(path).last_updated_in_seconds)
-    return Path(path).stat().st_mtime_ns
+    return stamp(path)[0]
 
 
 def sha256(path: str) -> str:
@@ -171,8 +122,7 @@ def sha256(path: str) -> str:
 def remove(path: str) -> None:
     """Remove a file if it is there."""
     if is_remote(path):
-        if exists(path):
-            _remote().delete([path])
+        remote.delete(path)
         return
     Path(path).unlink(missing_ok=True)
 
@@ -180,8 +130,8 @@ def remove(path: str) -> None:
 def list_files(pattern: str) -> list[str]:
     """Return the files that match a glob, a directory's files at any depth, or the file itself; sorted."""
     if is_remote(pattern):
-        found = _remote().match([pattern, f"{pattern.rstrip('/')}/**"])
-        return sorted({entry.path for entry in (found[0].metadata_list or found[1].metadata_list)})
+        found = remote.match(pattern) or remote.match(f"{pattern.rstrip('/')}/**")
+        return sorted({entry.path for entry in found})
     path = Path(pattern)
     if path.is_dir():
         return sorted(str(found) for found in path.rglob("*") if found.is_file())
@@ -197,6 +147,22 @@ def read_json(path: str) -> Any:
         return json.loads(read_bytes(path))
     except (OSError, ValueError):
         return None
+
+
+def read_jsons(paths: Sequence[str]) -> list[Any]:
+    """Return the content of many JSON files as `read_json` does; remote ones are listed first, then read at once."""
+    if not any(map(is_remote, paths)):
+        return [read_json(path) for path in paths]
+    there = {path for folder in {path.rpartition("/")[0] for path in paths} for path in stamps(folder)}
+    return together(lambda path: read_json(path) if path in there else None, paths, paths[0])
+
+
+def together(function: Callable[[E], T], entries: Sequence[E], where: str) -> list[T]:
+    """Return `function` of each entry, many at once where `where` is remote and every call waits for a server."""
+    if not is_remote(where):
+        return [function(entry) for entry in entries]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(function, entries))
 
 
 def write_json(path: str, content: Any) -> None:

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import runs, shards, storage, tables
-from pipelines.graph import Model, Node, is_current
+from pipelines import cached, runs, shards, storage, tables
+from pipelines.graph import Model, Node, not_current
 from pipelines.hashing import SCALE, digest_of, keyed, share
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import Shards
@@ -73,7 +73,7 @@ class Encode:
 def encode(task: Encode) -> None:
     """Encode one document shard."""
     storage.remove(task.manifest)
-    tokenizer = load_tokenizer(task.tokenizer)
+    tokenizer = load_tokenizer(cached.local(task.tokenizer))
     found: dict[str, tuple[list[int], list[bytes]]] = {split: ([], []) for split in shards.SPLITS}
     totals: dict[str, Totals] = {split: {} for split in shards.SPLITS}
     rows = enumerate(tables.read_rows(task.documents, ["id", "text", "language"]))
@@ -226,16 +226,16 @@ class Tokens:
         ]
 
     def _plan_encode(self) -> list[Job]:
-        tasks = [task for task in self._tasks() if not is_current(task.manifest, task.identity)]
-        weights = [float(storage.size(task.documents)) for task in tasks]
+        tasks = not_current(self._tasks(), lambda task: (task.manifest, task.identity))
+        weights = storage.together(lambda task: float(storage.size(task.documents)), tasks, self.output)
         outputs = [task.manifest for task in tasks]
         return [Job(f"{self.source}/encode", encode, tasks, outputs, weights)] if tasks else []
 
     def _totals(self, tasks: Sequence[Encode]) -> dict[str, Totals]:
         """Return what each split holds by language, as it was encoded."""
         found: dict[str, Totals] = {split: {} for split in shards.SPLITS}
-        for task in tasks:
-            for split, totals in storage.read_json(task.manifest)["totals"].items():
+        for row in storage.read_jsons([task.manifest for task in tasks]):
+            for split, totals in row["totals"].items():
                 for language, counts in totals.items():
                     _count(found[split], language, counts)
         return found
@@ -251,7 +251,7 @@ class Tokens:
     def _plan_shards(self) -> list[Shuffle]:
         write, tasks, _ = self._shuffle()
         numbers = range(len(write.names()))
-        pending = [n for n in numbers if not is_current(write.manifest(n), write.identity)]
+        pending = not_current(numbers, lambda number: (write.manifest(number), write.identity))
         if not pending:
             return []
         elements = [(i, split, task.run(split)) for i, task in enumerate(tasks) for split in shards.SPLITS]
@@ -264,11 +264,12 @@ class Tokens:
         Raises RuntimeError if the shards do not hold as much as was encoded.
         """
         write, _, totals = self._shuffle()
-        tokenizer = load_tokenizer(self.tokenizer().path)
+        tokenizer = load_tokenizer(cached.local(self.tokenizer().path))
         found: dict[str, list[shards.Shard]] = {split: [] for split in shards.SPLITS}
-        for number, name in enumerate(write.names()):
-            entry = shards.Shard(**storage.read_json(write.manifest(number))["shard"])
-            found[name.rpartition("-")[0]].append(entry)
+        names = write.names()
+        rows = storage.read_jsons([write.manifest(number) for number in range(len(names))])
+        for name, row in zip(names, rows, strict=True):
+            found[name.rpartition("-")[0]].append(shards.Shard(**row["shard"]))
         manifest = shards.Manifest(
             source=self.source,
             tokenizer_sha256=tokenizer.sha256,

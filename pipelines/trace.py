@@ -8,8 +8,8 @@
 What is read does not depend on the size of the corpus: of each Parquet file one row group for a document.
 
 Tokens are counted from 0 over a split's shards in the manifest's order, which is how the trainer reads them; what a
-step of a run has read is answered by `python -m train.trace`, which is why this imports no Beam, not even for remote
-paths: a corpus is traced where its files are.
+step of a run has read is answered by `python -m train.trace`, which is why this imports no Beam (but for a corpus on
+s3:// or gs://, when one is read).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipelines import shards
+from pipelines import cached, shards, storage
 from pipelines.document import Document
 from pipelines.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
@@ -76,7 +76,7 @@ def parts(output: str | Path, source: str, start: int, stop: int, split: str = "
 
     Raises ValueError naming what is missing, for a token outside the split too.
     """
-    directory = Path(output, "tokens", source)
+    directory = f"{output}/tokens/{source}"
     manifest = Manifest.load(directory)
     entries = manifest.splits.get(split, ())
     total = sum(entry.tokens for entry in entries)
@@ -85,7 +85,7 @@ def parts(output: str | Path, source: str, start: int, stop: int, split: str = "
     return list(_parts(directory, source, entries, start, stop))
 
 
-def _parts(directory: Path, source: str, entries: Iterable[Shard], start: int, stop: int) -> Iterator[Part]:
+def _parts(directory: str, source: str, entries: Iterable[Shard], start: int, stop: int) -> Iterator[Part]:
     base = 0
     for shard in entries:
         low, high = max(start, base), min(stop, base + shard.tokens)
@@ -101,18 +101,18 @@ def _parts(directory: Path, source: str, entries: Iterable[Shard], start: int, s
         base += shard.tokens
 
 
-def _located(directory: Path, shard: Shard, rows: range) -> Iterator[tuple[str, str, int]]:
+def _located(directory: str, shard: Shard, rows: range) -> Iterator[tuple[str, str, int]]:
     """Yield id, file and row of some documents of a shard."""
-    path = directory / f"{shard.name}.documents.parquet"
-    if not path.exists():
+    path = f"{directory}/{shard.name}.documents.parquet"
+    if not storage.exists(path):
         raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
     for found in _rows(path, list(rows), ["id", "file", "row"]):
         yield found["id"], found["file"], found["row"]
 
 
-def _rows(path: Path, wanted: Sequence[int], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+def _rows(path: str, wanted: Sequence[int], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield rows by number, in rising order, reading the row groups that hold them; ValueError for one beyond them."""
-    with pq.ParquetFile(path) as file:
+    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.cumsum([0, *sizes])
         if wanted and wanted[-1] >= starts[-1]:
@@ -128,18 +128,18 @@ def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str,
 
     Raises ValueError for a source that is not finished, and for a document that is not where its shard says.
     """
-    where = Path(output, source, "manifest.json")
-    if not where.exists():
+    where = f"{output}/{source}/manifest.json"
+    if not storage.exists(where):
         raise ValueError(f"{where}: missing, so {source} is not finished here")
-    inputs = {entry["digest"]: entry["path"] for entry in json.loads(where.read_text(encoding="utf-8"))["inputs"]}
+    inputs = {entry["digest"]: entry["path"] for entry in json.loads(storage.read_bytes(where))["inputs"]}
     places: dict[str, dict[int, str]] = {}
     for part in found:
         places.setdefault(part.file, {})[part.row] = part.document
     answer: dict[str, Record] = {}
     for file, rows in sorted(places.items()):
         name = f"{source}/documents/{file}.parquet"
-        path = Path(output, name)
-        if not path.exists():
+        path = f"{output}/{name}"
+        if not storage.exists(path):
             raise ValueError(f"{path}: missing, the shards of {source} have documents of it")
         for (row, identifier), document in zip(sorted(rows.items()), _rows(path, sorted(rows)), strict=True):
             if document["id"] != identifier:
@@ -151,10 +151,10 @@ def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str,
 
 def tokenizer_of(output: str | Path, manifest: Manifest) -> Tokenizer:
     """Load the tokenizer of a corpus; raise ValueError if it is missing or not the one of the shards."""
-    path = Path(output, "models", "tokenizer", "tokenizer.model")
-    if not path.exists():
+    path = f"{output}/models/tokenizer/tokenizer.model"
+    if not storage.exists(path):
         raise ValueError(f"{path}: missing")
-    tokenizer = Tokenizer(path)
+    tokenizer = Tokenizer(Path(cached.local(path)))
     if tokenizer.sha256 != manifest.tokenizer_sha256:
         raise ValueError(f"{path}: the shards of {manifest.source} were made with another tokenizer")
     return tokenizer
@@ -165,7 +165,7 @@ def excerpt(output: str | Path, part: Part, record: Record, split: str = "train"
 
     The text's beginning, decoded from the tokens before, must be the document's: a stale shard shows here.
     """
-    directory = Path(output, "tokens", part.source)
+    directory = f"{output}/tokens/{part.source}"
     manifest = Manifest.load(directory)
     tokenizer = tokenizer_of(output, manifest)
     shard = next(entry for entry in manifest.splits[split] if entry.name == part.shard)

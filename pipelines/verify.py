@@ -214,16 +214,16 @@ def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, seen: M
     shard = where.shard
     digests = (shard.bin_sha256, shard.index_sha256, shard.documents_sha256)
     for suffix, digest in zip(shards.SUFFIXES, digests, strict=True):
-        path = Path(directory, f"{shard.name}.{suffix}")
-        if not path.exists():
+        path = f"{directory}/{shard.name}.{suffix}"
+        if not storage.exists(path):
             raise ValueError(f"{path}: missing")
-        if storage.sha256(str(path)) != digest:
+        if storage.sha256(path) != digest:
             yield f"{path}: its SHA-256 is not the manifest's"
     yield from _token_problems(directory, manifest, shard)
-    path = Path(directory, f"{shard.name}.documents.parquet")
+    path = f"{directory}/{shard.name}.documents.parquet"
     count = size = 0
     before = (-1, "")
-    for row in tables.read_rows(str(path)):
+    for row in tables.read_rows(path):
         count, size, identifier = count + 1, size + row["bytes"], row["id"]
         key = (keyed("shard", identifier), identifier)
         if key <= before:
@@ -256,6 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description="Verify a corpus.")
     parser.add_argument("corpus", help="corpus directory")
     options = parser.parse_args(arguments)
+    try:
+        storage.check(options.corpus)
+    except ValueError as error:
+        parser.error(str(error))
     found = list(problems(options.corpus))
     for problem in found:
         print(problem)  # noqa: T201

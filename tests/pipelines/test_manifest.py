@@ -23,6 +23,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "read": {"records": 5, "other:header": 1},
         "statistics": {"macros": 3},
         "cpu_seconds": 0.25,
+        "worker_memory_bytes": 7 << 20,
         **changes,
     }
 
@@ -40,6 +41,7 @@ def test_items_add_up() -> None:
         "read": {"other:header": 1, "records": 7},
         "statistics": {"macros": 6},
         "cpu_seconds": 0.5,
+        "worker_memory_bytes": 7 << 20,
     }
 
 

@@ -50,7 +50,7 @@ def test_only_what_is_not_there_is_trained(tmp_path: Path) -> None:
 
 def test_files_of_an_older_model_go(tmp_path: Path) -> None:
     task = training(tmp_path, models.make_sites, (1, False), [("a.org", 1, 1)])
-    task.path("old.bin").write_bytes(b"old")
+    storage.write_bytes(f"{task.directory}/old.bin", b"old")
     models.train(task)
     assert list(storage.read_json(task.manifest)["files"]) == ["sites.json"]
 

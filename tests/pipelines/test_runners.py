@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import plain, runners
+from pipelines import plain, runners, waves
 from pipelines.jobs import Job, Shuffle
 
 
@@ -115,7 +115,7 @@ def test_balanced_lanes() -> None:
     tasks: Callable[[], list[tuple[float, str, bytes]]] = lambda: [  # noqa: E731
         (weight, f"{number}", b"x") for number, weight in enumerate(weights)
     ]
-    ordered = runners._balanced(tasks(), 2)
+    ordered = waves._balanced(tasks(), 2, b"")
     lanes = [[weights[int(key)] for key, value in ordered[lane::2] if value] for lane in range(2)]
     assert sorted(map(sum, lanes)) == [11.0, 11.0]
     assert len(ordered) % 2 == 0

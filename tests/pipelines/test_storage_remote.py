@@ -8,12 +8,10 @@ import io
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import tracemalloc
 import urllib.request
 from collections import Counter
@@ -22,10 +20,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus, inputs, listings, storage
+from pipelines import inputs, listings, remote, storage
 from pipelines.readers import Dump, arxiv
 from pipelines.sources import c4
-from tests.pipelines import tiny
+from tests.pipelines import servers, tiny
 
 pytestmark = [
     pytest.mark.full,
@@ -37,46 +35,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    recorded = tmp_path_factory.mktemp("recorded") / "requests"
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-    }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        patch.setenv("MOTO_RECORDER_FILEPATH", str(recorded))
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-p", str(port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _create_bucket(endpoint)
+        patch.setenv("MOTO_RECORDER_FILEPATH", str(tmp_path_factory.mktemp("recorded") / "requests"))
+        with servers.s3(patch):
             yield "s3://corpus"
-        finally:
-            server.kill()
-            server.wait()
-
-
-def _create_bucket(endpoint: str) -> None:
-    import boto3
-
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="corpus")
-        except Exception:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        else:
-            return
 
 
 def test_files(bucket: str) -> None:
@@ -103,18 +65,6 @@ def test_a_write_that_fails_leaves_nothing(bucket: str) -> None:
         stream.write(b"half")
         raise RuntimeError("stop")
     assert not storage.exists(path)
-
-
-def test_a_build_reads_from_object_storage(bucket: str, tmp_path: Path) -> None:
-    options = tiny.write(tmp_path / "tiny")
-    for path in sorted((tmp_path / "tiny" / "c4").iterdir()):
-        storage.write_bytes(f"{bucket}/dumps/{path.name}", path.read_bytes())
-    settings = options[options.index("--model") :]
-    for output, source in (("local", str(tmp_path / "tiny" / "c4")), ("remote", f"{bucket}/dumps")):
-        arguments = ["--source", "c4", "--input", f"c4={source}/*.gz", *settings]
-        assert corpus.main([*arguments, "--output", str(tmp_path / output), "--runner", "plain"]) == 0
-    manifests = [(tmp_path / output / "tokens/c4/manifest.json").read_bytes() for output in ("local", "remote")]
-    assert manifests[0] == manifests[1]
 
 
 def recorded(action: str) -> bytes:
@@ -150,7 +100,7 @@ READS = """
 import sys
 from pipelines import storage
 (path,) = storage.list_files(sys.argv[1])
-assert storage.exists(path) and storage.size(path) == len(storage.read_bytes(path)) and storage.changed(path)
+assert storage.exists(path) and storage.stamp(path)[0] == len(storage.read_bytes(path))
 """
 
 
@@ -159,7 +109,7 @@ def test_who_reads_from_a_requester_pays_bucket_says_so(
     bucket: str, monkeypatch: pytest.MonkeyPatch, payer: str
 ) -> None:
     storage.write_bytes(f"{bucket}/src/arXiv_src_2301_001.tar", b"x" * 1_000)
-    monkeypatch.setenv(storage.PAYER, payer)
+    monkeypatch.setenv(remote.PAYER, payer)
     recorded("reset")
     recorded("start")
     subprocess.run([sys.executable, "-c", READS, f"{bucket}/src/arXiv_src_*.tar"], check=True)
@@ -175,7 +125,7 @@ def test_who_reads_from_a_requester_pays_bucket_says_so(
 
 
 def test_a_payer_that_s3_does_not_know_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(storage.PAYER, "owner")
+    monkeypatch.setenv(remote.PAYER, "owner")
     done = subprocess.run([sys.executable, "-c", READS, f"{bucket}/x"], stderr=subprocess.PIPE, text=True)
     assert "AWS_REQUEST_PAYER=owner: S3 knows no other payer than 'requester'" in done.stderr
 
