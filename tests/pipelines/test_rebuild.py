@@ -6,15 +6,18 @@ import fcntl
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from pipelines import corpus, plain, verify
+from pipelines import corpus, plain, tables, verify
 from pipelines.jobs import Job, Shuffle
 from tests.pipelines import tiny
 from tests.pipelines.tiny import identity
+from tests.tokenizer.models import KINDS, llama_pieces, serialized
 from tests.tokenizer.texts import corpus as corpus_of_sentences
+from tokenizer.encode import Tokenizer
 from tokenizer.spec import LLAMA
 from tokenizer.training import train
 from train.corpus import open_corpus
@@ -201,3 +204,22 @@ def test_two_builds_do_not_share_a_directory(tmp_path: Path, capsys: pytest.Capt
         assert corpus.main([*options, *PLAIN]) == 2
         assert "another build is writing there" in capsys.readouterr().err
     assert corpus.main([*options, *PLAIN]) == 0
+
+
+def test_llamas_own_tokenizer_is_used_if_it_is_given(tmp_path: Path) -> None:
+    tiny.books(tmp_path, 4)
+    path, output = tmp_path / "llama" / "tokenizer.model", tmp_path / "corpus"
+    path.parent.mkdir()
+    path.write_bytes(serialized(llama_pieces(), KINDS))
+    options = ["--recipe", "paper", "--input", f"books={tmp_path}/*.txt", "--output", str(output), *PLAIN]
+    assert corpus.main([*options, "--set", "buckets=2", "--model", f"tokenizer={path.parent}"]) == 0
+    assert list(verify.problems(str(output))) == []
+    opened = open_corpus(output, ["books"])
+    assert opened.vocabulary == 32_000
+    assert opened.tokenizer.read_bytes() == path.read_bytes()
+    stream = opened.stream("books")
+    tokens, ends = stream.read(0, len(stream)), stream.document_ends().tolist()
+    texts = {row["text"] for file in output.glob("books/documents/*") for row in tables.read_rows(str(file))}
+    tokenizer = Tokenizer(path)
+    for start, end in pairwise([0, *ends]):
+        assert tokenizer.decode(tokens[start:end]) in texts

@@ -1,13 +1,13 @@
-import json
-import os
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.tokenizer.models import KINDS, llama_pieces, serialized
 from tests.tokenizer.texts import corpus
 from tokenizer.check import main, piece_violations, violations
 from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile, Piece
@@ -107,14 +107,56 @@ def test_superscript_digits_are_no_ascii_digits() -> None:
     assert not [p for p in piece_violations([Piece("².", 0, NORMAL)], LLAMA) if "digit" in p]
 
 
-def test_llamas_own_pieces_follow_the_specification() -> None:
-    path = os.environ.get("ALTIPLANO_LLAMA_TOKENIZER_JSON")
-    if path is None:
-        pytest.skip("no $ALTIPLANO_LLAMA_TOKENIZER_JSON (LLaMA's vocabulary as a Hugging Face tokenizer.json)")
-    vocabulary: dict[str, int] = json.loads(Path(path).read_text())["model"]["vocab"]
-    kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[NORMAL] * 31_741]
-    texts = sorted(vocabulary, key=vocabulary.__getitem__)
-    assert piece_violations([Piece(text, 0, kind) for text, kind in zip(texts, kinds, strict=True)]) == []
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("llama") / "tokenizer.model"
+    path.write_bytes(serialized(llama_pieces(), KINDS))
+    return path
+
+
+def test_llamas_own_model_follows_the_specification(llama: Path) -> None:
+    assert violations(llama) == []
+    assert main([str(llama)]) == 0
+
+
+# What stands in place of each field's value: a switch turned, a number more, another text.
+OTHERWISE: dict[type, Callable[[Any], Any]] = {
+    bool: lambda value: not value,
+    int: lambda value: value + 1,
+    float: lambda value: value - 0.0001,
+    str: lambda value: {"bpe": "unigram"}.get(value, f"{value}x"),
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(LLAMA)])
+def test_every_field_of_a_model_is_compared(tmp_path: Path, field: str) -> None:
+    value = getattr(LLAMA, field)
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "a", "\u2581a"]
+    spec = replace(LLAMA, vocab_size=len(pieces))
+    settings = spec.to_trainer_arguments()
+    good, bad = tmp_path / "good.model", tmp_path / "bad.model"
+    good.write_bytes(serialized(pieces, KINDS[: len(pieces)], **settings))
+    assert violations(good, spec) == []
+    other = OTHERWISE[type(value)](settings[field])
+    bad.write_bytes(serialized(pieces, KINDS[: len(pieces)], **{**settings, field: other}))
+    (found,) = violations(bad, spec)
+    assert found.startswith(f"{field} is {other!r:.6}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"treat_whitespace_as_suffix": True}, "white space must be escaped, and lead its piece"),
+        ({"escape_whitespaces": False}, "white space must be escaped, and lead its piece"),
+        ({"charsmap": b"abc"}, "identity normalisation has a character map of 3 bytes"),
+    ],
+)
+def test_what_the_specification_implies_is_checked(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "a"]
+    spec = replace(LLAMA, vocab_size=len(pieces))
+    path = tmp_path / "other.model"
+    path.write_bytes(serialized(pieces, KINDS[: len(pieces)], **spec.to_trainer_arguments() | changes))
+    assert violations(path, spec) == [problem]
 
 
 def test_the_command_answers_with_its_exit_status(model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

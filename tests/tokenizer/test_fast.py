@@ -1,8 +1,6 @@
 import importlib
 import json
-import os
 import random
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.tokenizer.models import KINDS, llama_pieces, serialized
 from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer import fast
 from tokenizer.encode import Tokenizer
@@ -226,34 +225,8 @@ def test_a_piece_that_is_never_made_is_found_on_load(
             assert tokenizer.fast is None
 
 
-def serialized(texts: list[str], kinds: list[int]) -> bytes:
-    """Return a `.model` of LLaMA's settings with these pieces, normal ones in the order of their scores."""
-
-    def number(value: int) -> bytes:
-        return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + number(value >> 7)
-
-    def message(field: int, content: bytes) -> bytes:
-        return number(field << 3 | 2) + number(len(content)) + content
-
-    def integer(field: int, value: int) -> bytes:
-        return number(field << 3) + number(value)
-
-    pieces = [
-        message(1, message(1, text.encode()) + b"\x15" + struct.pack("<f", -float(id_)) + integer(3, kind))
-        for id_, (text, kind) in enumerate(zip(texts, kinds, strict=True))
-    ]
-    trainer = integer(3, 2) + integer(4, len(texts)) + integer(35, 1)
-    normalizer = message(1, b"identity") + integer(3, 1) + integer(4, 0) + integer(5, 1)
-    return b"".join(pieces) + message(2, trainer) + message(3, normalizer)
-
-
 def test_llamas_own_pieces_give_the_same_ids(dumps: Path, tmp_path: Path) -> None:
-    path = os.environ.get("ALTIPLANO_LLAMA_TOKENIZER_JSON")
-    if path is None:
-        pytest.skip("no $ALTIPLANO_LLAMA_TOKENIZER_JSON (LLaMA's vocabulary as a Hugging Face tokenizer.json)")
-    vocabulary: dict[str, int] = json.loads(Path(path).read_text())["model"]["vocab"]
-    kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[NORMAL] * 31_741]
-    (tmp_path / "llama.model").write_bytes(serialized(sorted(vocabulary, key=vocabulary.__getitem__)[:32_000], kinds))
+    (tmp_path / "llama.model").write_bytes(serialized(llama_pieces(), KINDS))
     tokenizer = Tokenizer(tmp_path / "llama.model")
     assert tokenizer.fast is not None
     files = [
