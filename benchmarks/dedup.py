@@ -3,9 +3,9 @@
     folder of texts ─ passages, and pairs made at overlaps of 0.5 to 1.0 ─ brute force over all pairs ─> the truth
                                 └ ours and the peers' candidates, in CPU seconds ─> recall by overlap, precision, MB/s
 
-Usage: `python benchmarks/dedup.py FOLDER [--output DIR] [--pairs N]`. The peers run in a virtual environment of their
-own, made once under the output folder; where it cannot be made they are left out. Brute force compares sets of word
-tuples, without hashes. Curves are drawn to DIR/recall.png. The last line is one JSON object.
+Usage: `python benchmarks/dedup.py FOLDER [--output DIR] [--pairs N] [--picture docs/recall.png]`. The peers run in a
+virtual environment of their own, made once under the output folder; where it cannot be made they are left out. Brute
+force compares sets of word tuples, without hashes. `--picture` draws the curves. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -195,22 +195,25 @@ def recall_above(truth: Mapping[Pair, float], found: set[Pair]) -> tuple[float, 
     return sum(pair in found for pair in wanted) / len(wanted), len(wanted)
 
 
-def draw(curves: Mapping[str, Sequence[tuple[float, float, int]]], path: Path) -> None:
-    """Draw the curves of all methods."""
+def draw(curves: Mapping[str, Mapping[str, Sequence[tuple[float, float, int]]]], path: Path) -> None:
+    """Draw the curves of all methods, one panel for each measure."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
-    for name, points in curves.items():
-        style, width = ("-", 2.5) if name.startswith("ours") else ("--", 1.0)
-        levels, shares = [point[0] for point in points], [point[1] for point in points]
-        axes.plot(levels, shares, style, linewidth=width, marker="o", markersize=3, label=name)
-    axes.axvline(THRESHOLD, color="gray", linewidth=0.8)
-    axes.set(xlabel="true overlap (Jaccard, or containment of the smaller)", ylabel="share of the pairs found")
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure, panels = plt.subplots(1, len(curves), figsize=(13, 5), sharey=True, layout="constrained")
+    for axes, (measure, methods) in zip(panels, curves.items(), strict=True):
+        for name, points in methods.items():
+            style, width = ("-", 3.0) if name == "ours" else ("--", 1.2)
+            levels, shares = [point[0] for point in points], [point[1] for point in points]
+            axes.plot(levels, shares, style, linewidth=width, marker="o", markersize=3, label=name)
+        axes.axvline(THRESHOLD, color="gray", linewidth=0.8)
+        axes.set(title=f"by {measure}", xlabel=f"true overlap ({measure}, by brute force)")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, loc="upper left")
+    panels[0].set_ylabel("share of the pairs found, before verification")
+    figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
 def speed(texts: Sequence[str], output: Path) -> dict[str, dict[str, float]]:
@@ -240,6 +243,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder of .txt files (books)")
     parser.add_argument("--output", type=Path, default=Path("data/benchmarks/dedup"))
     parser.add_argument("--pairs", type=int, default=400, help="pairs made at each overlap")
+    parser.add_argument("--picture", type=Path, help="where to draw recall by overlap (needs matplotlib)")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     real = passages(arguments.folder, PASSAGE_WORDS)
@@ -253,14 +257,14 @@ def main() -> None:
     found = {"Jaccard": ours(texts, "Jaccard"), "containment": ours(texts, "containment")}
     others = peers(texts, arguments.output, {name: cut[:2] for name, cut in PUBLISHED.items()})
     result: dict[str, dict[str, float]] = {}
-    curves = {}
+    curves: dict[str, dict[str, list[tuple[float, float, int]]]] = {}
     for measure, known in truth.items():
         print(f"\n{measure}: {len(known):,} pairs of at least {LEAST}\n{'overlap':26}", end="")
         print("".join(f"{level:6.2f}" for level, _, _ in curve(known, set())))
-        curves[f"ours, {measure}"] = report("ours", known, found[measure])
+        curves[measure] = {"ours": report("ours", known, found[measure])}
         for name, other in others.items():
             if ("containment" in name) == (measure == "containment"):
-                curves[name] = report(name, known, other)
+                curves[measure][name] = report(name, known, other)
         above = {pair for pair, overlap in known.items() if overlap > THRESHOLD}
         recall, count = recall_above(known, found[measure].verified)
         precision = len(found[measure].verified & above) / max(1, len(found[measure].verified))
@@ -270,7 +274,8 @@ def main() -> None:
     print("\nsettings elsewhere, computed at the threshold that they state:")
     for name, (bands, rows, stated) in PUBLISHED.items():
         print(f"  {name:14} {bands:2} x {rows:2} finds {near.Bands(bands, rows).recall(stated):.2f} at {stated}")
-    draw(curves, arguments.output / "recall.png")
+    if arguments.picture:
+        draw(curves, arguments.picture)
     result |= speed(passages(arguments.folder, PAGE_WORDS), arguments.output)
     print(json.dumps(result))
 
