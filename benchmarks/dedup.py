@@ -19,7 +19,7 @@ import sys
 import time
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -28,7 +28,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines.dedup import near
+from pipelines import runs
+from pipelines.dedup import near, pairs
+from pipelines.document import Document
 from pipelines.readers.gutenberg import decode
 
 PEERS = ("datasketch==2.0.0", "datatrove[processing]==0.10.0", "rensa==0.5.0", "spacy==3.8.18")
@@ -125,36 +127,29 @@ class Found:
     seconds: float
 
 
-def ours(texts: Sequence[str], measure: str) -> Found:
-    """Run our chain on texts in memory: shingles, keys, candidates, verification on the texts."""
+def ours(texts: Sequence[str], measure: pairs.Measure) -> Found:
+    """Run our chain on texts in memory: shingles, keys, candidates, verification on the texts, the decision."""
     began = time.process_time()
     cut = near.bands(THRESHOLD, WANTED)
     one_in = near.sampling(round(THRESHOLD * PASSAGE_WORDS / 3), WANTED)
-    sizes, keys = [], []
-    for text in texts:
-        found = near.shingles(text)
-        sizes.append(len(found))
-        keys.append(
-            near.sample(found, one_in) if measure == "containment" else near.band_keys(near.minhash(found), cut)
-        )
-    numbers = np.array(near.ranks(sizes, [f"{number:09d}" for number in range(len(texts))]))
-    documents = np.repeat(numbers, [len(found) for found in keys])
-    candidates = near.candidates(np.concatenate(keys), documents)
-    pairs = candidates.pairs
-    if measure == "containment":
-        sampled = np.bincount(documents, minlength=len(texts))
-        pairs = pairs[candidates.shared >= 0.5 * THRESHOLD * sampled[pairs[:, 1]]]
-    places = np.argsort(numbers)
-    load: Callable[[int], near.Hashes] = lambda number: near.shingles(texts[places[number]])  # noqa: E731
-    exact = near.containment if measure == "containment" else near.jaccard
-    verified = near.overlaps(pairs.tolist(), load, THRESHOLD, exact)
-    near.resolve(verified)
+    chunks = []
+    for number, text in enumerate(texts):
+        document = Document(id=f"{number:09d}", source="", text=text, dump="", offset=0)
+        by = pairs.containment_keys(document, one_in) if measure == "containment" else pairs.jaccard_keys(document, cut)
+        chunks.append(np.empty(len(by[0]), runs.RANKED_KEY))
+        chunks[-1]["hash"], chunks[-1]["rank"], chunks[-1]["line"], chunks[-1]["doc"] = *by, number
+    records = np.concatenate(chunks)
+    found, _ = pairs.candidates(records, np.zeros(len(records), np.uint32))
+    wanted = pairs.merged(found, measure, THRESHOLD)
+    load: pairs.Load = lambda places: {place: near.shingles(texts[place[1]]) for place in places}  # noqa: E731
+    overlaps = pairs.verified(wanted, load, measure, THRESHOLD)
+    pairs.resolved(overlaps)
     seconds = time.process_time() - began
-    return Found(
-        {_pair(places[a], places[b]) for a, b in pairs.tolist()},
-        {_pair(places[overlap.inner], places[overlap.outer]) for overlap in verified},
-        seconds,
-    )
+    return Found(_pairs_of(wanted), _pairs_of(overlaps), seconds)
+
+
+def _pairs_of(found: runs.Records) -> set[Pair]:
+    return {_pair(a, b) for a, b in zip(found["inner_doc"].tolist(), found["outer_doc"].tolist(), strict=True)}
 
 
 def _pair(a: int, b: int) -> Pair:
@@ -220,7 +215,7 @@ def speed(texts: Sequence[str], output: Path) -> dict[str, dict[str, float]]:
     """Print MB/s of CPU of all methods and return the ratios of our slower measure to the peers."""
     size = sum(len(text.encode()) for text in texts) / 1e6
     print(f"\nMB/s of CPU on {len(texts):,} texts, {size:.1f} MB, with shingling; ours with verification")
-    found = {f"ours, {measure}": ours(texts, measure) for measure in ("Jaccard", "containment")}
+    found = {"ours, Jaccard": ours(texts, "jaccard"), "ours, containment": ours(texts, "containment")}
     found |= peers(texts, output, {})
     for name, entry in found.items():
         print(f"  {name:26} {size / entry.seconds:7.2f}")
@@ -252,9 +247,10 @@ def main() -> None:
     texts = [*real, *made_pairs(rng, fresh, arguments.pairs)]
     size = sum(len(text.encode()) for text in texts) / 1e6
     print(f"{len(texts):,} texts, {size:.1f} MB: {len(real):,} real passages, {arguments.pairs} pairs at each overlap")
-    truth = dict(zip(("Jaccard", "containment"), brute_force(texts), strict=True))
+    measures: tuple[pairs.Measure, ...] = ("jaccard", "containment")
+    truth = dict(zip(measures, brute_force(texts), strict=True))
     near.minhash(near.shingles("the tables are made é"))
-    found = {"Jaccard": ours(texts, "Jaccard"), "containment": ours(texts, "containment")}
+    found = {measure: ours(texts, measure) for measure in measures}
     others = peers(texts, arguments.output, {name: cut[:2] for name, cut in PUBLISHED.items()})
     result: dict[str, dict[str, float]] = {}
     curves: dict[str, dict[str, list[tuple[float, float, int]]]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,8 @@ class Resolution:
         storage.remove(self._manifest(VERIFIED, bucket))
         candidates, _, _ = runs.gather(found, pairs.PAIR)
         wanted = pairs.merged(candidates, self.stage.measure, self.threshold)
-        shards = storage.read_json(self._listed)
-        overlaps = pairs.verified(wanted, shards, self.stage.measure, self.threshold)
+        load = partial(pairs.load, storage.read_json(self._listed))
+        overlaps = pairs.verified(wanted, load, self.stage.measure, self.threshold)
         storage.write_bytes(self._file(VERIFIED, bucket, "overlaps"), overlaps.tobytes())
         facts = {"pairs": len(candidates), "pairs_verified": len(wanted), "pairs_overlapping": len(overlaps)}
         self._finish(VERIFIED, bucket, facts)

@@ -230,11 +230,6 @@ def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str,
             yield from file.read_row_group(group, columns=columns).to_pylist()
 
 
-def read_text(path: str, row: int) -> str:
-    """Return the text of one row, reading the row group that holds it."""
-    return next(text for _, text in read_texts(path, [row]))
-
-
 def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Yield (row, text) of some rows, given in order, one row group in memory at a time, of those that hold them."""
     with _open(path) as file:

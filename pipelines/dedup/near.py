@@ -9,8 +9,8 @@ pair is verified on the full shingles. Nothing is removed through a chain: a doc
 stays. All functions are pure and give the same result for any order of documents; `candidates` works on any subset of
 hashes (a bucket), and `merged` adds up what the buckets found, so that memory is bounded by a bucket.
 
-Documents are numbered by `ranks`: the most complete first, equal ones by key (a hash of the content). The number is
-the order in which documents are kept, in `candidates` as in `resolve`.
+Documents are numbered in the order in which they are kept, in `candidates` as in `resolve`: the most complete first
+(`pipelines.dedup.pairs.rank`).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -223,18 +223,6 @@ def jaccard(a: Hashes, b: Hashes) -> float:
     return shared / (len(a) + len(b) - shared) if len(a) + len(b) else 0.0
 
 
-def ranks(sizes: Sequence[int], keys: Sequence[str]) -> list[int]:
-    """Return each document's number: 0 for the most complete, equal ones by the smaller key.
-
-    `keys` are hashes of the content (equal keys mean equal content, whose order then makes no difference).
-    """
-    order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], keys[i]))
-    numbers = [0] * len(order)
-    for number, i in enumerate(order):
-        numbers[i] = number
-    return numbers
-
-
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """Pairs of documents that share hashes.
@@ -253,7 +241,7 @@ class Candidates:
 def candidates(hashes: Hashes, documents: Pairs, cap: int = MAX_SHARING) -> Candidates:
     """Return the pairs of documents that share a hash, from an inverted index as two arrays of shape (entries,).
 
-    `documents` are numbers by `ranks`. A hash that more than `cap` documents have would give a square of pairs: each of
+    `documents` are their numbers. A hash that more than `cap` documents have would give a square of pairs: each of
     these documents is then paired with the first `cap` only, which are those that would be kept, and what is left out
     is counted. Pairs are at most entries times `cap`.
     """
@@ -329,28 +317,6 @@ class Overlap(NamedTuple):
     inner: int
     outer: int
     share: float
-
-
-def overlaps(
-    pairs: Iterable[Sequence[int]],
-    load: Callable[[int], Hashes],
-    threshold: float = CONTAINMENT,
-    measure: Callable[[Hashes, Hashes], float] = containment,
-    cached: int = 64,
-) -> list[Overlap]:
-    """Return the candidate pairs whose true overlap is more than `threshold`, sorted.
-
-    `load` returns all shingles of a document; at most `cached` documents are held. The document with the larger number
-    is measured within the one with the smaller, since only that one can be kept before it.
-    """
-    loaded = lru_cache(maxsize=cached)(load)
-    verified = []
-    for pair in sorted({(int(min(pair)), int(max(pair))) for pair in pairs}):
-        outer, inner = pair
-        share = measure(loaded(inner), loaded(outer))
-        if outer != inner and share > threshold:
-            verified.append(Overlap(inner, outer, share))
-    return sorted(verified)
 
 
 def resolve(found: Iterable[Overlap]) -> dict[int, int]:

@@ -11,7 +11,7 @@ are read where they lie, so many at a time as `budget` allows. `near` has the fu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,9 @@ from pipelines.document import Document
 from pipelines.hashing import keyed
 
 Measure = Literal["containment", "jaccard"]
+# An item and a row in it.
+Place = tuple[int, int]
+Load = Callable[[Sequence[Place]], Mapping[Place, near.Hashes]]
 # Hashes, ranks and how many hashes the document has in all: the `Keys` of a stage.
 RankedKeys = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint32]]
 
@@ -99,10 +102,11 @@ def merged(pairs: runs.Records, measure: Measure, threshold: float) -> runs.Reco
     return found[shared >= wanted]
 
 
-def verified(
-    pairs: runs.Records, shards: Sequence[str], measure: Measure, threshold: float, budget: int = BUDGET
-) -> runs.Records:
-    """Return the pairs whose true overlap is more than `threshold` (`OVERLAP`), from all shingles of their texts."""
+def verified(pairs: runs.Records, load: Load, measure: Measure, threshold: float, budget: int = BUDGET) -> runs.Records:
+    """Return the pairs whose true overlap is more than `threshold` (`OVERLAP`), from all shingles of their texts.
+
+    `load` returns the shingles of the documents at these places, (item, row) each.
+    """
     exact = near.containment if measure == "containment" else near.jaccard
     found = np.empty(len(pairs), OVERLAP)
     for name, _ in _BOTH:
@@ -110,18 +114,18 @@ def verified(
     for begin, end in _chunks(pairs, budget):
         chunk = pairs[begin:end]
         inner, outer = _places(chunk, "inner"), _places(chunk, "outer")
-        loaded = _load(shards, sorted({*inner, *outer}))
+        loaded = load(sorted({*inner, *outer}))
         found["share"][begin:end] = [exact(loaded[a], loaded[b]) for a, b in zip(inner, outer, strict=True)]
     return found[found["share"] > threshold]
 
 
-def _places(pairs: runs.Records, end: str) -> list[tuple[int, int]]:
+def _places(pairs: runs.Records, end: str) -> list[Place]:
     return list(zip(pairs[f"{end}_item"].tolist(), pairs[f"{end}_doc"].tolist(), strict=True))
 
 
 def _chunks(pairs: runs.Records, budget: int) -> Iterator[tuple[int, int]]:
     """Yield ranges of pairs whose distinct documents have no more than `budget` shingles; one pair at least."""
-    seen: set[tuple[int, int]] = set()
+    seen: set[Place] = set()
     begin = total = 0
     ends = [(_places(pairs, end), (_LARGEST - (pairs[f"{end}_rank"] >> 32)).tolist()) for end in ("inner", "outer")]
     for number in range(len(pairs)):
@@ -136,7 +140,8 @@ def _chunks(pairs: runs.Records, budget: int) -> Iterator[tuple[int, int]]:
         yield begin, len(pairs)
 
 
-def _load(shards: Sequence[str], places: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], near.Hashes]:
+def load(shards: Sequence[str], places: Sequence[Place]) -> dict[Place, near.Hashes]:
+    """Return the shingles of documents, read from the shard of each item."""
     rows: dict[int, list[int]] = {}
     for item, row in places:
         rows.setdefault(item, []).append(row)

@@ -16,6 +16,7 @@ from filters.gutenberg import clean
 from pipelines.dedup import near
 from pipelines.dedup.near import Bands, Hashes, Overlap
 from pipelines.readers.gutenberg import decode
+from tests.pipelines.small_near import overlaps, ranks
 
 ALPHABET = st.text(alphabet="aAbBéÉ_ .,\n'’Ж中文0²\U0001d400", max_size=80)
 HASHES = st.lists(st.integers(0, 30), max_size=30).map(lambda found: np.unique(np.array(found, np.uint64)))
@@ -182,7 +183,7 @@ def test_many_copies_of_one_book_cost_linear_time() -> None:
     found = near.candidates(np.tile(np.arange(10, dtype=np.uint64), copies), documents, cap=4)
     assert found.hot == 10
     assert len(found.pairs) < copies * 4
-    removed = near.resolve(near.overlaps(found.pairs, lambda _: hashes(1, 2, 3)))
+    removed = near.resolve(overlaps(found.pairs, lambda _: hashes(1, 2, 3)))
     assert removed == dict.fromkeys(range(1, copies), 0)
 
 
@@ -194,7 +195,7 @@ def test_bad_arguments_of_candidates() -> None:
 
 
 def test_ranks_most_complete_first_then_smallest_key() -> None:
-    assert near.ranks([5, 9, 5, 9], ["b", "d", "a", "c"]) == [3, 1, 2, 0]
+    assert ranks([5, 9, 5, 9], ["b", "d", "a", "c"]) == [3, 1, 2, 0]
 
 
 def removed_by_force(books: list[Hashes], threshold: float) -> set[int]:
@@ -209,10 +210,10 @@ def removed_by_force(books: list[Hashes], threshold: float) -> set[int]:
 @given(st.lists(HASHES, max_size=12), st.randoms())
 def test_what_is_removed_does_not_depend_on_order(books: list[Hashes], order: random.Random) -> None:
     order.shuffle(books)
-    numbers = near.ranks([len(book) for book in books], [book.tobytes().hex() for book in books])
+    numbers = ranks([len(book) for book in books], [book.tobytes().hex() for book in books])
     by_number = [book for _, book in sorted(zip(numbers, books, strict=True), key=lambda pair: pair[0])]
     index = [(int(value), number) for number, book in enumerate(by_number) for value in book]
-    found = near.overlaps(near.candidates(*columns(index)).pairs, lambda i: by_number[i], 0.6)
+    found = overlaps(near.candidates(*columns(index)).pairs, lambda i: by_number[i], 0.6)
     order.shuffle(found)
     removed = near.resolve(found)
     assert set(removed) == removed_by_force(by_number, 0.6)
@@ -225,7 +226,7 @@ def test_what_is_removed_does_not_depend_on_order(books: list[Hashes], order: ra
 def test_no_chains() -> None:
     a, b, c = (set(range(start, start + 100)) for start in (0, 8, 16))
     books = [np.array(sorted(book), np.uint64) for book in (a, b, c)]
-    found = near.overlaps(combinations(range(3), 2), lambda i: books[i], 0.9)
+    found = overlaps(combinations(range(3), 2), lambda i: books[i], 0.9)
     assert [(overlap.inner, overlap.outer) for overlap in found] == [(1, 0), (2, 1)]
     assert near.resolve(found) == {1: 0}
 
@@ -238,7 +239,7 @@ def test_the_kept_one_that_is_named_overlaps_most() -> None:
 
 def test_the_threshold_is_more_than_and_not_at_least() -> None:
     books = [np.arange(100, dtype=np.uint64), np.arange(10, 20, dtype=np.uint64), np.arange(91, 101, dtype=np.uint64)]
-    assert near.resolve(near.overlaps(combinations(range(3), 2), lambda i: books[i], 0.9)) == {1: 0}
+    assert near.resolve(overlaps(combinations(range(3), 2), lambda i: books[i], 0.9)) == {1: 0}
     assert near.containment(books[2], books[0]) == 0.9
 
 
@@ -253,7 +254,7 @@ def test_a_short_book_in_a_collection_goes_and_two_volumes_stay() -> None:
     sampled = [near.sample(book, one_in) for book in books]
     index = [(int(value), number) for number, book in enumerate(sampled) for value in book]
     found = near.candidates(*columns(index))
-    assert near.resolve(near.overlaps(found.pairs, lambda i: books[i])) == {2: 0}
+    assert near.resolve(overlaps(found.pairs, lambda i: books[i])) == {2: 0}
 
 
 def test_modern_and_old_spelling_of_one_play_stay() -> None:
@@ -271,11 +272,11 @@ def library(dumps: Path) -> dict[str, Hashes]:
 
 def test_two_editions_of_one_novel_merge_and_the_rest_stays(library: dict[str, Hashes]) -> None:
     names = list(library)
-    numbers = near.ranks([len(library[name]) for name in names], names)
+    numbers = ranks([len(library[name]) for name in names], names)
     by_number = dict(zip(numbers, names, strict=True))
     index = [(int(v), n) for n, name in by_number.items() for v in near.sample(library[name], 16)]
     found = near.candidates(*columns(index))
-    removed = near.resolve(near.overlaps(found.pairs, lambda i: library[by_number[i]]))
+    removed = near.resolve(overlaps(found.pairs, lambda i: library[by_number[i]]))
     assert {by_number[a]: by_number[b] for a, b in removed.items()} == {
         "pride_and_prejudice_other_edition": "pg1342",
         "dracula_other_edition": "pg345",
@@ -366,9 +367,9 @@ def test_bands_find_what_they_promise_and_verification_is_exact() -> None:
     true = {(2 * pair, 2 * pair + 1) for pair in range(150)}
     assert set(as_dict(found)) <= true
     assert len(found.pairs) / len(true) > 0.88
-    verified = near.overlaps(found.pairs, lambda i: books[i], 0.79, near.jaccard)
+    verified = overlaps(found.pairs, lambda i: books[i], 0.79, near.jaccard)
     assert {overlap.share for overlap in verified} == {0.8}
-    assert near.overlaps(found.pairs, lambda i: books[i], 0.8, near.jaccard) == []
+    assert overlaps(found.pairs, lambda i: books[i], 0.8, near.jaccard) == []
 
 
 def test_band_keys_differ_between_bands() -> None:

@@ -99,9 +99,11 @@ def test_row_groups_are_bounded_and_rows_are_found_in_them(tmp_path: Path, monke
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     assert sum(sizes) == 40
     assert max(sizes) <= 5
-    assert [tables.read_text(path, row) for row in range(40)] == [document.text for document in documents]
+    assert [text for row in range(40) for _, text in tables.read_texts(path, [row])] == [
+        document.text for document in documents
+    ]
     with pytest.raises(IndexError, match="there is no row 40"):
-        tables.read_text(path, 40)
+        list(tables.read_texts(path, [40]))
 
 
 def test_drops_keep_their_excerpt_only_if_asked(tmp_path: Path) -> None:
