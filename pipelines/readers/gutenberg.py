@@ -7,7 +7,8 @@ as a stream); other members (HTML, images) are counted as `other:member`. The en
 byte order mark, from NUL bytes (UTF-16), from validity as UTF-8, from the header's "Character set encoding", else it is
 Windows-1252 (which Latin-1 files are in practice).
 Document ids are made of the collection, the file's digest and the member's place in the archive, never of names or
-Gutenberg numbers: numbers repeat between collections and between the encodings of one book.
+Gutenberg numbers: numbers repeat between collections and between the encodings of one book. What a mirror's layout says
+of the number (`1/2/3/1234/1234-8.txt`) becomes the attribute "book".
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ _BOMS = (
 _DECLARED = re.compile(rb"^Character set encoding:[ \t]*([^\r\n]{1,60})", re.IGNORECASE | re.MULTILINE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 _DOS_END = "\x1a"
+# A book has a folder with its number in a mirror, and files: 1234.txt (ASCII), 1234-8.txt, 1234-0.txt, pg1234.txt.
+_LAYOUT = re.compile(r"(?:\A|/)(?P<book>\d+)/(?:pg)?(?P=book)(?:-\d)?\.(?:txt|zip)(?:\.gz)?\Z", re.IGNORECASE)
+_MEMBER = re.compile(r"(?:\A|/)(?:pg)?(?P<book>\d+)(?:-\d)?\.txt\Z", re.IGNORECASE)
 
 
 class Reason(StrEnum):
@@ -99,7 +103,19 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
         yield from _tarred(opened, dump, counts)
     else:
         counts["records"] += 1
-        yield _book(data, dump, "", 0)
+        yield _book(data, dump, "", 0, dump.attributes.get("book"))
+
+
+def book_of(path: str) -> str | None:
+    """Return the number of the book that a path in a mirror's layout names, or None."""
+    found = _LAYOUT.search(path)
+    return found["book"] if found else None
+
+
+def _book_of_member(name: str, dump: Dump) -> str | None:
+    """Return the number that a member's own path names, or that of an archive of one book if the member has it too."""
+    found = _MEMBER.search(name)
+    return book_of(name) or (found["book"] if found and found["book"] == dump.attributes.get("book") else None)
 
 
 def _inflated(source: tars.Buffered, head: bytes) -> tars.Buffered:
@@ -143,7 +159,7 @@ def _tarred(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator
                 if isinstance(data, Reason):
                     yield _drop(dump, record, data, "", member.size)
                 else:
-                    yield _book(data, dump, record, member.offset)
+                    yield _book(data, dump, record, member.offset, _book_of_member(member.name, dump))
     except (*DAMAGE, tarfile.TarError, OSError) as error:
         counts["records"] += 1
         yield _drop(dump, f"/{place}-damage", _damage(error), str(error), 0)
@@ -175,7 +191,7 @@ def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iter
         if isinstance(data, Reason):
             yield _drop(dump, f"/{index}", data, "", member.file_size)
         else:
-            yield _book(data, dump, f"/{index}", member.header_offset)
+            yield _book(data, dump, f"/{index}", member.header_offset, _book_of_member(member.filename, dump))
 
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Reason:
@@ -195,7 +211,7 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Reaso
         return Reason.DAMAGED  # how bz2 says that its data are invalid
 
 
-def _book(data: bytes, dump: Dump, record: str, offset: int) -> Document | Drop:
+def _book(data: bytes, dump: Dump, record: str, offset: int, book: str | None) -> Document | Drop:
     if len(data) > MAX_BOOK_BYTES:
         return _drop(dump, record, Reason.TOO_LARGE, "", len(data))
     text, encoding = decode(data)
@@ -203,7 +219,8 @@ def _book(data: bytes, dump: Dump, record: str, offset: int) -> Document | Drop:
         return _drop(dump, record, Reason.EMPTY, "", len(data))
     if len(_CONTROLS.findall(text)) > MAX_CONTROLS * len(text):
         return _drop(dump, record, Reason.BINARY, text[:EXCERPT_CHARACTERS], len(data))
-    return _document(text, encoding, header(text), dump, record, offset)
+    document = _document(text, encoding, header(text), dump, record, offset)
+    return document if book is None else document.with_attributes(book=book)
 
 
 def decode(data: bytes) -> tuple[str, str]:

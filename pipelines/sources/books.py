@@ -1,6 +1,11 @@
-"""Books: Gutenberg's header and footer off, and no book that is contained in another.
+"""Books: Gutenberg's header and footer off, one encoding of each book, and no book that is contained in another.
 
-groups of files ─ texts ─> staged, sampled shingles ─ contained (resolve) ─ books ─> documents
+groups of files ─ texts ─> staged, keys of mirrors' numbers ─ encodings (decide) ─┐
+┌─────────────────────────────────────────────────────────────────────────────────┘
+└ one_encoding ─> staged, sampled shingles ─ contained (resolve) ─ books ─> documents
+
+A mirror has most books as ASCII, Latin-1 and UTF-8 side by side. Without its accents a French book is another text to
+any comparison by words, so that these go by the mirror's own layout; copies under other names go by containment.
 """
 
 from __future__ import annotations
@@ -9,14 +14,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePath
 
+import numpy as np
+
 from filters import gutenberg
-from pipelines.dedup import pairs
+from pipelines.dedup import exact, pairs
 from pipelines.document import Document, Drop
 from pipelines.graph import Input, Source
 from pipelines.hashing import digest_of, keyed
 from pipelines.readers import gutenberg as reader
 from pipelines.recipes import Books
-from pipelines.stages import Context, Item, Keys, Lines, Map, Part, Resolve
+from pipelines.stages import Context, Decide, Item, Keys, Lines, Map, Part, Resolve
 
 
 def clean(book: Document, context: Context) -> Document | Drop:
@@ -25,6 +32,28 @@ def clean(book: Document, context: Context) -> Document | Drop:
     if len(cleaned.text) < context.recipe.min_characters:
         return book.drop("texts", "too_short")
     return cleaned
+
+
+def encoding_key(raw: Document, book: Document, context: Context) -> Keys:
+    """Return the key of the book in its mirror, the best encoding first; a book outside of one has a key of its own."""
+    found = book.attributes
+    name = f"{found['collection']}/{found['book']}" if "book" in found else book.id
+    rank = _loss(book) << 60 | keyed("book_encoding", book.id) >> 4
+    return np.array([keyed("book", name)], np.uint64), np.array([rank], np.uint64), None
+
+
+def _loss(book: Document) -> int:
+    """Return how much an encoding lost of a book: nothing, some characters outside of its set, accents, legibility."""
+    if "\ufffd" in book.text:
+        return 3
+    if book.text.isascii():
+        return 2
+    return 0 if book.attributes["encoding"].startswith("utf") else 1
+
+
+def best_encoding(book: Document, removed: Lines, context: Context) -> Document | Drop:
+    """Drop the other encodings of a mirror's book."""
+    return book.drop("one_encoding", "other_encoding") if len(removed) else book
 
 
 def keys(raw: Document, book: Document, context: Context) -> Keys:
@@ -50,21 +79,25 @@ def items(inputs: Sequence[Input], recipe: Books) -> list[Item]:
 
 
 def attributes(name: str) -> dict[str, str]:
-    """Return the collection that a book's folder tells: "gutenberg" of books/gutenberg/1/2/3/1234/1234-0.txt."""
+    """Return what a path like books/gutenberg/1/2/3/1234/1234-0.txt tells: its collection, and its number there."""
     parts = PurePath(name).parts
-    return {"collection": parts[parts.index("books") + 1]} if "books" in parts[:-2] else {}
+    told = {"collection": parts[parts.index("books") + 1]} if "books" in parts[:-2] else {}
+    book = reader.book_of(name)
+    return told if book is None else {**told, "book": book}
 
 
 SOURCE = Source(
     name="books",
     read=reader.read,
     stages=(
-        Map("texts", clean, recipe="texts", keys=keys, ranked=True, version=2),
+        Map("texts", clean, recipe="texts", keys=encoding_key, ranked=True, version=3),
+        Decide("encodings", exact.not_owner, ranked=True),
+        Map("one_encoding", best_encoding, recipe="texts", keys=keys, ranked=True),
         Resolve("contained", recipe="overlap", version=2),
         Map("books", unique, recipe="overlap"),
     ),
     attributes=attributes,
-    attribute_names=("collection", "language", "license"),
+    attribute_names=("collection", "language", "license", "book"),
     items=items,
     copies=True,
 )

@@ -10,8 +10,11 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from pipelines import corpus, tables
 from pipelines.document import Document
+from pipelines.readers import gutenberg as reader
 from tests.pipelines import tiny
 
 TITLE = "Rain at the Bridge"
@@ -41,24 +44,83 @@ def built(output: Path, *inputs: str) -> tuple[list[Document], Counter[str]]:
     return kept, reasons
 
 
-def test_of_a_mirrors_encodings_of_one_book_one_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "1/2/3/1234"
+def accented(seed: int) -> str:
+    """Return a book in which no five words are without an accent."""
+    words = text(seed).split(" ")
+    return " ".join(f"{word}é" if number % 4 == 0 else word for number, word in enumerate(words))
+
+
+def mirrored(folder: Path, body: str, title: str) -> None:
+    """Write a book's folder of a mirror: UTF-8, Latin-1 with CRLF, ASCII without accents, and zips of the two."""
     folder.mkdir(parents=True)
-    body = text(1)
-    assert "é" in body
-    latin = gutenberg(body, encoding="ISO-8859-1").replace("\n", "\r\n").encode("latin-1")
-    (folder / "1234-0.txt").write_text(gutenberg(body), encoding="utf-8")
-    (folder / "1234-8.txt").write_bytes(latin)
-    (folder / "1234.txt").write_text(gutenberg(body.replace("é", "e"), encoding="ASCII"), encoding="ascii")
-    with zipfile.ZipFile(folder / "1234-8.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("1234-8.txt", latin)
-    other = tmp_path / "1/2/3/1235"
-    other.mkdir()
-    (other / "1235-0.txt").write_text(gutenberg(text(2), "Another Book"), encoding="utf-8")
+    number = folder.name
+    latin = gutenberg(body, title, "ISO-8859-1").replace("\n", "\r\n").encode("latin-1")
+    plain = gutenberg(body.replace("é", "e"), title, "ASCII").encode("ascii")
+    (folder / f"{number}-0.txt").write_text(gutenberg(body, title), encoding="utf-8")
+    (folder / f"{number}-8.txt").write_bytes(latin)
+    (folder / f"{number}.txt").write_bytes(plain)
+    for name, content in ((f"{number}-8", latin), (number, plain)):
+        with zipfile.ZipFile(folder / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(f"{name}.txt", content)
+
+
+def test_of_a_mirrors_encodings_of_one_book_the_best_stays(tmp_path: Path) -> None:
+    mirrored(tmp_path / "1/2/3/1234", accented(1), TITLE)
+    mirrored(tmp_path / "1/2/3/1235", accented(2), "Another Book")
+    (tmp_path / "1/2/3/1235/1235-0.txt").write_bytes(b"\x00\x01\x02" * 400)  # damaged: the next best stays
+    (tmp_path / "1/2/3/1234/old").mkdir()
+    (tmp_path / "1/2/3/1234/old/1234-8.txt").write_bytes(
+        gutenberg(accented(1), encoding="ISO-8859-1").encode("latin-1")
+    )
     kept, reasons = built(tmp_path / "corpus", f"books={tmp_path}/1")
     assert sorted(str(document.title) for document in kept) == ["Another Book", TITLE]
-    assert reasons == {"contained_in_another": 3}
+    assert reasons == {"other_encoding": 7, "contained_in_another": 1, "binary": 1}
     assert {document.license for document in kept} == {"LicenseRef-public-domain-US"}
+    assert all("é" in document.text for document in kept)
+
+
+def test_numbers_of_two_collections_are_two_books(tmp_path: Path) -> None:
+    for number, collection in enumerate(("one", "two")):
+        folder = tmp_path / f"books/{collection}/7/17"
+        folder.mkdir(parents=True)
+        (folder / "17-0.txt").write_text(gutenberg(text(30 + number)), encoding="utf-8")
+    kept, reasons = built(tmp_path / "corpus", f"books={tmp_path}/books")
+    assert sorted(document.attributes["collection"] for document in kept) == ["one", "two"]
+    assert not reasons
+
+
+@pytest.mark.parametrize(
+    ("path", "book"),
+    [
+        ("/m/1/2/3/1234/1234-0.txt", "1234"),
+        ("1234/1234.txt", "1234"),
+        ("cache/epub/1234/pg1234.txt", "1234"),
+        ("1/2/3/1234/1234-8.zip", "1234"),
+        ("1/2/3/1234/old/1234-8.txt", None),
+        ("1/2/3/1234/1235.txt", None),
+        ("1/2/3/1234/1234-h.htm", None),
+        ("1/2/3/1234/notes.txt", None),
+        ("1234.txt", None),
+    ],
+)
+def test_the_book_that_a_mirrors_path_names(path: str, book: str | None) -> None:
+    assert reader.book_of(path) == book
+
+
+def test_an_archive_of_parts_is_no_book_in_two_encodings(tmp_path: Path) -> None:
+    folder = tmp_path / "3/4/345"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "345.zip", "w") as archive:
+        for part in range(3):
+            archive.writestr(f"345v{part}.txt", gutenberg(text(40 + part)))
+    with tarfile.open(tmp_path / "mirror.tar", "w") as tar:
+        for name, seed in (("4/4/44/44-0.txt", 50), ("4/4/44/44.txt", 50), ("4/5/45/45.txt", 51)):
+            data = gutenberg(accented(seed)).encode()
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    kept, reasons = built(tmp_path / "corpus", f"books={folder}/345.zip", f"books={tmp_path}/mirror.tar")
+    assert (len(kept), reasons) == (5, {"other_encoding": 1})
 
 
 def test_collections_of_ones_own_in_a_folder_a_tar_and_a_zip(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_a_source_manifest_says_what_is_there(chain: Chain) -> None:
     found = json.loads(path.read_text())
     assert [(account["stage"], account["in"], account["kept"]) for account in found["stages"]] == [
         ("books/texts", 5, 5),
+        ("books/one_encoding", 5, 5),
         ("books/books", 5, 3),
     ]
     assert found["documents"]["count"] == 3
