@@ -170,6 +170,22 @@ def test_many_runaway_macros_share_one_budget() -> None:
     assert result.text.endswith("the end")
 
 
+@pytest.mark.parametrize(
+    ("definition", "body"),
+    [
+        ("\\newcommand{\\x}[1]{<#1>}", "one {two \\x{three four"),
+        ("\\newcommand{\\x}[1]{<#1>}", "one }} two \\x{a} three } four"),
+        ("\\newcommand{\\x}[1]{<#1", "one \\x{two} three"),
+        ("\\newcommand{\\x}[2][{]{<#1>}", "one \\x[two three"),
+        ("\\def\\x#1", "one two three"),
+    ],
+)
+def test_unbalanced_braces_cost_no_words(definition: str, body: str) -> None:
+    result = cleaned("", f"{definition}\n{body}")
+    assert [word for word in ("one", "two", "three") if word not in result.text] == []
+    assert result.has_section
+
+
 def test_verbatim_text_inside_a_doubling_macro_is_bounded() -> None:
     block = "\\begin{verbatim}" + "v" * 100_000 + "\\end{verbatim}"
     doubling = "".join(f"\\def\\m{chr(98 + i)}{{\\m{chr(97 + i)}\\m{chr(97 + i)}}}" for i in range(12))

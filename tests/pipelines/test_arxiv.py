@@ -2,6 +2,8 @@ import gzip
 import io
 import random
 import tarfile
+import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -194,12 +196,18 @@ def sparse(name: str, size: int) -> bytes:
 
 def test_a_sparse_member_of_ten_gigabytes() -> None:
     last = tar({"2301/2301.00002.gz": gz(PAPER)})
+    before = time.process_time()
+    tracemalloc.start()
     found, _ = records(sparse("2301/2301.00001.gz", 10 << 30) + last)
     assert isinstance(found[0], Drop)
     assert (found[0].reason, type(found[1])) == ("bomb", Submission)
     inner = one(gz(sparse("big.tex", 10 << 30) + tar({"main.tex": PAPER})))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert isinstance(inner, Submission)
     assert inner.files == {"main.tex": PAPER}
+    assert peak < 64 << 20
+    assert time.process_time() - before < 1
 
 
 def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
