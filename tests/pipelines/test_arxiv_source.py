@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from filters import latex
 from pipelines import corpus, tables
+from pipelines.document import Document, Drop
+from pipelines.readers.arxiv import Submission
+from pipelines.recipes import Papers
+from pipelines.sources.arxiv import clean
+from pipelines.stages import Context
 from tests.pipelines.test_arxiv import gz, tar
 
 BODY = "\\begin{document}\\section{Rain}\nIt rained \\many days. \\odd{x}\n\\end{document}"
@@ -31,3 +37,28 @@ def test_macros_are_counted_over_all_papers(tmp_path: Path) -> None:
     }
     found = [d for path in output.glob("arxiv/documents/*") for d in tables.read_documents(str(path))]
     assert sorted(document.attributes["macros_left"] for document in found) == ["", "", "\\odd"]
+
+
+def paper(mode: latex.Mode, **files: bytes) -> Document | Drop:
+    found = Submission(
+        id="arxiv/d/1", arxiv_id="1", files={f"{name}.tex": raw for name, raw in files.items()}, dump="d", offset=0
+    )
+    return clean(found, Context(Papers(mode=mode), {}))
+
+
+def test_published_mode_cuts_every_file_and_loses_what_is_not_utf_8() -> None:
+    main = b"\\documentclass{a}\\begin{document}\\section{A} a \\input{b}\\end{document}"
+    files = {"a": b"\\section{C} draft", "b": b"words", "main": main}
+    theirs, ours = paper("published", **files), paper("corrected", **files)
+    assert isinstance(theirs, Document)
+    assert isinstance(ours, Document)
+    assert theirs.text == "\\section{C} draft\n\n\\section{A} a \\input{b}\\end{document}"
+    assert ours.text == "\\section{A} a words"
+    latin = main.replace(b" a ", b" \xe9 ")
+    refused = paper("published", main=latin)
+    assert isinstance(refused, Drop)
+    assert refused.reason == "not_utf_8"
+    assert isinstance(paper("corrected", main=latin), Document)
+    none = paper("published", main=b"\\begin{document}words\\end{document}")
+    assert isinstance(none, Drop)
+    assert none.reason == "no_section"
