@@ -271,6 +271,12 @@ def test_personal_information_is_left_out_and_masked(tmp_path: Path) -> None:
     found = [d for path in tmp_path.glob("corpus/c4/documents/*") for d in tables.read_documents(str(path))]
     masked = [document for document in found if "masked_emails" in document.attributes]
     assert len(found) == 9
+    statistics = json.loads((tmp_path / "corpus/c4/manifest.json").read_text())["stages"][2]["statistics"]
+    assert (statistics["masked_emails"], statistics["masked_telephones"], statistics["masked_ip_addresses"]) == (
+        1,
+        1,
+        0,
+    )
     assert [(d.attributes["masked_emails"], d.attributes["masked_telephones"]) for d in masked] == [("1", "1")]
     assert "write to the editor [E-MAIL ADDRESS] or call [TELEPHONE NUMBER] before" in masked[0].text
 
