@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from filters import reference, wikitext
+from filters.wikipedia_names import names_of
 from pipelines import storage
 from pipelines.document import Document, Drop
 from pipelines.graph import Input, Source, one_item_per_file
@@ -53,9 +54,14 @@ def items(inputs: Sequence[Input], recipe: Wikipedia) -> list[Item]:
     """Cut a multistream dump with its index beside it into byte ranges; any other dump is one item.
 
     A key names both ends of its range: the same start with another end (a new index, or `span_bytes`) is another item.
+    ValueError for a language that is not one of the 20, or a damaged index.
     """
     found: list[Item] = []
     for dump in inputs:
+        try:
+            names_of(dict(dump.attributes)["language"])
+        except ValueError as error:
+            raise ValueError(f"--input wikipedia={dump.path}: {error}") from None
         index = dump.path.replace("-multistream.xml.bz2", "-multistream-index.txt.bz2")
         if index == dump.path or not storage.exists(index):
             found += one_item_per_file([dump])

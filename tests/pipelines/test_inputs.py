@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,12 @@ def test_a_range_with_another_end_is_another_item(tmp_path: Path) -> None:
     assert not {item.key for item in pages} & {item.key for item in whole}
     ends = [(item.parts[0].start, item.parts[0].end) for item in pages]
     assert [end for _, end in ends] == [*(start for start, _ in ends[1:]), dump.size]
+
+
+def test_a_language_that_is_none_of_the_twenty_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    dump = replace(multistream(tmp_path), attributes=(("language", "eo"),))
+    with pytest.raises(ValueError, match=f"--input wikipedia={dump.path}: language 'eo' is not one of the 20"):
+        wikipedia.items([dump], Wikipedia())
 
 
 def test_an_index_that_says_nothing_is_named(tmp_path: Path) -> None:
