@@ -1,0 +1,112 @@
+"""What the paper's corpus would cost: CPU-days, bytes shuffled and money, by the rates that a finished corpus measured.
+
+Usage: `python benchmarks/cost.py CORPUS`, a corpus built here with a worker for each core (`make corpus`): its summary
+has each stage's CPU seconds. The web is scaled by compressed bytes read, as the paper's list has them (a crawl of
+unknown size counts as the mean of the known ones); every other source by bytes of finished text, as Table 1 has them.
+Tokenising is not in it. The last line is one JSON object.
+
+Money is at list price and for computing alone: neither storage nor requests are in it, nor what leaves a region. The
+prices are those of Dataflow's price page for batch workers in us-central1 (https://cloud.google.com/dataflow/pricing),
+as known in 2024; check them before use and give others by option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from pipelines import decisions, summary
+from pipelines.paper_inputs import PAPER_INPUTS, TIB
+from pipelines.recipes import PAPER
+from pipelines.table1 import TABLE_1
+
+DAY, GB = 86_400, 10**9
+VCPU_HOUR, GIB_HOUR, SHUFFLED_GB = 0.056, 0.003557, 0.011
+MEMORY_GIB = 3.75  # of a worker's core
+WET_FILES = 65_000  # of a crawl, where the list has no number: about what the known ones have
+LINES_OF_A_FILE = 1_000_000
+POINTER = 100 + 40  # bytes: a path and the packed pointer, with its key
+CALL = 2_000  # bytes of a pickled work item, of each file and stage
+STAGES = {"common_crawl": 5, "c4": 6}
+WEB = ("common_crawl", "c4")
+
+
+def web_bytes(source: str) -> tuple[float, int]:
+    """Return the compressed bytes of a web source's crawls, and how many of them are of known size."""
+    known = [listed.size for listed in PAPER_INPUTS if listed.source in WEB and listed.size]
+    own = [listed.size for listed in PAPER_INPUTS if listed.source == source]
+    mean = sum(known) / len(known)
+    return float(sum(size or mean for size in own)), sum(size is not None for size in own)
+
+
+def shuffled(source: str) -> float:
+    """Return the bytes that a web source shuffles: work items, and for its lines a pointer for each run and reducer."""
+    crawls = sum(listed.source == source for listed in PAPER_INPUTS)
+    files = crawls * WET_FILES
+    window = PAPER.common_crawl.window if source == "common_crawl" else files
+    keys = window * LINES_OF_A_FILE
+    reducers = decisions.reducers_for(keys, PAPER.buckets, PAPER.reducer_keys)
+    runs = files / PAPER.fan_in  # merged in groups before
+    return runs * reducers * POINTER + files * STAGES[source] * CALL
+
+
+def rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each source: the rate measured here, what it is applied to, and what follows."""
+    answer = []
+    for row in TABLE_1:
+        source = found["sources"][row.name]
+        seconds = sum(stage["cpu_seconds"] for stage in source["stages"])
+        web = row.name in WEB
+        measured = source["inputs"]["bytes"] if web else source["bytes"]
+        size = web_bytes(row.name)[0] if web else float(row.disk_bytes)
+        answer.append(
+            {
+                "source": row.name,
+                "scaled_by": "compressed input" if web else "finished text",
+                "bytes": size,
+                "cpu_seconds_a_gb": seconds / measured * GB,
+                "cpu_days": seconds / measured * size / DAY,
+                "shuffled_gb": shuffled(row.name) / GB if web else 0.0,
+            }
+        )
+    return answer
+
+
+def dollars(cpu_days: float, shuffled_gb: float, options: argparse.Namespace) -> float:
+    """Return the price of computing."""
+    hours = cpu_days * 24
+    return float(hours * (options.vcpu_hour + MEMORY_GIB * options.gib_hour) + shuffled_gb * options.shuffled_gb)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", help="a finished corpus directory")
+    parser.add_argument("--vcpu-hour", type=float, default=VCPU_HOUR, help="price of a core's hour")
+    parser.add_argument("--gib-hour", type=float, default=GIB_HOUR, help="price of a GiB's hour")
+    parser.add_argument("--shuffled-gb", type=float, default=SHUFFLED_GB, help="price of a GB shuffled")
+    options = parser.parse_args()
+    found = rows(summary.summary(options.corpus))
+    print("| source | scaled by | TB | CPU seconds a GB | CPU days | GB shuffled |\n|---|---|--:|--:|--:|--:|")
+    for row in found:
+        print(
+            f"| {row['source']} | {row['scaled_by']} | {row['bytes'] / 1e12:.2f} | {row['cpu_seconds_a_gb']:,.0f} "
+            f"| {row['cpu_days']:,.0f} | {row['shuffled_gb']:,.1f} |"
+        )
+    days = sum(row["cpu_days"] for row in found)
+    moved = sum(row["shuffled_gb"] for row in found)
+    total = dollars(days, moved, options)
+    for source in WEB:
+        size, known = web_bytes(source)
+        print(f"{source}: {size / TIB:.1f} TiB of WET, {known} crawls of known size")
+    print(f"all: {days:,.0f} CPU days, {moved:,.1f} GB shuffled, {total:,.0f} dollars of computing at list price")
+    print(json.dumps({"cost": {"cpu_days": round(days), "shuffled_gb": round(moved, 1), "dollars": round(total)}}))
+
+
+if __name__ == "__main__":
+    main()
