@@ -63,6 +63,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"identity": "before", "totals": totals}
         return {
             "identity": "before",
+            "files": {},
             "keys": 1_000_000,
             "kept_bytes": 1 << 30,
             "in": 1_000,
