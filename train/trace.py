@@ -32,6 +32,7 @@ class Sequences:
     mixture: Mixture
     length: int
     batch: int
+    left_out: tuple[tuple[int, int], ...] = ()
 
     def documents(self, k: int) -> tuple[str, int, list[trace.Part]]:
         """Return the source of the k-th sequence, its epoch, and the parts of documents that it is made of."""
@@ -41,10 +42,16 @@ class Sequences:
         return source, int(draw.epoch[0]), trace.parts(self.corpus.directory, source, start, start + self.length + 1)
 
     def step(self, step: int, rank: int = 0, world: int = 1) -> range:
-        """Return the ks of a step, counted from 1 as the log does, or of one rank's share of it."""
+        """Return the ks of a step, counted from 1 as the log does, or of one rank's share of it.
+
+        A run that went back behind a spike jumps over the sequences it has left out.
+        """
         if step < 1 or not 0 <= rank < world:
             raise ValueError(f"step is {step}, rank {rank} of {world}: steps count from 1, ranks from 0")
-        return range((step - 1) * self.batch, step * self.batch)[rank::world]
+        first = (step - 1) * self.batch
+        for start, stop in self.left_out:
+            first += stop - start if first >= start else 0
+        return range(first, first + self.batch)[rank::world]
 
 
 def open_run(run: Path, corpus: Path) -> Sequences:
@@ -58,7 +65,9 @@ def open_run(run: Path, corpus: Path) -> Sequences:
             raise ValueError(f"{corpus}: the tokens of {source} are not those that the run in {run} read")
     sizes = {name: manifest.total("train", "tokens") for name, manifest in found.manifests.items()}
     length = config["sequence_length"]
-    return Sequences(found, mixture_of(sizes, weights, length, config["seed"]), length, config["batch_sequences"])
+    mixture = mixture_of(sizes, weights, length, config["seed"])
+    left_out = tuple((start, stop) for start, stop in state.get("left_out", ()))
+    return Sequences(found, mixture, length, config["batch_sequences"], left_out)
 
 
 def _last_state(checkpoints: Path) -> Mapping[str, Any]:

@@ -28,6 +28,19 @@ def test_table_1s_unique_tokens_give_its_epochs_and_those_of_1_0t() -> None:
     assert (round(shorter["wikipedia"], 2), round(shorter["books"], 2)) == (1.75, 1.59)
 
 
+def test_llama_2s_two_trillion_and_any_other_mixture_are_planned() -> None:
+    sizes = {row.name: round(row.unique_tokens) for row in TABLE_1}
+    # The published mixture over Llama 2's 2.0T: its own is not published. Wikipedia and books come 3.5 and 3.2 times.
+    epochs = {entry.source: entry.epochs for entry in plan(sizes, WEIGHTS, number("2T"), 4096)}
+    assert epochs == {row.name: pytest.approx(row.epochs * 2 / 1.4, abs=1e-4) for row in TABLE_1}
+    mixed = plan({"web": 10**12, "code": 3 * 10**11, "left": 0}, {"web": 4, "code": 1, "left": 0}, number("2T"), 4096)
+    assert [round(entry.epochs, 3) for entry in mixed] == [1.6, 1.333, 0]
+    assert [entry.share for entry in mixed] == pytest.approx([0.8, 0.2, 0], abs=1e-8)
+    decimals = plan({"a": 10**9, "b": 10**6}, parse_proportions("a=0.999999,b=0.000001"), number("1T"), 2048)
+    assert [round(entry.tokens / 1e6) for entry in decimals] == pytest.approx([999_999, 1], abs=5)
+    assert [entry.warning is not None for entry in decimals] == [True, False]
+
+
 def test_the_ledger_counts_tokens_tails_and_epochs_exactly() -> None:
     sizes = {"a": 1_000, "b": 57}
     mixture = mixture_of(sizes, {"a": 3, "b": 1}, 10, seed=1)

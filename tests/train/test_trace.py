@@ -49,6 +49,14 @@ def test_a_step_leads_to_the_documents_of_its_tokens(corpus: Path, run: Path) ->
             assert read in texts[part.document]
 
 
+def test_what_a_run_has_left_out_is_jumped_over(corpus: Path, run: Path) -> None:
+    path = run / "checkpoints" / "step-00000020" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"left_out": [[12, 30]]}))
+    sequences = trace.open_run(run, corpus)
+    assert [sequences.step(step).start for step in (1, 2, 3, 4)] == [0, 6, 30, 36]
+    assert list(sequences.step(3, 1, 2)) == [31, 33, 35]
+
+
 def test_ranks_share_a_step(corpus: Path, run: Path) -> None:
     sequences = trace.open_run(run, corpus)
     assert [list(sequences.step(1, rank, 3)) for rank in range(3)] == [[0, 3], [1, 4], [2, 5]]
