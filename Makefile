@@ -99,7 +99,7 @@ test: setup-test ## run the tests
 	@$(BIN)/python -m pytest -m "not full" $(ARGS)
 
 .PHONY: test-full
-test-full: setup-full ## run the tests and the long tests, with a local S3 server and a peer
+test-full: setup-full ## run the tests and the long tests, with a local S3 server and peers
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench

@@ -10,11 +10,15 @@ A run that resumes or goes back removes the rows of work that was lost.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.summary import text
 
 LOG, EVALUATIONS, EVENTS = "log.jsonl", "evaluations.jsonl", "tensorboard"
 Row = Mapping[str, Any]
@@ -45,9 +49,42 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a log; a last line that was cut off while being written is left out."""
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], 1):
+        try:
             yield json.loads(line)
+        except ValueError:
+            raise ValueError(f"{path}: line {number} is no JSON: remove it, or restore the file") from None
+
+
+class Events:
+    """TensorBoard's file of a run that continues after `step` steps.
+
+    Written in the foreground: where a disk is full, the library's own background writer would stop without a word.
+    """
+
+    def __init__(self, directory: Path, step: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        # Files are named by the second; a run may go back within one.
+        self._writer = EventsWriter(str(directory / "events"), f".{step:08d}")
+        # Tells TensorBoard to forget what it has seen from this step on.
+        self._write(step + 1, session_log=SessionLog(status=SessionLog.START))
+
+    def _write(self, step: int, **contents: Any) -> None:
+        self._writer.write_event(Event(wall_time=time.time(), step=step, **contents))
+        self._writer.flush()
+
+    def numbers(self, step: int, values: Mapping[str, float]) -> None:
+        """Write numbers by their tags."""
+        parts = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        self._write(step, summary=Summary(value=parts))
+
+    def text(self, step: int, value: str) -> None:
+        """Write a text."""
+        self._write(step, summary=text("text", value))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
 
 
 class Recorder:
@@ -61,26 +98,20 @@ class Recorder:
         if self._output is not None:
             self._log = Log(self._output / LOG, step)
             self._evaluations = Log(self._output / EVALUATIONS, step)
-            # Files are named by the second; a run may go back within one.
-            suffix = f".{step:08d}"
-            self._events = SummaryWriter(str(self._output / EVENTS), purge_step=step + 1, filename_suffix=suffix)
+            self._events = Events(self._output / EVENTS, step)
 
     def step(self, row: Row) -> None:
         """Record a step."""
         if self._output is not None:
             self._log.write(row)
-            self._scalars(row)
+            self._events.numbers(row["step"], scalars(row))
 
     def evaluation(self, row: Row) -> None:
         """Record an evaluation."""
         if self._output is not None:
             self._evaluations.write(row)
-            self._scalars(row)
-            self._events.add_text("text", row["text"], row["step"])
-
-    def _scalars(self, row: Row) -> None:
-        for name, value in scalars(row).items():
-            self._events.add_scalar(name, value, row["step"])
+            self._events.numbers(row["step"], scalars(row))
+            self._events.text(row["step"], row["text"])
 
     def rewind(self, step: int) -> None:
         """Remove the records of work after a step."""

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
@@ -85,6 +86,13 @@ def test_a_run_is_recorded_for_programs_and_for_tensorboard(tmp_path: Path) -> N
     # TensorBoard itself forgets what came before a restart at a step from that step on.
     restarts = [event.step for event in found if event.HasField("session_log")]
     assert restarts == [1, 3]
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "text": "a\\u2028b"}\n{"step": \n{"step": 3}\n')
+    with pytest.raises(ValueError, match=r"log\.jsonl: line 2 is no JSON"):
+        list(read_log(path))
 
 
 def test_another_rank_writes_nothing(tmp_path: Path) -> None:
