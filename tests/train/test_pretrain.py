@@ -280,8 +280,9 @@ def test_a_run_in_minutes_ends_in_time_with_its_cosine(shared_corpus: Path, tmp_
     assert final(tmp_path)["state"]["steps"] == 100_000  # too early to tell
     assert main(common) == 0
     state = final(tmp_path)["state"]
-    assert 20 < state["step"] == state["steps"] < 100_000
-    assert 1 < state["seconds"] < 6  # on a busy machine
+    # Whole blocks of the mixture, whatever the machine does beside: 1.8 seconds are far from ten thousand steps.
+    assert 20 < state["step"] == state["steps"] < 10_000
+    assert state["steps"] % 250 == 0
     rows = list(read_log(tmp_path / "log.jsonl"))
     assert len(rows) == state["steps"]
     assert rows[-1]["learning_rate"] < 0.15 * 3e-3
