@@ -22,6 +22,7 @@ DEPTH_LIMIT = 15
 INPUT_LIMIT = 2_000
 FLAT_LIMIT = 32_000_000
 STYLES_LIMIT = 100
+STYLES_SIZE = 2_000_000
 CANDIDATES = 20
 BINARY_PREFIX = 65_536
 
@@ -238,6 +239,7 @@ class _Flattener:
         self.inputs = 0
         self.size = 0
         self.styles: set[str] = set()
+        self.style_size = 0
 
     def run(self) -> str:
         return self._file(self.main, (self.main,), self.root)
@@ -302,9 +304,10 @@ class _Flattener:
         if name is None or name in self.styles or len(self.styles) >= STYLES_LIMIT:
             return ""
         text = self.files[name]
-        if len(text) > latex_styles.STYLE_LIMIT:
+        if len(text) > min(latex_styles.STYLE_LIMIT, STYLES_SIZE - self.style_size):
             return ""
         self.styles.add(name)
+        self.style_size += len(text)
         loaded = [
             self._packages(match["load"], match["package"])
             for start, end in self.project.readable(text)

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 # The rule has no bound, and doubling macros would fill any memory; in characters of all replacements together.
 GROWTH_LIMIT = 5_000_000
 GROWTH_FACTOR = 4
+# Every definition is looked for in every file; characters looked at, a call counting as many as it costs.
+SCAN_LIMIT = 5_000_000_000
+SCAN_COST = 200
 # How far a heading's arguments may reach, in characters (unbounded in the original, where that costs quadratic time).
 HEADING_LIMIT = 5_000
 
@@ -65,9 +68,11 @@ def clean(sources: Sequence[str]) -> Published:
         return Published(defined=tuple(defined))
     if any(_BAD_ESCAPE.search(body) for body in defined.values()):
         return Published(defined=tuple(defined), heading=True, failed=True)
-    texts, expanded, uses, bounded = [], set[str](), 0, False
+    texts, expanded, uses = list[str](), set[str](), 0
+    bounded = len(defined) * sum(len(source) + SCAN_COST for source in sources) > SCAN_LIMIT
+    used = {} if bounded else defined
     for source, heading in zip(sources, headings, strict=True):
-        text, count, whole = _expand(_cut(source[heading.start() :]) if heading else "", defined, expanded)
+        text, count, whole = _expand(_cut(source[heading.start() :]) if heading else "", used, expanded)
         texts.append(text)
         uses, bounded = uses + count, bounded or not whole
     return Published("\n".join(texts), tuple(defined), frozenset(expanded), uses, heading=True, bounded=bounded)

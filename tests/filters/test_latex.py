@@ -183,6 +183,20 @@ def test_published_rule_is_bounded() -> None:
     assert len(cleaned.text) < 10_000_000
 
 
+def test_published_rule_takes_bounded_time_over_many_files_and_definitions() -> None:
+    def name(number: int) -> str:
+        return "".join(chr(97 + int(digit)) for digit in f"{number:05}")
+
+    files = [
+        "\\section{A} words\n" + "".join(f"\\def\\{name(500 * i + j)}{{b}}\n" for j in range(500)) for i in range(200)
+    ]
+    start = time.process_time()
+    cleaned = clean_published(files)
+    assert time.process_time() - start < 5
+    assert cleaned.bounded
+    assert cleaned.text.count("words") == 200
+
+
 def test_published_rule_cuts_each_file_by_itself() -> None:
     files = ["\\input{b}", "front \\section{B} \\x.\n\\appendix C", "\\newcommand{\\x}{y}\n\\section{A} \\x."]
     cleaned = clean_published(files)

@@ -246,6 +246,9 @@ def test_styles_that_load_each_other_are_bounded() -> None:
     files = {f"s{index}.sty": f"\\RequirePackage{{s{index + 1},s0}}" + "\\def\\x{y}" * 999 for index in range(3_000)}
     start = time.process_time()
     flatten({**files, "main.tex": "\\documentclass{a}\\usepackage{s0}"}, "main.tex")
+    large = {f"t{index}.sty": "\\def\\x{y}" * 30_000 for index in range(90)}
+    loads = "".join(f"\\usepackage{{t{index}}}" for index in range(90))
+    assert len(flatten({**large, "main.tex": f"\\documentclass{{a}}{loads}"}, "main.tex")) < 3_000_000
     assert time.process_time() - start < 5
 
 
