@@ -94,7 +94,7 @@ class RunConfig:
 
 
 # What two cores learn in three minutes.
-CPU = RunConfig(minutes=3.0, evaluate_every=200)
+CPU = RunConfig(minutes=3.0, evaluate_every=500)
 # What one GPU learns in about the same time.
 GPU = RunConfig(
     model="30M",

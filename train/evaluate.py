@@ -157,8 +157,8 @@ def continue_text(run: Run) -> str:
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
     manifest = next(iter(run.corpus.manifests.values()))
     prompt = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(config.prompt)
-    prompt = prompt or [manifest.eos_id or 0]
-    length = max(0, min(config.sample_tokens, run.model.config.context - len(prompt)))
+    prompt = (prompt or [manifest.eos_id or 0])[: run.model.config.context]
+    length = min(config.sample_tokens, run.model.config.context - len(prompt))
     generator = torch.Generator(run.device).manual_seed(config.seed)
     stop = [token for token in (manifest.eos_id,) if token is not None]
     # A cache grows by a position at a time, for each of which a compiled layer would be compiled again.

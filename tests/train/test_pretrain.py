@@ -360,3 +360,9 @@ def test_flex_attention_is_refused_where_it_cannot_train(
 ) -> None:
     assert main(arguments(shared_corpus, tmp_path, "--attention", "flex", "--compile", "true")) == 2
     assert "attention is flex: it trains on a GPU only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prompt", ["", "snow " * 200])
+def test_a_prompt_of_any_length_ends_no_run(shared_corpus: Path, tmp_path: Path, prompt: str) -> None:
+    assert main(arguments(shared_corpus, tmp_path, "--steps", "1", "--prompt", prompt)) == 0
+    assert (tmp_path / "summary.json").exists()
