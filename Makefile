@@ -87,8 +87,8 @@ pretrain: setup-train ## train a small LLaMA on the corpus just built
 	@$(BIN)/python -m train.pretrain --corpus $(OUTPUT) --output $(RUN) $(ARGS)
 
 .PHONY: report
-report: setup-corpus ## write and show the corpus card of data/corpus
-	@$(BIN)/python -m pipelines.report $(OUTPUT)
+report: setup-corpus ## write and show the corpus card of data/corpus, and of the run in data/run
+	@$(BIN)/python -m pipelines.report $(OUTPUT) $(if $(wildcard $(RUN)/log.jsonl),--run $(RUN)) $(ARGS)
 
 .PHONY: verify
 verify: setup-corpus ## check every checksum and count of data/corpus
@@ -106,6 +106,11 @@ test-full: setup-full ## run the tests and the long tests, with a local S3 serve
 bench: setup-test ## run the benchmarks that need no peers: tokens, boilerplate
 	@$(BIN)/python benchmarks/tokens.py
 	@$(BIN)/python benchmarks/boilerplate.py $(RAW)/github
+
+.PHONY: docs
+docs: $(VENV)/docs.stamp ## build the pages of docs/ as a site in data/docs
+	@$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs data/docs
+	@echo "written: data/docs/index.html"
 
 .PHONY: check
 check: setup-test ## format, lint, strict types, import layers

@@ -59,8 +59,8 @@ class Document:
             attributes=attributes,
         )
 
-    def drop(self, stage: str, reason: str) -> Drop:
-        """Return the drop that takes this document's place: where it left (`stage`) and why (`reason`)."""
+    def drop(self, stage: str, reason: str, **scores: float) -> Drop:
+        """Return the drop that takes this document's place: where and why it left, what was measured."""
         return Drop(
             id=self.id,
             source=self.source,
@@ -68,12 +68,18 @@ class Document:
             reason=reason,
             excerpt=self.text[:EXCERPT_CHARACTERS],
             size=len(self.text.encode("utf-8", "replace")),
+            scores=scores,
+            language=self.language,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """One document that left the chain: its id, the stage and the typed reason; `size` is in UTF-8 bytes."""
+    """One document that left the chain: its id, the stage and the typed reason; `size` is in UTF-8 bytes.
+
+    `scores` are what was measured of it that its text alone does not tell (a probability, a perplexity), by the names
+    of a document's attributes; `language` is the document's as far as it was known when it left.
+    """
 
     id: str
     source: str
@@ -81,3 +87,5 @@ class Drop:
     reason: str
     excerpt: str
     size: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+    language: str | None = None

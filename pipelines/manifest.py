@@ -9,10 +9,11 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
-from pipelines import losses, storage, tables
+from pipelines import changes, losses, runs, storage, tables
+from pipelines.dedup import clusters
 from pipelines.graph import Chain
 from pipelines.hashing import seal
-from pipelines.stages import DECISIONS, Map
+from pipelines.stages import DECISIONS, Decide, Join, Map, Resolve, reducer_name
 
 VERSION = 1
 # The manifests of each stage of a source, as `Chain.manifests` reads them.
@@ -76,6 +77,21 @@ def decisions(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
     return found
 
 
+def cluster_sizes(chain: Chain) -> dict[str, Any]:
+    """Return how large the clusters of copies are, by decision: within the first window."""
+    found = {}
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, Resolve):
+            row = storage.read_json(chain.paths.manifest(stage.name, reducer_name(0)))
+            found[stage.name] = {"cluster_sizes": row.get("cluster_sizes", {})}
+        elif isinstance(stage, Decide) and not stage.other:
+            previous = max(i for i in range(index) if isinstance(chain.source.stages[i], Map))
+            window = (getattr(chain.part, stage.window) if stage.window else 0) or None
+            dtype = runs.RANKED_KEY if stage.ranked else runs.KEY
+            found[stage.name] = clusters.of_runs(chain.run_paths(previous)[:window], dtype)
+    return found
+
+
 def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[str]:
     """Return what is implausible: a stage that lost more than this share of its documents as duplicates."""
     found = []
@@ -124,6 +140,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "stages": accounts,
         "decisions": decisions(chain, rows),
         "losses": groups,
+        "clusters": cluster_sizes(chain),
         "warnings": warnings(accounts, chain.recipe.max_duplicates) + _alarms(chain, groups) + _model_warnings(chain),
         "documents": {
             "count": kept,
@@ -137,10 +154,21 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             "files": drops,
         },
     }
+    storage.write_json(f"{output}/{chain.source.name}/changes.json", shown_changes(chain))
     _write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
     if not chain.recipe.keep_staged:
         _remove_staged(chain)
     return manifest
+
+
+def shown_changes(chain: Chain) -> dict[str, list[changes.Pair]]:
+    """Return documents before and after each stage that changed some (`pipelines.changes`)."""
+    found = {}
+    for index, stage in enumerate(chain.source.stages):
+        if not isinstance(stage, DECISIONS):
+            items = chain.items_of(index + isinstance(stage, Join))
+            found[stage.name] = changes.collect([chain.paths.changes(stage.name, item.key) for item in items])
+    return {name: pairs for name, pairs in found.items() if pairs}
 
 
 def _remove_strays(chain: Chain, last: str, named: Set[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipelines import runs, storage
-from pipelines.dedup import pairs
+from pipelines.dedup import clusters, pairs
 from pipelines.jobs import Job, Shuffle
 from pipelines.stages import Paths, Resolve, reducer_name
 
@@ -113,13 +113,14 @@ class Resolution:
             raise RuntimeError(f"{self.paths.source}/{self.stage.name} verified {arrived} of {made} candidate pairs")
         files = (self._file(VERIFIED, bucket, "overlaps") for bucket in range(self.verifiers))
         overlaps = np.concatenate([np.frombuffer(storage.read_bytes(path), pairs.OVERLAP) for path in files])
-        items, removals = pairs.resolved(overlaps)
+        items, removals, sizes = pairs.resolved(overlaps)
         path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
         runs.write_removals(path, items, removals, self.items)
         content: dict[str, Any] = {
             "identity": self.identity,
             "item": reducer_name(0),
             "marked": len(removals),
+            "cluster_sizes": clusters.by_size(sizes),
             "pairs_verified": sum(row["pairs_verified"] for row in done),
             "pairs_overlapping": len(overlaps),
             "hot_keys": sum(row["hot"] for row in found),

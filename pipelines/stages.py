@@ -19,12 +19,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines import cached, losses, runs, storage, tables
+from pipelines.changes import Changes
 from pipelines.document import Document, Drop
 from pipelines.hashing import share
 from pipelines.readers import Dump
@@ -89,7 +92,8 @@ class Map:
     recipe that the step reads, `models` the models. `keys(record, document, context)` yields what a later `Decide`
     compares, from the record that came in and the document that is kept;
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
-    `statistics(document)` says what to add up, for the manifest, over the documents that are kept.
+    `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
+    text of a record that is no document yet, to be shown beside what became of it.
     """
 
     name: str
@@ -100,6 +104,7 @@ class Map:
     ranked: bool = False
     spill: Callable[[Any], tuple[int, bytes]] | None = None
     statistics: Callable[[Document], Mapping[str, int]] | None = None
+    raw: Callable[[Any], str] = attrgetter("text")
     version: int = 1
 
 
@@ -127,13 +132,15 @@ class Decide:
 class Join:
     """Make documents of spilled records: `reduce(payloads, context)` yields documents, drops, or (document, merged).
 
-    `merged` is how many records went into the document besides the one that it stands for.
+    `merged` is how many records went into the document besides the one that it stands for; `raw(payloads, document)` is
+    the text that a document was made of, to be shown beside it.
     """
 
     name: str
     reduce: Callable[[Iterable[bytes], Context], Iterator[tuple[Document, int] | Drop]]
     recipe: str
     models: tuple[str, ...] = ()
+    raw: Callable[[Sequence[bytes], Document], str] | None = None
     version: int = 1
 
 
@@ -181,6 +188,10 @@ class Paths:
     def manifest(self, stage: str, item: str) -> str:
         """Return the path of an item's manifest for a stage."""
         return self.work(stage, f"{item}.json")
+
+    def changes(self, stage: str, item: str) -> str:
+        """Return the path of what an item shows of a stage's documents, before and after."""
+        return self.work(stage, f"{item}.changes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +320,7 @@ def run_map(task: MapTask) -> None:
     context = Context(task.recipe, local_models(task.models))
     documents = None if stage.spill else paths.documents(key) if task.final else _staged(paths, stage.name, key)
     collected = _KeyCollector(stage)
+    changes = Changes()
     counts: Counter[str] = Counter()
     seen: set[str] = set()
     run = paths.work(stage.name, f"{key}.run")
@@ -329,12 +341,14 @@ def run_map(task: MapTask) -> None:
                 collected.spill(*keys)
             else:
                 tally.keep(outcome)
+                changes.add(outcome.id, partial(stage.raw, record), outcome.text)
                 if stage.keys:
                     collected.add(*keys)
                 if stage.statistics:
                     tally.statistics.update(stage.statistics(outcome))
         tally.statistics.update(context.counts)
         collected.write(run, task.buckets)
+        changes.write(paths.changes(stage.name, key))
         if lost:
             lost.write(paths.losses(stage.name, key), task.buckets)
         tally.spilled = runs.records(run) if stage.spill else 0
@@ -465,6 +479,7 @@ class JoinTask:
         ordered = sorted(found, key=lambda where: (where.item, where.start))
         payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
         context = Context(self.recipe, local_models(self.models))
+        changes = Changes()
         with Tally(paths, self.stage.name, name, documents, self.excerpts) as tally:
             for outcome in self.stage.reduce(payloads, context):
                 if isinstance(outcome, Drop):
@@ -472,7 +487,10 @@ class JoinTask:
                 else:
                     document, merged = outcome
                     tally.keep(document)
+                    if self.stage.raw:
+                        changes.add(document.id, partial(self.stage.raw, payloads, document), document.text)
                     tally.merged += merged
+            changes.write(paths.changes(self.stage.name, name))
             tally.finish(self.identity, len(payloads), {})
 
 

@@ -49,6 +49,8 @@ DROP_SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("excerpt", pa.string()),
         ("size", pa.int64()),
+        ("scores", pa.map_(pa.string(), pa.float64())),
+        ("language", pa.string()),
     ]
 )
 
@@ -196,6 +198,8 @@ class DropWriter(TableWriter):
             "reason": drop.reason,
             "excerpt": well_formed(drop.excerpt) if excerpt else None,
             "size": drop.size,
+            "scores": sorted(drop.scores.items()),
+            "language": drop.language,
         }
         self.add(row, drop.size)
 

@@ -11,6 +11,7 @@ are read where they lie, so many at a time as `budget` allows. `near` has the fu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -152,15 +153,20 @@ def load(shards: Sequence[str], places: Sequence[Place]) -> dict[Place, near.Has
     }
 
 
-def resolved(overlaps: runs.Records) -> tuple[npt.NDArray[np.uint32], runs.Records]:
-    """Return the item of each document that must go, and the removals (`runs.REMOVAL`)."""
+def resolved(overlaps: runs.Records) -> tuple[npt.NDArray[np.uint32], runs.Records, list[int]]:
+    """Return the item of each document that must go, the removals (`runs.REMOVAL`), and the sizes of the clusters.
+
+    A cluster is a document that stays with those that go for it.
+    """
     columns = [
         np.concatenate([overlaps[f"{end}_{name}"] for end in ("inner", "outer")]) for name in ("doc", "item", "rank")
     ]
     first, numbers = _numbered(columns)
     inner, outer = numbers[: len(overlaps)].tolist(), numbers[len(overlaps) :].tolist()
     found = map(near.Overlap, inner, outer, overlaps["share"].tolist())
-    gone = first[sorted(near.resolve(found))]
+    removed = near.resolve(found)
+    gone = first[sorted(removed)]
     removals = np.empty(len(gone), runs.REMOVAL)
     removals["doc"], removals["line"] = columns[0][gone], runs.WHOLE
-    return columns[1][gone].astype(np.uint32), removals
+    sizes = [1 + count for _, count in sorted(Counter(removed.values()).items())]
+    return columns[1][gone].astype(np.uint32), removals, sizes

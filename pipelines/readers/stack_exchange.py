@@ -364,7 +364,8 @@ def join(question: Post, answers: Sequence[Post]) -> Document:
     """Return the document of a question and its answers (in any order): "Q: title", body, then "A: ..." for each.
 
     The question's own counter of answers is not asked: it is written with the answers there are. `license` is an SPDX
-    expression over the posts' licences. Attributes: site, answers (how many), score, best_score, tags.
+    expression over the posts' licences. Attributes: site, answers (how many), score, best_score,
+    answer_scores (in the text's order), tags.
     """
     ordered = in_order(answers)
     body = to_text(question.body)
@@ -373,6 +374,7 @@ def join(question: Post, answers: Sequence[Post]) -> Document:
     attributes = {"site": question.site, "answers": str(len(ordered)), "score": str(question.score)}
     if ordered:
         attributes["best_score"] = str(ordered[0].score)
+        attributes["answer_scores"] = " ".join(str(answer.score) for answer in ordered)
     if question.tags:
         attributes["tags"] = " ".join(question.tags)
     return Document(

@@ -60,6 +60,13 @@ def statistics(paper: Document) -> dict[str, int]:
     }
 
 
+def raw_text(submission: Submission) -> str:
+    """Return the submission's LaTeX, the main file with its inputs."""
+    files = latex_project.sources(submission.files)
+    main = latex_project.find_main(files)
+    return latex_project.flatten(files, main) if main else ""
+
+
 def _document(submission: Submission, text: str) -> Document:
     return Document(
         id=submission.id,
@@ -82,7 +89,7 @@ def attributes(name: str) -> dict[str, str]:
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
-    stages=(Map("papers", clean, recipe="papers", statistics=statistics, version=3),),
+    stages=(Map("papers", clean, recipe="papers", raw=raw_text, statistics=statistics, version=3),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
 )

@@ -64,7 +64,7 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
     newlines: Newlines = "delete" if context.recipe.mode == "published" else "space"
     label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
     if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
-        return page.drop("quality", unwanted)
+        return dataclasses.replace(page, language=label).drop("quality", unwanted, language_score=score)
     model = _language_model(context.models["language_models"], label)
     scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
     return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
@@ -82,21 +82,25 @@ def like_a_reference(page: Document, cited: Lines, context: Context) -> Document
     """Drop pages outside the wanted buckets, and those that the classifier does not take for references."""
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
-        return page.drop("reference", f"bucket_{bucket}")
+        return page.drop("reference", f"bucket_{bucket}", perplexity=_perplexity(page))
     kept = page.with_attributes(bucket=bucket, cited="yes" if URL in cited.tolist() else "no")
     if context.recipe.classifier:
         path = context.models["reference"]
         probability = _classifier(path, context.recipe.label).probability(page.text)
         threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
         if reason := reference.reason(probability, threshold):
-            return page.drop("reference", reason)
+            return page.drop("reference", reason, perplexity=_perplexity(page), reference_probability=probability)
         kept = kept.with_attributes(reference_probability=f"{probability:.6f}")
     return personal_information.masked(kept, context)
 
 
 def _bucket(page: Document, context: Context) -> str:
     cutoffs = _cutoffs(context.models["cutoffs"]).get(page.language or "")
-    return perplexity.bucket(float(page.attributes.get("perplexity", perplexity.NO_PERPLEXITY)), cutoffs)
+    return perplexity.bucket(_perplexity(page), cutoffs)
+
+
+def _perplexity(page: Document) -> float:
+    return float(page.attributes.get("perplexity", perplexity.NO_PERPLEXITY))
 
 
 @cache
@@ -132,7 +136,7 @@ SOURCE = Source(
         Decide("duplicate_lines", lines.seen_twice, window="window"),
         Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys, version=2),
         Decide("cited", exact.in_other_source, other="wikipedia/articles"),
-        Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference")),
+        Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference"), version=2),
     ),
     group=losses.host,
     group_kind="host",

@@ -69,7 +69,8 @@ def enough_letters(file: Document, context: Context) -> Document | Drop:
     """Drop files with too few letters per token."""
     tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
     if reason := code.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
-        return file.drop("tokens", reason)
+        share = {"letters_per_token": round(code.letters(file.text) / tokens, 4)} if tokens else {}
+        return file.drop("tokens", reason, **share)
     return file
 
 
@@ -85,7 +86,7 @@ SOURCE = Source(
         Map("files", clean, recipe="files", keys=content_key, ranked=True, version=3),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, recipe="files"),
-        Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",)),
+        Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",), version=2),
     ),
     attributes=attributes,
     attribute_names=("repository", "ref", "license"),

@@ -104,6 +104,14 @@ def _assembled(posts: Iterable[Post]) -> Iterator[tuple[Document, int] | Drop]:
             yield outcome, int(outcome.attributes["answers"])
 
 
+def raw_posts(payloads: Iterable[bytes], document: Document) -> str:
+    """Return the bodies of a question and its answers as the dump has them, in its order."""
+    site, number = document.attributes["site"], int(document.id.rpartition("/")[2])
+    posts = [Post(**{**fields, "tags": ()}) for fields in map(json.loads, payloads)]
+    own = [post for post in posts if post.site == site and number == (post.id if post.parent is None else post.parent)]
+    return "\n\n".join(post.body for post in sorted(own, key=lambda post: post.offset))
+
+
 def _drop(post: Post, reason: str) -> Drop:
     size = len(post.body.encode("utf-8", "replace"))
     return Drop(
@@ -121,7 +129,7 @@ SOURCE = Source(
     read=read,
     stages=(
         Map("posts", keep, recipe="posts", spill=spill),
-        Join("questions", questions, recipe="questions", models=("stack_exchange_sites",)),
+        Join("questions", questions, recipe="questions", models=("stack_exchange_sites",), raw=raw_posts, version=2),
     ),
     attributes=attributes,
     attribute_names=("site",),

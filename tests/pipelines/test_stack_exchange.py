@@ -296,6 +296,7 @@ def test_the_document_of_a_question() -> None:
         "answers": "2",
         "score": "4",
         "best_score": "20",
+        "answer_scores": "20 1",
         "tags": "oolong",
     }
 

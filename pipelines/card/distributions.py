@@ -1,0 +1,308 @@
+"""Distributions of what a source kept and dropped, ready to be drawn and to be read as a table.
+
+    sample of a source ─> histograms (length, scores, cut-offs) and counts by value (languages, licences, sites ...)
+    token shards ─> how often each token occurs;  documents and tokenizer ─> fertility by language
+
+Counts of a sample are scaled up to the whole (`Sample.weight`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines import shards, storage
+from pipelines.card.facts import TITLES, Corpus, Json
+from pipelines.card.measures import Measure
+from pipelines.card.samples import Sample
+from pipelines.document import Document
+from pipelines.hashing import keyed
+from tokenizer.encode import Tokenizer
+
+BINS = 36
+LARGEST = 15  # values that a plot of counts names
+TOKENS = 2_000_000  # read of each source's shards, where documents lie in the order of hashes
+FERTILITY_BYTES = 400_000  # of text of each language
+FERTILITY_DOCUMENTS = 5  # at least
+_HOST = re.compile(r"^[a-z]+://(?:www\.)?([^/:?#]+)", re.IGNORECASE)
+
+KEPT, DROPPED = "kept", "dropped"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts by range: `series[name][n]` lie in [edges[n], edges[n + 1]); `marks` are thresholds, by name."""
+
+    title: str
+    what: str
+    edges: Sequence[float]
+    series: Mapping[str, Sequence[float]]
+    marks: Mapping[str, float] = field(default_factory=dict)
+    logarithmic: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts by value, the largest first; series are drawn as parts of one bar, or side by side."""
+
+    title: str
+    what: str
+    series: Mapping[str, Mapping[str, float]]
+    unit: str = "documents"
+    note: str = ""
+    stacked: bool = True
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Lines over a common axis: `series[name]` are (x, y)."""
+
+    title: str
+    x: str
+    y: str
+    series: Mapping[str, Sequence[tuple[float, float]]]
+    logarithmic_x: bool = False
+    logarithmic_y: bool = False
+    note: str = ""
+
+
+Distribution = Histogram | Counts | Curves
+Values = dict[str, list[tuple[float, float]]]  # series -> (value, weight)
+
+
+def histogram(title: str, what: str, values: Values, marks: Mapping[str, float], logarithmic: bool) -> Histogram | None:
+    """Return a histogram with common edges over all series, or None where there is nothing to show."""
+    numbers = [value for series in values.values() for value, _ in series if not logarithmic or value > 0]
+    if not numbers:
+        return None
+    low, high = min([*numbers, *marks.values()]), max([*numbers, *marks.values()])
+    if low == high:
+        low, high = (low / 2, low * 2) if logarithmic else (low - 0.5, low + 0.5)
+    edges = np.geomspace(low, high, BINS + 1) if logarithmic else np.linspace(low, high, BINS + 1)
+    edges[0], edges[-1] = low, high
+    found = {}
+    for name, series in values.items():
+        pairs = [pair for pair in series if not logarithmic or pair[0] > 0]
+        at, weights = [value for value, _ in pairs], [weight for _, weight in pairs]
+        found[name] = np.histogram(at, edges, weights=weights)[0].tolist()
+    return Histogram(title, what, edges.tolist(), found, marks, logarithmic)
+
+
+def counts(title: str, what: str, series: Mapping[str, Mapping[str, float]]) -> Counts | None:
+    """Return the counts of the largest values over all series, or None where there are none."""
+    together: defaultdict[str, float] = defaultdict(float)
+    for counter in series.values():
+        for value, count in counter.items():
+            together[value] += count
+    named = [value for value, _ in sorted(together.items(), key=lambda pair: (-pair[1], pair[0]))][:LARGEST]
+    if not named:
+        return None
+    shown = {name: {value: counter.get(value, 0.0) for value in named} for name, counter in series.items() if counter}
+    rest = sum(together.values()) - sum(together[value] for value in named)
+    left = len(together) - len(named)
+    note = f"{left:,} more with {rest:,.0f} documents together" if left else ""
+    return Counts(title, what, shown, note=note)
+
+
+def of_source(corpus: Corpus, name: str, sample: Sample, measures: Mapping[str, Measure]) -> list[Distribution]:
+    """Return a source's distributions; `measures` are those of its reasons, by what they measure."""
+    found: list[Distribution | None] = [_lengths(sample)]
+    for what, attribute in (
+        ("score of the language", "language_score"),
+        ("perplexity", "perplexity"),
+        ("probability", "reference_probability"),
+    ):
+        if what in measures:
+            found.append(_scores(corpus, sample, measures[what], attribute))
+    found += [_code_measure(sample, measures[what]) for what in ("letters per token",) if what in measures]
+    found += _counted(name, sample)
+    if name == "common_crawl" and corpus.reference:
+        found.append(_roc(corpus.reference))
+    found += [_clusters(stage, told) for stage, told in corpus.manifests[name].get("clusters", {}).items()]
+    return [distribution for distribution in found if distribution is not None]
+
+
+def _lengths(sample: Sample) -> Histogram | None:
+    kept = [(float(len(document.text.encode())), sample.weight(None)) for document in sample.documents]
+    dropped = [(float(row["size"]), sample.weight(key)) for key, rows in sample.drops.items() for row in rows]
+    return histogram("Length of a document", "bytes of text", {KEPT: kept, DROPPED: dropped}, {}, logarithmic=True)
+
+
+def _scores(corpus: Corpus, sample: Sample, measure: Measure, attribute: str) -> Histogram | None:
+    kept = [(measure.value(document), sample.weight(None)) for document in sample.documents]
+    values: Values = {KEPT: [(value, weight) for value, weight in kept if value is not None], DROPPED: []}
+    for key, rows in sample.drops.items():
+        found = [(row["scores"][attribute], sample.weight(key)) for row in rows if attribute in row["scores"]]
+        values[DROPPED] += [pair for pair in found if pair[0] >= 0]
+    if attribute == "perplexity":
+        return histogram("Perplexity", measure.what, values, _cutoffs(corpus), logarithmic=True)
+    titles = {"language_score": "Score of the language", "reference_probability": "Classifier: like a reference"}
+    threshold = measure.threshold(sample.documents[0]) if sample.documents else None
+    marks = {} if threshold is None else {f"threshold {threshold:g}": threshold}
+    return histogram(titles[attribute], measure.what, values, marks, logarithmic=False)
+
+
+def _cutoffs(corpus: Corpus) -> dict[str, float]:
+    languages = corpus.cutoffs if len(corpus.cutoffs) <= 1 else {}
+    return {f"{cut} {row[cut]:g}": row[cut] for row in languages.values() for cut in ("head", "middle")}
+
+
+def _code_measure(sample: Sample, measure: Measure) -> Histogram | None:
+    chosen = sorted(sample.documents, key=lambda document: keyed("measure", document.id))[:500]
+    kept = [(measure.value(document), sample.total / max(1, len(chosen))) for document in chosen]
+    values: Values = {KEPT: [(value, weight) for value, weight in kept if value is not None], DROPPED: []}
+    for key, rows in sample.drops.items():
+        found = [row["scores"]["letters_per_token"] for row in rows if "letters_per_token" in row["scores"]]
+        values[DROPPED] += [(value, sample.weight(key)) for value in found]
+    threshold = measure.threshold(chosen[0]) if chosen else None
+    marks = {} if threshold is None else {f"threshold {threshold:g}": threshold}
+    return histogram("Letters per token", measure.what, values, marks, logarithmic=False)
+
+
+def _roc(reference: Json) -> Curves | None:
+    """Return what share of cited pages is kept, at each share of random pages kept, on held-out pages."""
+    points = sorted((float(row[1]), float(row[2])) for row in reference.get("roc", ()))
+    if not points:
+        return None
+    shown = {"classifier": points, "chance": [(0.0, 0.0), (1.0, 1.0)]}
+    note = f"held-out pages; the area under the curve is {reference['area_under_roc']:.3f}"
+    return Curves("Classifier: ROC", "share of random pages kept", "share of cited pages kept", shown, note=note)
+
+
+def _clusters(stage: str, told: Json) -> Counts | None:
+    sizes, of = told["cluster_sizes"], told.get("clusters_of", {"share": 1, "files": 0, "of_files": 0})
+    note = "" if of["share"] == 1 else f"counted for {of['share']:.2%} of the keys, by hash"
+    if of["files"] < of["of_files"]:
+        note += f" in {of['files']:,} of {of['of_files']:,} files"
+    title = f"Copies: sizes of clusters ({stage.replace('_', ' ')})"
+    return Counts(title, "copies", {"clusters": sizes}, "clusters", note) if sizes else None
+
+
+def _counted(name: str, sample: Sample) -> Iterator[Distribution | None]:
+    for title, what, value in _VALUES[name]:
+        kept: defaultdict[str, float] = defaultdict(float)
+        for document in sample.documents:
+            for found in value(document):
+                kept[found] += sample.weight(None)
+        dropped = {DROPPED: _dropped_languages(sample)} if what == "language" else {}
+        yield counts(title, what, {KEPT: kept, **dropped})
+    if name == "stack_exchange":
+        scores = [float(score) for d in sample.documents for score in d.attributes.get("answer_scores", "").split()]
+        values = {"answers": [(score, sample.weight(None)) for score in scores]}
+        yield histogram("Scores of answers", "score", values, {}, logarithmic=False)
+
+
+def _dropped_languages(sample: Sample) -> Mapping[str, float]:
+    found: defaultdict[str, float] = defaultdict(float)
+    for key, rows in sample.drops.items():
+        for row in rows:
+            if row.get("language"):
+                found[row["language"]] += sample.weight(key)
+    return found
+
+
+def _host(document: Document) -> list[str]:
+    found = _HOST.match(document.url or "")
+    return [found[1].lower()] if found else []
+
+
+def _one(value: str | None) -> list[str]:
+    return [value] if value else ["(not said)"]
+
+
+_Value = Callable[[Document], Sequence[str]]
+_YEARS: tuple[str, str, _Value] = ("Year of the crawl", "year", lambda d: _one((d.timestamp or "")[:4]))
+_LICENSES: tuple[str, str, _Value] = ("Licences", "licence", lambda d: _one(d.license))
+_LANGUAGES: tuple[str, str, _Value] = ("Languages", "language", lambda d: _one(d.language))
+_VALUES: dict[str, tuple[tuple[str, str, _Value], ...]] = {
+    "common_crawl": (_LANGUAGES, ("Sites", "site", _host), _YEARS),
+    "c4": (("Sites", "site", _host), _YEARS),
+    "github": (
+        ("Languages of code", "programming language", lambda d: _one(d.attributes.get("language"))),
+        _LICENSES,
+    ),
+    "wikipedia": (_LANGUAGES, _LICENSES),
+    "books": (("Collections", "collection", lambda d: _one(d.attributes.get("collection"))), _LICENSES),
+    "arxiv": (("Years of papers", "year", lambda d: _one((d.timestamp or "")[:4])), _LICENSES),
+    "stack_exchange": (("Sites", "site", lambda d: _one(d.attributes.get("site"))), _LICENSES),
+}
+
+
+def token_counts(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
+    """Return how often each token occurs in the first tokens of each source's training shards, shape (vocabulary,).
+
+    Documents lie in shards in the order of a hash, so that the first are a fair sample.
+    """
+    found = {}
+    for name, manifest in corpus.tokens.items():
+        total = np.zeros(manifest["vocabulary"], np.int64)
+        left = TOKENS
+        for shard in manifest["splits"]["train"]:
+            with storage.open_read(f"{corpus.path}/tokens/{name}/{shard['name']}.bin") as stream:
+                ids = np.frombuffer(stream.read(min(left, shard["tokens"]) * shards.TOKEN.itemsize), shards.TOKEN)
+            total += np.bincount(ids, minlength=len(total))
+            left -= len(ids)
+            if left <= 0:
+                break
+        found[name] = total
+    return found
+
+
+def token_frequency(found: Mapping[str, npt.NDArray[np.int64]]) -> Curves | None:
+    """Return each source's rank-frequency curve, as shares of its tokens."""
+    series = {}
+    for name, total in found.items():
+        ordered = np.sort(total[total > 0])[::-1]
+        if len(ordered):
+            ranks = np.unique(np.geomspace(1, len(ordered), 60).astype(int))
+            series[TITLES[name]] = [(float(rank), float(ordered[rank - 1] / ordered.sum())) for rank in ranks]
+    if not series:
+        return None
+    return Curves("How often each token occurs", "rank of the token", "share of the tokens", series, True, True)
+
+
+def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -> list[tuple[str, int, float, float]]:
+    """Return (language, bytes, tokens per word, bytes per token) of each language with enough documents.
+
+    A word is what stands between blanks. Code has its languages under their own names.
+    """
+    by_language: defaultdict[str, list[str]] = defaultdict(list)
+    for documents in samples.values():
+        for document in documents:
+            language = document.attributes.get("language") if document.source == "github" else document.language
+            if language:
+                by_language[language].append(document.text)
+    found = []
+    for language, texts in by_language.items():
+        if len(texts) >= FERTILITY_DOCUMENTS:
+            text = "\n".join(texts)[:FERTILITY_BYTES]
+            size, words = len(text.encode()), len(text.split())
+            tokens = len(tokenizer.encode(text))
+            if words and tokens:
+                found.append((language, size, tokens / words, size / tokens))
+    return sorted(found, key=lambda row: (row[2], row[0]))
+
+
+def largest_tokens(found: Mapping[str, npt.NDArray[np.int64]], tokenizer: Tokenizer, count: int = 10) -> dict[str, str]:
+    """Return the most frequent pieces of each source, in words."""
+    return {
+        TITLES[name]: " ".join(tokenizer.piece(int(number)) for number in np.argsort(-total, kind="stable")[:count])
+        for name, total in found.items()
+    }
+
+
+def nice(value: float) -> str:
+    """Return a number short enough for an axis."""
+    if value and (abs(value) >= 1e4 or abs(value) < 1e-3):
+        power = math.floor(math.log10(abs(value)) + 1e-9)
+        units = {3: "k", 6: "M", 9: "G", 12: "T"}
+        base = 3 * (power // 3)
+        return f"{value / 10.0**base:.3g}{units[base]}" if base in units else f"{value:.0e}"
+    return f"{value:.4g}"

@@ -1,0 +1,285 @@
+"""What the manifests say: the mixture beside Table 1, the funnel and whether it adds up, what is different and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipelines import storage
+from pipelines.recipes import PAPER
+from pipelines.table1 import SOURCES, TABLE_1, TOTAL_PROPORTION, Row
+
+Json = dict[str, Any]
+
+NOTES = {
+    "common_crawl": "the paper names none of its five dumps of 2017 to 2020",
+    "books": "Books3 is no longer distributed: Project Gutenberg and given folders only",
+}
+MATCHES = {"url": "URL", "host": "host (a sample has too few pages that are cited by URL)"}
+TITLES = {row.name: row.title for row in TABLE_1}
+_SMALL = 0.01  # of the paper's tokens: a source with fewer is called a sample
+_WORK = frozenset({"span_bytes", "groups", "posts.range_bytes"})  # how work is cut, not what comes out
+_PAPER_VOCABULARY = 32_000  # section 2.1
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One source of the mixture: ours beside the paper's row. `run_tokens` is the length of the run for `epochs`."""
+
+    row: Row
+    documents: int
+    size: int
+    tokens: int
+    run_tokens: int
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text for each token of ours."""
+        return self.size / self.tokens if self.tokens else 0.0
+
+    @property
+    def paper_bytes_per_token(self) -> float:
+        """The same derived from Table 1: disk size over unique tokens."""
+        return self.row.disk_bytes / self.row.unique_tokens
+
+    @property
+    def epochs(self) -> float:
+        """Epochs of our tokens in a run of `run_tokens` at the paper's proportion."""
+        return self.row.proportion / TOTAL_PROPORTION * self.run_tokens / self.tokens if self.tokens else 0.0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus directory and its manifests, by source in the order of Table 1."""
+
+    path: str
+    manifests: dict[str, Json]
+    tokens: dict[str, Json]
+    reference: Json | None
+    cutoffs: Json
+    drawn: Json
+    sites: Json
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's name."""
+        return str(next(iter(self.manifests.values()))["recipe"]["name"])
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must hold, in words, and whether it does."""
+
+    text: str
+    holds: bool
+
+
+def load(output: str) -> Corpus:
+    """Read the manifests of a corpus; ValueError if no source has one.
+
+    Of a finished corpus, those that belong to it: another build may have left other sources in the directory.
+    """
+    corpus = storage.read_json(f"{output}/manifest.json") or {}
+    wanted = [row.name for row in TABLE_1 if row.name in corpus.get("sources", SOURCES)]
+    found = {name: storage.read_json(f"{output}/{name}/manifest.json") for name in wanted}
+    present = {name: manifest for name, manifest in found.items() if manifest}
+    if not present:
+        raise ValueError(f"{output}: no corpus here (no source has a manifest)")
+    tokens = {name: storage.read_json(f"{output}/tokens/{name}/manifest.json") for name in wanted}
+    return Corpus(
+        path=output,
+        manifests=present,
+        tokens={name: manifest for name, manifest in tokens.items() if manifest},
+        reference=storage.read_json(f"{output}/models/reference/manifest.json"),
+        cutoffs=_model(output, "cutoffs").get("cutoffs", {}),
+        drawn=_model(output, "tokenizer").get("drawn", {}),
+        sites=_model(output, "stack_exchange_sites"),
+    )
+
+
+def _model(output: str, name: str) -> Json:
+    found: Json = storage.read_json(f"{output}/models/{name}/manifest.json") or {}
+    return found
+
+
+def by_language(corpus: Corpus) -> list[tuple[str, str, Json]]:
+    """Return (source, language, documents, tokens and text_bytes) of all splits, the most tokens of a source first."""
+    found = []
+    for name, manifest in corpus.tokens.items():
+        together: dict[str, Counter[str]] = {}
+        for split in manifest.get("languages", {}).values():
+            for language, counts in split.items():
+                together.setdefault(language, Counter()).update(counts)
+        rows = sorted(together.items(), key=lambda row: (-row[1]["tokens"], row[0]))
+        found += [(TITLES[name], language, dict(counts)) for language, counts in rows if counts["tokens"]]
+    return found
+
+
+def drawn(corpus: Corpus) -> list[tuple[str, int, int, float, float]]:
+    """Return (source, documents, bytes, share of the bytes, share wanted) of what the tokenizer was trained on."""
+    total = sum(row["bytes"] for row in corpus.drawn.values())
+    wanted = sum(row.proportion for row in TABLE_1 if row.name in corpus.drawn)
+    rows = [(row, corpus.drawn[row.name]) for row in TABLE_1 if row.name in corpus.drawn]
+    return [
+        (row.title, found["documents"], found["bytes"], found["bytes"] / max(1, total), row.proportion / wanted)
+        for row, found in rows
+    ]
+
+
+def token_total(manifest: Json, what: str) -> int:
+    """Return the sum of `tokens`, `documents` or `text_bytes` over a token manifest's shards."""
+    return sum(shard[what] for shards in manifest["splits"].values() for shard in shards)
+
+
+def mixture(corpus: Corpus, run_tokens: int | None = None) -> list[Mixed]:
+    """Return the sources that have token shards beside Table 1; a run is as long as the corpus if it is not said."""
+    rows = [row for row in TABLE_1 if row.name in corpus.tokens]
+    run = run_tokens or sum(token_total(corpus.tokens[row.name], "tokens") for row in rows)
+    return [
+        Mixed(
+            row,
+            token_total(corpus.tokens[row.name], "documents"),
+            token_total(corpus.tokens[row.name], "text_bytes"),
+            token_total(corpus.tokens[row.name], "tokens"),
+            run,
+        )
+        for row in rows
+    ]
+
+
+def reasons(account: Json) -> list[tuple[str, str, int, int]]:
+    """Return a stage's (stage, reason, documents, bytes) dropped, most frequent first.
+
+    A reader's own drops are counted in the first stage, under the stage "read".
+    """
+    found = [
+        (stage, reason, documents, size)
+        for stage, group in account["dropped"].items()
+        for reason, (documents, size) in group.items()
+    ]
+    return sorted(found, key=lambda row: (-row[2], row[1]))
+
+
+def checks(corpus: Corpus, name: str) -> list[Check]:
+    """Return what must hold of a source's funnel, counted anew from the manifest."""
+    manifest, found = corpus.manifests[name], []
+    before: int | None = None
+    for account in manifest["stages"]:
+        stage, gone = account["stage"].partition("/")[2], sum(row[2] for row in reasons(account))
+        parts = f"{account['in']:,} in = {account['kept']:,} kept + {account['merged']:,} merged + {gone:,} dropped"
+        holds = account["in"] == account["kept"] + account["merged"] + gone and before in (None, account["in"])
+        found.append(Check(f"{stage}: {parts}", holds))
+        before = account["kept"]
+    documents, drops = manifest["documents"]["count"], manifest["drops"]["count"]
+    gone = sum(row[2] for account in manifest["stages"] for row in reasons(account))
+    found.append(Check(f"{documents:,} documents are in the files, {before or 0:,} were kept", documents == before))
+    found.append(Check(f"{drops:,} drops are in the files, {gone:,} were counted", drops == gone))
+    if name in corpus.tokens:
+        for what, counted in (("documents", documents), ("text_bytes", manifest["documents"]["bytes"])):
+            held = token_total(corpus.tokens[name], what)
+            label = what.replace("text_", "")
+            found.append(Check(f"{held:,} {label} are in the token shards, {counted:,} were kept", held == counted))
+    return found
+
+
+def warnings(corpus: Corpus) -> list[str]:
+    """Return what the sources' manifests warn of."""
+    return [warning for manifest in corpus.manifests.values() for warning in manifest.get("warnings", ())]
+
+
+def notes(corpus: Corpus) -> dict[str, list[str]]:
+    """Return what is missing or different in each source of Table 1, and why; "" is about all of them."""
+    found = {row.name: list(_notes_of(corpus, row)) for row in TABLE_1}
+    return {"": list(_common_notes(corpus)), **found}
+
+
+def _common_notes(corpus: Corpus) -> Iterator[str]:
+    vocabularies = sorted({manifest["vocabulary"] for manifest in corpus.tokens.values()})
+    if vocabularies and vocabularies != [_PAPER_VOCABULARY]:
+        yield (
+            f"the tokenizer has {vocabularies[0]:,} pieces, the paper's {_PAPER_VOCABULARY:,}: the fewer the pieces, "
+            "the fewer bytes a token stands for"
+        )
+
+
+def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
+    manifest = corpus.manifests.get(row.name)
+    if manifest is None:
+        yield "not built here: no input was given for it"
+        return
+    if row.name in corpus.tokens:
+        tokens = token_total(corpus.tokens[row.name], "tokens")
+        if tokens < _SMALL * row.unique_tokens:
+            yield f"a sample: {tokens:,} tokens, the paper has {row.unique_tokens / 1e9:,.0f} billion"
+    else:
+        yield "no token shards yet"
+    yield from _windows(manifest)
+    if row.name == "common_crawl" and corpus.reference:
+        yield _classifier(corpus.reference)
+    if row.name == "stack_exchange" and manifest["recipe"]["name"] == "sample":
+        yield "the sample's questions and answers are our own, as no package carries a dump"
+    if row.name == "stack_exchange" and corpus.sites.get("chosen"):
+        yield f"{len(corpus.sites['chosen'])} sites were taken, the paper has the 28 largest"
+    if row.name in NOTES:
+        yield NOTES[row.name]
+    changed = list(_changed_fields(manifest["recipe"], asdict(getattr(PAPER, row.name)), ""))
+    if changed:
+        yield f"different from the recipe “paper”: {', '.join(changed)}"
+
+
+def _windows(manifest: Json) -> Iterator[str]:
+    for decision in manifest["decisions"]:
+        if decision["stage"] == "duplicate_lines":
+            window = min(manifest["recipe"]["window"] or decision["items"], decision["items"])
+            share = decision["marked"] / decision["keys"] if decision["keys"] else 0.0
+            yield (
+                f"lines were compared within windows of {window} of {decision['items']} files; "
+                f"{decision['marked']:,} of {decision['keys']:,} lines ({share:.1%}) stood in two pages or more and "
+                "were removed"
+            )
+
+
+def _classifier(reference: Json) -> str:
+    return (
+        f"reference classifier: positives are {reference['pages']['positive']:,} pages that Wikipedia cites by "
+        f"{MATCHES[reference['match']]}; threshold {reference['threshold']}, on held-out pages precision "
+        f"{reference['precision']:.2f}, recall {reference['recall']:.2f}, area under the ROC "
+        f"{reference['area_under_roc']:.2f}"
+    )
+
+
+def _changed_fields(ours: Mapping[str, Any], paper: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in paper.items():
+        mine = ours.get(name)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            yield from _changed_fields(mine, value, f"{prefix}{name}.")
+        elif f"{prefix}{name}" not in _WORK and name in ours and mine != _plain(value):
+            yield f"{prefix}{name} = {mine} (not {value})"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def recipe_differences(first: Json, second: Json, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return (field, in the first, in the second) of two recipes' fields that differ."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*first, *second}):
+        ours, theirs = first.get(name), second.get(name)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            found += recipe_differences(ours, theirs, f"{prefix}{name}.")
+        elif ours != theirs:
+            found.append((f"{prefix}{name}", ours, theirs))
+    return found
+
+
+def inputs_of(manifest: Json) -> dict[str, str]:
+    """Return the name of each input file by its digest."""
+    return {entry["digest"]: entry["path"] for entry in manifest["inputs"]}
+
+
+def total(mixed: Sequence[Mixed], what: str) -> int:
+    """Return a column's sum."""
+    return sum(getattr(found, what) for found in mixed)

@@ -1,0 +1,163 @@
+"""What "nearly dropped" means for each reason: the measurement and the threshold that the filter compares it with.
+
+A measurement comes from a document's attributes or is made of its text by the filter's own function; a reason without
+one (a licence, a copy) is a matter of yes or no, and nothing is near it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from filters import c4, code, sentences
+from pipelines.card.facts import Corpus
+from pipelines.card.samples import EXAMPLES
+from pipelines.document import Document
+from pipelines.hashing import keyed
+from tokenizer.encode import Tokenizer
+
+MEASURED = 500  # documents at most that a filter's function is asked about, by hash
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measurement and its threshold: `keeps` says on which side of it documents stay ("above", "below").
+
+    `value` and `threshold` answer None for a document that the filter says nothing about. `slow` measurements are made
+    of a sample of the documents only.
+    """
+
+    what: str
+    keeps: str
+    value: Callable[[Document], float | None]
+    threshold: Callable[[Document], float | None]
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Near:
+    """A kept document near a threshold."""
+
+    document: Document
+    value: float
+    threshold: float
+
+
+def nearest(measure: Measure, documents: Sequence[Document], count: int = EXAMPLES) -> list[Near]:
+    """Return the documents nearest to the threshold, the nearest first, ties by hash."""
+    if measure.slow:
+        documents = sorted(documents, key=lambda document: keyed("measure", document.id))[:MEASURED]
+    found = []
+    for document in documents:
+        value, threshold = measure.value(document), measure.threshold(document)
+        if value is not None and threshold is not None:
+            found.append(Near(document, value, threshold))
+    sign = 1 if measure.keeps == "above" else -1
+    found.sort(key=lambda near: (sign * (near.value - near.threshold), keyed("example", near.document.id)))
+    return found[:count]
+
+
+def measure_of(corpus: Corpus, tokenizer: Tokenizer | None, source: str, stage: str, reason: str) -> Measure | None:
+    """Return what a reason measures, or None if it measures nothing (or what it needs is not in the corpus)."""
+    recipe = corpus.manifests[source]["recipe"]
+    if source == "common_crawl":
+        return _common_crawl(corpus, stage, reason)
+    if source == "c4":
+        return _c4(recipe, stage, reason)
+    if source == "github":
+        return _github(recipe, tokenizer, reason)
+    if source == "books" and reason == "too_short":
+        return _constant("characters", "above", _characters, recipe["texts"]["min_characters"])
+    return None
+
+
+def _common_crawl(corpus: Corpus, stage: str, reason: str) -> Measure | None:
+    recipe = corpus.manifests["common_crawl"]["recipe"]
+    if (stage, reason) == ("paragraphs", "too_short"):
+        return _constant("characters left", "above", _characters, recipe["paragraphs"]["min_characters"])
+    if reason in ("language_score", "other_language"):
+        score = _attribute("language_score")
+        return _constant("score of the language", "above", score, recipe["quality"]["threshold"])
+    if reason == "not_reference" and corpus.reference:
+        chosen = recipe["reference"]["threshold"]
+        threshold = corpus.reference["threshold"] if chosen is None else chosen
+        return _constant("probability", "above", _attribute("reference_probability"), threshold)
+    cut = {"bucket_tail": "middle", "bucket_middle": "head"}.get(reason)
+    if cut is None or not corpus.cutoffs:
+        return None
+
+    def cutoff(document: Document) -> float | None:
+        found: float | None = corpus.cutoffs.get(document.language or "", {}).get(cut)
+        return found
+
+    return Measure("perplexity", "below", _attribute("perplexity"), cutoff)
+
+
+def _c4(recipe: dict[str, dict[str, float]], stage: str, reason: str) -> Measure | None:
+    if reason == "page_too_long":
+        return _constant("characters", "below", _characters, recipe["pages"]["max_characters"])
+    if reason == "too_few_sentences":
+        return _constant("sentences", "above", _sentences, recipe[stage]["min_sentences"])
+    if reason in ("language_probability", "other_language", "no_language"):
+        return _constant("probability of English", "above", _english, recipe["english"]["threshold"], slow=True)
+    return None
+
+
+def _github(recipe: dict[str, dict[str, float]], tokenizer: Tokenizer | None, reason: str) -> Measure | None:
+    if reason == code.Reason.LONG_LINE:
+        return _constant("longest line", "below", _longest_line, code.MAX_LINE_CHARACTERS)
+    if reason == code.Reason.LONG_AVERAGE_LINE:
+        return _constant("average line", "below", _average_line, code.MAX_AVERAGE_LINE_CHARACTERS)
+    if reason == code.Reason.FEW_ALPHANUMERICS:
+        return _constant("share of alphanumerics", "above", _alphanumerics, code.MIN_ALPHANUMERIC_SHARE)
+    if reason == code.Reason.FEW_LETTERS_PER_TOKEN and tokenizer is not None:
+        value = _letters_per_token(tokenizer)
+        return _constant("letters per token", "above", value, recipe["tokens"]["min_letters_per_token"], slow=True)
+    return None
+
+
+def _constant(
+    what: str, keeps: str, value: Callable[[Document], float | None], threshold: float, slow: bool = False
+) -> Measure:
+    return Measure(what, keeps, value, lambda document: threshold, slow)
+
+
+def _attribute(name: str) -> Callable[[Document], float | None]:
+    def value(document: Document) -> float | None:
+        found = document.attributes.get(name)
+        return None if found is None else float(found)
+
+    return value
+
+
+def _characters(document: Document) -> float:
+    return float(len(document.text))
+
+
+def _sentences(document: Document) -> float:
+    return float(sentences.count(document.text, 1_000))
+
+
+def _english(document: Document) -> float | None:
+    best = c4.detect(document.text)
+    return best[1] if best and best[0] == c4.ENGLISH else None
+
+
+def _longest_line(document: Document) -> float:
+    return float(max(map(len, document.text.splitlines()), default=0))
+
+
+def _average_line(document: Document) -> float:
+    return len(document.text) / max(1, len(document.text.splitlines()))
+
+
+def _alphanumerics(document: Document) -> float:
+    return code.alphanumerics(document.text) / max(1, len(document.text))
+
+
+def _letters_per_token(tokenizer: Tokenizer) -> Callable[[Document], float | None]:
+    def value(document: Document) -> float | None:
+        tokens = len(tokenizer.encode(document.text))
+        return code.letters(document.text) / tokens if tokens else None
+
+    return value

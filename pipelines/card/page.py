@@ -1,0 +1,229 @@
+"""The page: everything put together and rendered as one HTML file that opens no connection and runs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import jinja2
+
+from pipelines import storage
+from pipelines.card import differences, distributions, facts, measures, plots, samples, training
+from pipelines.card.compare import Comparison
+from pipelines.card.facts import TITLES, Corpus, Json
+from pipelines.card.measures import Measure, Near
+from pipelines.card.plots import Figure
+from pipelines.card.samples import EXAMPLES, Sample
+from pipelines.changes import CHARACTERS
+from pipelines.document import Document
+from pipelines.table1 import TABLE_1, TOKENS
+from tokenizer.encode import Tokenizer
+
+EXCERPT = 300  # characters of an example
+READ = 2_500  # characters of a document to be read
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why documents left a stage, with examples: of what was dropped, and of what was nearly dropped."""
+
+    stage: str
+    name: str
+    documents: int
+    size: int
+    dropped: Sequence[Json]
+    measure: Measure | None
+    near: Sequence[Near]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the funnel."""
+
+    name: str
+    account: Json
+    reasons: Sequence[Reason]
+
+
+@dataclass(frozen=True)
+class SourceView:
+    """One source as the page shows it."""
+
+    name: str
+    title: str
+    stages: Sequence[Stage]
+    checks: Sequence[facts.Check]
+    documents: Sequence[Document]
+    inputs: Mapping[str, str]
+    figures: Sequence[Figure]
+    changes: Mapping[str, Sequence[tuple[str, Sequence[differences.Row]]]]
+    sample: str
+    manifest: Json
+
+
+@dataclass
+class _Figures:
+    """Draws figures and numbers them."""
+
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def draw(self, found: Sequence[distributions.Distribution]) -> list[Figure]:
+        return [plots.figure(f"figure-{next(self._numbers)}", distribution) for distribution in found]
+
+
+def render(
+    corpus: Corpus,
+    *,
+    run: training.Run | None = None,
+    run_tokens: int | None = None,
+    comparison: Comparison | None = None,
+) -> str:
+    """Return the page; reads samples of each source, one source after the other."""
+    figures, tokenizer = _Figures(), load_tokenizer(corpus)
+    views, excerpts = [], {}
+    for name in corpus.manifests:
+        sample = samples.read(corpus.path, corpus.manifests[name])
+        views.append(_source(corpus, name, sample, tokenizer, figures))
+        excerpts[name] = samples.by_hash(sample.documents, 400)
+    found = distributions.token_counts(corpus)
+    frequency = distributions.token_frequency(found)
+    return (
+        _environment()
+        .get_template("card.html.j2")
+        .render(
+            corpus=corpus,
+            mixed=facts.mixture(corpus, run_tokens),
+            total=facts.total,
+            table_1=TABLE_1,
+            paper_tokens=TOKENS,
+            notes=facts.notes(corpus),
+            titles=TITLES,
+            warnings=facts.warnings(corpus),
+            views=views,
+            frequency=figures.draw([frequency])[0] if frequency else None,
+            largest=distributions.largest_tokens(found, tokenizer) if tokenizer else {},
+            fertility=distributions.fertility(excerpts, tokenizer) if tokenizer else [],
+            by_language=facts.by_language(corpus),
+            drawn=facts.drawn(corpus),
+            mixture_figure=figures.draw([_proportions(corpus)])[0] if corpus.tokens else None,
+            run=run,
+            run_figures=figures.draw(run.curves) if run else [],
+            comparison=comparison,
+            excerpt=EXCERPT,
+            read=READ,
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"whole": lambda value: f"{value:,}", "mega": mega, "nice": distributions.nice}
+    return environment
+
+
+def mega(size: float) -> str:
+    """Return a number of bytes in the unit that suits it, decimal."""
+    for unit, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)):
+        if size >= 10**power:
+            return f"{size / 10**power:,.2f} {unit}"
+    return f"{size:,.0f} B"
+
+
+def load_tokenizer(corpus: Corpus) -> Tokenizer | None:
+    """Return the corpus' tokenizer, None if it has none; a remote one is read through a temporary file."""
+    path = f"{corpus.path}/models/tokenizer/tokenizer.model"
+    if not storage.exists(path):
+        return None
+    if not storage.is_remote(path):
+        return Tokenizer(Path(path))
+    with NamedTemporaryFile(suffix=".model") as local:
+        local.write(storage.read_bytes(path))
+        local.flush()
+        return Tokenizer(Path(local.name))
+
+
+def _proportions(corpus: Corpus) -> distributions.Counts:
+    """Return each source's share of our tokens, of the tokens seen in training, and of the paper's unique tokens."""
+    mixed = facts.mixture(corpus)
+    ours, paper = facts.total(mixed, "tokens") or 1, sum(found.row.unique_tokens for found in mixed)
+    series = {
+        "of our tokens": {found.row.title: 100 * found.tokens / ours for found in mixed},
+        "of the paper's unique tokens": {found.row.title: 100 * found.row.unique_tokens / paper for found in mixed},
+        "seen in training": {found.row.title: found.row.proportion / 10 for found in mixed},
+    }
+    return distributions.Counts("What each source's share is", "source", series, "%", stacked=False)
+
+
+def _source(corpus: Corpus, name: str, sample: Sample, tokenizer: Tokenizer | None, figures: _Figures) -> SourceView:
+    manifest = corpus.manifests[name]
+    found: dict[tuple[str, str], Measure] = {}
+    for stage, reason in sample.dropped:
+        measure = measures.measure_of(corpus, tokenizer, name, stage, reason)
+        if measure:
+            found[stage, reason] = measure
+    near = {key: measures.nearest(measure, sample.documents) for key, measure in found.items()}
+    stages = [
+        Stage(
+            account["stage"].partition("/")[2],
+            account,
+            [
+                Reason(
+                    stage,
+                    reason,
+                    documents,
+                    size,
+                    _examples(sample, (stage, reason)),
+                    found.get((stage, reason)),
+                    near.get((stage, reason), ()),
+                )
+                for stage, reason, documents, size in facts.reasons(account)
+            ],
+        )
+        for account in manifest["stages"]
+    ]
+    by_what = {measure.what: measure for measure in found.values()}
+    return SourceView(
+        name=name,
+        title=TITLES[name],
+        stages=stages,
+        checks=facts.checks(corpus, name),
+        documents=samples.by_hash(sample.documents),
+        inputs=facts.inputs_of(manifest),
+        figures=figures.draw(distributions.of_source(corpus, name, sample, by_what)),
+        changes=_changes(corpus, name),
+        sample=sample.describe(),
+        manifest=manifest,
+    )
+
+
+def _examples(sample: Sample, key: tuple[str, str]) -> list[Json]:
+    return samples.dropped_examples(sample.drops.get(key, ()), EXAMPLES)
+
+
+def _changes(corpus: Corpus, name: str) -> dict[str, Any]:
+    """Return the pairs of each stage; a corpus built before they were kept has none."""
+    found = storage.read_json(f"{corpus.path}/{name}/changes.json") or {}
+    return {
+        stage: [
+            (pair["id"], differences.side_by_side(pair["before"], pair["after"], CHARACTERS)) for pair in found[stage]
+        ]
+        for stage in (account["stage"].partition("/")[2] for account in corpus.manifests[name]["stages"])
+        if stage in found
+    }
+
+
+def write(corpus: Corpus, page: str) -> str:
+    """Write CORPUS/report.html and return its path."""
+    path = f"{corpus.path}/report.html"
+    storage.write_bytes(path, page.encode("utf-8", "replace"))
+    return path
