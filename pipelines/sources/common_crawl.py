@@ -64,7 +64,7 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
     newlines: Newlines = "delete" if context.recipe.mode == "published" else "space"
     label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
     if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
-        return dataclasses.replace(page, language=label).drop("quality", unwanted, language_score=score)
+        return page.in_language(label).drop("quality", unwanted, language_score=score)
     model = _language_model(context.models["language_models"], label)
     scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
     return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
