@@ -197,7 +197,7 @@ def _join(before: _Side, now: _Side, share: float) -> tuple[list[_Found], int]:
             continue
         rows = np.flatnonzero(pairs == pair)[:EXAMPLES]
         moves.append((old, new, documents, [(_place(at[0], row), _place(at[1], row)) for row in rows.tolist()]))
-    moves.sort(key=lambda move: (-move[2], move[0], move[1]))
+    moves.sort(key=lambda move: (KEPT not in move[:2], -move[2], move[0], move[1]))
     return moves, unmoved
 
 
