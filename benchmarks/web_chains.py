@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -31,11 +31,13 @@ from pipelines.graph import Chain, Input, Model, Node, run_waves
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
 from pipelines.sources import c4, common_crawl
-from pipelines.stages import Context
+from pipelines.stages import Context, Map
 
 Runner = Literal["plain", "beam"]
-# CCNet's own functions end with the perplexity; the classifier of references is RedPajama's.
-SCORED = replace(common_crawl.SOURCE, stages=common_crawl.SOURCE.stages[:3])
+# CCNet's own functions end with the perplexity; the classifier of references, and the keys of URLs that it needs, are
+# RedPajama's.
+_UP_TO_QUALITY = common_crawl.SOURCE.stages[: 1 + [stage.name for stage in common_crawl.SOURCE.stages].index("quality")]
+SCORED = replace(common_crawl.SOURCE, stages=(*_UP_TO_QUALITY[:-1], replace(cast(Map, _UP_TO_QUALITY[-1]), keys=None)))
 SOURCES = {"common_crawl": SCORED, "c4": c4.SOURCE}
 PUBLISHED = replace(
     SAMPLE,
