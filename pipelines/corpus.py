@@ -259,8 +259,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     if options.runner not in ("local", "plain"):
         from pipelines import runners
 
-        given_inputs = [option.partition("=")[2] for option in options.input if option != PAPER_LIST]
-        runners.check_engine(options.runner, beam_arguments, options.output, given_inputs)
+        runners.check_engine(options.runner, beam_arguments, options.output)
     elif beam_arguments:
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
     recipe = RECIPES[options.recipe]
@@ -274,6 +273,8 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
     paths = _model_paths(options, recipe)
     found = _find_inputs(options, names)
+    if options.runner not in ("local", "plain"):
+        runners.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
     chosen = _given_models(paths, recipe, list(found))
     if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
         raise ValueError(

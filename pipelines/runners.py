@@ -71,18 +71,24 @@ def check(runner: str, beam_arguments: Sequence[str]) -> None:
         )
 
 
-def check_engine(runner: str, beam_arguments: Sequence[str], output: str, paths: Sequence[str]) -> Engine:
-    """Return the engine; raise ValueError naming an option that is missing, or a path that its workers cannot reach."""
+def check_engine(runner: str, beam_arguments: Sequence[str], output: str) -> Engine:
+    """Return the engine; raise ValueError naming an option that is missing, or an output that it does not reach."""
     check(runner, beam_arguments)
     engine = engine_of(runner)
     given = {argument.partition("=")[0].removeprefix("--") for argument in beam_arguments}
     if missing := [f"--{name}" for name in engine.needs if name not in given]:
         raise ValueError(f"--runner {runner} needs {', '.join(missing)} (see docs/runners.md)")
-    schemes = " or ".join(f"{scheme}://" for scheme in engine.schemes)
-    for what, path in (("--output", output), *(("--input", path) for path in paths)):
-        if engine.schemes and path.partition("://")[0] not in engine.schemes:
-            raise ValueError(f"{what} {path}: the workers of {runner} do not reach it; it must be on {schemes}")
+    check_reached(runner, [output], "--output")
     return engine
+
+
+def check_reached(runner: str, paths: Sequence[str], option: str = "--input") -> None:
+    """Raise ValueError naming the first path that the workers of an engine do not reach."""
+    schemes = engine_of(runner).schemes
+    for path in paths:
+        if schemes and path.partition("://")[0] not in schemes:
+            right = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"{option} {path}: the workers of {runner} do not reach it; it must be on {right}")
 
 
 def run_local(

@@ -110,6 +110,7 @@ def test_a_failing_item_is_named_by_the_job_api(
 # other. Beam tells workers the driver's host name, so the driver has one that both know.
 NETWORKS = """
 set -e
+export PATH="$(dirname "$PYTHON"):$PATH"  # the pool starts its workers by the name `python`
 hostname driver
 printf '127.0.0.1 localhost\\n10.77.0.1 driver\\n' > "$FOLDER/hosts"
 mount --bind "$FOLDER/hosts" /etc/hosts

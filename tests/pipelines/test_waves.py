@@ -139,11 +139,11 @@ def test_an_engine_s_graph_does_what_the_plain_loop_does(tmp_path: Path) -> None
 )
 def test_what_an_engine_lacks_is_named(runner: str, arguments: list[str], output: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        runners.check_engine(runner, arguments, output, [])
+        runners.check_engine(runner, arguments, output)
 
 
 def test_inputs_that_workers_do_not_reach_are_refused() -> None:
-    arguments = ["--project=p", "--region=r", "--temp_location=gs://b/t"]
-    with pytest.raises(ValueError, match=r"--input /dumps/\*.gz: the workers of dataflow do not reach it"):
-        runners.check_engine("dataflow", arguments, "gs://b/c", ["gs://b/x.gz", "/dumps/*.gz"])
-    assert runners.check_engine("dataflow", arguments, "gs://b/c", ["gs://b/x.gz"]).runner == "DataflowRunner"
+    with pytest.raises(ValueError, match=r"--input /dumps/x.gz: the workers of dataflow do not reach it"):
+        runners.check_reached("dataflow", ["gs://b/x.gz", "/dumps/x.gz"])
+    runners.check_reached("dataflow", ["gs://b/x.gz"])
+    runners.check_reached("portable", ["/dumps/x.gz"])
