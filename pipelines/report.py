@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from rich.console import Console
@@ -20,10 +19,10 @@ from rich.table import Table
 
 from pipelines.card import facts
 from pipelines.card.facts import Corpus, Mixed
+from pipelines.quantities import number
 
 PLAIN_WIDTH = 150  # columns where the output is no terminal
 MOST_REASONS = 4  # named of each stage on the terminal; the page has all
-_UNITS = {"K": 3, "M": 6, "B": 9, "T": 12}
 
 
 def funnel_table(corpus: Corpus) -> Table:
@@ -32,10 +31,10 @@ def funnel_table(corpus: Corpus) -> Table:
     for name, right in (("source", False), ("stage", False), ("in", True), ("kept", True), ("dropped because", False)):
         table.add_column(name, justify="right" if right else "left")
     for name, manifest in corpus.manifests.items():
-        for number, account in enumerate(manifest["stages"]):
+        for position, account in enumerate(manifest["stages"]):
             stage = account["stage"].partition("/")[2]
-            first = name if number == 0 else ""
-            last = number == len(manifest["stages"]) - 1
+            first = name if position == 0 else ""
+            last = position == len(manifest["stages"]) - 1
             table.add_row(
                 first, stage, f"{account['in']:,}", f"{account['kept']:,}", reasons(account), end_section=last
             )
@@ -112,18 +111,6 @@ def write_page(
         raise ValueError(f"--run {run}: no run here (no row in {run}/{training.LOG})")
     other = comparing.compare(corpus, facts.load(compare)) if compare else None
     return page.write(corpus, page.render(corpus, run=found, run_tokens=run_tokens, comparison=other))
-
-
-def number(text: str) -> int:
-    """Return a count written as 1400000000, 1.4e12 or 1.4T; raise ValueError if it is no whole positive number."""
-    digits, unit = (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 0)
-    try:
-        value = Decimal(digits).scaleb(unit)
-    except InvalidOperation:
-        value = Decimal(0)
-    if not value.is_finite() or value < 1 or value != int(value):
-        raise ValueError(f"--tokens {text}: a positive whole number such as 1400000000, 1.4e12 or 1.4T")
-    return int(value)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

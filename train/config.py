@@ -9,7 +9,8 @@ from typing import Any, get_type_hints
 
 import torch
 
-from train.plan import LLAMA_PROPORTIONS, number
+from pipelines.quantities import number
+from train.plan import LLAMA_PROPORTIONS
 
 PRECISIONS = ("float32", "bfloat16")
 CHECKPOINTING = ("none", "selective", "full")

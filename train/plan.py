@@ -13,12 +13,12 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.quantities import UNITS, number
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 from train import scaling
 from train.corpus import mixture_of, open_corpus, sequences_in
@@ -32,7 +32,6 @@ PAPER_MFU = 0.477  # LLaMA 65B's 380 tokens/s on an A100 (section 2.4), counted 
 SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
 LLAMA_PROPORTIONS = ",".join(f"{row.name}={row.proportion}" for row in TABLE_1)
 _EXACT = 10**10  # counts from here on are shown with a unit, so that a table fits a terminal
-_UNITS = {"K": 3, "M": 6, "B": 9, "T": 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +122,9 @@ def show(console: Console, entries: Sequence[Entry], title: str) -> None:
             console.print(f"[yellow]warning[/]: {entry.warning}")
 
 
-def number(text: str) -> int:
-    """Return a count written as 1400000000, 1.4e12 or 1.4T; raise ValueError if it is no whole positive number."""
-    digits, unit = (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 0)
-    try:
-        value = Decimal(digits).scaleb(unit)
-    except InvalidOperation:
-        value = Decimal(0)
-    if not value.is_finite() or value < 1 or value != int(value):
-        raise ValueError(f"{text!r} is not a positive whole number such as 1400000000, 1.4e12 or 1.4T")
-    return int(value)
-
-
 def human(count: int) -> str:
     """Return a count with a unit, three digits."""
-    for unit, power in reversed(_UNITS.items()):
+    for unit, power in reversed(UNITS.items()):
         if count >= 10**power:
             return f"{count / 10**power:.3g}{unit}"
     return str(count)

@@ -174,8 +174,8 @@ def test_an_account_that_does_not_add_up_is_shown(
     ("options", "what"),
     [
         ([], "no corpus here"),
-        (["--tokens", "many"], "--tokens many: a positive whole number"),
-        (["--tokens", "0"], "--tokens 0"),
+        (["--tokens", "many"], "'many' is not a positive whole number"),
+        (["--tokens", "0"], "'0' is not a positive"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], what: str) -> None:

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from pipelines.quantities import number
 from pipelines.table1 import SOURCES, TABLE_1
 from train.corpus import mixture_of, open_corpus
 from train.mixture import parse_proportions
-from train.plan import LLAMA_PROPORTIONS, human, ledger, main, number, parse_sizes, plan, show
+from train.plan import LLAMA_PROPORTIONS, human, ledger, main, parse_sizes, plan, show
 
 WEIGHTS = parse_proportions(LLAMA_PROPORTIONS)
 RED_PAJAMA = "common_crawl=878B,c4=175B,github=59B,wikipedia=24B,books=26B,arxiv=28B,stack_exchange=20B"
