@@ -121,11 +121,19 @@ class WriteShards:
 
     def names(self) -> list[str]:
         """Return the shards' names, numbered through all splits."""
-        return [f"{split}-{shard:05d}" for split in shards.SPLITS for shard in range(self.counts[split])]
+        return [self.name(shard) for shard in range(sum(self.counts.values()))]
+
+    def name(self, shard: int) -> str:
+        """Return a shard's name by its number through all splits."""
+        for split in shards.SPLITS:
+            if shard < self.counts[split]:
+                return f"{split}-{shard:05d}"
+            shard -= self.counts[split]
+        raise IndexError(f"there is no shard {shard} behind the last one")
 
     def manifest(self, shard: int) -> str:
         """Return the path of a shard's manifest."""
-        return f"{self.work}/{self.names()[shard]}.json"
+        return f"{self.work}/{self.name(shard)}.json"
 
     def reduce(self, shard: int, found: Sequence[runs.Slice]) -> None:
         """Write one shard: documents sorted by hash, ties by id; RuntimeError if two documents have one id."""
@@ -146,7 +154,7 @@ class WriteShards:
                 (document.id, document.size, document.file, document.row) for document in documents
             ),
         }
-        name = self.names()[shard]
+        name = self.name(shard)
         digests = {}
         for suffix, content in contents.items():
             storage.write_bytes(f"{self.directory}/{name}.{suffix}", content)
