@@ -131,6 +131,8 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
     wanted = chain.recipe.contamination
     options = {"contamination": asdict(wanted)} if wanted.drop else {}
+    shown = f"{chain.source.name}/changes.json"
+    storage.write_json(f"{output}/{shown}", shown_changes(chain))
     manifest = {
         "version": VERSION,
         "source": chain.source.name,
@@ -141,6 +143,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "decisions": decisions(chain, rows),
         "losses": groups,
         "clusters": cluster_sizes(chain),
+        "changes": {"path": shown, "sha256": storage.sha256(f"{output}/{shown}")},
         "warnings": warnings(accounts, chain.recipe.max_duplicates) + _alarms(chain, groups) + _model_warnings(chain),
         "documents": {
             "count": kept,
@@ -154,7 +157,6 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             "files": drops,
         },
     }
-    storage.write_json(f"{output}/{chain.source.name}/changes.json", shown_changes(chain))
     _write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
     if not chain.recipe.keep_staged:
         _remove_staged(chain)

@@ -114,6 +114,8 @@ def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def _table_problems(output: str, source: str, manifest: dict[str, Any], documents: Members) -> Iterator[str]:
+    if shown := manifest.get("changes"):
+        yield from _file_problems(output, {shown["path"]: shown["sha256"]}, f"{source}/manifest.json")
     for kind in ("documents", "drops"):
         count = 0
         for entry in manifest[kind]["files"]:
