@@ -44,7 +44,8 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     downloads = f"{cache.rpartition('/')[0]}/downloads"
     files: dict[str, Mapping[str, str]] = {}
     for given_attributes, pattern in patterns:
-        storage.check(pattern)
+        if not listings.is_web(pattern):
+            storage.check(pattern)
         _check_names(source, given_attributes, pattern)
         expanded = listings.expand(given_attributes, pattern, downloads)
         attributes, listed = expanded or (given_attributes, storage.list_files(pattern))

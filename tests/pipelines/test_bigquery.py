@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from filters import license
-from pipelines import bigquery, storage
+from pipelines import bigquery, remote
 from pipelines.document import Document
 from pipelines.readers import Dump, github_input
 
@@ -118,7 +118,7 @@ def test_a_file_without_rows_is_there_and_empty(tmp_path: Path) -> None:
 def test_mistakes_are_named_before_anything_runs(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_is_installed", lambda module: False)
+    monkeypatch.setattr(remote, "_is_installed", lambda module: False)
     assert bigquery.main(arguments) == 2
     assert message in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import inputs, listings, storage
+from pipelines import inputs, listings, remote, storage
 from pipelines.listings import DownloadError, choose, expand, fetch, paths_of
 from pipelines.sources import c4
 
@@ -369,7 +369,8 @@ def test_a_base_may_be_a_server_a_folder_or_a_store(
     assert [Path(path).read_bytes().decode() for path in found] == chosen
     _, found = expand({"files": "2", "base": "/mirror/"}, listing, downloads) or ({}, [])
     assert found == [f"/mirror/{path}" for path in chosen]
-    monkeypatch.setattr(storage, "_is_installed", lambda module: True)
+    monkeypatch.setattr(remote, "_is_installed", lambda module: True)
+    monkeypatch.setattr(remote, "_has_aws_credentials", lambda: True)
     _, found = expand({"files": "2", "base": "s3://commoncrawl"}, listing, downloads) or ({}, [])
     assert found == [f"s3://commoncrawl/{path}" for path in chosen]
 
@@ -389,7 +390,7 @@ def test_lines_that_are_urls_and_listings_on_disk(tmp_path: Path, monkeypatch: p
 
 
 def test_s3_without_boto3_says_what_to_install(tmp_path: Path, listing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_is_installed", lambda module: False)
+    monkeypatch.setattr(remote, "_is_installed", lambda module: False)
     with pytest.raises(ValueError, match=r"s3://commoncrawl/.*needs boto3.*apache-beam\[aws\]"):
         expand({"files": "1", "base": "s3://commoncrawl"}, listing, str(tmp_path))
     with pytest.raises(ValueError, match="needs boto3"):
