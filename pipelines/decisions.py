@@ -158,18 +158,19 @@ class Decision:
             if end > start
         ]
         records, items, marked = runs.gather(found, self._dtype)
+        order = np.argsort(records["hash"], kind="stable")
+        records, items = records[order], items[order]
         rows = np.zeros(len(records), runs.of_group(self._dtype))
         rows[list(records.dtype.names or ())] = records
         rows["item"] = items
-        if not self._local:
-            return rows[np.argsort(rows["hash"], kind="stable")], rows[marked]
+        if not self._local or not len(rows):
+            return rows, rows[marked]
         rows["marked"] = marked = self.stage.rule(records, items, self.items)
-        # One record of each key, one that stays if there is such a one.
-        order = np.lexsort([marked, rows["hash"]])
-        hashes = rows["hash"][order]
-        first = np.ones(len(order), np.bool_)
-        first[1:] = hashes[1:] != hashes[:-1]
-        return rows[order[first]], rows[marked]
+        # One record of each key: the one that stays, or else the first.
+        first = np.concatenate([[0], np.flatnonzero(np.diff(records["hash"])) + 1])
+        sent = ~marked
+        sent[first[~np.logical_or.reduceat(sent, first)]] = True
+        return rows[sent], rows[marked]
 
     def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
         """Yield (reducer, slice) of one run: reducers are numbered window by window."""
