@@ -25,10 +25,12 @@ from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.transforms.environments import Environment
 from google.protobuf import json_format, text_format
 
+from pipelines.table1 import SOURCES
+
 URN = "altiplano:env:forked_python:v1"
 # Beam's name for the thread that waits for a worker process.
 THREAD = "run_worker"
-PRELOADED = [__name__, "pipelines.corpus"]
+PRELOADED = [__name__, "pipelines.models", "pipelines.tokens", *(f"pipelines.sources.{name}" for name in SOURCES)]
 
 
 @Environment.register_urn(URN, None)
@@ -85,7 +87,7 @@ def _server() -> ForkServerContext:
 
 def serve(environment: dict[str, str], driver: int) -> None:
     """Run Beam's worker with its logs silenced: what a task raises reaches the driver by itself."""
-    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
+    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()], force=True)
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     os.environ.update(environment)
     sdk_worker_main.main([])
