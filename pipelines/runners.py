@@ -191,7 +191,7 @@ class _Watchdog:
         except BaseException:
             worker.kill_all()
             for found in threading.enumerate():
-                if found.name == worker.THREAD:
+                if found.name in worker.THREADS:
                     found.join(5)  # so that what it says of its killed worker is heard here
             raise
         finally:

@@ -28,8 +28,9 @@ from google.protobuf import json_format, text_format
 from pipelines.table1 import SOURCES
 
 URN = "altiplano:env:forked_python:v1"
-# Beam's name for the thread that waits for a worker process.
+# Beam's names for the threads that wait for a worker process, and that listen to it.
 THREAD = "run_worker"
+THREADS = (THREAD, "beam_control_read")
 PRELOADED = [__name__, "pipelines.models", "pipelines.tokens", *(f"pipelines.sources.{name}" for name in SOURCES)]
 
 
