@@ -189,9 +189,10 @@ class _Watchdog:
                 if self._deadline is not None and time.monotonic() - started > self._deadline:
                     raise TimeoutError(f"the wave did not end within {self._deadline:.0f} s")
         except BaseException:
+            before = _without_workers(before)
             worker.kill_all()
             for found in threading.enumerate():
-                if found.name in worker.THREADS:
+                if found.name == worker.THREAD:
                     found.join(5)  # so that what it says of its killed worker is heard here
             raise
         finally:
@@ -210,6 +211,18 @@ class _Watchdog:
     def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
         if arguments.thread is not None and arguments.thread.name == worker.THREAD:
             self._death = str(arguments.exc_value)
+
+
+def _without_workers(
+    hook: Callable[[threading.ExceptHookArgs], object],
+) -> Callable[[threading.ExceptHookArgs], object]:
+    """Return a hook for errors of threads that is not told of workers that were killed, however late."""
+
+    def told(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.thread is None or arguments.thread.name not in worker.THREADS:
+            hook(arguments)
+
+    return told
 
 
 def _reason(error: BaseException) -> str:
