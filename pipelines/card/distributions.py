@@ -182,7 +182,9 @@ def _clusters(stage: str, told: Json) -> Counts | None:
     if of["files"] < of["of_files"]:
         note += f" in {of['files']:,} of {of['of_files']:,} files"
     title = f"Copies: sizes of clusters ({stage.replace('_', ' ')})"
-    return Counts(title, "copies", {"clusters": sizes}, "clusters", note) if sizes else None
+    # A manifest sorts its keys as text: "128 to 256" before "3 to 4".
+    ordered = dict(sorted(sizes.items(), key=lambda entry: int(entry[0].partition(" ")[0])))
+    return Counts(title, "copies", {"clusters": ordered}, "clusters", note) if sizes else None
 
 
 def _counted(name: str, sample: Sample) -> Iterator[Distribution | None]:
