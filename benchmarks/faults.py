@@ -46,13 +46,13 @@ from tests.pipelines import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 DIES_WITHIN = 60.0  # seconds in which a run must end after one of its workers was killed
-# Runs in every process of the build, before anything else: the process dies at one of the files that it writes.
+# Runs in every process of the build, before anything else: about one in thirty files is its writer's last.
 DYING_WRITER = """
 import os, pathlib, random, signal
-_replace, _left = pathlib.Path.replace, [random.Random(f"{os.environ['FAULT']}-{os.getpid()}").randrange(60)]
+_replace, _count = pathlib.Path.replace, [0]
 def replace(self, target):
-    _left[0] -= 1
-    if _left[0] < 0:
+    _count[0] += 1
+    if random.Random(f"{os.environ['FAULT']}-{os.getpid()}-{_count[0]}").random() < 1 / 30:
         os.kill(os.getpid(), signal.SIGKILL)
     return _replace(self, target)
 pathlib.Path.replace = replace
