@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from filters import paragraphs
 from pipelines import corpus, plain, runners, sample, tables
+from pipelines.chain import Chain
 from pipelines.document import Document
-from pipelines.graph import Chain, Input, Model, Node, run_waves
+from pipelines.graph import Input, Model, Node, run_waves
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
 from pipelines.sources import c4, common_crawl

@@ -7,7 +7,7 @@
     c4, github, books, arxiv, stack_exchange ─────────────────────────────┐
     all of them ──> tokenizer ──> github's token rule ──> token shards of each source
 
-Nodes that are ready run together, as one pipeline; finished work items are not run again (see `pipelines.graph`).
+Nodes that are ready run together, as one pipeline; finished work items are not run again (see `pipelines.chain`).
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from pipelines import (
     summary,
     web_models,
 )
+from pipelines.chain import Chain
 from pipelines.given import Given, given, staged
-from pipelines.graph import Chain, Input, Model, Node, Source, needed, run_waves
+from pipelines.graph import Input, Model, Node, Source, needed, run_waves
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress

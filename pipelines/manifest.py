@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from pipelines import changes, losses, runs, storage, tables
+from pipelines.chain import Chain
 from pipelines.dedup import clusters
-from pipelines.graph import Chain
 from pipelines.hashing import seal
 from pipelines.stages import DECISIONS, Decide, Join, Map, Resolve, reducer_name
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines import draws, language_models, models, reference_classifier
-from pipelines.graph import Chain, Input, Node
+from pipelines.chain import Chain
+from pipelines.graph import Input, Node
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job
 from pipelines.recipes import Recipe

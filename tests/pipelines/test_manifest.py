@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines import corpus, manifest
-from pipelines.graph import Chain
+from pipelines.chain import Chain
 from tests.pipelines import tiny
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from pipelines import manifest, plain, runs, stages, storage, tables
+from pipelines.chain import Chain
 from pipelines.decisions import Decision
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
-from pipelines.graph import Chain, Input, Model, Source, run_waves
+from pipelines.graph import Input, Model, Source, run_waves
 from pipelines.hashing import keyed
 from pipelines.jobs import Job, Shuffle
 from pipelines.readers import Dump

@@ -12,8 +12,9 @@ import pytest
 
 from filters import c4, perplexity, sentences
 from pipelines import plain, runs, tables
+from pipelines.chain import Chain
 from pipelines.document import Document
-from pipelines.graph import Chain, Input, Model, Node, Source, run_waves
+from pipelines.graph import Input, Model, Node, Source, run_waves
 from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
 from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
