@@ -27,6 +27,7 @@ from typing import Any
 
 from filters import lmplz
 from pipelines import (
+    damage,
     draws,
     events,
     inputs,
@@ -222,13 +223,17 @@ class Build:
         recipe = self.recipe.tokenizer
         return models.pending([models.training_of(self.output, "tokenizer", models.make_tokenizer, recipe, drawn)])
 
-    def finished(self, node: Node) -> None:
-        """Write what a finished node completes: a source's manifest, or its token manifest."""
-        for name in self.chains:
-            if node.name == self.chains[name].last_node:
-                manifest.write_source_manifest(self.chains[name])
+    def finished(self, node: Node) -> list[str]:
+        """Write what a finished node completes: a source's manifest, or its token manifest. Return what to tell."""
+        told: list[str] = []
+        for name, chain in self.chains.items():
+            if node.name == f"{name}/{chain.source.stages[0].name}":
+                told += damage.warnings(chain)
+            if node.name == chain.last_node:
+                manifest.write_source_manifest(chain)
             elif node.name == f"{name}/shards":
                 self.tokens[name].finish()
+        return told
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -398,8 +403,9 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 )
 
         def finished(node: Node) -> None:
-            prepared.finished(node)
+            told = prepared.finished(node)
             progress.finish(node)
+            progress.warn(told)
 
         run_waves(nodes, execute, finished)
         write_models_manifest(prepared)

@@ -2,8 +2,8 @@
 
     {"time": "2026-01-02T03:04:05.678+00:00", "level": "INFO", "event": "build_started", ...}
 
-Events: build_started, wave_started (its stages and items), stage_finished (items, seconds), build_finished, and
-build_failed (why). `--log-json FILE` writes them to a file, `-` to the standard error.
+Events: build_started, wave_started (its stages and items), stage_finished (items, seconds), warning
+(text), build_finished, and build_failed (why). `--log-json FILE` writes them to a file, `-` to the standard error.
 """
 
 from __future__ import annotations

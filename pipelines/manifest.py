@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
-from pipelines import changes, losses, runs, storage, tables
+from pipelines import changes, damage, losses, runs, storage, tables
 from pipelines.chain import Chain
 from pipelines.dedup import clusters
 from pipelines.hashing import seal
@@ -144,7 +144,12 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "losses": groups,
         "clusters": cluster_sizes(chain),
         "changes": {"path": shown, "sha256": storage.sha256(f"{output}/{shown}")},
-        "warnings": warnings(accounts, chain.recipe.max_duplicates) + _alarms(chain, groups) + _model_warnings(chain),
+        "warnings": [
+            *damage.warnings(chain),
+            *warnings(accounts, chain.recipe.max_duplicates),
+            *_alarms(chain, groups),
+            *_model_warnings(chain),
+        ],
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],

@@ -6,6 +6,7 @@ goes into it: a listing of 90,000 objects takes seconds.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -81,6 +82,12 @@ class Progress:
             self.stages.append(facts)
             events.tell("stage_finished", **facts)
             self._console.print(f"{node.name:<32} {facts['items']:>6} items {seconds:>7.1f} s", highlight=False)
+
+    def warn(self, told: Sequence[str]) -> None:
+        """Print warnings, a line each."""
+        for text in told:
+            events.tell("warning", level=logging.WARNING, text=text)
+            self._console.print(f"warning: {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _stamps(paths: Sequence[str]) -> dict[str, tuple[int, int]]:
