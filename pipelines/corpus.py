@@ -495,7 +495,8 @@ def write_models_manifest(prepared: Build) -> None:
         chosen = prepared.given.get(name)
         if chosen is None:
             parts = prepared.web_models.languages() if name == "language_models" else [""]
-            rows = {part: storage.read_json(f"{prepared.output}/models/{name}/{part}/manifest.json") for part in parts}
+            folders = {part: f"{prepared.output}/models/{name}/{part}".rstrip("/") for part in parts}
+            rows = {part: storage.read_json(f"{folder}/manifest.json") for part, folder in folders.items()}
             files = {f"{part}/{file}".lstrip("/"): sha for part in rows for file, sha in rows[part]["files"].items()}
             content[name] = {"trained": True, "path": f"models/{name}", "files": files}
         elif chosen is not UNREAD:
