@@ -56,8 +56,8 @@ def pages(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def variant(number: int, text: str) -> str:
-    """Return the text with a word put into two thirds of its lines."""
-    word = f"No{number}"
+    """Return the text with a word put into two thirds of its lines: of letters, as CCNet takes all digits for one."""
+    word = "".join(chr(ord("a") + int(digit)) for digit in f"{number:04d}")
     lines = text.split("\n")
     return "\n".join(line.replace(" ", f" {word} ", 1) if share("scale", line) < CHANGED else line for line in lines)
 
