@@ -217,8 +217,9 @@ def _optional(text: str | None) -> str | None:
 
 @contextmanager
 def _open(path: str) -> Iterator[pq.ParquetFile]:
-    with storage.open_read(path) as stream:
-        yield pq.ParquetFile(stream)
+    # Row groups are read without Arrow's threads: one that still lets go of the stream when Python ends aborts it.
+    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+        yield file
 
 
 def rows(path: str) -> int:
@@ -231,7 +232,7 @@ def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str,
     """Yield a Parquet file's rows as dictionaries, one row group in memory at a time."""
     with _open(path) as file:
         for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=columns).to_pylist()
+            yield from file.read_row_group(group, columns=columns, use_threads=False).to_pylist()
 
 
 def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
@@ -242,7 +243,7 @@ def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
             end = start + file.metadata.row_group(group).num_rows
             here = [row for row in wanted[done:] if row < end] if done < len(wanted) and wanted[done] < end else []
             if here:
-                texts = file.read_row_group(group, columns=["text"])["text"]
+                texts = file.read_row_group(group, columns=["text"], use_threads=False)["text"]
                 yield from ((row, str(texts[row - start].as_py())) for row in here)
             start, done = end, done + len(here)
     if done < len(wanted):

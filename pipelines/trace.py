@@ -120,7 +120,7 @@ def _rows(path: str, wanted: Sequence[int], columns: list[str] | None = None) ->
         groups = np.searchsorted(starts, wanted, side="right") - 1
         for group in np.unique(groups).tolist():
             here = np.array(wanted)[groups == group] - starts[group]
-            yield from file.read_row_group(group, columns=columns).take(here).to_pylist()
+            yield from file.read_row_group(group, columns=columns, use_threads=False).take(here).to_pylist()
 
 
 def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str, Record]:

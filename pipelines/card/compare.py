@@ -163,7 +163,7 @@ def _read(output: str, manifest: Json, by_name: bool, bound: np.uint64) -> _Side
 def _groups(path: str, columns: list[str]) -> Iterator[dict[str, list[str]]]:
     with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=columns).to_pydict()
+            yield file.read_row_group(group, columns=columns, use_threads=False).to_pydict()
 
 
 def _name(identifier: str, by_name: bool) -> str:
@@ -239,7 +239,7 @@ def _read_rows(path: str, rows: dict[int, int]) -> Iterator[tuple[int, Example]]
             end = start + file.metadata.row_group(group).num_rows
             here = [row for row in rows if start <= row < end]
             if here:
-                table = file.read_row_group(group, columns=columns)
+                table = file.read_row_group(group, columns=columns, use_threads=False)
                 for row in here:
                     cells = {name: table[name][row - start].as_py() for name in columns}
                     text = cells.get("text") or cells.get("excerpt") or ""

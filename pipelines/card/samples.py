@@ -100,7 +100,7 @@ def _rows(output: str, paths: Sequence[str], columns: Sequence[str] | None, budg
         with storage.open_read(f"{output}/{path}") as stream, pq.ParquetFile(stream) as file:
             names = set(file.schema_arrow.names)
             wanted = [name for name in columns if name in names] if columns else None
-            yield from file.read_row_group(group, columns=wanted).to_pylist()
+            yield from file.read_row_group(group, columns=wanted, use_threads=False).to_pylist()
         budget -= size
         if budget <= 0:
             return
