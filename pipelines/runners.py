@@ -189,14 +189,13 @@ class _Watchdog:
                 if self._deadline is not None and time.monotonic() - started > self._deadline:
                     raise TimeoutError(f"the wave did not end within {self._deadline:.0f} s")
         except BaseException:
-            before = _without_workers(before)
             worker.kill_all()
             for found in threading.enumerate():
                 if found.name == worker.THREAD:
                     found.join(5)  # so that what it says of its killed worker is heard here
             raise
         finally:
-            threading.excepthook = before
+            threading.excepthook = before if isinstance(before, _WithoutWorkers) else _WithoutWorkers(before)
         if self._error is not None:
             raise RuntimeError(_reason(self._error)) from None
 
@@ -213,16 +212,15 @@ class _Watchdog:
             self._death = str(arguments.exc_value)
 
 
-def _without_workers(
-    hook: Callable[[threading.ExceptHookArgs], object],
-) -> Callable[[threading.ExceptHookArgs], object]:
-    """Return a hook for errors of threads that is not told of workers that were killed, however late."""
+class _WithoutWorkers:
+    """A hook for errors of threads that is not told of workers that ended, however late their threads miss them."""
 
-    def told(arguments: threading.ExceptHookArgs) -> None:
+    def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
+        self._hook = hook
+
+    def __call__(self, arguments: threading.ExceptHookArgs) -> None:
         if arguments.thread is None or arguments.thread.name not in worker.THREADS:
-            hook(arguments)
-
-    return told
+            self._hook(arguments)
 
 
 def _reason(error: BaseException) -> str:
