@@ -423,5 +423,5 @@ def _next_step(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuf
 
 
 def _removes(stage: Stage) -> bool:
-    """Tell whether a stage decides what must go; a `Decide` over another source's keys is a join."""
-    return isinstance(stage, Resolve) or (isinstance(stage, Decide) and stage.duplicates and not stage.other)
+    """Tell whether a stage decides which duplicates must go."""
+    return isinstance(stage, Resolve) or (isinstance(stage, Decide) and stage.duplicates)

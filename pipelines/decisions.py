@@ -7,8 +7,9 @@ are taken in groups, and nothing opens more files than a group has items, or the
 
     runs ─ merge ─> a run for each group ─ shuffle by bucket ─> removals ─ by item ─> a file for each group
 
-What is marked within a group is marked among all, so that a group sends on one record of each key, however often the
-key stands in it: a line that half of a crawl's pages have is no burden for its reducer. Every step leaves manifests, so
+Duplicates within a group are duplicates among all, so that a group sends on one record of each key, however often the
+key stands in it: a line that half of a crawl's pages have is no burden for its reducer. Other rules (which keys are
+rare, which another source has) see every record. Every step leaves manifests, so
 that an interrupted decision goes on where it stopped. What is decided does not depend on groups, buckets or reducers.
 """
 
@@ -85,8 +86,8 @@ class Decision:
 
     @property
     def _local(self) -> bool:
-        """Tell whether what is marked within a group is marked among all: not where the other source decides."""
-        return not self.stage.other
+        """Tell whether what is marked within a group is marked among all: more records of a key unmark no duplicate."""
+        return self.stage.duplicates
 
     def steps(self, label: str, run_files: Sequence[str]) -> Iterator[Job | Shuffle]:
         """Yield the steps in order, each complete: a step runs when those before it are done.

@@ -115,7 +115,8 @@ class Decide:
     `items` says which item each record came from; those below `own` are this source's. `other` names a stage of
     another source ("wikipedia/articles") whose keys are compared too. `window` names a field of the source's recipe
     with the number of items that are compared with each other (0: all of them), `recipe` the part of the recipe that
-    the rule was made with. What is marked are `duplicates`, which too many of alarm, or something else.
+    the rule was made with. What is marked are `duplicates`, which too many of alarm, and which stay so whatever other
+    records there are; or something else.
     """
 
     name: str

@@ -135,7 +135,7 @@ SOURCE = Source(
         Map("paragraphs", long_enough, recipe="paragraphs", models=(personal_information.SITES,), keys=line_keys),
         Decide("duplicate_lines", lines.seen_twice, window="window"),
         Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys, version=2),
-        Decide("cited", exact.in_other_source, other="wikipedia/articles"),
+        Decide("cited", exact.in_other_source, other="wikipedia/articles", duplicates=False),
         Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference"), version=2),
     ),
     group=losses.host,

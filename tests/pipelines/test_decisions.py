@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from pipelines import plain, runs, storage
 from pipelines.decisions import Decision, reducers_for, spans
 from pipelines.dedup import exact, lines
 from pipelines.jobs import Shuffle
+from pipelines.sources import benchmarks
 from pipelines.stages import Decide, Paths
 
 RULES = {
     "seen_twice": Decide("lines", lines.seen_twice),
     "owners": Decide("owners", exact.not_owner, ranked=True),
-    "cited": Decide("cited", exact.in_other_source, other="wikipedia/articles"),
+    "cited": Decide("cited", exact.in_other_source, other="wikipedia/articles", duplicates=False),
+    "rare": Decide("rare", partial(benchmarks.rare, max_documents=2), duplicates=False),
 }
 # Two records of one item have different places, as a reader gives them.
 KEYS = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 3)), max_size=6)
