@@ -155,7 +155,7 @@ class Chain:
             listed = [self.paths.losses(stage, item.key) for item in self.items_of(index)]
             if storage.read_json(tasks[0].listed) != listed:
                 storage.write_json(tasks[0].listed, listed)
-            pending += [task for task in tasks if not is_current(task.manifest, task.identity)]
+            pending += not_current(tasks, lambda task: (task.manifest, task.identity))
         return [Job(self.last_node, losses.add_up, pending, [task.manifest for task in pending])] if pending else []
 
     def lost(self) -> list[dict[str, Any]]:
@@ -164,7 +164,7 @@ class Chain:
             {
                 "stage": self.source.stages[index].name,
                 "kind": self.source.group_kind,
-                **losses.merged([storage.read_json(task.manifest) for task in self._sums(index)]),
+                **losses.merged(storage.read_jsons([task.manifest for task in self._sums(index)])),
             }
             for index in self.watched
         ]
@@ -339,7 +339,7 @@ class Chain:
         assert isinstance(stage, Decide)
         items, window = len(self.items_of(index)), self._window(stage)
         files = self._compared(index)
-        keys = [runs.records(path) for path in files]
+        keys = storage.together(runs.records, files, self.output)
         width = max(1, window or items)
         # A window's keys are those of its items and, in each window, the other source's.
         most = max((sum(keys[start : start + width]) for start in range(0, items, width)), default=0)

@@ -228,7 +228,7 @@ class Build:
         told: list[str] = []
         for name, chain in self.chains.items():
             if node.name == f"{name}/{chain.source.stages[0].name}":
-                told += damage.warnings(chain)
+                told += damage.warnings(chain, chain.manifests(0))
             if node.name == chain.last_node:
                 manifest.write_source_manifest(chain)
             elif node.name == f"{name}/shards":
@@ -490,7 +490,7 @@ def check_neighbours(prepared: Build) -> None:
 def write_models_manifest(prepared: Build) -> None:
     """Write OUTPUT/models/manifest.json: every model used, given or trained, and the SHA-256 of its files."""
     names = {name for node in prepared.nodes() if (name := node.name.removeprefix("models/")) != node.name}
-    content = {}
+    content: dict[str, Any] = {}
     for name in sorted(name for name in names if not name.endswith("_draw")):
         chosen = prepared.given.get(name)
         if chosen is None:
@@ -501,9 +501,7 @@ def write_models_manifest(prepared: Build) -> None:
             content[name] = {"trained": True, "path": f"models/{name}", "files": files}
         elif chosen is not UNREAD:
             content[name] = {"trained": False, "path": chosen.model.path, "files": chosen.files}
-    path = f"{prepared.output}/models/manifest.json"
-    if storage.read_json(path) != content:
-        storage.write_json(path, content)
+    manifest.write_if_changed(f"{prepared.output}/models/manifest.json", content)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

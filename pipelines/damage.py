@@ -6,8 +6,9 @@ drop with its reason. But what goes wrong later for want of them must not be the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from pipelines.chain import Chain
 from pipelines.stages import Map
@@ -22,18 +23,18 @@ REASONS = frozenset(
 LISTED = 20  # files that are named
 
 
-def warnings(chain: Chain) -> list[str]:
-    """Return a line for each item of a source's first stage in which records could not be read."""
-    found = _damaged(chain)
+def warnings(chain: Chain, manifests: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each item in which records could not be read; `manifests` are those of the first stage."""
+    found = _damaged(chain, manifests)
     listed = list(islice(found, LISTED))
     more = sum(1 for _ in found)
     return listed + ([f"{chain.source.name}: {more:,} more files have records that cannot be read"] if more else [])
 
 
-def _damaged(chain: Chain) -> Iterator[str]:
+def _damaged(chain: Chain, manifests: Sequence[dict[str, Any]]) -> Iterator[str]:
     stage = chain.source.stages[0]
     assert isinstance(stage, Map)
-    for item, row in zip(chain.items(), chain.manifests(0), strict=True):
+    for item, row in zip(chain.items(), manifests, strict=True):
         reasons = {
             reason: documents
             for reason, (documents, _) in sorted(row["dropped"].get("read", {}).items())

@@ -229,14 +229,14 @@ class Decision:
 
     def facts(self, run_files: Sequence[str]) -> dict[str, int]:
         """Return how many keys were compared and marked; RuntimeError if one was lost between two steps."""
-        written = self._compared([runs.records(path) for path in run_files])
+        written = self._compared(storage.together(runs.records, run_files, self.paths.output))
         reduced = self._sum(
             [self.paths.manifest(self.stage.name, reducer_name(r)) for r in range(self.windows * self.reducers)]
         )
         keys, marked = reduced["keys"], reduced["marked"]
         if self.grouped:
             groups = self._groups(run_files)
-            merged = [storage.read_json(self._manifest(MERGE, group.number)) for group in groups]
+            merged = storage.read_jsons([self._manifest(MERGE, group.number) for group in groups])
             marked += sum(row["marked"] for row in merged)
             own = sum(group.first < self.items for group in groups)
             sent = sum(row["sent"] for row in merged[:own]) + self.windows * sum(row["sent"] for row in merged[own:])
@@ -253,7 +253,7 @@ class Decision:
         return sum(written[: self.items]) + self.windows * sum(written[self.items :])
 
     def _sum(self, manifests: Sequence[str]) -> dict[str, int]:
-        rows = [storage.read_json(path) for path in manifests]
+        rows = storage.read_jsons(manifests)
         return {name: sum(row[name] for row in rows) for name in rows[0] if isinstance(rows[0][name], int)}
 
     def _must_be(self, verb: str, found: int, wanted: int, what: str = "keys") -> None:

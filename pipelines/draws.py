@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipelines import runs, storage, tables
-from pipelines.graph import is_current
+from pipelines.graph import not_current
 from pipelines.hashing import SCALE, keyed
 from pipelines.jobs import Job
 
@@ -64,7 +64,7 @@ def draw(task: Draw) -> None:
 
 def pending(label: str, tasks: Sequence[Draw]) -> list[Job]:
     """Return the job of those draws that are not there yet."""
-    left = [task for task in tasks if not is_current(task.manifest, task.identity)]
+    left = not_current(tasks, lambda task: (task.manifest, task.identity))
     return [Job(label, draw, left, [task.manifest for task in left])] if left else []
 
 

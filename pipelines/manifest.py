@@ -145,7 +145,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "clusters": cluster_sizes(chain),
         "changes": {"path": shown, "sha256": storage.sha256(f"{output}/{shown}")},
         "warnings": [
-            *damage.warnings(chain),
+            *damage.warnings(chain, rows[0]),
             *warnings(accounts, chain.recipe.max_duplicates),
             *_alarms(chain, groups),
             *_model_warnings(chain),
@@ -162,7 +162,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             "files": drops,
         },
     }
-    _write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
+    write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
     if not chain.recipe.keep_staged:
         _remove_staged(chain)
     return manifest
@@ -205,7 +205,7 @@ def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], toke
         "files": {path: storage.sha256(f"{output}/{path}") for path in paths},
     }
     content["seal"] = seal(content)
-    _write_if_changed(f"{output}/manifest.json", content)
+    write_if_changed(f"{output}/manifest.json", content)
 
 
 def _rows(output: str, written: Sequence[dict[str, Any]]) -> int:
@@ -228,7 +228,8 @@ def _remove_staged(chain: Chain) -> None:
                 storage.remove(chain.staged(index, item))
 
 
-def _write_if_changed(path: str, content: dict[str, Any]) -> None:
+def write_if_changed(path: str, content: dict[str, Any]) -> None:
+    """Write JSON unless the file holds it already: a build that changes nothing leaves every file as it was."""
     if storage.read_json(path) != json.loads(json.dumps(content)):
         storage.write_json(path, content)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import draws, storage
-from pipelines.graph import Model, is_current
+from pipelines.graph import Model, not_current
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job
 from pipelines.readers.stack_exchange import is_meta
@@ -98,7 +98,7 @@ def training_of(
 
 def pending(tasks: Sequence[Training]) -> list[Job]:
     """Return the job that makes those models that are not there yet."""
-    left = [task for task in tasks if not is_current(task.manifest, task.identity)]
+    left = not_current(tasks, lambda task: (task.manifest, task.identity))
     if not left:
         return []
     label = f"models/{left[0].name.partition('/')[0]}"
