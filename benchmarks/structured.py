@@ -116,12 +116,12 @@ def cleaned(rows: Sequence[dict[str, str]], mode: boilerplate.Mode) -> list[str]
     return [text for text, path in texts if code.reason(text, path) is None]
 
 
-def python_with_peers(output: Path) -> Path:
+def python_with_peers(output: Path, packages: Sequence[str] = PEERS) -> Path:
     """Return the interpreter of the peers' environment, made if it is not there."""
     python = output / "peers/bin/python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(output / "peers")], check=True)
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
+        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
         subprocess.run(pip, check=True)
     return python
 

@@ -28,6 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.structured import python_with_peers
 from filters import gutenberg, latex
 from pipelines.document import Document
 from pipelines.readers import Dump, arxiv
@@ -93,16 +94,6 @@ def book(data: bytes) -> str:
     text, _ = books.decode(data)
     gutenberg.header(text)
     return gutenberg.clean(text).strip()
-
-
-def python_with_peers(output: Path) -> Path:
-    """Return the interpreter of the peers' environment, made if it is not there."""
-    python = output / "peers/bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(output / "peers")], check=True)
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
-        subprocess.run(pip, check=True)
-    return python
 
 
 def peers(python: Path, job: str, content: Any, output: Path) -> dict[str, Any]:
@@ -179,7 +170,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         output = arguments.output or Path(temporary)
         output.mkdir(parents=True, exist_ok=True)
-        python = python_with_peers(output)
+        python = python_with_peers(output, PEERS)
         result: dict[str, dict[str, float]] = {}
         if found := submissions(arguments.folders, output):
             result |= run_arxiv(found, python, arguments.redpajama, output)
