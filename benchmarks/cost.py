@@ -1,9 +1,8 @@
 """What the paper's corpus would cost: CPU-days, bytes shuffled and money, by the rates that a finished corpus measured.
 
 Usage: `python benchmarks/cost.py CORPUS`, a corpus built here with a worker for each core (`make corpus`): its summary
-has each stage's CPU seconds. The web is scaled by compressed bytes read, as the paper's list has them (a crawl of
-unknown size counts as the mean of the known ones); every other source by bytes of finished text, as Table 1 has them.
-Tokenising is not in it. The last line is one JSON object.
+has each stage's CPU seconds. The web is scaled by compressed bytes read, as the paper's list has them; every other
+source by bytes of finished text, as Table 1 has them. Tokenising is not in it. The last line is one JSON object.
 
 Money is at list price and for computing alone: neither storage nor requests are in it, nor what leaves a region. The
 prices are those of Dataflow's price page for batch workers in us-central1 (https://cloud.google.com/dataflow/pricing),
@@ -29,7 +28,7 @@ from pipelines.table1 import TABLE_1
 DAY, GB = 86_400, 10**9
 VCPU_HOUR, GIB_HOUR, SHUFFLED_GB = 0.056, 0.003557, 0.011
 MEMORY_GIB = 3.75  # of a worker's core
-WET_FILES = 65_000  # of a crawl, where the list has no number: about what the known ones have
+WET_FILES = 65_000  # of a crawl, about what those of known number have
 LINES_OF_A_FILE = 1_000_000
 POINTER = 100 + 40  # bytes: a path and the packed pointer, with its key
 CALL = 2_000  # bytes of a pickled work item, of each file and stage
@@ -37,12 +36,9 @@ STAGES = {"common_crawl": 5, "c4": 6}
 WEB = ("common_crawl", "c4")
 
 
-def web_bytes(source: str) -> tuple[float, int]:
-    """Return the compressed bytes of a web source's crawls, and how many of them are of known size."""
-    known = [listed.size for listed in PAPER_INPUTS if listed.source in WEB and listed.size]
-    own = [listed.size for listed in PAPER_INPUTS if listed.source == source]
-    mean = sum(known) / len(known)
-    return float(sum(size or mean for size in own)), sum(size is not None for size in own)
+def web_bytes(source: str) -> float:
+    """Return the compressed bytes of a web source's crawls."""
+    return float(sum(listed.size or 0 for listed in PAPER_INPUTS if listed.source == source))
 
 
 def shuffled(source: str) -> float:
@@ -64,7 +60,7 @@ def rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         seconds = sum(stage["cpu_seconds"] for stage in source["stages"])
         web = row.name in WEB
         measured = source["inputs"]["bytes"] if web else source["bytes"]
-        size = web_bytes(row.name)[0] if web else float(row.disk_bytes)
+        size = web_bytes(row.name) if web else float(row.disk_bytes)
         answer.append(
             {
                 "source": row.name,
@@ -102,8 +98,7 @@ def main() -> None:
     moved = sum(row["shuffled_gb"] for row in found)
     total = dollars(days, moved, options)
     for source in WEB:
-        size, known = web_bytes(source)
-        print(f"{source}: {size / TIB:.1f} TiB of WET, {known} crawls of known size")
+        print(f"{source}: {web_bytes(source) / TIB:.1f} TiB of WET")
     print(f"all: {days:,.0f} CPU days, {moved:,.1f} GB shuffled, {total:,.0f} dollars of computing at list price")
     print(json.dumps({"cost": {"cpu_days": round(days), "shuffled_gb": round(moved, 1), "dollars": round(total)}}))
 

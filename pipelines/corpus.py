@@ -305,7 +305,7 @@ def _check_estimator(recipe: Recipe) -> None:
 
 def _input_options(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
     """Return the options of single inputs: `paper` stands for those that the paper's list names."""
-    listed = paper_inputs.given(names) if PAPER_LIST in options.input else []
+    listed = paper_inputs.given(names, f"{options.output}/work/downloads") if PAPER_LIST in options.input else []
     return [option for option in options.input if option != PAPER_LIST] + listed
 
 

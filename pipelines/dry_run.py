@@ -16,7 +16,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
     """Yield the paper's list, which needs no network, or what a build of given inputs would do first."""
     names = options.source or RECIPES[options.recipe].sources
     if options.recipe != "sample" and options.input in ([], [PAPER_LIST]):
-        yield from paper_inputs.lines(names)
+        yield from paper_inputs.lines(names, options.output)
     else:
         yield from lines(prepare(options, beam_arguments), options.runner, beam_arguments)
 

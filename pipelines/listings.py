@@ -4,9 +4,10 @@
 
     listing -> paths, a line each -> `files` of them, chosen by hash -> base URL + path -> OUTPUT/work/downloads
 
-The choice depends on the paths alone, and 200 files hold the 100. A file is downloaded to a name of its own and goes on
-where it stopped, within a run (by Range) and after it; it is there once it is whole, with its URL, size and SHA-256
-beside it. A file that was removed and comes back another is refused, for the corpus was made of the first one.
+A line may say more than a path: size and SHA-256, set off by tabs; a file that is another is then refused. The choice
+depends on the paths alone, and 200 files hold the 100. A file is downloaded to a name of its own and goes on where it
+stopped, within a run (by Range) and after it; it is there once it is whole, with its URL, size and SHA-256 beside it. A
+file that was removed and comes back another is refused, for the corpus was made of the first one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -45,6 +47,7 @@ _LISTING = re.compile(r".*\.paths(?:\.gz)?", re.DOTALL)
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 ATTRIBUTES = ("files", "base")
 
 
@@ -58,6 +61,15 @@ class _Failure(Exception):  # noqa: N818
     def __init__(self, message: str, pause: float = 0.0) -> None:
         super().__init__(message)
         self.pause = pause
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a listing: a path or URL, and as far as they are given its size in bytes and its SHA-256."""
+
+    path: str
+    size: int | None = None
+    sha256: str | None = None
 
 
 def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple[dict[str, str], list[str]] | None:
@@ -78,13 +90,14 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
         return rest, fetch([pattern], downloads)
     wanted = _wanted(attributes.get("files"), pattern)
     local = fetch([pattern], downloads)[0] if is_web(pattern) else pattern
-    chosen = choose(paths_of(local), wanted, pattern)
-    urls = [_joined(attributes.get("base"), path, pattern) for path in chosen]
+    entries = {entry.path: entry for entry in entries_of(local)}
+    chosen = choose(list(entries), wanted, pattern)
+    urls = {_joined(attributes.get("base"), path, pattern): entries[path].sha256 for path in chosen}
     for url in urls:
         if not is_web(url):
             storage.check(url)
-    web = [url for url in urls if is_web(url)]
-    fetched = dict(zip(web, fetch(web, downloads), strict=True))
+    web = {url: sha256 for url, sha256 in urls.items() if is_web(url)}
+    fetched = dict(zip(web, fetch(list(web), downloads, listed=web), strict=True))
     return rest, [fetched.get(url, url) for url in urls]
 
 
@@ -108,8 +121,8 @@ def _wanted(files: str | None, pattern: str) -> int | None:
     return int(files)
 
 
-def paths_of(listing: str) -> list[str]:
-    """Return the paths that a listing names, in its order, each once; raise ValueError if it is none."""
+def entries_of(listing: str) -> list[Entry]:
+    """Return what a listing names, in its order, each path once; raise ValueError if it is none."""
     with storage.open_read(listing) as stream:
         head = stream.read(2)
     try:
@@ -124,12 +137,29 @@ def paths_of(listing: str) -> list[str]:
         raise ValueError(f"{listing}: this listing cannot be read: {error}") from None
     if len(content) > LISTING_LIMIT:
         raise ValueError(f"{listing}: more than {LISTING_LIMIT} bytes are no listing")
-    paths = list(dict.fromkeys(line.strip() for line in io.StringIO(text) if line.strip()))
-    if not paths:
+    lines = [line.strip() for line in io.StringIO(text) if line.strip()]
+    if not lines:
         raise ValueError(f"{listing}: this listing names no file")
-    if wrong := next((path for path in paths if not path.isprintable() or len(path) > 2_000 or ".." in path), None):
-        raise ValueError(f"{listing}: {wrong[:100]!r} is no path of a file")
-    return paths
+    entries: dict[str, Entry] = {}
+    for line in lines:
+        entry = _entry(line, listing)
+        if entries.setdefault(entry.path, entry) != entry:
+            raise ValueError(f"{listing}: {entry.path} is listed twice, with other sizes or digests")
+    return list(entries.values())
+
+
+def _entry(line: str, listing: str) -> Entry:
+    path, *facts = line.split("\t")
+    if not path.isprintable() or len(path) > 2_000 or ".." in path:
+        raise ValueError(f"{listing}: {path[:100]!r} is no path of a file")
+    if not facts:
+        return Entry(path)
+    size, sha256 = facts if len(facts) == 2 else ("", "")
+    if not (size.isascii() and size.isdecimal() and _SHA256.fullmatch(sha256)):
+        raise ValueError(
+            f"{listing}: {line[:200]!r}: write a path, or a path, its size and its SHA-256, set off by tabs"
+        )
+    return Entry(path, int(size), sha256)
 
 
 def choose(paths: Sequence[str], wanted: int | None, listing: str) -> list[str]:
@@ -176,11 +206,13 @@ def fetch(
     downloads: str,
     pause: Callable[[float], None] = time.sleep,
     report: Callable[[str], None] | None = None,
+    listed: Mapping[str, str | None] | None = None,
 ) -> list[str]:
     """Return the local file of each URL, downloading what is missing, a few at once.
 
-    `pause` waits some seconds, `report` takes a line for each finished file (None: to standard error). Raises
-    ValueError if a server refuses (403, 404 ...) or has another file than before, DownloadError if it keeps failing.
+    `pause` waits some seconds, `report` takes a line for each finished file (None: to standard error), `listed` is the
+    SHA-256 of those files whose listing tells it. Raises ValueError if a server refuses (403, 404 ...) or has another
+    file than before, or than the listed one, DownloadError if it keeps failing.
     """
     if not urls:
         return []
@@ -188,7 +220,7 @@ def fetch(
         raise ValueError(f"{downloads}: files from the web are kept in the corpus directory, so --output must be local")
     say = report or (lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
     with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        futures = [pool.submit(_fetch, url, downloads, client, pause, say) for url in urls]
+        futures = [pool.submit(_fetch, url, downloads, client, pause, say, (listed or {}).get(url)) for url in urls]
         try:
             return [future.result() for future in futures]
         except BaseException:
@@ -204,29 +236,41 @@ def place_of(url: str, downloads: str) -> _Place:
 
 
 def _fetch(
-    url: str, downloads: str, client: httpx2.Client, pause: Callable[[float], None], say: Callable[[str], None]
+    url: str,
+    downloads: str,
+    client: httpx2.Client,
+    pause: Callable[[float], None],
+    say: Callable[[str], None],
+    listed: str | None,
 ) -> str:
     place = place_of(url, downloads)
     place.final.parent.mkdir(parents=True, exist_ok=True)
     with _held(place.part):
         known = storage.read_json(str(place.record)) or {}
         if place.final.exists() and known.get("size") == place.final.stat().st_size:
+            _check(url, known, listed, "this is not the file that is listed")
             return str(place.final)
         if not place.final.exists():
             _download(url, place.part, client, pause)
         source = place.final if place.final.exists() else place.part
         found = {"url": url, "size": source.stat().st_size, "sha256": storage.sha256(str(source))}
-        if known.get("sha256", found["sha256"]) != found["sha256"]:
+        try:
+            _check(url, found, listed, "this is not the file that is listed")
+            changed = f"the file has changed since it was first fetched (remove {place.record} to take the new one)"
+            _check(url, found, known.get("sha256"), changed)
+        except ValueError:
             place.part.unlink(missing_ok=True)
-            raise ValueError(
-                f"{url}: the file has changed since it was first fetched (SHA-256 {known['sha256']}, now "
-                f"{found['sha256']}); remove {place.record} to take the new one"
-            )
+            raise
         source.replace(place.final)
         _tag(place.part).unlink(missing_ok=True)
         storage.write_json(str(place.record), found)
     say(f"fetched {url} ({found['size']:,} bytes)")
     return str(place.final)
+
+
+def _check(url: str, found: Mapping[str, Any], wanted: str | None, problem: str) -> None:
+    if wanted is not None and found["sha256"] != wanted:
+        raise ValueError(f"{url}: {problem}: SHA-256 {found['sha256']}, not {wanted}")
 
 
 @contextmanager

@@ -28,7 +28,9 @@ from pipelines.readers.stack_exchange import is_meta, site_of
 from pipelines.recipes import Questions
 
 ARCHIVE = "https://archive.org/download/stackexchange/"
+LISTING = "stackexchange_files.xml"
 MARGIN = 8  # sites listed beyond those wanted, whose posts may turn out to be more than their archive's size says
+WANTED = Questions().largest_sites + MARGIN
 MAX_LISTING_BYTES = 1 << 26  # the item's file list has 200 KB, Sites.xml 1 MB
 # Stack Overflow's archive is split by table.
 POSTS_ONLY = {"stackoverflow.com": "stackoverflow.com-Posts.7z"}
@@ -86,11 +88,16 @@ def _count(text: str | None, where: str) -> int:
     return int(text)
 
 
-def urls(listing: str, *, sites: int, base: str | None = None, meta_sites: bool = False) -> list[str]:
-    """Return the URLs of the `sites` largest sites' archives; `base` is where they are, else beside the listing."""
+def urls(
+    listing: str, *, sites: int, base: str | None = None, meta_sites: bool = False, downloads: str | None = None
+) -> list[str]:
+    """Return the URLs of the `sites` largest sites' archives; `base` is where they are, else beside the listing.
+
+    A listing from the web is kept in the folder `downloads`, if one is given.
+    """
     if listings.is_web(listing):
         with tempfile.TemporaryDirectory() as folder:
-            (local,) = listings.fetch([listing], folder)
+            (local,) = listings.fetch([listing], downloads or folder)
             content = _read(local)
     else:
         content = _read(listing)
@@ -108,10 +115,9 @@ def _read(path: str) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the URLs of the largest sites' archives, one a line; return the exit code."""
-    wanted = Questions().largest_sites + MARGIN
     parser = argparse.ArgumentParser(prog="python -m pipelines.stack_exchange_sites", description=main.__doc__)
     parser.add_argument("listing", help="stackexchange_files.xml or Sites.xml, a file or its URL")
-    parser.add_argument("--sites", type=int, default=wanted, help=f"how many sites (default: {wanted})")
+    parser.add_argument("--sites", type=int, default=WANTED, help=f"how many sites (default: {WANTED})")
     parser.add_argument("--base", help="the folder of the archives (default: the listing's own, or archive.org)")
     parser.add_argument("--meta-sites", action="store_true", help="also sites about sites")
     options = parser.parse_args(arguments)

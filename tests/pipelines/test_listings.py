@@ -1,6 +1,7 @@
 """Listings and downloads, from a server of the tests' own that fails in every way a server can."""
 
 import gzip
+import hashlib
 import json
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import inputs, listings, remote, storage
-from pipelines.listings import DownloadError, choose, expand, fetch, paths_of
+from pipelines.listings import DownloadError, Entry, choose, entries_of, expand, fetch
 from pipelines.sources import c4
 
 CONTENT = bytes(range(256)) * 1000
@@ -302,7 +303,7 @@ def test_the_choice_depends_on_the_paths_alone_and_larger_ones_hold_smaller_ones
 def test_listings_are_read_packed_or_not(tmp_path: Path, listing: str) -> None:
     plain = tmp_path / "warc.paths"
     plain.write_text("\r\n".join([*PATHS, PATHS[0], ""]))
-    assert paths_of(str(plain)) == paths_of(listing) == PATHS
+    assert entries_of(str(plain)) == entries_of(listing) == [Entry(path) for path in PATHS]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +317,10 @@ def test_listings_are_read_packed_or_not(tmp_path: Path, listing: str) -> None:
         (b"<html>\0\n", "no path"),
         (b"../../etc/passwd\n", "no path"),
         (b"x" * 3000, "no path"),
+        (b"a.gz\t3\n", "its size and its SHA-256"),
+        (b"a.gz\tmany\t" + b"0" * 64, "its size and its SHA-256"),
+        (b"a.gz\t3\t" + b"F" * 64, "its size and its SHA-256"),
+        (b"a.gz\na.gz\t3\t" + b"0" * 64, "a.gz is listed twice"),
     ],
 )
 def test_what_is_no_listing_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -348,6 +353,23 @@ def test_what_is_no_listing_has_no_attributes_of_one(tmp_path: Path) -> None:
         expand({"files": "3"}, "some/*.gz", str(tmp_path))
 
 
+def test_a_file_that_is_not_the_listed_one_is_refused(server: Server, tmp_path: Path) -> None:
+    digest, downloads = hashlib.sha256(CONTENT).hexdigest(), str(tmp_path / "downloads")
+    url = server.on("/a.gz", whole(CONTENT[::-1]), whole())
+    listing = tmp_path / "listing.paths"
+    listing.write_text(f"a.gz\t{len(CONTENT)}\t{digest}\n")
+    wanted = ({"base": server.url}, str(listing), downloads)
+    with pytest.raises(ValueError, match=f"{url}: this is not the file that is listed: SHA-256 .*, not {digest}"):
+        expand(*wanted)
+    for _ in range(2):  # the wrong one is not gone on from, and the right one not fetched again
+        _, (path,) = expand(*wanted) or ({}, [])
+        assert Path(path).read_bytes() == CONTENT
+    assert server.ranges("/a.gz") == [None, None]
+    listing.write_text(f"a.gz\t{len(CONTENT)}\t{'0' * 64}\n")
+    with pytest.raises(ValueError, match="this is not the file that is listed"):
+        expand(*wanted)
+
+
 def test_a_listing_on_the_web_is_relative_to_its_own_server(server: Server, tmp_path: Path) -> None:
     for path in PATHS[:5]:
         server.on(f"/mirror/{path}", whole(path.encode()))
@@ -378,7 +400,7 @@ def test_a_base_may_be_a_server_a_folder_or_a_store(
 def test_lines_that_are_urls_and_listings_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def remember(urls: list[str], downloads: str) -> list[str]:
+    def remember(urls: list[str], downloads: str, listed: dict[str, str | None]) -> list[str]:
         asked.extend(urls)
         return urls
 

@@ -94,7 +94,7 @@ def test_the_command_writes_a_listing_that_is_an_input(
     assert main([f"{tmp_path}/files.xml", "--sites", "2"]) == 0
     (tmp_path / "se.paths").write_text(capsys.readouterr().out)
 
-    def download(asked: list[str], downloads: str) -> list[str]:
+    def download(asked: list[str], downloads: str, listed: object) -> list[str]:
         found = []
         for url in asked:
             place = listings.place_of(url, downloads)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus, events, paper_inputs, storage, summary
+from pipelines import corpus, events, storage, summary
 from pipelines.jobs import Job
 from pipelines.progress import Progress
 from tests.pipelines import tiny
@@ -113,33 +113,6 @@ def test_progress_counts_what_appears_by_one_listing_and_not_all_the_time(
     progress._next_poll = float("inf")
     progress.poll()
     assert len(listed) == 3
-
-
-def test_the_paper_s_inputs_are_listed_without_the_network(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("socket.socket", lambda *_: pytest.fail("the network was used"))
-    assert corpus.main(["--recipe", "paper", "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "books           Books3: NOT AVAILABLE; no longer distributed" in said
-    assert said.count("pages-articles-multistream.xml.bz2: 1 files, size unknown") == 20
-    assert "common_crawl    CC-MAIN-2018-39: 56,320 files, 8,653 GB" in said
-    assert "size unknown; the crawl of the published C4" in said
-    assert corpus.main(["--recipe", "paper", "--dry-run", "--source", "books"]) == 0
-    assert "CC-MAIN" not in capsys.readouterr().out
-
-
-def test_the_paper_s_list_has_five_crawls_of_2017_to_2020_and_what_is_read_is_an_input() -> None:
-    crawls = [listed.name for listed in paper_inputs.PAPER_INPUTS if listed.source == "common_crawl"]
-    assert len(set(crawls)) == 5
-    assert {name.split("-")[2] for name in crawls} == {"2017", "2018", "2019", "2020"}
-    assert {listed.source for listed in paper_inputs.PAPER_INPUTS} == set(corpus.SOURCES)
-    from pipelines import inputs
-
-    options = paper_inputs.given(list(corpus.SOURCES))
-    assert len(options) == 5 + 1 + 20 + 1
-    for option in options:
-        inputs.parse_option(option, list(corpus.SOURCES))
 
 
 def test_a_dry_run_on_an_engine_prints_the_graph_and_starts_nothing(
