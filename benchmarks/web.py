@@ -74,7 +74,7 @@ def write_bodies(pages: Sequence[Path], output: Path) -> None:
     """Write what cc_net starts from: the id and the body of each page that is long enough."""
     with output.open("w", encoding="utf-8") as lines:
         for document in read(pages):
-            body = paragraphs.body(document.text, "published")
+            body = paragraphs.body(document.text, remove_nul=False, add_last_line=True)
             if not paragraphs.too_short(body):
                 lines.write(json.dumps({"id": document.id, "raw_content": body}) + "\n")
 

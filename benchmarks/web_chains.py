@@ -27,10 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from filters import paragraphs
 from pipelines import corpus, plain, runners, sample, tables
 from pipelines.chain import Chain
+from pipelines.divergences import in_mode
 from pipelines.document import Document
 from pipelines.graph import Input, Model, Node, run_waves
 from pipelines.jobs import Job, Shuffle
-from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
+from pipelines.recipes import SAMPLE, Recipe
 from pipelines.sources import c4, common_crawl
 from pipelines.stages import Context, Map
 
@@ -40,14 +41,7 @@ Runner = Literal["plain", "beam"]
 _UP_TO_QUALITY = common_crawl.SOURCE.stages[: 1 + [stage.name for stage in common_crawl.SOURCE.stages].index("quality")]
 SCORED = replace(common_crawl.SOURCE, stages=(*_UP_TO_QUALITY[:-1], replace(cast(Map, _UP_TO_QUALITY[-1]), keys=None)))
 SOURCES = {"common_crawl": SCORED, "c4": c4.SOURCE}
-PUBLISHED = replace(
-    SAMPLE,
-    common_crawl=replace(
-        SAMPLE.common_crawl, paragraphs=Paragraphs(mode="published"), quality=Quality(mode="published")
-    ),
-    c4=replace(SAMPLE.c4, pages=C4Pages(mode="published")),
-    excerpts=0.01,
-)
+PUBLISHED = in_mode(replace(SAMPLE, excerpts=0.01), "published")
 WARM = "The first page of a process also loads what all the others use, été and Σ included. " * 5
 
 

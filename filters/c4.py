@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 import langdetect_rs
 import numpy as np
 from numpy.typing import NDArray
 
 from filters import sentences
-
-Mode = Literal["published", "corrected"]
 
 # c4_utils
 MAX_CHARACTERS: Final = 190_000  # is_valid_length
@@ -91,16 +89,16 @@ class Cleaned:
     reason: Reason | None
 
 
-def page_text(text: str, mode: Mode = "corrected") -> str:
+def page_text(text: str, *, remove_nul: bool = True, lose_header_lines: bool = False) -> str:
     """Return a page as the pipeline sees it: its lines stripped, empty ones left out.
 
-    Published: lines that look like headers of the file format ("Content-Type ...") are lost too. Corrected: they stay,
-    and NUL characters go.
+    As published, NUL characters stay, and lines that begin like headers of the file format ("Content-Type ...") are
+    lost: `remove_nul=False`, `lose_header_lines=True`.
     """
-    if mode == "corrected":
+    if remove_nul:
         text = text.replace("\0", "")
     lines = filter(None, map(str.strip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
-    if mode == "published" and any(prefix in text for prefix in HEADER_PREFIXES):
+    if lose_header_lines and any(prefix in text for prefix in HEADER_PREFIXES):
         lines = filter(lambda line: not line.startswith(HEADER_PREFIXES), lines)
     return "\n".join(lines)
 

@@ -17,7 +17,6 @@ from filters import fast_text
 Newlines = Literal["delete", "space"]
 
 THRESHOLD: Final = 0.5  # CCNet, Config.lang_threshold
-PUBLISHED_DECIMALS: Final = 2  # CCNet, split_by_lang.Classifier
 DECIMALS: Final = 6  # ours: what differs between processors must not decide
 
 
@@ -37,18 +36,15 @@ class LanguageIdentifier:
     def __init__(self, path: Path) -> None:
         self._model = fast_text.load(path)
 
-    def identify(self, text: str, newlines: Newlines = "space") -> tuple[str, float]:
+    def identify(self, text: str, newlines: Newlines = "space", decimals: int = DECIMALS) -> tuple[str, float]:
         """Return the most probable language ("en", "pt" ...) and its rounded score, ("", 0.0) if there is none.
 
-        `newlines="delete"` is the published rule: words at line ends fuse, and the score has 2 decimals. With "space"
-        they stay apart, and the score has 6.
+        CCNet deletes line feeds, so that words at line ends fuse, and rounds to 2 decimals.
         """
         best = fast_text.predict(self._model, text.replace("\n", "" if newlines == "delete" else " "))
         label, score = next(iter(best.items()), ("", 0.0))
         # numpy's rounding, which is CCNet's: it differs from round() where the score lies halfway.
-        return label.removeprefix(fast_text.LABEL), float(
-            np.round(score, PUBLISHED_DECIMALS if newlines == "delete" else DECIMALS)
-        )
+        return label.removeprefix(fast_text.LABEL), float(np.round(score, decimals))
 
 
 def reason(label: str, score: float, languages: Collection[str], threshold: float = THRESHOLD) -> Reason | None:

@@ -12,14 +12,12 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-Mode = Literal["published", "corrected"]
 
 MIN_CHARACTERS: Final = 300  # CCNet, Config.min_len: characters of the body, line feeds included, the title not
 KEY_BYTES: Final = 8  # CCNet, flat_hash_set.HASH_TYPE: of the SHA-1, in the order of a little-endian uint64
@@ -48,24 +46,24 @@ class Reason(StrEnum):
     ALL_DUPLICATES = "all_duplicates"
 
 
-def body(text: str, mode: Mode = "corrected") -> str:
+def body(text: str, *, remove_nul: bool = True, add_last_line: bool = False) -> str:
     """Return the page without its title, the first line: `body_lines` joined by line feeds."""
-    return "\n".join(body_lines(text, mode))
+    return "\n".join(body_lines(text, remove_nul=remove_nul, add_last_line=add_last_line))
 
 
-def body_lines(text: str, mode: Mode = "corrected") -> list[str]:
+def body_lines(text: str, *, remove_nul: bool = True, add_last_line: bool = False) -> list[str]:
     """Return the lines of a page but its title, the first: stripped; one empty line where there is none.
 
-    A line ends with LF, CR or CRLF. Published: the page as CCNet reads it, where a page that does not end with a line
-    end gets one empty line more (the separator of its record). Corrected: without it, and without NUL characters.
+    A line ends with LF, CR or CRLF. As CCNet reads a page, NUL characters stay and one that does not end with a line
+    end gets an empty line more (the separator of its record): `remove_nul=False`, `add_last_line=True`.
     """
-    if mode == "corrected":
+    if remove_nul:
         text = text.replace("\0", "")
     lines = list(map(str.strip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
     ended = not lines[-1]
     if ended:
         lines.pop()
-    elif mode == "published":
+    elif add_last_line:
         lines.append("")
     return lines[1:] or [""]
 
@@ -93,16 +91,21 @@ def keys(body: str) -> list[bytes]:
     return [_HASHES[line] for line in _normalised(body)]
 
 
-def unique(lines: Sequence[str], keys: Sequence[bytes]) -> dict[bytes, str]:
-    """Return each key with the first of its lines, in the order of the page."""
+def unique(lines: Sequence[str], keys: Sequence[bytes], *, lose_zero: bool = False) -> dict[bytes, str]:
+    """Return each key with the first of its lines, in the order of the page.
+
+    `lose_zero` loses a line whose key is 0, by which CCNet marks the lines that it removes.
+    """
     found: dict[bytes, str] = {}
     for key, line in zip(keys, lines, strict=True):
         found.setdefault(key, line)
+    if lose_zero:
+        found.pop(bytes(KEY_BYTES), None)
     return found
 
 
 def packed(keys: Iterable[bytes]) -> NDArray[np.uint64]:
-    """Return keys as an array, shape (n,). Any key counts, 0 too (CCNet marks removed lines by it)."""
+    """Return keys as an array, shape (n,)."""
     return np.frombuffer(b"".join(keys), dtype="<u8").astype(np.uint64, copy=False)
 
 
@@ -128,7 +131,7 @@ def kept(lines: Sequence[str], removed: NDArray[np.integer[Any]]) -> list[str]:
     return [lines[index] for index in np.flatnonzero(mask).tolist()]
 
 
-def nothing_left(kept: Sequence[str]) -> Reason | None:
+def nothing_left(kept: Sized) -> Reason | None:
     """Return the reason to drop a page none of whose lines is kept."""
     return None if kept else Reason.ALL_DUPLICATES
 

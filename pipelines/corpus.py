@@ -46,8 +46,9 @@ from pipelines.graph import Input, Model, Node, Source, needed, run_waves
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
 from pipelines.progress import Progress
-from pipelines.recipes import RECIPES, Recipe, Shards, check, override
+from pipelines.recipes import RECIPES, Recipe, Shards
 from pipelines.report import print_summary
+from pipelines.settings import check, override
 from pipelines.sources import (
     arxiv,
     benchmarks,

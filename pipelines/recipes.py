@@ -2,23 +2,21 @@
 
 Each stage of a source has its own dataclass and sees nothing else, so a change of one field redoes the stages that read
 it and no others. Sections are those of the LLaMA paper; rules and constants of CCNet, C4 and RedPajama are named where
-they come from. The command line overrides single fields (`--set common_crawl.quality.threshold=0.65`).
+they come from. Where the published rule and the right one differ, the field says both (`pipelines.divergences`). The
+command line overrides single fields (`pipelines.settings`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
+from filters.language import Newlines
 from filters.wikipedia_names import LANGUAGES
+from pipelines.divergences import Mode, differs
 
-Mode = Literal["published", "corrected"]
 Match = Literal["url", "host"]
+Copies = Literal["raw", "cleaned"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,9 @@ class Paragraphs:
     """CommonCrawl, first pass: short pages and the keys of lines (CCNet)."""
 
     min_characters: int = 300  # CCNet, Config.min_len
-    mode: Mode = "corrected"
+    remove_nul: bool = differs(True, published=False)  # CCNet keeps NUL characters
+    add_last_line: bool = differs(False, published=True)  # CCNet: an empty one, to a page without a line end
+    lose_hash_zero: bool = differs(False, published=True)  # CCNet marks removed lines by 0, so a line of that hash goes
     exclude_personal_information_sites: bool = False  # Llama 2, section 2.1
 
 
@@ -54,7 +54,8 @@ class Quality:
 
     languages: tuple[str, ...] = ("en",)  # section 2.1: English only
     threshold: float = 0.5  # CCNet: fastText score
-    mode: Mode = "corrected"
+    newlines: Newlines = differs("space", published="delete")  # for identification; CCNet fuses words
+    score_decimals: int = differs(6, published=2)  # of the score before it decides; CCNet, split_by_lang.Classifier
     match: Match = "url"
 
 
@@ -64,7 +65,7 @@ class Reference:
 
     buckets: tuple[str, ...] = ("head", "middle")  # RedPajama's reading of section 2.1
     classifier: bool = True  # without it every page of these buckets is kept, and none is trained
-    threshold: float | None = None  # None: chosen on the held-out split; RedPajama keeps 0.25 and more
+    threshold: float | None = differs(None, published=0.25)  # RedPajama; None: chosen on the held-out split
     label: str = "reference"  # of a classifier given by path: which of its labels is wanted
     mask_personal_information: bool = False  # our own option: e-mail and IP addresses, telephone numbers
 
@@ -77,6 +78,7 @@ class ReferenceTraining:
     """
 
     pages: int = 300_000  # of each class at most
+    short_negatives: bool = differs(False, published=True)  # RedPajama's are of any length: length leaks the label
     held_out: float = 0.2
     seed: int = 0  # of the split, of the order of training and of fastText
     language: str = "en"
@@ -103,7 +105,8 @@ class C4Pages:
     """C4, first pass."""
 
     max_characters: int = 190_000  # C4's own pipeline
-    mode: Mode = "corrected"
+    remove_nul: bool = differs(True, published=False)  # C4 keeps NUL characters
+    lose_header_lines: bool = differs(False, published=True)  # C4 takes lines that begin like headers for headers
     exclude_personal_information_sites: bool = False  # Llama 2, section 2.1
 
 
@@ -137,7 +140,8 @@ class C4:
 class GitHubFiles:
     """GitHub, first pass: licence, heuristics, boilerplate (RedPajama's constants)."""
 
-    mode: Mode = "corrected"
+    boilerplate: Mode = differs("corrected", published="published")  # RedPajama's rule cuts more than that
+    copies: Copies = differs("cleaned", published="raw")  # what is compared; the paper: the resulting files
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,7 @@ class Books:
 class Papers:
     """arXiv's only pass."""
 
-    mode: Mode = "corrected"
+    mode: Mode = differs("corrected", published="published")  # RedPajama's cleaner, file by file
 
 
 @dataclass(frozen=True)
@@ -360,133 +364,3 @@ SAMPLE = Recipe(
     keep_staged=True,
 )
 RECIPES = {recipe.name: recipe for recipe in (SAMPLE, PAPER, LLAMA2)}
-
-
-def override(recipe: Recipe, assignment: str) -> Recipe:
-    """Return the recipe with one field changed by "path.to.field=value"; raise ValueError saying what is wrong."""
-    path, equals, value = assignment.partition("=")
-    if not equals:
-        raise ValueError(f"--set {assignment}: write it as path.to.field=value")
-    changed: Recipe = _override(recipe, path.split("."), value, assignment)
-    return changed
-
-
-def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
-    names = [found.name for found in dataclasses.fields(node)]
-    if path[0] not in names:
-        raise ValueError(f"--set {assignment}: there is no field {path[0]!r}, only {', '.join(names)}")
-    current = getattr(node, path[0])
-    if len(path) > 1:
-        if not dataclasses.is_dataclass(current):
-            raise ValueError(f"--set {assignment}: {path[0]} has no fields")
-        return replace(node, **{path[0]: _override(current, path[1:], value, assignment)})
-    if dataclasses.is_dataclass(current):
-        fields = ", ".join(found.name for found in dataclasses.fields(current))
-        raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
-    hint = get_type_hints(type(node))[path[0]]
-    return replace(node, **{path[0]: _parse(hint, value, assignment)})
-
-
-def _parse(hint: Any, value: str, assignment: str) -> Any:
-    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    if NoneType in kinds and value.lower() == "none":
-        return None
-    kind = kinds[0]
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(get_args(kind))}")
-        return value
-    if get_origin(kind) is tuple and get_args(kind) == (str, ...):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if get_origin(kind) is tuple and get_args(kind) == (int, ...):
-        return tuple(_parse(int, part.strip(), assignment) for part in value.split(",") if part.strip())
-    if kind not in _PARSERS:
-        raise ValueError(f"--set {assignment}: this field is set in a recipe only")
-    try:
-        return _PARSERS[kind](value)
-    except (ValueError, KeyError):
-        raise ValueError(f"--set {assignment}: {value!r} is no {kind.__name__}") from None
-
-
-def _finite(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-_PARSERS: dict[Any, Callable[[str], Any]] = {
-    bool: lambda value: {"true": True, "false": False}[value.lower()],
-    int: int,
-    float: _finite,
-    str: str,
-}
-
-
-def check(recipe: Recipe) -> None:
-    """Raise ValueError naming the first field whose value makes no sense, and what would be right."""
-    for path, right, what in _RULES:
-        value = attrgetter(path)(recipe)
-        if not right(value):
-            raise ValueError(f"{path} is {value!r}: {what}")
-    for path, value in _numbers(recipe, ""):
-        if value < 0:
-            raise ValueError(f"{path} is {value!r}: a number of at least 0")
-
-
-def _numbers(node: Any, prefix: str) -> Iterator[tuple[str, float]]:
-    for found in dataclasses.fields(node):
-        value, path = getattr(node, found.name), f"{prefix}{found.name}"
-        if dataclasses.is_dataclass(value):
-            yield from _numbers(value, f"{path}.")
-        elif isinstance(value, int | float):
-            yield path, value
-
-
-def _among(allowed: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: bool(value) and set(value) <= set(allowed), f"some of {', '.join(allowed)}"
-
-
-_POSITIVE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
-_SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a share between 0 and 1")
-_PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
-_PRUNE = "counts that start with 0 and never decrease, such as 0,0,1"
-_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("sources", *_among(PAPER.sources)),
-    ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
-    ("reducer_keys", *_POSITIVE),
-    ("fan_in", lambda value: value >= 2, "at least 2"),
-    ("excerpts", *_SHARE),
-    ("common_crawl.quality.threshold", *_SHARE),
-    ("common_crawl.reference.buckets", *_among(("head", "middle", "tail", "all"))),
-    ("common_crawl.reference.threshold", lambda value: value is None or 0 <= value <= 1, "none, or a probability"),
-    ("common_crawl.training.pages", *_POSITIVE),
-    ("common_crawl.training.held_out", *_PART),
-    ("common_crawl.training.epochs", *_POSITIVE),
-    ("common_crawl.training.dimension", *_POSITIVE),
-    ("common_crawl.training.word_ngrams", *_POSITIVE),
-    ("common_crawl.training.learning_rate", lambda value: value > 0, "more than 0"),
-    ("c4.english.threshold", *_SHARE),
-    ("wikipedia.articles.languages", *_among(LANGUAGES)),
-    ("wikipedia.span_bytes", *_POSITIVE),
-    ("books.texts.sample", *_POSITIVE),
-    ("books.overlap.threshold", *_SHARE),
-    ("books.groups", *_POSITIVE),
-    ("stack_exchange.posts.range_bytes", *_POSITIVE),
-    ("language_models.languages", lambda value: set(value) <= set(LANGUAGES), f"some of {', '.join(LANGUAGES)}"),
-    ("language_models.order", lambda value: value >= 2, "at least 2"),
-    ("language_models.pieces", *_POSITIVE),
-    ("language_models.documents", *_POSITIVE),
-    ("language_models.text_bytes", *_POSITIVE),
-    ("language_models.prune", lambda value: value == tuple(sorted(value)) and value[:1] in ((), (0,)), _PRUNE),
-    ("tokenizer.vocabulary", lambda value: 260 <= value <= 65_535, "from 260 (the bytes) to 65,535 (uint16)"),
-    ("tokenizer.training_bytes", *_POSITIVE),
-    ("shards.shard_tokens", *_POSITIVE),
-    ("shards.validation", *_SHARE),
-    ("max_duplicates", *_SHARE),
-    ("alarm_documents", *_POSITIVE),
-    ("contamination.words", lambda value: value >= 2, "at least 2"),
-    ("contamination.max_documents", *_POSITIVE),
-    *((f"{name}.near.{part}", *_PART) for name in PAPER.sources if name != "books" for part in ("threshold", "recall")),
-    *((f"{name}.near.shortest", *_POSITIVE) for name in PAPER.sources if name != "books"),
-)

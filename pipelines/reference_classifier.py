@@ -37,6 +37,7 @@ class Pages:
     removals: Removals
     match: Match
     language: str
+    short_negatives: bool
 
     def cited(self) -> frozenset[int]:
         """Return the rows of the shard whose URL, or whose host, is cited."""
@@ -55,12 +56,14 @@ class Examples:
 
 
 def take_pages(task: draws.Draw) -> Iterator[tuple[str, int, bytes]]:
-    """Take the pages of one language that are long enough, cited ones and others; the payload is URL and text."""
+    """Take the pages of one language, cited ones and others, that are long enough; the payload is URL and text."""
     pages: Pages = task.detail
     cited = pages.cited()
     for number, row in enumerate(tables.read_rows(task.path, ["id", "language", "url", "text"])):
         group, key = CITED if number in cited else RANDOM, keyed("reference", row["id"])
-        if task.wants(group, key) and row["language"] == pages.language and not reference.too_short(row["text"]):
+        wanted = task.wants(group, key) and row["language"] == pages.language
+        any_length = group == RANDOM and pages.short_negatives
+        if wanted and (any_length or not reference.too_short(row["text"])):
             yield group, key, f"{row['url'] or ''}\n{row['text']}".encode()
 
 

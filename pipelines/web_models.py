@@ -82,7 +82,7 @@ class WebModels:
         wanted = draws.OVERSAMPLE * recipe.training.pages
         marked = sum(row["marked"] for row in chain.manifests(cited))
         rates = {CITED: draws.rate(wanted, marked), RANDOM: draws.rate(wanted, self._pages())}
-        rules = (recipe.quality.match, recipe.training.language)
+        rules = (recipe.quality.match, recipe.training.language, recipe.training.short_negatives)
         before = (chain.identity(cited), rates, rules)
         return [
             draws.Draw(

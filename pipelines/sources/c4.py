@@ -21,6 +21,7 @@ from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, warc
+from pipelines.recipes import C4Pages
 from pipelines.runs import RANK_LIMIT
 from pipelines.sources import personal_information
 from pipelines.stages import Context, Decide, Keys, Lines, Map
@@ -35,10 +36,14 @@ def page(raw: Document, context: Context) -> Document | Drop:
     """Drop pages of listed sites, and those that are too long."""
     if drop := personal_information.listed(raw, "pages", context):
         return drop
-    found = raw.with_text(c4.page_text(raw.text, context.recipe.mode))
+    found = raw.with_text(_text(raw.text, context.recipe))
     if reason := c4.page_too_long(found.text, context.recipe.max_characters):
         return raw.drop("pages", reason)
     return found
+
+
+def _text(text: str, recipe: C4Pages) -> str:
+    return c4.page_text(text, remove_nul=recipe.remove_nul, lose_header_lines=recipe.lose_header_lines)
 
 
 def url_key(raw: Document, found: Document, context: Context) -> Keys:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from filters import paragraphs, perplexity, reference
-from filters.language import LanguageIdentifier, Newlines
+from filters.language import LanguageIdentifier
 from filters.language import reason as language_reason
 from pipelines import losses
 from pipelines.dedup import exact, lines
@@ -24,6 +24,7 @@ from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.language_models import load_cutoffs, load_language_model
 from pipelines.readers import warc
+from pipelines.recipes import Paragraphs
 from pipelines.sources import personal_information
 from pipelines.sources.wikipedia import URL, citation_keys
 from pipelines.stages import Context, Decide, Keys, Lines, Map
@@ -33,24 +34,24 @@ def long_enough(page: Document, context: Context) -> Document | Drop:
     """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
     if drop := personal_information.listed(page, "paragraphs", context):
         return drop
-    body, found = _unique_lines(page.text, context.recipe.mode)
-    if reason := paragraphs.too_short(body, context.recipe.min_characters):
+    body, found = _unique_lines(page.text, context.recipe)
+    if reason := paragraphs.too_short(body, context.recipe.min_characters) or paragraphs.nothing_left(found):
         return page.drop("paragraphs", reason)
     return page.with_text("\n".join(found.values()))
 
 
 def line_keys(page: Document, body: Document, context: Context) -> Keys:
     """Return the keys of the page's lines, each once."""
-    hashes = paragraphs.packed(_unique_lines(page.text, context.recipe.mode)[1])
+    hashes = paragraphs.packed(_unique_lines(page.text, context.recipe)[1])
     return hashes, None, np.arange(len(hashes), dtype=np.uint32)
 
 
 @lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
-def _unique_lines(text: str, mode: paragraphs.Mode) -> tuple[str, dict[bytes, str]]:
+def _unique_lines(text: str, recipe: Paragraphs) -> tuple[str, dict[bytes, str]]:
     """Return the body of a page, and the first of each repeated line of it by its key."""
-    lines = paragraphs.body_lines(text, mode)
+    lines = paragraphs.body_lines(text, remove_nul=recipe.remove_nul, add_last_line=recipe.add_last_line)
     body = "\n".join(lines)
-    return body, paragraphs.unique(lines, paragraphs.keys(body))
+    return body, paragraphs.unique(lines, paragraphs.keys(body), lose_zero=recipe.lose_hash_zero)
 
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
@@ -61,9 +62,9 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
     if reason := paragraphs.nothing_left(left):
         return page.drop("quality", reason)
     page = page.with_text("\n".join(left))
-    newlines: Newlines = "delete" if context.recipe.mode == "published" else "space"
-    label, score = _identifier(context.models["lid"]).identify(page.text, newlines)
-    if unwanted := language_reason(label, score, context.recipe.languages, context.recipe.threshold):
+    recipe, identifier = context.recipe, _identifier(context.models["lid"])
+    label, score = identifier.identify(page.text, recipe.newlines, recipe.score_decimals)
+    if unwanted := language_reason(label, score, recipe.languages, recipe.threshold):
         return page.in_language(label).drop("quality", unwanted, language_score=score)
     model = _language_model(context.models["language_models"], label)
     scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}

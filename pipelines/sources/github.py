@@ -3,7 +3,7 @@
 BigQuery rows or source archives ─ files ─> staged ─ duplicates (exact, owner by keyed hash) ─ unique ─> staged
 ─ tokens ─> documents
 
-Of files with the same text one is kept: the same resulting text, as the paper says; in `published` mode the same raw
+Of files with the same text one is kept: the same resulting text, as the paper says; with `copies="raw"` the same raw
 content, as in RedPajama, so that boilerplate and heuristics come only after the decision, in `unique`.
 """
 
@@ -36,10 +36,10 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 
 
 def clean(file: Document, context: Context) -> Document | Drop:
-    """Drop by licence; in `corrected` mode clean too."""
+    """Drop by licence; clean too, unless raw content is compared."""
     if refused := license.reason(file.license):
         return file.drop("files", refused)
-    return file if context.recipe.mode == "published" else without_boilerplate(file, "files", context.recipe.mode)
+    return file if context.recipe.copies == "raw" else without_boilerplate(file, "files", context.recipe.boilerplate)
 
 
 def without_boilerplate(file: Document, stage: str, mode: boilerplate.Mode) -> Document | Drop:
@@ -59,10 +59,10 @@ def content_key(raw: Document, file: Document, context: Context) -> Keys:
 
 
 def unique(file: Document, removed: Lines, context: Context) -> Document | Drop:
-    """Drop the copies; in `published` mode clean what is kept."""
+    """Drop the copies; clean what is kept if raw content was compared."""
     if len(removed):
         return file.drop("unique", "duplicate")
-    return without_boilerplate(file, "unique", context.recipe.mode) if context.recipe.mode == "published" else file
+    return without_boilerplate(file, "unique", context.recipe.boilerplate) if context.recipe.copies == "raw" else file
 
 
 def enough_letters(file: Document, context: Context) -> Document | Drop:

@@ -34,7 +34,7 @@ def test_identifies_and_rounds(tiny: Path) -> None:
     identifier = LanguageIdentifier(tiny)
     text = "the river and the trees\nunser haus the old town"
     label, score = identifier.identify(text)
-    published_label, published_score = identifier.identify(text, "delete")
+    published_label, published_score = identifier.identify(text, "delete", 2)
     assert label == published_label == "en"
     assert score == round(score, 6) != round(score, 2)
     assert published_score == round(published_score, 2)
@@ -61,7 +61,7 @@ def test_any_text_has_an_answer(tiny: Path, text: str) -> None:
 def test_halves_are_rounded_as_numpy_rounds_them(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_text, "predict", lambda *_: {"__label__en": 0.615})
     identifier = LanguageIdentifier(tiny)
-    assert identifier.identify("x", "delete") == ("en", float(np.round(0.615, 2)))
+    assert identifier.identify("x", "delete", 2) == ("en", float(np.round(0.615, 2)))
     assert round(0.615, 2) != np.round(0.615, 2)
 
 

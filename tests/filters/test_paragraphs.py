@@ -79,7 +79,7 @@ def test_normalise_equals_the_oracle(line: str) -> None:
 @settings(deadline=None, max_examples=300)
 @given(st.text(st.sampled_from("ab \t\r\n\x00\x0b\x85\u2028"), max_size=25))
 def test_published_body_equals_the_oracle(payload: str) -> None:
-    assert paragraphs.body(payload, "published") == ccnet.body(payload)
+    assert paragraphs.body(payload, remove_nul=False, add_last_line=True) == ccnet.body(payload)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_published_body_equals_the_oracle(payload: str) -> None:
     ],
 )
 def test_body(payload: str, published: str, corrected: str) -> None:
-    assert paragraphs.body(payload, "published") == published
+    assert paragraphs.body(payload, remove_nul=False, add_last_line=True) == published
     assert paragraphs.body(payload) == corrected
     assert paragraphs.body_lines(payload) == corrected.split("\n")
 
@@ -109,6 +109,7 @@ def test_too_short_counts_characters_with_line_feeds() -> None:
 def test_a_page_keeps_the_first_line_of_each_key_zero_among_them() -> None:
     zero, five = bytes(8), b"5" * 8
     assert list(paragraphs.unique("abcd", [five, zero, five, zero]).items()) == [(five, "a"), (zero, "b")]
+    assert paragraphs.unique("abcd", [five, zero, five, zero], lose_zero=True) == {five: "a"}
     assert paragraphs.unique([], []) == {}
 
 

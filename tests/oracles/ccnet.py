@@ -59,7 +59,7 @@ def deduplicate(documents: Sequence[str]) -> list[str | None]:
 
 def _without(lines: Iterable[str], seen_in: dict[int, set[int]]) -> str | None:
     kept: list[str] = []
-    keys: set[int] = set()
+    keys: set[int] = {0}  # the mark of a removed line
     for line in lines:
         if len(seen_in[key(line)]) == 1 and key(line) not in keys:
             kept.append(line.strip())

@@ -78,7 +78,7 @@ def mine(
     window = [key for key in bodies if not mined[key].dropped]
     seen_on: dict[int, set[Key]] = {}
     for key in window:
-        mined[key].hashes = {line_key(line) for line in bodies[key].split("\n")}
+        mined[key].hashes = {line_key(line) for line in _unique(bodies[key].split("\n"))}
         for line in mined[key].hashes:
             seen_on.setdefault(line, set()).add(key)
     identifier = fasttext.load_model(str(lid))
@@ -107,7 +107,8 @@ def line_key(line: str) -> int:
 
 
 def _unique(lines: Iterable[str]) -> list[str]:
-    kept, seen = [], set()
+    """Return the first line of each key; 0 is how CCNet marks a removed line, so none of that key is left."""
+    kept, seen = [], {0}
     for line in lines:
         if line_key(line) not in seen:
             kept.append(line)

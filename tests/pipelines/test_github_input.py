@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pipelines import corpus, tables
+from pipelines.divergences import Mode, in_mode
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, github
 from pipelines.recipes import GitHubFiles
@@ -86,11 +87,11 @@ def file(text: str, path: str = "a.py", license: str = "mit", number: int = 0) -
     return found
 
 
-def context(mode: Any) -> Context:
-    return Context(GitHubFiles(mode=mode), {})
+def context(mode: Mode) -> Context:
+    return Context(in_mode(GitHubFiles(), mode), {})
 
 
-def cleaned(document: Document, mode: Any) -> Document | Drop:
+def cleaned(document: Document, mode: Mode) -> Document | Drop:
     """Return what becomes of a file that is no copy, after both stages that read the mode."""
     first = source.clean(document, context(mode))
     if isinstance(first, Drop):
@@ -99,7 +100,7 @@ def cleaned(document: Document, mode: Any) -> Document | Drop:
 
 
 @pytest.mark.parametrize("mode", ["corrected", "published"])
-def test_the_rules_drop_in_both_modes(mode: Any) -> None:
+def test_the_rules_drop_in_both_modes(mode: Mode) -> None:
     reasons = {
         "license_not_permissive": file("x = 1\n", license="gpl-2.0"),
         "license_unknown": file("x = 1\n", license="unknown"),
@@ -123,7 +124,7 @@ def test_the_heuristics_are_measured_on_what_boilerplate_leaves() -> None:
     assert kept.text == "x = 1\n"
 
 
-def key(document: Document, mode: Any) -> int:
+def key(document: Document, mode: Mode) -> int:
     staged = source.clean(document, context(mode))
     assert isinstance(staged, Document)
     return int(source.content_key(document, staged, context(mode))[0][0])
@@ -137,6 +138,22 @@ def test_copies_are_equal_results_and_equal_raw_content_in_published_mode() -> N
     copy = source.unique(bare, np.zeros(1, np.uint32), context("published"))
     assert isinstance(copy, Drop)
     assert copy.reason == "duplicate"
+
+
+def test_each_divergence_by_itself_changes_only_what_it_names() -> None:
+    headed = file(HEADER + '\ns = "/* copyright */"\n')
+    by_recipe = {}
+    for recipe in (GitHubFiles(), GitHubFiles(boilerplate="published"), GitHubFiles(copies="raw")):
+        staged = source.clean(headed, Context(recipe, {}))
+        assert isinstance(staged, Document)
+        kept = source.unique(staged, np.empty(0, np.uint32), Context(recipe, {}))
+        assert isinstance(kept, Document)
+        by_recipe[recipe.boilerplate, recipe.copies] = (staged.text == headed.text, kept.text)
+    assert by_recipe == {
+        ("corrected", "cleaned"): (False, 's = "/* copyright */"\n'),
+        ("published", "cleaned"): (False, HEADER + '\ns = ""\n'),
+        ("corrected", "raw"): (True, 's = "/* copyright */"\n'),
+    }
 
 
 @pytest.mark.parametrize(("mode", "copies"), [("corrected", 2), ("published", 1)])

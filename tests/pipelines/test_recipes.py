@@ -1,4 +1,4 @@
-"""Recipes: the published constants, overrides of every kind of field, and mistakes named."""
+"""Recipes: the published constants, and what the sample has otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from filters import c4, paragraphs, perplexity
-from pipelines.recipes import LLAMA2, PAPER, RECIPES, SAMPLE, check, override
+from pipelines.recipes import LLAMA2, PAPER, RECIPES, SAMPLE
+from pipelines.settings import check
+from tests.pipelines.tiny import leaves
 from tokenizer import spec
 
 
@@ -61,7 +63,7 @@ def test_wikipedia_has_twenty_languages() -> None:
 
 def test_the_sample_differs_in_size_and_in_what_it_says() -> None:
     different = set()
-    for path, value in _leaves(SAMPLE):
+    for path, value in leaves(SAMPLE):
         if attrgetter(path)(PAPER) != value:
             different.add(path)
     assert different == {
@@ -88,15 +90,6 @@ def test_the_sample_differs_in_size_and_in_what_it_says() -> None:
     }
 
 
-def _leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
-    for field in dataclasses.fields(node):
-        value = getattr(node, field.name)
-        inner = _leaves(value, f"{prefix}{field.name}.") if dataclasses.is_dataclass(value) else None
-        found += inner or [(f"{prefix}{field.name}", value)]
-    return found
-
-
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_recipes_are_sound_named_and_frozen(name: str) -> None:
     recipe = RECIPES[name]
@@ -106,80 +99,3 @@ def test_recipes_are_sound_named_and_frozen(name: str) -> None:
     field = "buckets"
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(recipe, field, 1)
-
-
-@pytest.mark.parametrize(
-    ("assignment", "value"),
-    [
-        ("buckets=64", 64),
-        ("c4.english.threshold=0.5", 0.5),
-        ("c4.english.threshold=1", 1.0),
-        ("keep_staged=false", False),
-        ("keep_staged=True", True),
-        ("c4.pages.mode=published", "published"),
-        ("common_crawl.reference.threshold=0.25", 0.25),
-        ("common_crawl.reference.threshold=none", None),
-        ("common_crawl.quality.languages=en, de", ("en", "de")),
-        ("sources=c4", ("c4",)),
-        ("language_models.prune=0, 0,1", (0, 0, 1)),
-    ],
-)
-def test_one_field_is_overridden(assignment: str, value: Any) -> None:
-    path = assignment.partition("=")[0]
-    changed = override(SAMPLE, assignment)
-    assert attrgetter(path)(changed) == value
-    assert type(attrgetter(path)(changed)) is type(value)
-    others = {other: found for other, found in _leaves(changed) if other != path}
-    assert others == {other: found for other, found in _leaves(SAMPLE) if other != path}
-
-
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("buckets", "write it as path.to.field=value"),
-        ("=3", "there is no field ''"),
-        ("c4.words=3", "there is no field 'words', only pages, lines, english"),
-        ("c4=3", "c4 is a group of fields: pages, lines, english"),
-        ("buckets.size=3", "buckets has no fields"),
-        ("buckets=many", "'many' is no int"),
-        ("buckets=2.5", "'2.5' is no int"),
-        ("excerpts=some", "'some' is no float"),
-        ("excerpts=nan", "'nan' is no float"),
-        ("c4.english.threshold=none", "'none' is no float"),
-        ("keep_staged=1", "'1' is no bool"),
-        ("c4.pages.mode=fast", "'fast' is none of published, corrected"),
-        ("common_crawl.reference.threshold=high", "'high' is no float"),
-        ("shards.validation_of=arxiv", "set in a recipe only"),
-        ("language_models.prune=0,x", "'x' is no int"),
-    ],
-)
-@pytest.mark.parametrize("recipe", [PAPER, SAMPLE])
-def test_mistakes_are_named(recipe: Any, assignment: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message) as raised:
-        override(recipe, assignment)
-    assert f"--set {assignment}" in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("buckets=12", "buckets is 12: a power of two"),
-        ("buckets=0", "a power of two"),
-        ("sources=c4,usenet", "some of common_crawl, c4"),
-        ("sources=", "some of common_crawl, c4"),
-        ("common_crawl.window=-1", "common_crawl.window is -1: a number of at least 0"),
-        ("common_crawl.reference.buckets=heads", "some of head, middle, tail, all"),
-        ("common_crawl.training.held_out=1", "a share between 0 and 1"),
-        ("language_models.prune=0,2,1", "counts that start with 0 and never decrease"),
-        ("language_models.prune=1", "counts that start with 0 and never decrease"),
-        ("language_models.languages=xx", "some of bg, ca"),
-        ("wikipedia.articles.languages=xx", "some of bg, ca"),
-        ("books.groups=0", "at least 1"),
-        ("tokenizer.vocabulary=70000", "to 65,535"),
-        ("shards.shard_tokens=0", "shards.shard_tokens is 0: at least 1"),
-        ("shards.validation=2", "a share between 0 and 1"),
-    ],
-)
-def test_values_without_sense_are_named(assignment: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        check(override(SAMPLE, assignment))

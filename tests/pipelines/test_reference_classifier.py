@@ -37,7 +37,7 @@ def test_pages_cited_by_url_and_by_host(tmp_path: Path) -> None:
     paths = decided(tmp_path, [(0, 1, URL), (0, 2, HOST), (1, 0, URL), (0, 1, HOST)], 2)
 
     def cited(ordinal: int, match: Match) -> frozenset[int]:
-        return Pages(paths, Removals("cited", "bucket", range(2), ordinal), match, "en").cited()
+        return Pages(paths, Removals("cited", "bucket", range(2), ordinal), match, "en", short_negatives=False).cited()
 
     assert cited(0, "url") == {1}
     assert cited(0, "host") == {1, 2}
@@ -58,7 +58,9 @@ def some_pages() -> list[Document]:
     return [*found, shards.page(91, language="de", text=text(SHOP))]
 
 
-def examples(folder: Path, match: Match = "host", cuts: tuple[int, ...] = ()) -> Examples:
+def examples(
+    folder: Path, match: Match = "host", cuts: tuple[int, ...] = (), *, short_negatives: bool = False
+) -> Examples:
     """Draw from the pages, in shards cut at these rows."""
     found, ends = some_pages(), [*cuts, len(some_pages())]
     parts = [found[start:end] for start, end in zip([0, *ends], ends, strict=False)]
@@ -71,7 +73,7 @@ def examples(folder: Path, match: Match = "host", cuts: tuple[int, ...] = ()) ->
     paths = decided(folder, rows, len(parts))
     tasks = []
     for item, part in enumerate(parts):
-        detail = Pages(paths, Removals("cited", "bucket", range(2), item), match, "en")
+        detail = Pages(paths, Removals("cited", "bucket", range(2), item), match, "en", short_negatives)
         path = shards.write(folder / f"{item}.parquet", part)
         tasks.append(shards.draw(path, folder / f"run{item}", take_pages, {CITED: 1.0, RANDOM: 1.0}, detail))
     cited, others = (tuple(task.run_of(group) for task in tasks) for group in (CITED, RANDOM))
@@ -91,6 +93,13 @@ def test_both_classes_go_through_the_same_rules(tmp_path: Path) -> None:
     for group, paths, cited in ((CITED, found.cited, "/a/"), (RANDOM, found.random, "/b/")):
         wanted = sorted((keyed("reference", p.id), f"{p.url}\n{p.text}") for p in kept if cited in (p.url or ""))
         assert [payload.decode() for payload in draws.drawn(paths)] == [payload for _, payload in wanted], group
+
+
+def test_only_as_published_others_may_be_shorter_than_cited_pages(tmp_path: Path) -> None:
+    both, published = (examples(tmp_path / f"{short}", short_negatives=short) for short in (False, True))
+    (short,) = (f"{page.url}\n{page.text}".encode() for page in some_pages() if page.text == "short")
+    assert set(draws.drawn(published.random)) - set(draws.drawn(both.random)) == {short}
+    assert list(draws.drawn(published.cited)) == list(draws.drawn(both.cited))
 
 
 def test_it_is_trained_on_as_many_of_each_class(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The two web chains in `published` mode against slow, independent ones: lines, language, perplexity, bucket."""
+"""The two web chains in `published` mode against slow, independent ones, and each divergence from it by itself."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from filters import c4, perplexity, sentences
+from filters import c4, paragraphs, perplexity, sentences
 from pipelines import plain, runs, tables
 from pipelines.chain import Chain
+from pipelines.divergences import divergences, in_mode
 from pipelines.document import Document
 from pipelines.graph import Input, Model, Node, Source, run_waves
-from pipelines.recipes import SAMPLE, C4Pages, Paragraphs, Quality, Recipe
+from pipelines.recipes import SAMPLE, Quality, Recipe
+from pipelines.settings import override
 from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
 from pipelines.sources.personal_information import DEFAULT_SITES, SITES
+from pipelines.stages import Map
 from tests.conftest import REPOSITORY
 from tests.oracles import c4 as c4_oracle
-from tests.oracles import c4_chain, common_crawl_chain
+from tests.oracles import c4_chain, ccnet, common_crawl_chain
 from tests.oracles.common_crawl_chain import Key, Page
 from tests.pipelines import tiny
 
 RAW = REPOSITORY / "data" / "raw"
-PUBLISHED = replace(
-    SAMPLE,
-    common_crawl=replace(
-        SAMPLE.common_crawl, paragraphs=Paragraphs(mode="published"), quality=Quality(languages=(), mode="published")
-    ),
-    c4=replace(SAMPLE.c4, pages=C4Pages(mode="published")),
-    buckets=4,
-)
+CORRECTED = replace(SAMPLE, common_crawl=replace(SAMPLE.common_crawl, quality=Quality(languages=())), buckets=4)
+PUBLISHED = in_mode(CORRECTED, "published")
 # The scored pages are what is compared; the bucket needs the cut-offs alone.
 SCORED = replace(common_crawl.SOURCE, stages=common_crawl.SOURCE.stages[:3])
 ODD = [
@@ -156,6 +154,28 @@ def mine_both(paths: list[Path], models: Path, lid: Path, output: Path) -> tuple
     return chain, common_crawl_chain.mine(pages, lid, scoring)
 
 
+@pytest.fixture
+def zero(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a line whose key is made 0, for us and for the oracle; none is known whose SHA-1 begins so."""
+    line = "a line whose hash is zero"
+    keys = {line: 0}
+    monkeypatch.setitem(paragraphs._HASHES, line.encode(), bytes(8))
+    hashed = ccnet.key
+    monkeypatch.setattr(ccnet, "key", lambda found: keys[found] if found in keys else hashed(found))
+    common_crawl_chain.line_key.cache_clear()
+    return line
+
+
+def test_a_line_of_the_hash_zero_is_lost_as_in_ccnet(tmp_path: Path, models: Path, zero: str) -> None:
+    rng = random.Random(3)
+    path = tmp_path / "zero.warc.wet.gz"
+    texts = [f"Title\n{tiny.prose(rng, 5)}\n{zero}\n", f"Title\n{tiny.prose(rng, 5)}\n"]
+    path.write_bytes(b"".join(tiny.wet_record(f"http://a/{n}", text, n) for n, text in enumerate(texts)))
+    chain, expected = mine_both([path], models, models / "lid.bin", tmp_path / "corpus")
+    assert_mined_alike(chain, expected)
+    assert [page.kept.count("\n") for page in expected.values()] == [4, 4]
+
+
 def test_common_crawl_equals_the_slow_chain_on_generated_pages(tmp_path: Path, models: Path) -> None:
     chain, expected = mine_both(generated(tmp_path / "wet"), models, models / "lid.bin", tmp_path / "corpus")
     assert_mined_alike(chain, expected)
@@ -166,11 +186,8 @@ def test_common_crawl_equals_the_slow_chain_on_generated_pages(tmp_path: Path, m
 
 def test_a_change_of_one_rule_is_seen(tmp_path: Path, models: Path) -> None:
     """The corrected mode differs on these pages, so equality with the oracle is not for want of cases."""
-    corrected = replace(
-        PUBLISHED, common_crawl=replace(PUBLISHED.common_crawl, paragraphs=Paragraphs(), quality=Quality(languages=()))
-    )
     paths = generated(tmp_path / "wet")
-    chain = build(SCORED, corrected, paths, tmp_path / "corpus", {"lid": models / "lid.bin", "language_models": models})
+    chain = build(SCORED, CORRECTED, paths, tmp_path / "corpus", {"lid": models / "lid.bin", "language_models": models})
     _, expected = mine_both(paths, models, models / "lid.bin", tmp_path / "published")
     with pytest.raises(AssertionError):
         assert_mined_alike(chain, expected)
@@ -222,3 +239,79 @@ def test_c4_equals_the_slow_chain_on_generated_pages(tmp_path: Path) -> None:
 def test_c4_equals_the_slow_chain_on_real_pages(tmp_path: Path, count: int) -> None:
     bad_words = RAW / "models/bad_words_en.txt"
     assert assert_c4_alike(sample("c4", count), tmp_path / "corpus", bad_words, is_english) > 300
+
+
+# The fields in which the chains differ from what was published: which page each changes of `one_page_each`, and what.
+CHANGES = {
+    "common_crawl.paragraphs.remove_nul": {"nul": "text"},
+    "common_crawl.paragraphs.add_last_line": {"unended": "kept"},
+    "common_crawl.paragraphs.lose_hash_zero": {"zero": "text"},
+    "common_crawl.quality.newlines": {"lines": "score", "zero": "score"},
+    "common_crawl.quality.score_decimals": dict.fromkeys(["plain", "nul", "zero", "lines"], "score"),
+    "c4.pages.remove_nul": {"nul": "text"},
+    "c4.pages.lose_header_lines": {"header": "text"},
+}
+OF_THE_CLASSIFIER = {"common_crawl.reference.threshold", "common_crawl.training.short_negatives"}
+
+
+def one_page_each(path: Path, source: str, zero: str) -> Path:
+    """Write a page for each rule in which a chain differs from what was published, and a plain one."""
+    rng = random.Random(11)
+
+    def line() -> str:
+        return " ".join(tiny.sentence(rng) for _ in range(8))
+
+    texts = {"plain": f"{line()}\n", "nul": f"{line()} The stone\0 bridge, it says, is old.\n"}
+    if source == "common_crawl":
+        texts["unended"] = f"{line()[:298]}."
+        texts["zero"] = f"{zero}\n{line()}\n"
+        texts["lines"] = "\n".join([*tiny.GERMAN.split(), line()[:250]]) + "\n"
+    else:
+        texts["header"] = f"{line()}\nContent-Type is what this short line begins with.\n"
+    records = (tiny.wet_record(f"http://{name}/", f"Title\n{text}", n) for n, (name, text) in enumerate(texts.items()))
+    path.write_bytes(b"".join(records))
+    return path
+
+
+def described(chain: Chain) -> dict[str, dict[str, str | None]]:
+    """Return text, language and score of what a chain keeps, by the name of the page."""
+    last = max(index for index, stage in enumerate(chain.source.stages) if isinstance(stage, Map))
+    return {
+        str(page.url).split("/")[2]: {
+            "text": page.text,
+            "language": page.language,
+            "score": page.attributes.get("language_score"),
+        }
+        for page in documents(chain, last).values()
+    }
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """Return the first thing that differs of each page: whether it is kept, text, language, score."""
+    found = {}
+    for name in before.keys() | after.keys():
+        if name not in before or name not in after:
+            found[name] = "kept"
+        elif what := [part for part in before[name] if before[name][part] != after[name][part]]:
+            found[name] = what[0]
+    return found
+
+
+def test_every_divergence_of_the_web_chains_is_toggled_below() -> None:
+    paths = {path for path, *_ in divergences(SAMPLE) if path.startswith(("common_crawl.", "c4."))}
+    assert paths == CHANGES.keys() | OF_THE_CLASSIFIER
+
+
+@pytest.mark.parametrize("path", sorted(CHANGES))
+def test_each_divergence_by_itself_changes_only_what_it_names(
+    path: str, tmp_path: Path, models: Path, zero: str
+) -> None:
+    source = SCORED if path.startswith("common_crawl.") else c4_source.SOURCE
+    (tmp_path / "words.txt").write_text("nothing of this\n")
+    given = {"lid": models / "lid.bin", "language_models": models, "bad_words": tmp_path / "words.txt"}
+    pages = [one_page_each(tmp_path / "pages.warc.wet.gz", source.name, zero)]
+    (published,) = (value for name, value, _ in divergences(SAMPLE) if name == path)
+    toggled = override(CORRECTED, f"{path}={published}")
+    before = described(build(source, CORRECTED, pages, tmp_path / "corrected", given))
+    after = described(build(source, toggled, pages, tmp_path / "toggled", given))
+    assert changed(before, after) == CHANGES[path]

@@ -6,6 +6,7 @@ The prose is put together from sentence parts of our own by a seeded generator; 
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import gzip
 import io
 import json
@@ -246,4 +247,14 @@ def identity(output: Path) -> dict[str, Any]:
         for kind in ("documents", "drops"):
             if kind in manifest:
                 found[f"{path.parent.name}/{kind}"] = (manifest[kind]["count"], manifest[kind]["digest"])
+    return found
+
+
+def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return path and value of every field of a recipe that is no group of fields."""
+    found = []
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        inner = leaves(value, f"{prefix}{field.name}.") if dataclasses.is_dataclass(value) else None
+        found += inner or [(f"{prefix}{field.name}", value)]
     return found

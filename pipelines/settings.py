@@ -1,0 +1,153 @@
+"""What a user may set of a recipe: one field by its path, or by `mode` all that differ from what was published.
+
+    "common_crawl.quality.threshold=0.65" -> override -> recipe -> check
+
+`SOURCE.STAGE.mode=published`, `SOURCE.mode=published` and `mode=published` set the fields of `pipelines.divergences` of
+a stage, a source or the whole recipe; what is set after it stands.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from filters.wikipedia_names import LANGUAGES
+from pipelines.divergences import Mode, divergences, in_mode
+from pipelines.recipes import PAPER, Recipe
+
+
+def override(recipe: Recipe, assignment: str) -> Recipe:
+    """Return the recipe with one field changed by "path.to.field=value"; raise ValueError saying what is wrong."""
+    path, equals, value = assignment.partition("=")
+    if not equals:
+        raise ValueError(f"--set {assignment}: write it as path.to.field=value")
+    changed: Recipe = _override(recipe, path.split("."), value, assignment)
+    return changed
+
+
+def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
+    if path == ["mode"] and any(divergences(node)):
+        return in_mode(node, _parse(Mode, value, assignment))
+    names = [found.name for found in dataclasses.fields(node)]
+    if path[0] not in names:
+        raise ValueError(f"--set {assignment}: there is no field {path[0]!r}, only {', '.join(names)}")
+    current = getattr(node, path[0])
+    if len(path) > 1:
+        if not dataclasses.is_dataclass(current):
+            raise ValueError(f"--set {assignment}: {path[0]} has no fields")
+        return replace(node, **{path[0]: _override(current, path[1:], value, assignment)})
+    if dataclasses.is_dataclass(current):
+        fields = ", ".join(found.name for found in dataclasses.fields(current))
+        raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
+    hint = get_type_hints(type(node))[path[0]]
+    return replace(node, **{path[0]: _parse(hint, value, assignment)})
+
+
+def _parse(hint: Any, value: str, assignment: str) -> Any:
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if NoneType in kinds and value.lower() == "none":
+        return None
+    kind = kinds[0]
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(get_args(kind))}")
+        return value
+    if get_origin(kind) is tuple and get_args(kind) == (str, ...):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if get_origin(kind) is tuple and get_args(kind) == (int, ...):
+        return tuple(_parse(int, part.strip(), assignment) for part in value.split(",") if part.strip())
+    if kind not in _PARSERS:
+        raise ValueError(f"--set {assignment}: this field is set in a recipe only")
+    try:
+        return _PARSERS[kind](value)
+    except (ValueError, KeyError):
+        raise ValueError(f"--set {assignment}: {value!r} is no {kind.__name__}") from None
+
+
+def _finite(value: str) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    bool: lambda value: {"true": True, "false": False}[value.lower()],
+    int: int,
+    float: _finite,
+    str: str,
+}
+
+
+def check(recipe: Recipe) -> None:
+    """Raise ValueError naming the first field whose value makes no sense, and what would be right."""
+    for path, right, what in _RULES:
+        value = attrgetter(path)(recipe)
+        if not right(value):
+            raise ValueError(f"{path} is {value!r}: {what}")
+    for path, value in _numbers(recipe, ""):
+        if value < 0:
+            raise ValueError(f"{path} is {value!r}: a number of at least 0")
+
+
+def _numbers(node: Any, prefix: str) -> Iterator[tuple[str, float]]:
+    for found in dataclasses.fields(node):
+        value, path = getattr(node, found.name), f"{prefix}{found.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _numbers(value, f"{path}.")
+        elif isinstance(value, int | float):
+            yield path, value
+
+
+def _among(allowed: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: bool(value) and set(value) <= set(allowed), f"some of {', '.join(allowed)}"
+
+
+_POSITIVE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
+_SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a share between 0 and 1")
+_PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
+_PRUNE = "counts that start with 0 and never decrease, such as 0,0,1"
+_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("sources", *_among(PAPER.sources)),
+    ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
+    ("reducer_keys", *_POSITIVE),
+    ("fan_in", lambda value: value >= 2, "at least 2"),
+    ("excerpts", *_SHARE),
+    ("common_crawl.quality.threshold", *_SHARE),
+    ("common_crawl.reference.buckets", *_among(("head", "middle", "tail", "all"))),
+    ("common_crawl.reference.threshold", lambda value: value is None or 0 <= value <= 1, "none, or a probability"),
+    ("common_crawl.training.pages", *_POSITIVE),
+    ("common_crawl.training.held_out", *_PART),
+    ("common_crawl.training.epochs", *_POSITIVE),
+    ("common_crawl.training.dimension", *_POSITIVE),
+    ("common_crawl.training.word_ngrams", *_POSITIVE),
+    ("common_crawl.training.learning_rate", lambda value: value > 0, "more than 0"),
+    ("c4.english.threshold", *_SHARE),
+    ("wikipedia.articles.languages", *_among(LANGUAGES)),
+    ("wikipedia.span_bytes", *_POSITIVE),
+    ("books.texts.sample", *_POSITIVE),
+    ("books.overlap.threshold", *_SHARE),
+    ("books.groups", *_POSITIVE),
+    ("stack_exchange.posts.range_bytes", *_POSITIVE),
+    ("language_models.languages", lambda value: set(value) <= set(LANGUAGES), f"some of {', '.join(LANGUAGES)}"),
+    ("language_models.order", lambda value: value >= 2, "at least 2"),
+    ("language_models.pieces", *_POSITIVE),
+    ("language_models.documents", *_POSITIVE),
+    ("language_models.text_bytes", *_POSITIVE),
+    ("language_models.prune", lambda value: value == tuple(sorted(value)) and value[:1] in ((), (0,)), _PRUNE),
+    ("tokenizer.vocabulary", lambda value: 260 <= value <= 65_535, "from 260 (the bytes) to 65,535 (uint16)"),
+    ("tokenizer.training_bytes", *_POSITIVE),
+    ("shards.shard_tokens", *_POSITIVE),
+    ("shards.validation", *_SHARE),
+    ("max_duplicates", *_SHARE),
+    ("alarm_documents", *_POSITIVE),
+    ("contamination.words", lambda value: value >= 2, "at least 2"),
+    ("contamination.max_documents", *_POSITIVE),
+    *((f"{name}.near.{part}", *_PART) for name in PAPER.sources if name != "books" for part in ("threshold", "recall")),
+    *((f"{name}.near.shortest", *_POSITIVE) for name in PAPER.sources if name != "books"),
+)
