@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 EMAIL_MASK = "[E-MAIL ADDRESS]"
 IP_MASK = "[IP ADDRESS]"
 TELEPHONE_MASK = "[TELEPHONE NUMBER]"
+_MASKS = (EMAIL_MASK, IP_MASK, TELEPHONE_MASK)
 
 
 class Reason(StrEnum):
@@ -116,8 +117,9 @@ def _replace(
     parts: list[str] = []
     kept = count = 0
     for match in pattern.finditer(text):
-        if is_one(match):
-            start, end = match.span("number")
+        start, end = match.span("number")
+        # What touches a mask stays, as it did while a number stood there: else masking twice would mask more.
+        if is_one(match) and not text.endswith(_MASKS, 0, start) and not text.startswith(_MASKS, end):
             parts += [text[kept:start], mask]
             kept, count = end, count + 1
     return ("".join([*parts, text[kept:]]), count) if count else (text, 0)

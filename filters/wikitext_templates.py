@@ -51,6 +51,7 @@ QUOTES = MappingProxyType(
 )
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
 ENGLISH_MONTHS = (*MONTHS, "December")
+MONTH_NUMBER = re.compile(r"0{0,9}(?:[1-9]|1[0-2])")
 QUOTATION_FIELDS = ("text", "quote", "quotation", "texte", "texto", "tekst", "testo", "szöveg", "текст", "content", "1")
 
 
@@ -80,7 +81,7 @@ def _arguments(name: str, parts: list[str], names: Names, language: str) -> Argu
         match = NAMED.match(part) if "=" in part else None
         if match is None:
             places[len(places) + 1] = part.strip()
-        elif match[1].isdigit():
+        elif match[1].isdecimal():
             places[int(match[1])] = part[match.end() :].strip()
         else:
             named[match[1].casefold()] = part[match.end() :].strip()
@@ -253,13 +254,13 @@ def _fraction(a: Arguments) -> str:
 
 def _date(a: Arguments) -> str:
     places = [place for place in a.places if place and place.casefold() not in ("df=y", "mf=y")]
-    if a.language == "en" and len(places) >= 3 and all(place.isdigit() for place in places[:3]):
+    if a.language == "en" and len(places) >= 3 and all(place.isdecimal() for place in places[:3]):
         return f"{_month(places[1])} {int(places[2][:2])}, {places[0]}"
     return " ".join(places[:3])
 
 
 def _month(number: str) -> str:
-    return ENGLISH_MONTHS[int(number) - 1] if number.isdigit() and 0 < int(number) <= 12 else number
+    return ENGLISH_MONTHS[int(number) - 1] if MONTH_NUMBER.fullmatch(number) else number
 
 
 def _as_of(a: Arguments) -> str:
@@ -306,7 +307,7 @@ def _density(a: Arguments) -> str:
         value = float(a.at(1).replace(",", "")) / float(a.at(2).replace(",", ""))
     except (ValueError, ZeroDivisionError):
         return ""
-    digits = int(a.get("prec")) if a.get("prec").isdigit() and len(a.get("prec")) == 1 else 0
+    digits = int(a.get("prec")) if a.get("prec").isdecimal() and len(a.get("prec")) == 1 else 0
     return _with_unit(format_number(f"{value:.{digits}f}", a.names), "/" + a.at(3), one=False, symbols=True)
 
 

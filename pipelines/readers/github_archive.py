@@ -28,6 +28,7 @@ from typing import IO, Any, BinaryIO
 from urllib.parse import quote
 
 from filters.code_languages import language_of
+from filters.license import MAX_EXPRESSION_CHARACTERS
 from filters.license_text import identify
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump
@@ -108,7 +109,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
 
 def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document | Drop:
     path, data = member.path, member.data
-    if path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path:
+    if not path or path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path:
         return _drop(dump, member.number, Reason.UNSAFE_PATH, path, 0)
     if data is None:
         return _drop(dump, member.number, Reason.DAMAGED, path, 0)
@@ -177,19 +178,25 @@ def _of_files(names: dict[str, str]) -> str:
 def _from_metadata(name: str, data: bytes) -> str | None:
     """Return the SPDX expression that a package's metadata declares, or None."""
     try:
+        declared: Any = None
         if name in {"PKG-INFO", "METADATA"}:
             match = re.search(r"^License-Expression:[ \t]*(\S[^\r\n]*)", data.decode("utf-8"), re.MULTILINE)
-            return match[1].strip() if match else None
-        declared: Any = None
-        if name == "package.json":
+            declared = match[1].strip() if match else None
+        elif name == "package.json":
             declared = json.loads(data).get("license")
         elif name == "Cargo.toml":
             declared = tomllib.loads(data.decode("utf-8")).get("package", {}).get("license")
         elif name == "pyproject.toml":
             declared = tomllib.loads(data.decode("utf-8")).get("project", {}).get("license")
-        return declared if isinstance(declared, str) else None
+        return _usable(declared) if isinstance(declared, str) else None
     except (ValueError, AttributeError, RecursionError):
         return None
+
+
+def _usable(expression: str) -> str:
+    """Return an expression, "unknown" for what is none: too long, or with a lone surrogate, which JSON can write."""
+    long = len(expression) > MAX_EXPRESSION_CHARACTERS
+    return "unknown" if long or any("\ud800" <= character <= "\udfff" for character in expression) else expression
 
 
 def _members(stream: BinaryIO) -> Iterator[_Member]:
@@ -260,7 +267,8 @@ def _zip_members(stream: BinaryIO) -> Iterator[_Member]:
             raise _BombError
         for number, info in enumerate(archive.infolist()):
             # The upper half of the attributes is the Unix mode; 0o12 is a symbolic link's type.
-            kind = "directory" if info.is_dir() else "link" if info.external_attr >> 28 == 0o12 else "file"
+            is_directory = info.filename.endswith("/")  # zipfile's own test fails for a member without a name
+            kind = "directory" if is_directory else "link" if info.external_attr >> 28 == 0o12 else "file"
             data = _zip_content(archive, info) if kind == "file" else None
             total += len(data or b"")
             if total > MAX_ARCHIVE_BYTES:

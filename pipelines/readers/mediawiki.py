@@ -50,6 +50,7 @@ FIELDS = {
     ("page", "revision", "timestamp"): "timestamp",
     ("page", "revision", "text"): "text",
 }
+PAGE_NUMBER = re.compile(r"[0-9]{1,19}")
 FILE_NAME = re.compile(r"([a-z][a-z_-]*?)\.?wiki(?=[-.]|$)")
 
 
@@ -356,7 +357,7 @@ class _Parser:
         self._closed = not self._path
 
     def _finish(self, page: _Page) -> Document | Drop:
-        title, number = page.fields.get("title", "").strip(), page.fields.get("id", "").strip()
+        title, number = page.fields.get("title", "").strip(), _number(page)
         if page.oversized or not title or not number:
             return self._drop(page, "oversized" if page.oversized else "malformed")
         attributes = {"namespace": page.fields.get("namespace", "").strip() or self._namespace(title)}
@@ -395,7 +396,7 @@ class _Parser:
         self._page = None
 
     def _drop(self, page: _Page, reason: str) -> Drop:
-        number = page.fields.get("id") or f"@{page.offset}.{page.number}"
+        number = _number(page) or f"@{page.offset}.{page.number}"
         text = page.fields.get("text", "") or page.fields.get("title", "")
         return Document(
             id=f"{SOURCE}/{self._language}/{self._dump.digest}/{number}",
@@ -404,3 +405,9 @@ class _Parser:
             dump=self._dump.digest,
             offset=page.offset,
         ).drop(STAGE, reason)
+
+
+def _number(page: _Page) -> str:
+    """Return a page's id if it is a number, else ""."""
+    number = page.fields.get("id", "").strip()
+    return number if PAGE_NUMBER.fullmatch(number) else ""

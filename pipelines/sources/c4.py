@@ -114,7 +114,7 @@ SOURCE = Source(
         Decide("one_per_url", exact.not_owner, ranked=True),
         Map("lines", prose, recipe="lines", keys=line_keys, ranked=True),
         Decide("line_owners", exact.not_owner, ranked=True),
-        Map("english", english, recipe="english", models=("bad_words",), version=2),
+        Map("english", english, recipe="english", models=("bad_words",), version=3),
     ),
     group=losses.host,
     group_kind="host",

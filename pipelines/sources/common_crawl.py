@@ -137,7 +137,7 @@ SOURCE = Source(
         Decide("duplicate_lines", lines.seen_twice, window="window"),
         Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys, version=2),
         Decide("cited", exact.in_other_source, other="wikipedia/articles", duplicates=False),
-        Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference"), version=2),
+        Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference"), version=3),
     ),
     group=losses.host,
     group_kind="host",

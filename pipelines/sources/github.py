@@ -83,7 +83,7 @@ SOURCE = Source(
     name="github",
     read=read,
     stages=(
-        Map("files", clean, recipe="files", keys=content_key, ranked=True, version=3),
+        Map("files", clean, recipe="files", keys=content_key, ranked=True, version=4),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, recipe="files"),
         Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",), version=2),

@@ -88,7 +88,7 @@ def attributes(name: str) -> dict[str, str]:
 SOURCE = Source(
     name="wikipedia",
     read=mediawiki.read,
-    stages=(Map("articles", clean, recipe="articles", keys=cited_keys, version=2),),
+    stages=(Map("articles", clean, recipe="articles", keys=cited_keys, version=3),),
     attributes=attributes,
     attribute_names=("language",),
     items=items,

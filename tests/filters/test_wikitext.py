@@ -412,3 +412,17 @@ def test_real_articles_read_well(dumps: Path) -> None:
                 markup += sum(text.count(mark) for mark in ("[[", "{{", "|", "<ref"))
     assert counts["records"] == 14
     assert markup / characters < 20 / 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{convert|²=3|km}}", "km"),  # a digit for str.isdigit, but no number
+        ("{{date|2001|²|3}}", "2001 ² 3"),
+        ("{{as of|2001|²}}", "As of ² 2001"),
+        ("{{date|2001|" + "9" * 5_000 + "|3}}", f"{'9' * 5_000} 3, 2001"),
+        ("{{pop density|10|4|km2|prec=²}}", "2/km²"),
+    ],
+)
+def test_what_only_looks_like_a_number_is_text(template: str, text: str) -> None:
+    assert clean(template, "en") == text

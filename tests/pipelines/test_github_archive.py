@@ -223,3 +223,14 @@ def test_a_huge_extended_header_is_a_bomb() -> None:
 @given(st.binary(max_size=600), st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b", b"BZh9", b"\xfd7zXZ\x00"]))
 def test_any_bytes_are_at_worst_damage(data: bytes, magic: bytes) -> None:
     read_all(magic + data)
+
+
+def test_a_zip_member_without_a_name_costs_only_itself() -> None:
+    found, _ = read_all(zipped({"b/a": b"text", "Q": b"more"}).replace(b"Q", b"\0"))
+    assert outcomes(found) == ["kept", "unsafe_path"]
+
+
+@pytest.mark.parametrize("declared", ["MI\\ud800T", "MIT OR " * 1_000 + "MIT"])
+def test_a_licence_that_is_no_expression_is_unknown(declared: str) -> None:
+    files = {"a/package.json": f'{{"license": "{declared}"}}'.encode(), "a/LICENSE": MIT}
+    assert set(licences(files).values()) == {"unknown"}

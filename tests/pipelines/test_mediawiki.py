@@ -267,9 +267,11 @@ def test_a_malformed_page_loses_only_itself(damage: str, packed: bool) -> None:
 
 def test_a_page_without_title_or_id_is_malformed() -> None:
     no_title = page(1).replace("<title>Title 1</title>", "")
-    documents, drops, _ = run(whole(no_title, page(2).replace("<id>2</id>", ""), page(3)))
+    ids = [page(2).replace("<id>2</id>", wrong) for wrong in ("", "<id>2/../3</id>", "<id>²</id>")]
+    documents, drops, _ = run(whole(no_title, *ids, page(3)))
     assert [each.title for each in documents] == ["Title 3"]
-    assert [drop.reason for drop in drops] == ["malformed"] * 2
+    assert [drop.reason for drop in drops] == ["malformed"] * 4
+    assert len({drop.id for drop in drops}) == 4
 
 
 def test_entity_bombs_are_refused() -> None:
