@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines import plain, runners, runs, worker
+from pipelines import fork_server, plain, runners, runs
 from pipelines.decisions import Decision, reducers_for
 from pipelines.dedup import lines, near
 from pipelines.stages import Decide, Paths
@@ -114,7 +114,7 @@ def run_step(arguments: argparse.Namespace) -> None:
         decide(folder, files, *cut, arguments.workers)
     elif arguments.step != "nothing":
         {"write": write, "read": read, "make": make, "check": check}[arguments.step](folder, files, *cut)
-    worker.end()
+    fork_server.end()
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     seconds = sum(found.ru_utime + found.ru_stime for found in used)
     print(json.dumps([seconds, max(found.ru_maxrss for found in used) / 1024]))

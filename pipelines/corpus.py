@@ -30,6 +30,7 @@ from pipelines import (
     damage,
     draws,
     events,
+    execution,
     inputs,
     manifest,
     models,
@@ -166,7 +167,7 @@ class Build:
             yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
         before = tuple(f"{name}/{self._before_tokenizer(name).name}" for name in self.chains)
         yield Node("models/tokenizer_draw", before, self._plan_draw)
-        yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer)
+        yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer, training=True)
 
     def _before_tokenizer(self, name: str) -> Map | Join:
         """Return a source's last stage that does not need the tokenizer."""
@@ -381,34 +382,17 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     nodes = prepared.nodes()
     with alone(options.output), Progress(nodes) as progress:
 
-        def execute(jobs: Sequence[Job | Shuffle]) -> None:
+        def begin(jobs: Sequence[Job | Shuffle]) -> None:
             withdraw(prepared, jobs)
             progress.start(jobs)
-            if options.runner == "plain":
-                from pipelines import plain
-
-                plain.run(jobs)
-                return
-            from pipelines import runners
-
-            if options.runner == "local":
-                runners.run_local(jobs, workers=options.workers, deadline=options.deadline, poll=progress.poll)
-            else:
-                runners.run_engine(
-                    jobs,
-                    engine=runners.engine_of(options.runner),
-                    beam_arguments=beam_arguments,
-                    folder=f"{options.output}/work/plan",
-                    deadline=options.deadline,
-                    poll=progress.poll,
-                )
 
         def finished(node: Node) -> None:
             told = prepared.finished(node)
             progress.finish(node)
             progress.warn(told)
 
-        run_waves(nodes, execute, finished)
+        with execution.Execution(options, beam_arguments, begin, progress.poll) as executed:
+            run_waves(nodes, executed.run, finished, executed.beside)
         write_models_manifest(prepared)
         seconds = round(time.monotonic() - started, 1)
         if not prepared.only_models:

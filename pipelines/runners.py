@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
@@ -95,22 +96,25 @@ def run_local(
     jobs: Sequence[Job | Shuffle],
     *,
     workers: int,
+    apart: bool = False,
+    nice: int = 0,
     deadline: float | None = None,
     poll: Callable[[], None] = lambda: None,
 ) -> None:
     """Execute one wave on this machine, one process per worker; `poll` is called a few times a second meanwhile.
 
-    A wave of one task runs in this process. Raises WorkerDiedError if a worker process dies (Beam itself would wait for
-    ever), TimeoutError after `deadline` seconds, and whatever a task raises, as RuntimeError.
+    A wave of one task runs in this process, unless it is to run `apart`, beside another wave. Workers yield to other
+    processes by `nice` steps. Raises WorkerDiedError if a worker process dies (Beam itself would wait for ever),
+    TimeoutError after `deadline` seconds, and whatever a task raises, as RuntimeError.
     """
     tasks = sum(len(job.elements) if isinstance(job, Job) else len(job.buckets) for job in jobs)
     workers = min(workers, tasks)
     options = PipelineOptions(["--direct_running_mode", "in_memory", "--direct_num_workers", str(workers)])
     options.view_as(SetupOptions).save_main_session = False
     environment = None
-    if workers > 1:
+    if workers > 1 or apart:
         # What `--direct_running_mode multi_processing` does, with our own worker processes.
-        environment = worker.Forked(capabilities=python_sdk_capabilities())
+        environment = worker.Forked(nice, capabilities=python_sdk_capabilities())
     runner = FnApiRunner(default_environment=environment)
     _Watchdog(deadline, poll).run(lambda: _run(jobs, runner, options, workers))
 
@@ -164,28 +168,33 @@ def _run(jobs: Sequence[Job | Shuffle], runner: FnApiRunner, options: PipelineOp
 
 
 class _Watchdog:
-    """Runs a pipeline in a thread and ends it when a worker process dies, which Beam's local runner never notices."""
+    """Runs a pipeline in a thread and ends it when a worker process dies, which Beam's local runner never notices.
+
+    Of pipelines that run beside each other, all end when a worker of one dies.
+    """
+
+    running: ClassVar[list[_Watchdog]] = []
 
     def __init__(self, deadline: float | None, poll: Callable[[], None]) -> None:
         self._deadline = deadline
         self._poll = poll
         self._done = threading.Event()
         self._error: BaseException | None = None
-        self._death: str | None = None
+        self.death: str | None = None
 
     def run(self, pipeline: Callable[[], None]) -> None:
-        before = threading.excepthook
-        threading.excepthook = self._on_thread_error
+        _Hook.install()
         # What a task raises comes back as this process' exception; Beam's logs would say it several times more.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         started = time.monotonic()
         thread = threading.Thread(target=self._target, args=(pipeline,), daemon=True)
+        self.running.append(self)
         try:
             thread.start()
             while not self._done.wait(0.25):
                 self._poll()
-                if self._death is not None:
-                    raise WorkerDiedError(f"a worker process died: {self._death}; run again to go on where it stopped")
+                if self.death is not None:
+                    raise WorkerDiedError(f"a worker process died: {self.death}; run again to go on where it stopped")
                 if self._deadline is not None and time.monotonic() - started > self._deadline:
                     raise TimeoutError(f"the wave did not end within {self._deadline:.0f} s")
         except BaseException:
@@ -195,7 +204,7 @@ class _Watchdog:
                     found.join(5)  # so that what it says of its killed worker is heard here
             raise
         finally:
-            threading.excepthook = before if isinstance(before, _WithoutWorkers) else _WithoutWorkers(before)
+            self.running.remove(self)
         if self._error is not None:
             raise RuntimeError(_reason(self._error)) from None
 
@@ -207,19 +216,28 @@ class _Watchdog:
         finally:
             self._done.set()
 
-    def _on_thread_error(self, arguments: threading.ExceptHookArgs) -> None:
-        if arguments.thread is not None and arguments.thread.name == worker.THREAD:
-            self._death = str(arguments.exc_value)
 
+class _Hook:
+    """Hears of errors in threads: watchdogs are told of workers that died, and nobody of what ends with them.
 
-class _WithoutWorkers:
-    """A hook for errors of threads that is not told of workers that ended, however late their threads miss them."""
+    It stays when a pipeline is over, for some threads miss their worker late.
+    """
 
     def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
         self._hook = hook
 
+    @classmethod
+    def install(cls) -> None:
+        """Put a hook before the one that there is, once."""
+        if not isinstance(threading.excepthook, cls):
+            threading.excepthook = cls(threading.excepthook)
+
     def __call__(self, arguments: threading.ExceptHookArgs) -> None:
-        if arguments.thread is None or arguments.thread.name not in worker.THREADS:
+        name = arguments.thread.name if arguments.thread else ""
+        if name == worker.THREAD:
+            for watchdog in list(_Watchdog.running):
+                watchdog.death = str(arguments.exc_value)
+        elif name not in worker.THREADS:
             self._hook(arguments)
 
 

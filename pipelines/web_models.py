@@ -38,12 +38,12 @@ class WebModels:
     def nodes(self) -> Iterator[Node]:
         """Yield the nodes that the sources of this build can feed."""
         if "wikipedia" in self.chains:
-            yield Node("models/language_models", ("wikipedia/articles",), self._plan_language_models)
+            yield Node("models/language_models", ("wikipedia/articles",), self._plan_language_models, training=True)
         if "common_crawl" in self.chains:
             yield Node("models/cutoffs_draw", ("common_crawl/quality",), self._plan_cutoffs_draw)
             yield Node("models/cutoffs", ("models/cutoffs_draw",), self._plan_cutoffs)
             yield Node("models/reference_draw", ("common_crawl/cited",), self._plan_reference_draw)
-            yield Node("models/reference", ("models/reference_draw",), self._plan_reference)
+            yield Node("models/reference", ("models/reference_draw",), self._plan_reference, training=True)
 
     def languages(self) -> tuple[str, ...]:
         """Return the languages that get a model."""

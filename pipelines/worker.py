@@ -8,15 +8,12 @@ that of Python's `multiprocessing`, which ends with the driver; a worker ends wi
 
 from __future__ import annotations
 
-import atexit
 import logging
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import threading
 import time
-from functools import cache
-from multiprocessing.context import ForkServerContext
+from multiprocessing.connection import wait
 from typing import Any
 
 from apache_beam.portability.api import endpoints_pb2
@@ -25,27 +22,32 @@ from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.transforms.environments import Environment
 from google.protobuf import json_format, text_format
 
-from pipelines.table1 import SOURCES
+from pipelines import fork_server
 
 URN = "altiplano:env:forked_python:v1"
 # Beam's names for the threads that wait for a worker process, and that listen to it.
 THREAD = "run_worker"
-THREADS = (THREAD, "beam_control_read")
-PRELOADED = [__name__, "pipelines.models", "pipelines.tokens", *(f"pipelines.sources.{name}" for name in SOURCES)]
+THREADS = (THREAD, "beam_control_read", "read_grpc_client_inputs", "forward_grpc_outputs")
+# Python asks after all processes whenever one starts, and of two threads that ask for one exit code only one gets it.
+_ASKING = threading.Lock()
 
 
 @Environment.register_urn(URN, None)
 class Forked(Environment):
-    """Beam's environment in which workers are forked on this machine."""
+    """Beam's environment in which workers are forked on this machine, `nice` steps behind other processes."""
+
+    def __init__(self, nice: int = 0, **facts: Any) -> None:
+        super().__init__(**facts)
+        self._nice = nice
 
     def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes]:
-        """Return the name by which the runner finds `ForkedHandler`."""
-        return URN, b""
+        """Return the name by which the runner finds `ForkedHandler`, and what it is given."""
+        return URN, str(self._nice).encode()
 
     @staticmethod
     def from_runner_api_parameter(payload: Any, capabilities: Any, artifacts: Any, context: Any) -> Forked:
         """Return the environment again."""
-        return Forked(capabilities=capabilities, artifacts=artifacts)
+        return Forked(int(payload), capabilities=capabilities, artifacts=artifacts)
 
 
 @WorkerHandler.register_environment(URN, None)
@@ -54,6 +56,7 @@ class ForkedHandler(GrpcWorkerHandler):
 
     def __init__(self, payload: Any, state: Any, provision_info: Any, grpc_server: Any) -> None:
         super().__init__(state, provision_info, grpc_server)
+        self._nice = int(payload)
         self._thread = threading.Thread(name=THREAD, target=self._run)
 
     def start_worker(self) -> None:
@@ -71,23 +74,19 @@ class ForkedHandler(GrpcWorkerHandler):
             "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
             "WORKER_ID": self.worker_id,
         }
-        process = _server().Process(target=serve, args=(environment, os.getpid()))
-        process.start()
-        process.join()
+        process = fork_server.context().Process(target=serve, args=(environment, os.getpid(), self._nice))
+        with _ASKING:
+            process.start()
+        wait([process.sentinel])
+        with _ASKING:
+            process.join()
         if process.exitcode:
             raise RuntimeError(f"worker process {process.pid} ended with exit code {process.exitcode}")
 
 
-@cache
-def _server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    atexit.register(end)
-    return context
-
-
-def serve(environment: dict[str, str], driver: int) -> None:
+def serve(environment: dict[str, str], driver: int, nice: int) -> None:
     """Run Beam's worker with its logs silenced: what a task raises reaches the driver by itself."""
+    os.nice(nice)
     logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()], force=True)
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     os.environ.update(environment)
@@ -105,10 +104,6 @@ def _end_with(driver: int) -> None:
 
 def kill_all() -> None:
     """Kill every worker of this process."""
-    for process in multiprocessing.active_children():
-        process.kill()
-
-
-def end() -> None:
-    """End the fork server, so that what its workers used counts as used by this process' children."""
-    multiprocessing.forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    with _ASKING:
+        for process in multiprocessing.active_children():
+            process.kill()
