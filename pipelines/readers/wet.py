@@ -17,6 +17,9 @@ from pipelines.readers import Dump
 from pipelines.readers.warc_records import Reason, Record, identity, read_kinds, unreadable, url
 
 KIND = "conversion"
+# Bytes, as of the body of a page (`warc.BODY_LIMIT`): Common Crawl's texts are under 5 MiB, and a language model takes
+# some 90 bytes of memory for each byte of a text.
+TEXT_LIMIT = 8 << 20
 
 
 def read(
@@ -24,15 +27,17 @@ def read(
 ) -> Iterator[Document | Drop]:
     """Yield a Document for each conversion record of a WET file, or a Drop for one that cannot be read.
 
-    The text is the record's payload as it is (NUL bytes too), the title its first line. A payload that is not UTF-8 is
-    dropped: WET files are written in nothing else, so it is damage. Raises ValueError for a file that is empty, neither
-    gzip nor WARC, or without a single WARC record.
+    The text is the record's payload as it is (NUL bytes too), the title its first line. A payload over TEXT_LIMIT is
+    dropped, and one that is not UTF-8: WET files are written in nothing else, so it is damage. Raises ValueError for a
+    file that is empty, neither gzip nor WARC, or without a single WARC record.
     """
     return read_kinds(stream, dump, counts, source, {KIND: document})
 
 
 def document(record: Record, offset: int, dump: Dump, source: str) -> Document | Drop:
     """Return a conversion record's document, or its drop."""
+    if record.size > TEXT_LIMIT:
+        return unreadable(record, offset, dump, source, Reason.TOO_LARGE)
     try:
         text = record.payload.decode()
     except UnicodeDecodeError:

@@ -110,7 +110,7 @@ SOURCE = Source(
     name="c4",
     read=read,
     stages=(
-        Map("pages", page, recipe="pages", models=(personal_information.SITES,), keys=url_key, ranked=True),
+        Map("pages", page, recipe="pages", models=(personal_information.SITES,), keys=url_key, ranked=True, version=2),
         Decide("one_per_url", exact.not_owner, ranked=True),
         Map("lines", prose, recipe="lines", keys=line_keys, ranked=True),
         Decide("line_owners", exact.not_owner, ranked=True),

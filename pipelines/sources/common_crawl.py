@@ -133,7 +133,14 @@ SOURCE = Source(
     name="common_crawl",
     read=warc.read,
     stages=(
-        Map("paragraphs", long_enough, recipe="paragraphs", models=(personal_information.SITES,), keys=line_keys),
+        Map(
+            "paragraphs",
+            long_enough,
+            recipe="paragraphs",
+            models=(personal_information.SITES,),
+            keys=line_keys,
+            version=2,
+        ),
         Decide("duplicate_lines", lines.seen_twice, window="window"),
         Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys, version=2),
         Decide("cited", exact.in_other_source, other="wikipedia/articles", duplicates=False),

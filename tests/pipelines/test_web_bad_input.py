@@ -46,10 +46,13 @@ def changed(seed: int, old: bytes, new: bytes) -> bytes:
     return gzip.compress(plain.replace(old, new), mtime=0)
 
 
-def bomb() -> bytes:
-    """Return 200 kB that inflates to a page of one line of 1 GB."""
-    head = b"WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Target-URI: http://bomb.example/\r\nContent-Length: %d\r\n\r\n"
-    start, block, blocks = head % (192 << 20), b"a" * (1 << 20), 192
+def bomb(blocks: int = 192, kind: str = "conversion") -> bytes:
+    """Return a record that is one line of so many MiB, in a thousandth of its size."""
+    size = len(HTTP) + (blocks << 20)
+    start = (
+        f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: http://bomb.example/\r\nContent-Length: {size}\r\n\r\n"
+    ).encode() + HTTP
+    block = b"a" * (1 << 20)
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     first = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
     # After a full flush the same bytes are packed the same.
@@ -57,12 +60,29 @@ def bomb() -> bytes:
     checksum = zlib.crc32(start)
     for _ in range(blocks):
         checksum = zlib.crc32(block, checksum)
-    size = len(start) + blocks * len(block)
     gzip_head, end_of_blocks = b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\x03\0"
-    return gzip_head + first + packed * blocks + end_of_blocks + struct.pack("<II", checksum, size)
+    unpacked = len(start) + blocks * len(block)
+    return gzip_head + first + packed * blocks + end_of_blocks + struct.pack("<II", checksum, unpacked & 0xFFFFFFFF)
 
 
-BAD: dict[str, tuple[bytes, str]] = {
+HTTP = pages.http(b"")
+
+
+def crawled(seed: int) -> bytes:
+    """Return the record of a page as it was crawled, the text of which both chains keep."""
+    lines = "".join(f"<p>{line}</p>" for line in text(seed).split("\n")[1:])
+    return pages.record(pages.http(pages.page(lines)), seed)
+
+
+def altered(seed: int, old: bytes, new: bytes) -> bytes:
+    """Return a crawled page with something else in its bytes."""
+    plain = crawled(seed)
+    assert plain.count(old) == 1
+    return plain.replace(old, new)
+
+
+# Of WET and of WARC files: the file, and why the one record of it is dropped that is not good (nothing: it is kept).
+WET: dict[str, tuple[bytes, str]] = {
     "truncated": (good(11) + good(12)[:-30], "truncated"),
     "corrupt": (good(21) + good(22)[:80] + b"\xff" * 20 + good(22)[100:] + good(23), "corrupt"),
     "lying length": (good(31) + changed(32, b"Content-Length: ", b"Content-Length: 9") + good(33), "content_length"),
@@ -70,10 +90,55 @@ BAD: dict[str, tuple[bytes, str]] = {
     "no url": (changed(51, b"WARC-Target-URI: ", b"X-URI: ") + good(52), "no_url"),
     "no type": (changed(61, b"WARC-Type: ", b"X-Type: ") + good(62), "malformed"),
     "invalid utf-8": (changed(71, b"Title", b"T\xff\xfee") + good(72), "invalid_utf8"),
+    "nul": (changed(73, b"Title", b"T\0\0le") + good(74), ""),
+    "long text": (tiny.wet_record("http://long.example/", "T\n" + "x " * (5 << 20), 1) + good(81), "too_large"),
     "long line": (tiny.wet_record("http://long.example/", "T\n" + "x" * (40 << 20), 1) + good(82), "too_large"),
     "bomb": (good(91) + bomb() + good(92), "too_large"),
-    "intricate page": (good(101) + good(102), ""),
     "empty payload": (tiny.wet_record("http://empty.example/", "", 1) + good(112), ""),
+}
+WARC: dict[str, tuple[bytes, str]] = {
+    "truncated": (pages.file(crawled(311), crawled(312))[:-30], "truncated"),
+    "corrupt": (
+        pages.file(crawled(321)) + gzip.compress(crawled(322))[:200] + b"\xff" * 99 + pages.file(crawled(323)),
+        "corrupt",
+    ),
+    "lying length": (
+        pages.file(crawled(331), altered(332, b"\r\nContent-Length: ", b"\r\nContent-Length: 9"), crawled(333)),
+        "content_length",
+    ),
+    "no length": (
+        pages.file(altered(341, b"\r\nContent-Length: ", b"\r\nX-Length: "), crawled(342)),
+        "content_length",
+    ),
+    "no url": (pages.file(altered(351, b"WARC-Target-URI: ", b"X-URI: "), crawled(352)), "no_url"),
+    "no type": (pages.file(altered(361, b"WARC-Type: ", b"X-Type: "), crawled(362)), "malformed"),
+    "no status": (pages.file(altered(363, b"HTTP/1.1 200 OK", b"X-HTTP/1.1 200"), crawled(364)), "no_http"),
+    "invalid utf-8": (pages.file(altered(371, b"A title", b"A t\xfftle"), crawled(372)), ""),
+    "nul": (pages.file(altered(373, b"A title", b"A t\0tle"), crawled(374)), ""),
+    "long line": (
+        pages.file(pages.record(pages.http(pages.page("x" * (9 << 20))), 381), crawled(382)),
+        "too_large",
+    ),
+    "bomb": (pages.file(crawled(391)) + bomb(kind="response") + pages.file(crawled(392)), "too_large"),
+    "packed bomb": (
+        pages.file(
+            pages.record(pages.http(gzip.compress(b"a" * (64 << 20)), {**pages.HTML, "Content-Encoding": "gzip"}), 393),
+            crawled(394),
+        ),
+        "too_large",
+    ),
+    "not found": (pages.file(pages.record(pages.http(status="404 Not Found"), 395), crawled(396)), "http_status"),
+    "no page": (pages.file(pages.record(pages.http(b"%PDF", {"Content-Type": "application/pdf"}), 397)), "not_html"),
+    "intricate page": (
+        pages.file(pages.record(pages.http(pages.page("<div>" * 50_000)), 398), crawled(399)),
+        "too_intricate",
+    ),
+}
+BAD = {f"{name}.warc.wet.gz": bad for name, bad in WET.items()} | {f"{name}.warc.gz": bad for name, bad in WARC.items()}
+KEPT = {f"http://{tiny.HOSTS[0]}/good/{n}/0" for n in (11, 21, 23, 31, 33, 42, 52, 62, 72, 73, 74, 81, 82, 91, 92, 112)}
+KEPT |= {
+    f"http://example.org/{n}"
+    for n in (311, 321, 323, 331, 333, 342, 352, 362, 364, 371, 372, 373, 374, 382, 391, 392, 394, 396, 399)
 }
 
 
@@ -85,8 +150,7 @@ def write(folder: Path) -> list[str]:
         for number in range(2):
             tiny.wet(folder / source / f"{number}.warc.wet.gz", number, 40)
         for name, (content, _) in BAD.items():
-            (folder / source / f"{name}.warc.wet.gz").write_bytes(content)
-        (folder / source / "pages.warc.gz").write_bytes(warc_file())
+            (folder / source / name).write_bytes(content)
         (folder / source / "long lines.warc.wet.gz").write_bytes(long_lines())
     tiny.wikipedia(folder / "enwiki-20220601-pages-articles.xml.bz2", 20)
     tiny.language_model(folder / "models/lid.bin", folder)
@@ -95,21 +159,6 @@ def write(folder: Path) -> list[str]:
     options += [word for source in WEB for word in ("--input", f"{source}={folder}/{source}")]
     options += ["--model", f"lid={folder}/models/lid.bin", "--model", f"bad_words={folder}/models/bad_words.txt"]
     return options + [word for setting in SETTINGS for word in ("--set", setting)]
-
-
-def warc_file() -> bytes:
-    """Return a WARC file: pages, one of them with NUL bytes, and responses that are none."""
-    paragraphs = "".join(f"<p>{line}</p>" for line in text(200).split("\n")[1:])
-    nul = "".join(f"<p>{line}</p>" for line in text(201, before="A nul\0byte is in it. And here.\n").split("\n")[1:])
-    payloads = [
-        pages.http(pages.page(paragraphs)),
-        pages.http(pages.page(nul)),
-        pages.http(status="404 Not Found"),
-        pages.http(b"%PDF", {"Content-Type": "application/pdf"}),
-        pages.http(pages.page("<div>" * 50_000 + paragraphs)),
-        b"no HTTP",
-    ]
-    return pages.file(*(pages.record(payload, number) for number, payload in enumerate(payloads)))
 
 
 def long_lines() -> bytes:
@@ -134,23 +183,18 @@ def built(tmp_path_factory: pytest.TempPathFactory, folder_and_options: tuple[Pa
     return output
 
 
-def read_drops(built: Path, source: str) -> Counter[str]:
-    paths = built.glob(f"{source}/drops/*.parquet")
-    return Counter(row["reason"] for path in paths for row in tables.read_rows(str(path)) if row["stage"] == "read")
-
-
-def urls(built: Path, source: str) -> set[str]:
-    paths = built.glob(f"{source}/documents/*.parquet")
-    return {document.url or "" for path in paths for document in tables.read_documents(str(path))}
-
-
 @pytest.mark.parametrize("source", WEB)
-def test_each_damage_is_a_typed_drop(built: Path, source: str) -> None:
+def test_each_damage_is_a_typed_drop_that_names_file_and_record(built: Path, source: str) -> None:
     assert list(verify.problems(str(built))) == []
-    expected = Counter(reason for _, reason in BAD.values() if reason)
-    expected += Counter(["http_status", "not_html", "too_intricate", "no_http"])
-    assert read_drops(built, source) == expected
     manifest = json.loads((built / source / "manifest.json").read_text())
+    names = {found["digest"]: Path(found["path"]).name for found in manifest["inputs"]}
+    dropped = Counter(
+        (names[row["id"].split("/")[1]], row["reason"])
+        for path in built.glob(f"{source}/drops/*.parquet")
+        for row in tables.read_rows(str(path))
+        if row["stage"] == "read"
+    )
+    assert dropped == Counter((name, reason) for name, (_, reason) in BAD.items() if reason)
     read = manifest["stages"][0]
     assert read["in"] == read["kept"] + sum(
         count for reasons in read["dropped"].values() for count, _ in reasons.values()
@@ -158,10 +202,14 @@ def test_each_damage_is_a_typed_drop(built: Path, source: str) -> None:
 
 
 def test_nothing_else_is_lost(built: Path) -> None:
-    kept = urls(built, "c4")
-    seeds = [11, 21, 23, 31, 33, 42, 52, 62, 72, 82, 91, 92, 101, 102, 112]
-    assert {f"http://{tiny.HOSTS[0]}/good/{seed}/0" for seed in seeds} <= kept
-    assert {"http://example.org/0", "http://example.org/1"} <= kept
+    found = [
+        document
+        for path in built.glob("c4/documents/*.parquet")
+        for document in tables.read_documents(str(path))
+        if document.url in KEPT
+    ]
+    assert {document.url for document in found} == KEPT
+    assert not any("\0" in document.text for document in found)
 
 
 MEASURED = """
@@ -205,6 +253,21 @@ def run(tmp_path: Path, *options: str) -> int:
     return corpus.main([*common, *settings, *options])
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["conversion", "response"])
+def test_a_packed_line_of_two_gigabytes_kills_no_worker(tmp_path: Path, kind: str) -> None:
+    before, after = (crawled(1), crawled(2)) if kind == "response" else map(gzip.decompress, (good(1), good(2)))
+    (tmp_path / "bomb.warc.gz").write_bytes(pages.file(before) + bomb(2 << 10, kind) + pages.file(after))
+    tiny.wet(tmp_path / "other.warc.wet.gz", 1, 30)
+    assert run(tmp_path, "--input", f"c4={tmp_path}/*.warc*", "--workers", "2") == 0
+    work = tmp_path / "corpus/work/c4/pages"
+    read = [json.loads(path.read_text()) for path in sorted(work.glob("*.json"))]
+    assert {"dropped": {"read": {"too_large": [1, (2 << 30) + len(HTTP)]}}, "in": 3, "kept": 2} in [
+        {name: found[name] for name in ("dropped", "in", "kept")} for found in read
+    ]
+    assert all(found["worker_memory_bytes"] < 512 << 20 for found in read)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "runner"),
     [
@@ -234,6 +297,10 @@ def test_a_directory_stands_for_its_files_and_an_empty_one_is_an_error(
     assert run(tmp_path, "--input", f"c4={tmp_path}/empty") == 2
     assert f"{tmp_path}/empty: no such file" in capsys.readouterr().err
     assert run(tmp_path, "--input", f"c4={tmp_path}/nowhere") == 2
+    (tmp_path / "0.warc.wet.gz").mkdir()
+    tiny.wet(tmp_path / "0.warc.wet.gz/pages", 1, 30)
+    assert run(tmp_path, "--input", f"c4={tmp_path}/0.warc.wet.gz", "--runner", "plain") == 0
+    assert json.loads((tmp_path / "corpus/c4/manifest.json").read_text())["inputs"][0]["path"].endswith("gz/pages")
 
 
 @pytest.mark.parametrize("code", [403, 503])
