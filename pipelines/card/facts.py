@@ -233,12 +233,18 @@ def _windows(manifest: Json) -> Iterator[str]:
     for decision in manifest["decisions"]:
         if decision["stage"] == "duplicate_lines":
             window = min(manifest["recipe"]["window"] or decision["items"], decision["items"])
-            share = decision["marked"] / decision["keys"] if decision["keys"] else 0.0
+            lines = Counter[str]()
+            for stage in manifest["stages"]:
+                lines.update(stage["statistics"])
             yield (
                 f"lines were compared within windows of {window} of {decision['items']} files; "
-                f"{decision['marked']:,} of {decision['keys']:,} lines ({share:.1%}) stood in two pages or more and "
-                "were removed"
+                f"{_part(lines, 'lines')} and {_part(lines, 'bytes')} stood in two pages or more and were removed"
             )
+
+
+def _part(counts: Mapping[str, int], unit: str) -> str:
+    part, whole = counts[f"{unit}_removed"], counts[unit]
+    return f"{part:,} of {whole:,} {unit} ({part / max(whole, 1):.1%})"
 
 
 def _classifier(reference: Json) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from filters import perplexity, reference
 from pipelines import corpus, tables
+from pipelines.card import facts
 from pipelines.document import Document
 from tests.pipelines import tiny
 
@@ -76,7 +77,7 @@ def test_the_models_can_be_made_alone_and_are_there_for_the_corpus(made: Path, o
     assert listed.items() < read(made / "models/manifest.json").items()
 
 
-def test_the_manifest_says_what_line_deduplication_removed(made: Path, options: list[str]) -> None:
+def test_manifest_and_card_say_what_line_deduplication_removed(made: Path, options: list[str]) -> None:
     assert run(made, *options) == 0
     manifest = read(made / "common_crawl/manifest.json")
     found = manifest["stages"][1]["statistics"]
@@ -84,6 +85,11 @@ def test_the_manifest_says_what_line_deduplication_removed(made: Path, options: 
     assert (found["lines"], found["lines_removed"]) == (decision["keys"], decision["marked"])
     assert found["bytes_removed"] > found["lines_removed"] > 0
     assert found["bytes"] - found["bytes_removed"] >= manifest["stages"][1]["kept_bytes"]
+    (note,) = (note for note in facts.notes(facts.load(str(made)))["common_crawl"] if "windows of" in note)
+    assert f"windows of {decision['items']} of {decision['items']} files" in note
+    for unit in ("lines", "bytes"):
+        removed, there = found[f"{unit}_removed"], found[unit]
+        assert f"{removed:,} of {there:,} {unit} ({removed / there:.1%})" in note
 
 
 def test_models_of_every_language_that_wikipedia_gives(tmp_path: Path, options: list[str]) -> None:
