@@ -1,11 +1,13 @@
 """One machine, growing input: peak memory and CPU of a whole build of the web sources, and what a second worker buys.
 
     the sample's WET files ─ variants: new URLs, two lines of three changed ─> 0.2, 0.6 and 2 GB of text
-    wikipedia, common_crawl, c4 ─> documents ─> tokenizer ─> token shards, with 2 workers, and once with 1
+    wikipedia, common_crawl, c4 ─> documents ─> tokenizer ─> token shards, with 2 workers, and with 1
 
-Usage: `python benchmarks/scale.py [--raw data/raw] [--gigabytes 0.2 0.6 2] [--workers 2] [--picture docs/scale.png]`.
+Usage: `python benchmarks/scale.py [--raw data/raw] [--gigabytes 0.2 0.6 2] [--workers 2] [--rounds 1] [--picture X]`.
 Memory is the proportional set size of all processes together, looked at twice a second; CPU is that of all processes.
-The last line is one JSON object.
+Of several rounds the shortest counts. Where others are at work a clock says little: "idle s" is how long the schedule
+takes on as many idle cores as there are workers, computed from the CPU seconds of each work item (see `timeline.py`).
+What the machine itself allows is measured with processes that only compute. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -21,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -29,6 +32,7 @@ from fastwarc import ArchiveIterator, WarcRecordType
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import timeline
 from pipelines.hashing import share
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,12 +43,13 @@ CHANGED = 2 / 3  # share of the lines that a variant changes: the others are dup
 
 @dataclass(frozen=True)
 class Measured:
-    """One build: text read, wall and CPU seconds, peak memory of all processes, in bytes."""
+    """One build: text read, wall and CPU seconds, those on idle cores, peak memory of all processes, in bytes."""
 
     gigabytes: float
     workers: int
     seconds: float
     cpu: float
+    idle: float
     peak: int
 
 
@@ -100,7 +105,9 @@ def write(raw: Path, folder: Path, gigabytes: Sequence[float]) -> list[tuple[flo
 
 def measure(raw: Path, output: Path, gigabytes: float, files: Sequence[Path], workers: int) -> Measured:
     """Build the corpus of these files in a process of its own."""
-    command = [sys.executable, "-m", "pipelines.corpus", "--output", str(output), "--workers", str(workers)]
+    rows = output.with_name("timeline.jsonl")
+    command = [sys.executable, str(ROOT / "benchmarks/timeline.py"), str(rows)]
+    command += ["--output", str(output), "--workers", str(workers)]
     for path in files:
         command += ["--input", f"{path.parent.name}={path}"]
     command += ["--input", f"wikipedia={raw}/wikipedia/*.bz2", "--raw", str(raw)]
@@ -117,8 +124,40 @@ def measure(raw: Path, output: Path, gigabytes: float, files: Sequence[Path], wo
         assert process.returncode == 0, log.read()[-2000:]
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    seconds = time.monotonic() - started
     shutil.rmtree(output)
-    return Measured(gigabytes, workers, time.monotonic() - started, cpu, peak)
+    idle = timeline.on_idle_cores(timeline.read(rows), workers)[-1]
+    return Measured(gigabytes, workers, seconds, cpu, idle, peak)
+
+
+def best(rounds: Sequence[Measured]) -> Measured:
+    """Return the least of each figure; of memory the most."""
+    seconds, cpu, idle = (min(getattr(row, name) for row in rounds) for name in ("seconds", "cpu", "idle"))
+    return replace(rounds[0], seconds=seconds, cpu=cpu, idle=idle, peak=max(row.peak for row in rounds))
+
+
+def compute(_: int) -> tuple[float, float]:
+    """Count words for a second or so; return wall and CPU seconds."""
+    started, before = time.monotonic(), time.process_time()
+    counts: dict[int, int] = {}
+    for number in range(4_000_000):
+        word = number * 2_654_435_761 % 100_003
+        counts[word] = counts.get(word, 0) + 1
+    return time.monotonic() - started, time.process_time() - before
+
+
+def ceiling(workers: int, rounds: int = 5) -> tuple[float, float]:
+    """Return how much more processes that only compute get done than one does: by the clock, and by CPU seconds."""
+    with multiprocessing.Pool(workers) as pool:
+        alone = [pool.map(compute, range(1)) for _ in range(rounds)]
+        together = [pool.map(compute, range(workers), chunksize=1) for _ in range(rounds)]
+    clock, cpu = (
+        workers
+        * min(max(each[what] for each in one) for one in alone)
+        / min(max(each[what] for each in many) for many in together)
+        for what in (0, 1)
+    )
+    return clock, cpu
 
 
 def memory(pid: int) -> int:
@@ -158,39 +197,46 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.2, 0.6, 2.0])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("data/benchmarks/scale"))
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     shutil.rmtree(arguments.output, ignore_errors=True)
     sizes = write(arguments.raw, arguments.output / "raw", arguments.gigabytes)
-    print(f"{'GB':>6}{'files':>7}{'workers':>9}{'wall s':>9}{'CPU s':>9}{'CPU s/GB':>10}{'peak MB':>9}", flush=True)
+    head = ("GB", "files", "workers", "wall s", "CPU s", "idle s", "CPU s/GB", "peak MB")
+    print("".join(f"{name:>9}" for name in head), flush=True)
     rows = []
-    for number, (gigabytes, files) in enumerate(sizes):
-        for workers in (arguments.workers, 1) if number == len(sizes) // 2 else (arguments.workers,):
-            row = measure(arguments.raw, arguments.output / "corpus", gigabytes, files, workers)
-            rows.append(row)
+    for gigabytes, files in sizes:
+        for workers in sorted({arguments.workers, 1}, reverse=True):
+            measured = (
+                measure(arguments.raw, arguments.output / "corpus", gigabytes, files, workers)
+                for _ in range(arguments.rounds)
+            )
+            rows.append(row := best(list(measured)))
+            figures = (row.seconds, row.cpu, row.idle, row.cpu / gigabytes, row.peak / 1e6)
             print(
-                f"{gigabytes:6.2f}{len(files):7}{workers:9}{row.seconds:9.0f}{row.cpu:9.0f}{row.cpu / gigabytes:10.0f}"
-                f"{row.peak / 1e6:9.0f}",
+                f"{gigabytes:9.2f}{len(files):9}{workers:9}" + "".join(f"{figure:9.0f}" for figure in figures),
                 flush=True,
             )
     shutil.rmtree(arguments.output)
-    many = [row for row in rows if row.workers == arguments.workers]
-    (one,) = [row for row in rows if row.workers == 1] if arguments.workers > 1 else [many[len(sizes) // 2]]
-    same = many[len(sizes) // 2]
+    many, one = ([row for row in rows if row.workers == workers] for workers in (arguments.workers, 1))
     if arguments.picture:
         draw(many, arguments.picture)
+    print(json.dumps(results(many, one)))
+
+
+def results(many: Sequence[Measured], one: Sequence[Measured]) -> dict[str, dict[str, float]]:
+    """Return the ratios: memory of the largest input beside the smallest, and workers beside one at the largest."""
+    workers = many[0].workers
     growth = f"peak memory, {many[-1].gigabytes / many[0].gigabytes:.0f} times the input"
-    print(
-        json.dumps(
-            {
-                growth: {"ratio": round(many[-1].peak / many[0].peak, 2), "bar": GROWTH_BAR},
-                f"{arguments.workers} workers beside 1": {
-                    "ratio": round(one.seconds / same.seconds, 2),
-                    "bar": WORKERS_BAR,
-                },
-            }
-        )
-    )
+    clock, cpu = ceiling(workers)
+    name = f"{workers} workers beside 1, {many[-1].gigabytes:.1f} GB"
+    return {
+        growth: {"ratio": round(many[-1].peak / many[0].peak, 2), "bar": GROWTH_BAR},
+        name: {"ratio": round(one[-1].seconds / many[-1].seconds, 2), "bar": WORKERS_BAR},
+        f"{name}, on idle cores": {"ratio": round(one[-1].idle / many[-1].idle, 2), "bar": WORKERS_BAR},
+        f"{workers} processes that only compute beside 1": {"ratio": round(clock, 2)},
+        f"{workers} processes that only compute beside 1, by CPU seconds": {"ratio": round(cpu, 2)},
+    }
 
 
 if __name__ == "__main__":

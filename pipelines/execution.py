@@ -48,8 +48,9 @@ class Trainings:
             self._kill()  # again, for a training may just be starting a worker
         self._threads.shutdown()
 
-    def __bool__(self) -> bool:
-        """Tell whether a training is running."""
+    @property
+    def busy(self) -> bool:
+        """Whether a training is running."""
         return any(not future.done() for future in self._running.values())
 
     def start(self, name: str, jobs: Jobs) -> None:
@@ -117,7 +118,7 @@ class Execution:
 
         if options.runner == "local":
             poll = self._poll if self.beside is None else self.beside.check
-            nice = YIELDING if self.beside else 0
+            nice = YIELDING if self.beside is not None and self.beside.busy else 0
             runners.run_local(jobs, workers=options.workers, nice=nice, deadline=options.deadline, poll=poll)
             return
         runners.run_engine(

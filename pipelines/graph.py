@@ -177,7 +177,7 @@ class _Run:
         self._done: set[str] = set()
         self._beside_plans: dict[str, Sequence[Job | Shuffle]] = {}
         self._trainings: dict[str, set[str]] = {node.name: set() for node in nodes}  # that wait for a node
-        for training in nodes if beside else ():
+        for training in nodes if beside is not None else ():
             for node in needed(nodes, training.needs) if training.training else ():
                 self._trainings[node.name].add(training.name)
 
@@ -193,12 +193,12 @@ class _Run:
         if not ready and not self._beside_plans:
             needs = ", ".join(f"{node.name} needs {node.needs}" for node in self._waiting.values())
             raise ValueError(f"nothing can run: {needs}")
-        trainings = [node for node in ready if self._beside and node.training]
+        trainings = [node for node in ready if self._beside is not None and node.training]
         for node in trainings:
             self._start(node)
         wave = self._foremost([node for node in ready if node not in trainings])
         self._run(wave)
-        if self._beside and self._beside_plans:
+        if self._beside is not None and self._beside_plans:
             for name in sorted(self._beside.ended(not wave and not trainings)):
                 self._settle(self._waiting[name], self._beside_plans.pop(name))
         return True

@@ -2,7 +2,7 @@
 
     on this machine    Create(calls, dealt out by weight) ───────────────────────────┐
     on an engine       Create(chunks of a plan file) ─ Reshuffle ─ read the calls ───┤
-    what is shuffled   Create(chunks or elements) ─ Reshuffle ─ split ─ pointers ────┴─ GroupByKey ─ run (writes files)
+    what is shuffled   Create(chunks of runs) ─ Reshuffle ─ split ─ pointers ────────┴─ GroupByKey ─ run (writes files)
 
 An engine's graph must stay small (Dataflow takes 10 MB), however many items there are: they are in a plan file beside
 the corpus, and the graph names its chunks. Only calls and pointers go through the GroupByKey, by a coder that refuses
@@ -29,6 +29,8 @@ from pipelines.runs import Slice
 
 # Items of one chunk of a plan file: a pickle shares what its items share, and a worker holds one chunk.
 CHUNK = 500
+# Chunks of a shuffle's runs on this machine: a few for each worker.
+SPREAD = 32
 # A path has at most 1,024 bytes on S3 and GCS.
 LONGEST_PATH = 4_096
 _POINTER = struct.Struct("<qqq?H")
@@ -111,18 +113,15 @@ registry.register_coder(Chunk, ChunkCoder)
 def build_local(pipeline: beam.Pipeline, jobs: Sequence[Job | Shuffle], lanes: int = 1) -> None:
     """Add one wave to a pipeline of this machine: items are dealt out to `lanes` workers by their weights."""
     elements = _balanced([task for job in jobs if isinstance(job, Job) for task in _tasks(job)], lanes, Parcel())
-    groups = []
-    if elements:
-        groups.append(pipeline | "work items" >> beam.Create(elements).with_output_types(tuple[bytes, Parcel]))
-    for job in jobs:
-        if isinstance(job, Shuffle):
-            buckets = [(_key(job.label, bucket), _call(job.reduce, bucket, True)) for bucket in job.buckets]
-            groups.append(
-                pipeline | f"{job.label}: buckets" >> beam.Create(buckets).with_output_types(tuple[bytes, Parcel])
-            )
-            pickled = [pickle.dumps(element) for element in job.elements]
-            runs = pipeline | f"{job.label}: runs" >> beam.Create(pickled).with_output_types(bytes)
-            groups.append(_slices(job, runs, _split))
+    shuffles = [job for job in jobs if isinstance(job, Shuffle)]
+    elements += [
+        (_key(job.label, bucket), _call(job.reduce, bucket, True)) for job in shuffles for bucket in job.buckets
+    ]
+    groups = [pipeline | "work items" >> beam.Create(elements).with_output_types(tuple[bytes, Parcel])]
+    if shuffles:
+        runs = [pickle.dumps(chunk) for job in shuffles for chunk in _runs(job, -(-len(job.elements) // SPREAD))]
+        spread = pipeline | "runs" >> beam.Create(runs).with_output_types(bytes) | "spread" >> beam.Reshuffle()
+        groups.append(spread | "slices" >> beam.FlatMap(_split).with_output_types(tuple[bytes, Parcel]))
     _grouped(groups)
 
 
@@ -132,11 +131,12 @@ def build_engine(pipeline: beam.Pipeline, jobs: Sequence[Job | Shuffle], folder:
     with storage.write(plan.path) as stream:
         plan.stream = stream
         calls = [chunk for job in jobs for chunk in plan.calls(job)]
-        runs = {job.label: plan.chunks(job.elements) for job in jobs if isinstance(job, Shuffle)}
-    spread = _read(pipeline, "work items", calls) | "spread" >> beam.Reshuffle()
+        runs = [plan.written(chunk) for job in jobs if isinstance(job, Shuffle) for chunk in _runs(job, CHUNK)]
+    spread = _read(pipeline, "work items", calls) | "spread calls" >> beam.Reshuffle()
     groups = [spread | "calls" >> beam.FlatMap(_calls).with_output_types(tuple[bytes, Parcel])]
-    shuffles = [job for job in jobs if isinstance(job, Shuffle)]
-    groups += [_slices(job, _read(pipeline, f"{job.label}: runs", runs[job.label]), _split_chunk) for job in shuffles]
+    if runs:
+        spread = _read(pipeline, "runs", runs) | "spread" >> beam.Reshuffle()
+        groups.append(spread | "slices" >> beam.FlatMap(_split_chunk).with_output_types(tuple[bytes, Parcel]))
     _grouped(groups)
     return [plan.path]
 
@@ -149,10 +149,6 @@ class _Plan:
         self.stream: Any = None
         self._position = 0
 
-    def chunks(self, entries: Sequence[Any]) -> list[Chunk]:
-        """Write entries and return where they are."""
-        return [self._written(list(entries[start : start + CHUNK])) for start in range(0, len(entries), CHUNK)]
-
     def calls(self, job: Job | Shuffle) -> list[Chunk]:
         """Write what a job calls and return where it is."""
         if isinstance(job, Job):
@@ -161,9 +157,10 @@ class _Plan:
         else:
             what, arguments = (job.label, job.reduce, True), job.buckets
         numbered = list(enumerate(arguments)) if isinstance(job, Job) else [(bucket, bucket) for bucket in arguments]
-        return [self._written((*what, numbered[start : start + CHUNK])) for start in range(0, len(numbered), CHUNK)]
+        return [self.written((*what, numbered[start : start + CHUNK])) for start in range(0, len(numbered), CHUNK)]
 
-    def _written(self, content: Any) -> Chunk:
+    def written(self, content: Any) -> Chunk:
+        """Write one chunk and return where it is."""
         packed = pickle.dumps(content)
         self.stream.write(packed)
         self._position += len(packed)
@@ -200,23 +197,25 @@ def _key(label: str, number: int) -> bytes:
     return f"{label}#{number:08d}".encode()
 
 
-def _slices(job: Shuffle, runs: Any, function: Callable[..., Any]) -> Any:
-    """Spread a shuffle's runs over the workers and split them into pointers by bucket."""
-    split = beam.FlatMap(function, job.label, job.split).with_output_types(tuple[bytes, Parcel])
-    return runs | f"{job.label}: spread" >> beam.Reshuffle() | f"{job.label}: slices" >> split
+def _runs(job: Shuffle, size: int) -> Iterator[Any]:
+    """Yield a shuffle's elements in chunks, each with what splits them."""
+    for start in range(0, len(job.elements), size):
+        yield job.label, job.split, list(job.elements[start : start + size])
 
 
-def _split(
-    element: bytes, label: str, split: Callable[[Any], Iterable[tuple[int, Any]]]
+def _split(runs: bytes) -> Iterator[tuple[bytes, Parcel]]:
+    """Split a pickled chunk of runs into pointers by bucket."""
+    yield from _pointers(*pickle.loads(runs))
+
+
+def _split_chunk(chunk: Chunk) -> Iterator[tuple[bytes, Parcel]]:
+    yield from _pointers(*_load(chunk))
+
+
+def _pointers(
+    label: str, split: Callable[[Any], Iterable[tuple[int, Any]]], elements: Sequence[Any]
 ) -> Iterator[tuple[bytes, Parcel]]:
-    for bucket, pointer in split(pickle.loads(element)):
-        yield _key(label, bucket), Parcel(pointer=pointer)
-
-
-def _split_chunk(
-    chunk: Chunk, label: str, split: Callable[[Any], Iterable[tuple[int, Any]]]
-) -> Iterator[tuple[bytes, Parcel]]:
-    for element in _load(chunk):
+    for element in elements:
         for bucket, pointer in split(element):
             yield _key(label, bucket), Parcel(pointer=pointer)
 

@@ -13,6 +13,7 @@ import pytest
 
 from pipelines import runners
 from pipelines.execution import Execution
+from pipelines.graph import Node, run_waves
 from pipelines.jobs import Job, Shuffle
 
 LONG = 60.0  # seconds, more than any test takes
@@ -24,6 +25,11 @@ def touch(path: str) -> None:
 
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def late(element: tuple[str, float]) -> None:
+    time.sleep(element[1])
+    Path(element[0]).touch()
 
 
 def fail(number: int) -> None:
@@ -55,7 +61,7 @@ def test_a_training_runs_beside_a_wave_that_lets_it_go_first(tmp_path: Path) -> 
         executed.run([Job("wave", niceness, files, [])])
         assert executed.beside.ended(False) == set()
         assert executed.beside.ended(True) == {"long"}
-        assert not executed.beside
+        assert not executed.beside.busy
         executed.run([Job("after", niceness, [f"{tmp_path}/after", f"{tmp_path}/too"], [])])
     assert begun == ["long", "wave", "after"]
     own = os.nice(0)
@@ -89,6 +95,20 @@ def test_an_error_of_the_build_itself_ends_the_training(tmp_path: Path) -> None:
         executed.beside.start("long", [Job("long", sleep, [LONG], [])])
         raise KeyboardInterrupt
     assert time.monotonic() - started < LONG
+
+
+def test_trainings_of_a_graph_run_beside_its_waves(tmp_path: Path) -> None:
+    order = [f"{tmp_path}/{name}" for name in ("model", "first", "second", "last")]
+
+    def node(number: int, needs: tuple[str, ...], seconds: float) -> Node:
+        path = order[number]
+        job = Job(path, late, [(path, seconds), (f"{path}-", seconds)][: 1 if number == 0 else 2], [path])
+        return Node(path, needs, lambda: [] if Path(path).exists() else [job], training=number == 0)
+
+    nodes = [node(0, (), 3.0), node(1, (), 0.0), node(2, (order[1],), 0.0), node(3, (order[0], order[2]), 0.0)]
+    with execution([]) as executed:
+        run_waves(nodes, executed.run, beside=executed.beside)
+    assert sorted(order, key=lambda path: Path(path).stat().st_mtime_ns) == [order[n] for n in (1, 2, 0, 3)]
 
 
 def test_one_worker_trains_in_its_waves(tmp_path: Path) -> None:
