@@ -235,10 +235,16 @@ def test_c4_equals_the_slow_chain_on_generated_pages(tmp_path: Path) -> None:
     assert assert_c4_alike(generated(tmp_path / "wet"), tmp_path / "corpus", bad_words, is_english) > 10
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(99, marks=pytest.mark.full)])
-def test_c4_equals_the_slow_chain_on_real_pages(tmp_path: Path, count: int) -> None:
+def test_c4_equals_the_slow_chain_on_real_pages(tmp_path: Path) -> None:
     bad_words = RAW / "models/bad_words_en.txt"
-    assert assert_c4_alike(sample("c4", count), tmp_path / "corpus", bad_words, is_english) > 300
+    assert assert_c4_alike(sample("c4", 1), tmp_path / "corpus", bad_words, is_english) > 300
+
+
+@pytest.mark.full
+def test_c4_equals_the_slow_chain_on_all_pages_of_both_sources(tmp_path: Path) -> None:
+    paths, bad_words = sample("c4", 99) + sample("common_crawl", 99), RAW / "models/bad_words_en.txt"
+    assert sum(len(common_crawl_chain.records(path)) for path in paths) > 5_000
+    assert assert_c4_alike(paths, tmp_path / "corpus", bad_words, is_english) > 1_500
 
 
 # The fields in which the chains differ from what was published: which page each changes of `one_page_each`, and what.
