@@ -50,6 +50,7 @@ class Chain:
     _items: list[Item] | None = None
     _identities: dict[tuple[int, str], str] = field(default_factory=dict)
     _decisions: dict[int, Decision] = field(default_factory=dict)
+    _keys: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def part(self) -> Any:
@@ -325,7 +326,7 @@ class Chain:
 
     def _plan_decide(self, index: int) -> list[Job | Shuffle]:
         task = self.decision(index)
-        steps = task.steps(f"{self.source.name}/{task.stage.name}", self._compared(index))
+        steps = task.steps(f"{self.source.name}/{task.stage.name}", self.compared(index))
         return _next_step(steps, task.step_identity)
 
     def decision(self, index: int) -> Decision:
@@ -338,8 +339,8 @@ class Chain:
         stage = self.source.stages[index]
         assert isinstance(stage, Decide)
         items, window = len(self.items_of(index)), self._window(stage)
-        files = self._compared(index)
-        keys = storage.together(runs.records, files, self.output)
+        files = self.compared(index)
+        keys = self._written(index)
         width = max(1, window or items)
         # A window's keys are those of its items and, in each window, the other source's.
         most = max((sum(keys[start : start + width]) for start in range(0, items, width)), default=0)
@@ -356,7 +357,13 @@ class Chain:
             reducer_keys=self.recipe.reducer_keys,
         )
 
-    def _compared(self, index: int) -> list[str]:
+    def _written(self, index: int) -> list[int]:
+        """Return how many keys each of the runs has that a `Decide` compares, read once."""
+        if index not in self._keys:
+            self._keys[index] = storage.together(runs.records, self.compared(index), self.output)
+        return self._keys[index]
+
+    def compared(self, index: int) -> list[str]:
         """Return the runs that a `Decide` compares: this source's in the order of items, then the other source's."""
         stage = self.source.stages[index]
         other = self._other(stage).run_paths(self._other_stage(stage)) if self._has_other(stage) else []
@@ -381,7 +388,7 @@ class Chain:
         """
         stage = self.source.stages[index]
         if isinstance(stage, Decide):
-            return [self.decision(index).facts(self._compared(index))]
+            return [self.decision(index).facts(self.compared(index), self._written(index))]
         if isinstance(stage, Resolve):
             row = storage.read_json(self.paths.manifest(stage.name, reducer_name(0)))
             return [{name: value for name, value in row.items() if isinstance(value, int)}]

@@ -81,8 +81,9 @@ class Decision:
         return digest_of(self.identity, self.reducers, self.fan_in, self.window, self.buckets, self.others)
 
     @property
-    def _dtype(self) -> np.dtype[Any]:
-        return runs.RANKED_KEY if self.stage.ranked else runs.KEY
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the keys."""
+        return runs.key_dtype(ranked=self.stage.ranked)
 
     @property
     def _local(self) -> bool:
@@ -158,10 +159,10 @@ class Decision:
             for number, (path, start, end) in enumerate(zip(group.runs, starts, ends, strict=True))
             if end > start
         ]
-        records, items, marked = runs.gather(found, self._dtype)
+        records, items, marked = runs.gather(found, self.dtype)
         order = np.argsort(records["hash"], kind="stable")
         records, items = records[order], items[order]
-        rows = np.zeros(len(records), runs.of_group(self._dtype))
+        rows = np.zeros(len(records), runs.of_group(self.dtype))
         rows[list(records.dtype.names or ())] = records
         rows["item"] = items
         if not self._local or not len(rows):
@@ -187,7 +188,7 @@ class Decision:
         name = reducer_name(reducer)
         manifest = self.paths.manifest(self.stage.name, name)
         storage.remove(manifest)
-        records, items, already = runs.gather(found, self._dtype)
+        records, items, already = runs.gather(found, self.dtype)
         marked = self.stage.rule(records, items, self.items) & (items < self.items) & ~already
         first = reducer // self.reducers * self.width
         count = min(self.width, self.items - first)
@@ -227,9 +228,11 @@ class Decision:
         group, place = divmod(place, self.fan_in)
         return Removals(f"{self.stage.name}_{BY_ITEM}", "group", range(before + group, before + group + 1), place)
 
-    def facts(self, run_files: Sequence[str]) -> dict[str, int]:
-        """Return how many keys were compared and marked; RuntimeError if one was lost between two steps."""
-        written = self._compared(storage.together(runs.records, run_files, self.paths.output))
+    def facts(self, run_files: Sequence[str], written: Sequence[int]) -> dict[str, int]:
+        """Return how many keys were compared and marked; RuntimeError if one was lost between two steps.
+
+        `written` are the keys of each of the `run_files`.
+        """
         reduced = self._sum(
             [self.paths.manifest(self.stage.name, reducer_name(r)) for r in range(self.windows * self.reducers)]
         )
@@ -245,7 +248,7 @@ class Decision:
             self._must_be(
                 "gave back", self._sum([self._manifest(BY_ITEM, n) for n in range(own)])["marked"], marked, "removals"
             )
-        self._must_be("compared", keys, written)
+        self._must_be("compared", keys, self._compared(written))
         return {"keys": keys, "marked": marked}
 
     def _compared(self, written: Sequence[int]) -> int:

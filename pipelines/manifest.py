@@ -9,7 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
-from pipelines import changes, damage, losses, runs, storage, tables
+from pipelines import changes, damage, losses, storage, tables
 from pipelines.chain import Chain
 from pipelines.dedup import clusters
 from pipelines.hashing import seal
@@ -78,17 +78,17 @@ def decisions(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
 
 
 def cluster_sizes(chain: Chain) -> dict[str, Any]:
-    """Return how large the clusters of copies are, by decision: within the first window."""
+    """Return how large the clusters of copies are, by decision on duplicates: within the first window."""
     found = {}
     for index, stage in enumerate(chain.source.stages):
         if isinstance(stage, Resolve):
             row = storage.read_json(chain.paths.manifest(stage.name, reducer_name(0)))
             found[stage.name] = {"cluster_sizes": row.get("cluster_sizes", {})}
-        elif isinstance(stage, Decide) and not stage.other:
-            previous = max(i for i in range(index) if isinstance(chain.source.stages[i], Map))
-            window = (getattr(chain.part, stage.window) if stage.window else 0) or None
-            dtype = runs.RANKED_KEY if stage.ranked else runs.KEY
-            found[stage.name] = clusters.of_runs(chain.run_paths(previous)[:window], dtype)
+        elif isinstance(stage, Decide) and stage.duplicates:
+            decision = chain.decision(index)
+            found[stage.name] = clusters.of_runs(
+                chain.compared(index)[: min(decision.width, decision.items)], decision.dtype
+            )
     return found
 
 

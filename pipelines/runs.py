@@ -99,6 +99,11 @@ def bucket_starts(path: str) -> npt.NDArray[np.uint64]:
         return np.frombuffer(stream.read(START.itemsize * (buckets + 1)), START)
 
 
+def key_dtype(*, ranked: bool) -> np.dtype[Any]:
+    """Return the dtype of keys, with the rank of an owner or without."""
+    return RANKED_KEY if ranked else KEY
+
+
 def records(path: str) -> int:
     """Return how many records a run has."""
     return int(bucket_starts(path)[-1])

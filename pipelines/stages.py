@@ -443,7 +443,7 @@ class _KeyCollector:
     def _records(self) -> runs.Records:
         """Return the keys of all documents as one array: field by field, for documents are many and keys few."""
         counts = [len(hashes) for hashes, _, _ in self._keys]
-        records = np.empty(sum(counts), runs.RANKED_KEY if self._stage.ranked else runs.KEY)
+        records = np.empty(sum(counts), runs.key_dtype(ranked=self._stage.ranked))
         if self._keys:
             every = np.full(max(counts), runs.WHOLE, np.uint32)
             records["hash"] = np.concatenate([hashes for hashes, _, _ in self._keys])

@@ -111,7 +111,7 @@ def test_groups_and_reducers_decide_what_the_rule_says(
     found = [decision.removals_of(item).read(decision.paths).tolist() for item in range(decision.items)]
     assert [set(rows) for rows in found] == expected(decision, keys)
     assert found == [sorted(set(rows)) for rows in found]
-    facts = decision.facts(run_files)
+    facts = decision.facts(run_files, list(map(runs.records, run_files)))
     assert facts["marked"] == sum(map(len, found))
     windows = -(-decision.items // decision.width)
     sizes = [len(records) for records in keys]
@@ -143,7 +143,7 @@ def test_a_line_that_all_pages_have_reaches_its_reducer_once_a_group(tmp_path: P
             seen.clear()
         plain.run([step])
     assert sorted(seen) == [0, 0, 0, 4]
-    assert decision.facts(run_files) == {"keys": 8000, "marked": 8000}
+    assert decision.facts(run_files, list(map(runs.records, run_files))) == {"keys": 8000, "marked": 8000}
     assert [len(decision.removals_of(item).read(decision.paths)) for item in range(8)] == [1000] * 8
 
 
@@ -164,7 +164,7 @@ def test_what_is_lost_between_two_steps_is_found(tmp_path: Path, pattern: str, m
     row[fields[pattern.partition("/")[0]]] -= 2
     storage.write_json(path, row)
     with pytest.raises(RuntimeError, match=message):
-        decision.facts(run_files)
+        decision.facts(run_files, list(map(runs.records, run_files)))
 
 
 def test_reducers_are_as_many_as_the_keys_need() -> None:
