@@ -31,6 +31,7 @@ from pipelines import (
     draws,
     events,
     execution,
+    given,
     inputs,
     manifest,
     models,
@@ -42,7 +43,7 @@ from pipelines import (
     web_models,
 )
 from pipelines.chain import Chain
-from pipelines.given import Given, given, staged
+from pipelines.given import Given
 from pipelines.graph import Input, Model, Node, Source, needed, run_waves
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job, Shuffle
@@ -61,7 +62,6 @@ from pipelines.sources import (
     stack_exchange,
     wikipedia,
 )
-from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 from pipelines.stages import Join, Map
 from pipelines.table1 import TABLE_1
 from pipelines.tokens import Tokens, load_tokenizer
@@ -80,11 +80,6 @@ SOURCES: Mapping[str, Source] = {
 }
 # What `--input` takes besides single dumps.
 PAPER_LIST = "paper"
-# Models that are given, not trained: option --model NAME=PATH, and where the sample keeps them.
-GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
-# Models that are trained, and may be given instead.
-TRAINED = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "tokenizer")
-UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not use
 PROPORTION = {row.name: row.proportion for row in TABLE_1}
 
 
@@ -119,10 +114,12 @@ class Build:
         """Return a model by name, given or finished."""
         if name in self.given:
             return self.given[name].model
-        if name == "language_models":
-            return models.model(f"{self.output}/models/{name}", *self.web_models.languages())
-        found = models.model(f"{self.output}/models/{name}")
+        found = models.model(f"{self.output}/models/{name}", self.parts_of(name))
         return replace(found, path=f"{found.path}/tokenizer.model") if name == "tokenizer" else found
+
+    def parts_of(self, name: str) -> Sequence[str]:
+        """Return the names of the parts that a model is made in; one that is made whole has none."""
+        return self.web_models.languages() if name == "language_models" else ()
 
     def _shards_recipe(self, name: str) -> Shards:
         recipe = self.recipe.shards
@@ -279,11 +276,12 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     names = [name for name in recipe.sources if not options.source or name in options.source]
     if options.models:
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
-    paths = _model_paths(options, recipe)
+    paths = given.paths(options.model, options.raw, recipe)
     found = _find_inputs(options, names)
     if options.runner not in ("local", "plain"):
         runners.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
-    chosen = _given_models(paths, recipe, list(found))
+    stages = [stage for name in found for stage in source_of(name, recipe).stages]
+    chosen = given.chosen(paths, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
     if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
         raise ValueError(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
@@ -332,44 +330,6 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
     return {name: inputs.find(SOURCES[name], patterns[name], cache) for name in names if name in patterns}
 
 
-def _model_paths(options: argparse.Namespace, recipe: Recipe) -> dict[str, str]:
-    paths = {name: f"{options.raw}/{path}" for name, path in GIVEN.items()}
-    paths[SITES] = str(DEFAULT_SITES)
-    known = (*GIVEN, SITES, benchmarks.MODEL, *TRAINED)
-    for option in options.model:
-        name, equals, path = option.partition("=")
-        if not equals:
-            raise ValueError(f"--model {option}: write it as NAME=PATH")
-        if name not in known:
-            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
-        if name == benchmarks.MODEL and not recipe.contamination.drop:
-            raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
-        if name == SITES and not recipe.excludes_sites:
-            field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
-            raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
-        paths[name] = path
-    if recipe.contamination.drop and benchmarks.MODEL not in paths:
-        raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
-    return paths
-
-
-def _given_models(paths: Mapping[str, str], recipe: Recipe, names: Sequence[str]) -> dict[str, Given]:
-    stages = [stage for source in names for stage in source_of(source, recipe).stages]
-    needed = {name for stage in stages for name in getattr(stage, "models", ())}
-    found = {}
-    for name, path in paths.items():
-        if name in needed | {"tokenizer"}:
-            try:
-                found[name] = given(name, path, recipe)
-            except ValueError as error:
-                raise ValueError(f"--model {name}={path}: {error}") from None
-    if SITES in found and not recipe.excludes_sites:
-        found[SITES] = UNREAD  # a list that is not read is no part of a result's identity
-    if "reference" in needed and not recipe.common_crawl.reference.classifier:
-        found["reference"] = UNREAD
-    return found
-
-
 def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     started = time.monotonic()
@@ -405,7 +365,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
 def stage_models(prepared: Build) -> None:
     """Copy the given models to OUTPUT/work/given, where every worker reaches them."""
     prepared.given = {
-        name: staged(model, f"{prepared.output}/work/given/{name}") for name, model in prepared.given.items()
+        name: given.staged(model, f"{prepared.output}/work/given/{name}") for name, model in prepared.given.items()
     }
 
 
@@ -479,12 +439,10 @@ def write_models_manifest(prepared: Build) -> None:
     for name in sorted(name for name in names if not name.endswith("_draw")):
         chosen = prepared.given.get(name)
         if chosen is None:
-            parts = prepared.web_models.languages() if name == "language_models" else [""]
-            folders = {part: f"{prepared.output}/models/{name}/{part}".rstrip("/") for part in parts}
-            rows = {part: storage.read_json(f"{folder}/manifest.json") for part, folder in folders.items()}
-            files = {f"{part}/{file}".lstrip("/"): sha for part in rows for file, sha in rows[part]["files"].items()}
+            parts = models.files_of(f"{prepared.output}/models/{name}", prepared.parts_of(name))
+            files = {f"{part}{file}": digest for part, found in parts.items() for file, digest in found.items()}
             content[name] = {"trained": True, "path": f"models/{name}", "files": files}
-        elif chosen is not UNREAD:
+        elif chosen is not given.UNREAD:
             content[name] = {"trained": False, "path": chosen.model.path, "files": chosen.files}
     manifest.write_if_changed(f"{prepared.output}/models/manifest.json", content)
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,13 @@ from pipelines.graph import Model, is_current
 from pipelines.hashing import digest_of
 from pipelines.models import FILE, TOKENIZER, copied
 from pipelines.recipes import Recipe
+from pipelines.sources import benchmarks
+from pipelines.sources.personal_information import DEFAULT_SITES, SITES
 
+# Models that are given, not trained, and where the sample keeps them.
+GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
+# Models that are trained, and may be given instead.
+TRAINED = ("language_models", "cutoffs", "reference", "stack_exchange_sites", TOKENIZER)
 _FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "benchmarks")
 
 
@@ -30,6 +36,50 @@ class Given:
 
     model: Model
     files: dict[str, str]
+
+
+UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not use
+
+
+def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
+    """Return the path of each model that is given: by an option NAME=PATH, in the sample's folder, or with the package.
+
+    Raises ValueError for an option that is none, or that the recipe has no use for.
+    """
+    found = {name: f"{raw}/{path}" for name, path in GIVEN.items()}
+    found[SITES] = str(DEFAULT_SITES)
+    known = (*GIVEN, SITES, benchmarks.MODEL, *TRAINED)
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not equals:
+            raise ValueError(f"--model {option}: write it as NAME=PATH")
+        if name not in known:
+            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
+        if name == benchmarks.MODEL and not recipe.contamination.drop:
+            raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
+        if name == SITES and not recipe.excludes_sites:
+            field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
+            raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
+        found[name] = path
+    if recipe.contamination.drop and benchmarks.MODEL not in found:
+        raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
+    return found
+
+
+def chosen(found: Mapping[str, str], recipe: Recipe, needed: Set[str]) -> dict[str, Given]:
+    """Return the models that stages need of those at these paths; raise ValueError naming the option that is wrong."""
+    models = {}
+    for name, path in found.items():
+        if name in needed | {TOKENIZER}:
+            try:
+                models[name] = given(name, path, recipe)
+            except ValueError as error:
+                raise ValueError(f"--model {name}={path}: {error}") from None
+    if SITES in models and not recipe.excludes_sites:
+        models[SITES] = UNREAD  # a list that is not read is no part of a result's identity
+    if "reference" in needed and not recipe.common_crawl.reference.classifier:
+        models["reference"] = UNREAD
+    return models
 
 
 def given(name: str, path: str, recipe: Recipe) -> Given:
@@ -65,25 +115,25 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     return _hashed(found, [found])
 
 
-def staged(chosen: Given, directory: str) -> Given:
+def staged(one: Given, directory: str) -> Given:
     """Return a model as one in a directory that every worker reaches, copied there if it is not there yet."""
-    if not chosen.files:  # a model that is not read
-        return chosen
-    source = Path(chosen.model.path)
+    if not one.files:  # a model that is not read
+        return one
+    source = Path(one.model.path)
     folder, manifest = source if source.is_dir() else source.parent, f"{directory}/manifest.json"
-    if not is_current(manifest, chosen.model.digest):
+    if not is_current(manifest, one.model.digest):
         storage.remove(manifest)
-        files = copied([folder / name for name in sorted(chosen.files)], folder, directory)
-        storage.write_json(manifest, {"identity": chosen.model.digest, "files": files})
+        files = copied([folder / name for name in sorted(one.files)], folder, directory)
+        storage.write_json(manifest, {"identity": one.model.digest, "files": files})
     path = directory if source.is_dir() else f"{directory}/{source.name}"
-    return replace(chosen, model=replace(chosen.model, path=path))
+    return replace(one, model=replace(one.model, path=path))
 
 
 def _classifier_files(path: Path, recipe: Recipe) -> list[Path]:
-    chosen = recipe.common_crawl.reference
+    wanted = recipe.common_crawl.reference
     file = _there(path / "reference.bin") if path.is_dir() else path
-    reference.ReferenceClassifier(file, chosen.label)
-    if chosen.threshold is not None:
+    reference.ReferenceClassifier(file, wanted.label)
+    if wanted.threshold is not None:
         return [file]
     if not path.is_dir():
         raise ValueError("a classifier by itself needs a threshold: --set common_crawl.reference.threshold=0.25")

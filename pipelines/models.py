@@ -105,10 +105,15 @@ def pending(tasks: Sequence[Training]) -> list[Job]:
     return [Job(label, train, left, [task.manifest for task in left], [100e6] * len(left))]
 
 
-def model(directory: str, *names: str) -> Model:
-    """Return a finished model, identified by the digests of its files (of all its parts, if `names` are given)."""
-    manifests = [storage.read_json(f"{directory}/{name}manifest.json") for name in [f"{n}/" for n in names] or [""]]
-    return Model(directory, digest_of([found["files"] for found in manifests]))
+def files_of(directory: str, parts: Sequence[str] = ()) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of each file of a finished model, by its part: "NAME/", or "" for one made whole."""
+    folders = [f"{part}/" for part in parts] or [""]
+    return {folder: storage.read_json(f"{directory}/{folder}manifest.json")["files"] for folder in folders}
+
+
+def model(directory: str, parts: Sequence[str] = ()) -> Model:
+    """Return a finished model, identified by the digests of its files."""
+    return Model(directory, digest_of(list(files_of(directory, parts).values())))
 
 
 # --- the largest sites of StackExchange ------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_a_language_without_articles_has_no_model(tmp_path: Path) -> None:
     models.train(shards.training(tmp_path, make, OURS, [shard], "language_models/sl"))
     assert language_models.load_language_model(str(tmp_path / "models/language_models"), "sl") is None
     assert storage.read_json(str(tmp_path / "models/language_models/sl/manifest.json"))["documents"] == 0
-    models.model(str(tmp_path / "models/language_models"), "sl")
+    models.model(str(tmp_path / "models/language_models"), ["sl"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipelines import corpus, runners, shards, storage
-from pipelines.given import Given
+from pipelines.given import GIVEN, Given
 from pipelines.graph import Input, Model
 from pipelines.jobs import Job, Shuffle
 from pipelines.recipes import PAPER
@@ -45,7 +45,7 @@ def inputs_of(source: str, count: int) -> list[Input]:
 @pytest.fixture(scope="module")
 def build() -> corpus.Build:
     found = {source: inputs_of(source, FILES[source]) for source in FILES if source in SOURCES}
-    given = {name: Given(Model(f"{OUTPUT}/work/given/{name}", name), {name: name}) for name in (*MODELS, *corpus.GIVEN)}
+    given = {name: Given(Model(f"{OUTPUT}/work/given/{name}", name), {name: name}) for name in (*MODELS, *GIVEN)}
     return corpus.Build(PAPER, found, OUTPUT, given)
 
 
