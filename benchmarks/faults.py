@@ -12,7 +12,7 @@ The kinds take turns:
     disk       a file system that is too small (needs the right to mount, else a limit on the size of files)
     server     the web server that the crawl is read from answers with errors, or cuts its answers
     input      a byte of an input is changed, or its end cut off: an error that names it, or a sound corpus
-    output     a byte of a finished corpus is changed: the check names the file
+    output     a byte of a finished corpus is changed: the check names the file, and withdrawn it is made again
 
 The last line is one JSON object; the exit code is 1 unless every trial ended as it should.
 """
@@ -251,15 +251,18 @@ def damaged_input(trials: Trials, folder: Path) -> str:
 
 
 def damaged_output(trials: Trials, folder: Path) -> str:
-    """Change a byte of a finished corpus, or cut a file's end off: the check must name the file."""
+    """Change a byte of a finished corpus, or cut a file's end off; the check must name the file and withdraw it."""
     shutil.copytree(trials.folder.parent / "wanted", folder / "corpus")
-    kinds = ("*/documents/*.parquet", "*/drops/*.parquet", "tokens/*/*", "*/manifest.json")
-    files = sorted(path for path in (folder / "corpus").glob(trials.rng.choice(kinds)) if path.stat().st_size)
+    kinds = ("*/documents/*.parquet", "*/drops/*.parquet", "tokens/*/*", "*/manifest.json", "models/**/*")
+    there = (folder / "corpus").glob(trials.rng.choice(kinds))
+    files = sorted(path for path in there if path.is_file() and path.stat().st_size)
     victim = trials.rng.choice(files)
     victim.write_bytes(_damaged(victim.read_bytes(), trials.rng))
-    problem = _verified(folder / "corpus")
+    problem = _verified(folder / "corpus", "--withdraw")
     name = victim.parent.name if victim.name == "manifest.json" else victim.name
-    return "" if name in problem else f"damaged {victim}, but the check says {problem!r}"
+    if name not in problem:
+        return f"damaged {victim}, but the check says {problem!r}"
+    return trials.ends_the_same(folder / "corpus") or _verified(folder / "corpus")
 
 
 def _damaged(content: bytes, rng: random.Random) -> bytes:
@@ -269,9 +272,9 @@ def _damaged(content: bytes, rng: random.Random) -> bytes:
     return content[:place] + bytes([content[place] ^ (1 << rng.randrange(8))]) + content[place + 1 :]
 
 
-def _verified(corpus: Path) -> str:
+def _verified(corpus: Path, *options: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.verify", str(corpus)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "pipelines.verify", str(corpus), *options], cwd=ROOT, capture_output=True, text=True
     )
     return (done.stdout + done.stderr) if done.returncode else ""
 

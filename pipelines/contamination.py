@@ -81,7 +81,7 @@ def examples(path: Path) -> Iterator[Any]:
         if path.name.endswith(".arrow"):
             yield from _arrow(path)
         elif path.name.endswith(".parquet"):
-            for batch in pq.ParquetFile(path).iter_batches(use_threads=False):
+            for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(use_threads=False):
                 yield from batch.to_pylist()
         else:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:

@@ -216,28 +216,29 @@ def _optional(text: str | None) -> str | None:
 
 
 @contextmanager
-def _open(path: str) -> Iterator[pq.ParquetFile]:
-    # Row groups are read without Arrow's threads: one that still lets go of the stream when Python ends aborts it.
-    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+def opened(path: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file; give `use_threads=False` to whatever reads from it."""
+    # None of Arrow's threads, which prefetch otherwise: one that lets go of the stream while Python ends aborts it.
+    with storage.open_read(path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
         yield file
 
 
 def rows(path: str) -> int:
     """Return a Parquet file's number of rows, from its footer."""
-    with _open(path) as file:
+    with opened(path) as file:
         return int(file.metadata.num_rows)
 
 
 def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield a Parquet file's rows as dictionaries, one row group in memory at a time."""
-    with _open(path) as file:
+    with opened(path) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns=columns, use_threads=False).to_pylist()
 
 
 def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
     """Yield (row, text) of some rows, given in order, one row group in memory at a time, of those that hold them."""
-    with _open(path) as file:
+    with opened(path) as file:
         start = done = 0
         for group in range(file.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
@@ -253,7 +254,7 @@ def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
 def read_documents(path: str) -> Iterator[Document]:
     """Yield a Parquet file's documents, one row group in memory at a time."""
     names = DOCUMENT_SCHEMA.names
-    with _open(path) as file:
+    with opened(path) as file:
         for group in range(file.num_row_groups):
             columns = file.read_row_group(group, columns=names, use_threads=False).to_pydict()
             columns["attributes"] = list(map(dict, columns["attributes"]))

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from pipelines import cached, shards, storage
+from pipelines import cached, shards, storage, tables
 from pipelines.document import Document
 from pipelines.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
@@ -112,7 +111,7 @@ def _located(directory: str, shard: Shard, rows: range) -> Iterator[tuple[str, s
 
 def _rows(path: str, wanted: Sequence[int], columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """Yield rows by number, in rising order, reading the row groups that hold them; ValueError for one beyond them."""
-    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+    with tables.opened(path) as file:
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.cumsum([0, *sizes])
         if wanted and wanted[-1] >= starts[-1]:

@@ -1,6 +1,7 @@
 """Verify a corpus: checksums, counts, token range, document ends, and that shards hold exactly the documents.
 
     python -m pipelines.verify data/corpus
+    python -m pipelines.verify data/corpus --withdraw     # so that the next build makes again what is damaged
 
     manifest.json, sealed ─> digests of every other manifest ─> digests and counts of every file
     rows of documents ─ (id, file, row) ─> sums by bucket ─ equal? ─ sums by bucket <─ documents of the shards
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import shards, storage, tables
+from pipelines import shards, storage, tables, withdraw
 from pipelines.hashing import SCALE, keyed, seal, share
 
 BUCKETS: Final = 4096
@@ -257,6 +258,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Verify a corpus directory; print what is wrong and return 1, or a line and 0."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description="Verify a corpus.")
     parser.add_argument("corpus", help="corpus directory")
+    parser.add_argument(
+        "--withdraw", action="store_true", help="remove damaged files and their manifests: the next build writes them"
+    )
     options = parser.parse_args(arguments)
     try:
         storage.check(options.corpus)
@@ -268,6 +272,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not found:
         sources = storage.read_json(f"{options.corpus}/manifest.json")["sources"]
         print(f"{options.corpus}: sound, {len(sources)} sources verified")  # noqa: T201
+    if found and options.withdraw:
+        for path in withdraw.withdraw(options.corpus):
+            print(f"{path}: withdrawn; build again to have it as it was")  # noqa: T201
     return 1 if found else 0
 
 

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
-from pipelines import storage
+from pipelines import tables
 from pipelines.card import facts
 from pipelines.card.facts import TITLES, Corpus, Json
 from pipelines.hashing import SCALE, keyed
@@ -161,7 +160,7 @@ def _read(output: str, manifest: Json, by_name: bool, bound: np.uint64) -> _Side
 
 
 def _groups(path: str, columns: list[str]) -> Iterator[dict[str, list[str]]]:
-    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+    with tables.opened(path) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=columns, use_threads=False).to_pydict()
 
@@ -231,7 +230,7 @@ def _examples(
 
 
 def _read_rows(path: str, rows: dict[int, int]) -> Iterator[tuple[int, Example]]:
-    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+    with tables.opened(path) as file:
         names = file.schema_arrow.names
         columns = [name for name in ("id", "text", "excerpt", "title", "url") if name in names]
         start = 0

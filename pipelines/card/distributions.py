@@ -286,7 +286,7 @@ def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -
         if len(texts) >= FERTILITY_DOCUMENTS:
             text = "\n".join(texts)[:FERTILITY_BYTES]
             size, words = len(text.encode()), len(text.split())
-            tokens = len(tokenizer.encode(text))
+            tokens = len(tokenizer.encode_batch([text], bos=False, eos=False)[0])
             if words and tokens:
                 found.append((language, size, tokens / words, size / tokens))
     return sorted(found, key=lambda row: (row[2], row[0]))

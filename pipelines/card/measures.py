@@ -157,7 +157,7 @@ def _alphanumerics(document: Document) -> float:
 
 def _letters_per_token(tokenizer: Tokenizer) -> Callable[[Document], float | None]:
     def value(document: Document) -> float | None:
-        tokens = len(tokenizer.encode(document.text))
+        tokens = len(tokenizer.encode_batch([document.text], bos=False, eos=False)[0])
         return code.letters(document.text) / tokens if tokens else None
 
     return value

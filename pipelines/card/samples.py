@@ -13,9 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from pipelines import storage
+from pipelines import tables
 from pipelines.card.facts import Json
 from pipelines.document import Document
 from pipelines.hashing import keyed
@@ -97,7 +95,7 @@ def _rows(output: str, paths: Sequence[str], columns: Sequence[str] | None, budg
         for group, size in enumerate(_group_sizes(f"{output}/{path}"))
     )
     for _, path, group, size in groups:
-        with storage.open_read(f"{output}/{path}") as stream, pq.ParquetFile(stream) as file:
+        with tables.opened(f"{output}/{path}") as file:
             names = set(file.schema_arrow.names)
             wanted = [name for name in columns if name in names] if columns else None
             yield from file.read_row_group(group, columns=wanted, use_threads=False).to_pylist()
@@ -107,7 +105,7 @@ def _rows(output: str, paths: Sequence[str], columns: Sequence[str] | None, budg
 
 
 def _group_sizes(path: str) -> list[int]:
-    with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+    with tables.opened(path) as file:
         metadata = file.metadata
         return [metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)]
 

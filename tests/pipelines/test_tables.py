@@ -1,12 +1,14 @@
 """Documents and drops come back from Parquet as they went in; digests know content, not order."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import tables
+from pipelines import storage, tables
 from pipelines.document import Document, Drop
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=30)
@@ -95,7 +97,7 @@ def test_row_groups_are_bounded_and_rows_are_found_in_them(tmp_path: Path, monke
     documents = [document(number, f"{number} " * 50) for number in range(40)]
     path = str(tmp_path / "a.parquet")
     write(Path(path), documents)
-    with tables._open(path) as file:
+    with tables.opened(path) as file:
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
     assert sum(sizes) == 40
     assert max(sizes) <= 5
@@ -115,3 +117,23 @@ def test_drops_keep_their_excerpt_only_if_asked(tmp_path: Path) -> None:
         assert writer.close().size == 14
     excerpts = [row["excerpt"] for row in tables.read_rows(str(tmp_path / "a.parquet"))]
     assert excerpts == ["x\ufffd", None]
+
+
+def test_reading_starts_no_threads(tmp_path: Path) -> None:
+    """A thread of Arrow's that lets go of a stream while Python ends aborts the process."""
+    path = tmp_path / "documents.parquet"
+    with storage.write(str(path)) as stream:
+        writer = tables.DocumentWriter(stream)
+        writer.write(Document(id="a", source="b", text="c", dump="d", offset=0))
+        writer.close()
+    script = f"""
+import os
+from pipelines import tables
+before = len(os.listdir("/proc/self/task"))
+assert [row["id"] for row in tables.read_rows({str(path)!r})] == ["a"]
+assert [document.id for document in tables.read_documents({str(path)!r})] == ["a"]
+assert list(tables.read_texts({str(path)!r}, [0])) == [(0, "c")]
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
