@@ -31,26 +31,27 @@ CREDIT_LINES = 20
 NOTE_LINES = 150
 
 _ARTICLE = r"(?:TH(?:E|IS)\s+)?(?:COPYRIGHTED\s+)?"
-_START = re.compile(rf"\s*\*{{2,}}\s*START\s+OF\s+{_ARTICLE}PROJECT\s+GUTENBERG\b", re.IGNORECASE)
-_END = re.compile(rf"\s*\*{{2,}}\s*END\s+OF\s+{_ARTICLE}PROJECT\s+GUTENBERG\b", re.IGNORECASE)
-_SMALL_PRINT_START = re.compile(r"\s*\*{2,}\s*START\s*\**\s*(?:OF\s+)?THE\s+SMALL\s+PRINT", re.IGNORECASE)
-_SMALL_PRINT_END = re.compile(r"\s*\*+\s*END\s*\**\s*(?:OF\s+)?THE\s+SMALL\s+PRINT", re.IGNORECASE)
+_START = re.compile(rf"\s*+\*{{2,}}+\s*+START\s+OF\s+{_ARTICLE}PROJECT\s+GUTENBERG\b", re.IGNORECASE)
+_END = re.compile(rf"\s*+\*{{2,}}+\s*+END\s+OF\s+{_ARTICLE}PROJECT\s+GUTENBERG\b", re.IGNORECASE)
+_SMALL_PRINT_START = re.compile(r"\s*+\*{2,}+\s*+START\s*+\**+\s*+(?:OF\s+)?THE\s+SMALL\s+PRINT", re.IGNORECASE)
+_SMALL_PRINT_END = re.compile(r"\s*+\*++\s*+END\s*+\**+\s*+(?:OF\s+)?THE\s+SMALL\s+PRINT", re.IGNORECASE)
 _LICENSE = re.compile(
-    r"\s*(?:\*{2,}\s*START:\s*FULL\s+LICENSE|START:\s*FULL\s+LICENSE|THE\s+FULL\s+PROJECT\s+GUTENBERG\s+LICENSE"
+    r"\s*+(?:\*{2,}+\s*+START:\s*+FULL\s+LICENSE|START:\s*+FULL\s+LICENSE|THE\s+FULL\s+PROJECT\s+GUTENBERG\s+LICENSE"
     r"|Section\s+1\.\s+General\s+Terms\s+of\s+Use\s+and\s+Redistributing\s+Project\s+Gutenberg"
-    r"|\*{3,}\s*This\s+file\s+should\s+be\s+named\s)",
+    r"|\*{3,}+\s*+This\s+file\s+should\s+be\s+named\s)",
     re.IGNORECASE,
 )
 _LAST_LINE = re.compile(
-    r"\s*\**\s*(?:the\s+)?(?:end|ende|fin|fine|einde|fim|final|slut|loppu)\b.{0,40}\bproject\s+gutenberg", re.IGNORECASE
+    r"\s*+\**+\s*+(?:the\s+)?(?:end|ende|fin|fine|einde|fim|final|slut|loppu)\b.{0,40}\bproject\s+gutenberg",
+    re.IGNORECASE,
 )
 _BANNER = re.compile(
-    r"\s*\**\s*(?:this\s+is\s+)?(?:the\s+)?project\s+gutenberg(?:['’]s)?\s+(?:e-?text|e-?book)\b", re.IGNORECASE
+    r"\s*+\**+\s*+(?:this\s+is\s+)?(?:the\s+)?project\s+gutenberg(?:['’]s)?\s+(?:e-?text|e-?book)\b", re.IGNORECASE
 )
 
 _BY = r"(?:prepared|produced|created|scanned|typed|transcribed|provided|donated|contributed|converted|digitized|made)"
 _CREDIT = re.compile(
-    rf"[\[(*\s]*(?:"
+    rf"[\[(*\s]*+(?:"
     rf"this\s+(?:e-?text|e-?book|etext|electronic\s+\w+|text|file|html\s+\w+|edition)\s+(?:was|is)\s+(?:first\s+|originally\s+)?{_BY}"
     r"|(?:project\s+gutenberg\s+)?(?:e-?text|e-?book|html|text)\s+(?:version\s+|edition\s+)?(?:was\s+)?(?:prepared|produced|created|scanned|typed|transcribed|by)\b"
     r"|(?:transcribed|scanned|typed|digiti[sz]ed|proofread|proofed)(?:,?\s+(?:and\s+)?\w+)?\s+(?:by|from)\s"
@@ -62,10 +63,10 @@ _CREDIT = re.compile(
     r")",
     re.IGNORECASE,
 )
-_PRODUCED = re.compile(r"[\[(*\s]*produced\s+by:?\s+(?P<name>(?:the\s+|an?\s+)?\S)", re.IGNORECASE)
+_PRODUCED = re.compile(r"[\[(*\s]*+produced\s+by:?\s+(?P<name>(?:the\s+|an?\s+)?\S)", re.IGNORECASE)
 _EVIDENCE = re.compile(r"proofread|project\s+gutenberg|https?:|www\.|e-?text|e-?book|internet|volunteer", re.IGNORECASE)
 _NOTE = re.compile(
-    r"[\[({*+|\s-]*(?:transcriber['’]?s?['’]?\s+(?:end\s*)?notes?\b|notes?\s+(?:of|by|from)\s+(?:the\s+)?transcriber"
+    r"[\[({*+|\s-]*+(?:transcriber['’]?s?['’]?\s+(?:end\s*)?notes?\b|notes?\s+(?:of|by|from)\s+(?:the\s+)?transcriber"
     r"|typographical\s+errors?\s+corrected\s+by\s+the\s+(?:e-?text\s+)?transcriber)",
     re.IGNORECASE,
 )

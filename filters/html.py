@@ -17,7 +17,8 @@ What the text looks like:
     $...$, $$...$$, \\begin   MathJax: every character kept, line ends too
 
 Entities are decoded once. A `<` that opens none of HTML's elements is text (`std::vector<int>`, `a < b`), as its author
-meant it. Events arrive without a tree, so depth is unbounded and time is linear.
+meant it. Events arrive without a tree, and time is linear: libxml2 looks at all open elements at many a tag, so of what
+is nested deeper than anybody writes the tags go and the text stays.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from lxml.html import defs
 MAX_CONTAINERS = 20
 # Nested inline marks beyond this depth are left out, for the same reason.
 MAX_MARKS = 8
+# Elements open at one time. Up to SHORT characters no depth costs libxml2 more than 0.1 s, and is not looked at.
+MAX_DEPTH = 512
+SHORT = 1 << 16
 # What the site's editor puts where the author wrote no alternative text.
 EDITOR_ALT_TEXTS = frozenset({"enter image description here", "enter link description here", "alt text"})
 
@@ -70,6 +74,7 @@ _LANGUAGE = re.compile(r"\blang(?:uage)?-(?!none\b|default\b)([A-Za-z0-9+#_-]+)"
 _TICKS = re.compile(r"`+")
 _SCRIPT = re.compile(r"\S{1,8}|\w+")
 _MATH = re.compile(r"\$\$|\\begin\{\w+\*?\}|\\end\{\w+\*?\}|\$")
+_TAG = re.compile(r"<[^<>]*+>?")
 _INTEGER = re.compile(r"\s*-?[0-9]{1,9}\s*")
 
 
@@ -86,6 +91,28 @@ class _Target:
 
     def data(self, text: str) -> None:
         self.writer.data(text)
+
+    def close(self) -> None:
+        pass
+
+
+class _TooDeepError(Exception):
+    """More elements are open than anybody writes."""
+
+
+class _Depth:
+    """Counts the open elements."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _TooDeepError
+
+    def end(self, tag: str) -> None:
+        self.depth -= 1
 
     def close(self) -> None:
         pass
@@ -113,10 +140,25 @@ def to_text(html: str) -> str:
     clean = _NO_TAG.sub("&lt;", _CONTROLS.sub("", html.replace("\r\n", "\n").replace("\r", "\n")))
     if not clean:
         return ""
+    if len(clean) > SHORT and _too_deep(clean.encode()):
+        clean = _TAG.sub(" ", clean).replace("<", "&lt;")
     writer = _Writer()
     _THREAD.target.writer = writer
     etree.fromstring(clean.encode(), _THREAD.parser)
     return writer.close()
+
+
+def _too_deep(html: bytes) -> bool:
+    """Tell whether too many elements are open anywhere; what follows that place costs nothing."""
+    depth: Any = _Depth()
+    parser = etree.HTMLParser(target=depth, encoding="utf-8", huge_tree=True)
+    try:
+        for start in range(0, len(html), SHORT):
+            parser.feed(html[start : start + SHORT])
+        parser.close()
+    except _TooDeepError:
+        return True
+    return False
 
 
 @dataclass(slots=True)

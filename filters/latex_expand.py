@@ -155,7 +155,7 @@ class _Expander(Reader):
             self.standard.add(macro.body.removeprefix("\\"))
             self.emit(macro.body)
         else:
-            self.push(macros.substitute(macro, arguments), macro.name)
+            self.push(macros.substitute(macro, arguments, self.use_limit), macro.name)
 
     def _after_word(self, macro: Macro) -> None:
         """Skip what TeX skips after a command's name, and the empty group that protects a blank there."""
@@ -200,7 +200,7 @@ class _Expander(Reader):
         else:
             self.uses += 1
             self.expanded.add(f"begin{{{name}}}")
-            self.push(macros.substitute(environment.begin, arguments), f"begin{{{name}}}")
+            self.push(macros.substitute(environment.begin, arguments, self.use_limit), f"begin{{{name}}}")
 
     def _end(self, frame: Frame, start: int) -> None:
         found = self._environment(frame, "end")

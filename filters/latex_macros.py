@@ -227,17 +227,25 @@ def match_arguments(macro: Macro, text: str, position: int, *, final: bool = Tru
     return arguments, position
 
 
-def substitute(macro: Macro, arguments: list[str]) -> str:
-    """Return the body with the arguments in place, a blank between a command and a letter that would lengthen it."""
+def substitute(macro: Macro, arguments: list[str], limit: int) -> str:
+    """Return the body with the arguments in place, a blank between a command and a letter that would lengthen it.
+
+    A body of many parameters and a long argument would give their product: what is longer than `limit` characters is
+    cut somewhere beyond that.
+    """
     if not arguments:
         return macro.body if len(macro.parts) < 2 else "".join(str(part) for part in macro.parts)
     pieces: list[str] = []
+    size = 0
     for part in macro.parts:
+        if size > limit:
+            break
         piece = part if isinstance(part, str) else arguments[part - 1] if part <= len(arguments) else ""
         if piece and pieces and piece[0].isalpha() and ends_with_word(pieces[-1]):
             pieces.append(" ")
         if piece:
             pieces.append(piece)
+            size += len(piece)
     return "".join(pieces)
 
 

@@ -52,6 +52,8 @@ _KNOWN = words(
     """
 )
 # "aastex631", "neurips_2023", "IEEEtran-v1.8b", "icml2020_style": years, versions, and what a venue adds.
+# Characters; no package of either list has a name of 40.
+NAME_LIMIT = 100
 _ADDITION = re.compile(r"[-_](?:final|style|author|preprint|conference|camera_?ready)$")
 _VERSION = re.compile(r"[-_.]?v?\d[\d._-]*[a-z]?$")
 # A package's code may set switches again, and only TeX knows whether it does.
@@ -63,6 +65,8 @@ _DEFINES = re.compile(rf"\\({'|'.join(sorted(HANDLERS.keys() - _NOT_TAKEN))})(?!
 
 def is_known(package: str) -> bool:
     """Tell whether a package or class (a name without suffix or folder) is a journal's or CTAN's."""
+    if len(package) > NAME_LIMIT:
+        return False
     name = _ADDITION.sub("", package.lower())
     return name in _KNOWN or _VERSION.sub("", name) in _KNOWN
 

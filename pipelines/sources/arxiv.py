@@ -89,7 +89,7 @@ def attributes(name: str) -> dict[str, str]:
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
-    stages=(Map("papers", clean, recipe="papers", raw=raw_text, statistics=statistics, version=3),),
+    stages=(Map("papers", clean, recipe="papers", raw=raw_text, statistics=statistics, version=4),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
 )

@@ -129,7 +129,7 @@ SOURCE = Source(
     read=read,
     stages=(
         Map("posts", keep, recipe="posts", spill=spill),
-        Join("questions", questions, recipe="questions", models=("stack_exchange_sites",), raw=raw_posts, version=2),
+        Join("questions", questions, recipe="questions", models=("stack_exchange_sites",), raw=raw_posts, version=3),
     ),
     attributes=attributes,
     attribute_names=("site",),

@@ -207,6 +207,18 @@ def test_escaped_text_comes_back_whatever_holds_it(texts: list[str], tags: list[
     assert letters == re.sub(r"[\s>|-]", "", "".join(texts))
 
 
+@pytest.mark.parametrize("unit", ["<pre></p>", "<dd></li>", "<sup></a>", "<ul><li>a"])
+def test_what_is_nested_too_deep_is_text_in_linear_time(unit: str) -> None:
+    before = time.process_time()
+    assert to_text(f"<p>first {unit * 200_000} <b>last</b> &lt;").endswith("last <")
+    assert time.process_time() - before < 3
+
+
+def test_a_long_body_is_read_like_a_short_one() -> None:
+    paragraph = "<blockquote><p>Some <b>text</b> &amp; <code>a < b</code></p></blockquote>\n"
+    assert to_text(paragraph * 2_000) == "\n>\n".join([to_text(paragraph)] * 2_000).replace("\n>\n", "\n\n")
+
+
 def content(element: etree._Element) -> str:
     return "".join(str(part) for part in element.itertext())
 

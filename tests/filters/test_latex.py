@@ -270,6 +270,7 @@ def test_words_are_not_touched(plain: str) -> None:
         "\\section" + " " * 1_000_000,
         "\\section[" * 20_000,
         "\\newenvironment{e}{\\begin{e}}{}" + "\\begin{e}" * 10_000,
+        "\\def\\x#1{" + "#1" * 60_000 + "}\\x{" + "b" * 60_000 + "}",
         "\\$" * 100_000,
         "\n" * 1_000_000,
         "a \n" * 300_000,
