@@ -13,14 +13,12 @@ Nodes that are ready run together, as one pipeline; finished work items are not 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import logging
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ from pipelines import (
     execution,
     given,
     inputs,
+    lock,
     manifest,
     models,
     paper_inputs,
@@ -334,25 +333,32 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     started = time.monotonic()
     prepared = prepare(options, beam_arguments)
-    check_neighbours(prepared)
     facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
     events.tell("build_started", **facts, sources=list(prepared.chains))
-    if storage.is_remote(options.output):
-        stage_models(prepared)
-    nodes = prepared.nodes()
-    with alone(options.output), Progress(nodes) as progress:
+    with lock.alone(options.output) as check_lock:
+        check_neighbours(prepared)
+        if storage.is_remote(options.output):
+            stage_models(prepared)
+        nodes = prepared.nodes()
+        with Progress(nodes) as progress:
 
-        def begin(jobs: Sequence[Job | Shuffle]) -> None:
-            withdraw(prepared, jobs)
-            progress.start(jobs)
+            def begin(jobs: Sequence[Job | Shuffle]) -> None:
+                check_lock()
+                withdraw(prepared, jobs)
+                progress.start(jobs)
 
-        def finished(node: Node) -> None:
-            told = prepared.finished(node)
-            progress.finish(node)
-            progress.warn(told)
+            def poll() -> None:
+                check_lock()
+                progress.poll()
 
-        with execution.Execution(options, beam_arguments, begin, progress.poll) as executed:
-            run_waves(nodes, executed.run, finished, executed.beside)
+            def finished(node: Node) -> None:
+                told = prepared.finished(node)
+                progress.finish(node)
+                progress.warn(told)
+
+            with execution.Execution(options, beam_arguments, begin, poll) as executed:
+                run_waves(nodes, executed.run, finished, executed.beside)
+        check_lock()
         write_models_manifest(prepared)
         seconds = round(time.monotonic() - started, 1)
         if not prepared.only_models:
@@ -367,21 +373,6 @@ def stage_models(prepared: Build) -> None:
     prepared.given = {
         name: given.staged(model, f"{prepared.output}/work/given/{name}") for name, model in prepared.given.items()
     }
-
-
-@contextmanager
-def alone(output: str) -> Iterator[None]:
-    """Hold a local corpus directory for this build; raise ValueError if another build holds it."""
-    if storage.is_remote(output):
-        yield
-        return
-    Path(output, "work").mkdir(parents=True, exist_ok=True)
-    with Path(output, "work", "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"--output {output}: another build is writing there") from None
-        yield
 
 
 def withdraw(prepared: Build, jobs: Sequence[Job | Shuffle]) -> None:

@@ -16,10 +16,11 @@ import io
 import logging
 import os
 import random
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,10 @@ PAUSE_SECONDS = 1.0  # at most, after the first failure; twice that after each f
 PATIENCE_SECONDS = 120.0  # what failed for so long, by the retries of Beam or a client, is not begun again
 READ_BLOCK = 1 << 18  # what is asked for at least: slices of run files are small
 PART = 16 << 20  # bytes sent at once; S3 takes 10,000 parts, so that an object has at most 160 GB
+AT_ONCE = 32  # requests of one process
 _AGAIN = frozenset({408, 425, 429})
+# The answers to a write on a condition that does not hold: it was changed, is being changed, or is gone.
+_OTHER_VERSION = frozenset({412, 409, 404})
 # A request that can never succeed, whatever the server's state.
 _PERMANENT = (FileNotFoundError, PermissionError, ValueError, TypeError, ImportError, AttributeError)
 
@@ -52,20 +56,25 @@ _PAID = ("GetObject", "HeadObject", "ListObjectsV2")
 
 
 @cache
-def _pay_for_requests() -> None:
-    """Let every S3 client of this process state who pays; ValueError for a payer that S3 does not know."""
+def _prepare_s3() -> None:
+    """Let every S3 client of this process have a connection for each thread, and state who pays for its requests.
+
+    Raises ValueError for a payer that S3 does not know.
+    """
     payer = os.environ.get(PAYER)
-    if not payer or not _is_installed("botocore"):
-        return
-    if payer != "requester":
+    if payer not in (None, "", "requester"):
         raise ValueError(f"{PAYER}={payer}: S3 knows no other payer than 'requester'")
+    if not _is_installed("botocore"):
+        return
     import botocore
+    from botocore.config import Config
 
     def state(params: dict[str, Any], **event: Any) -> None:
         params["RequestPayer"] = payer
 
     def prepare(session: Any) -> None:
-        for operation in _PAID:
+        session.set_default_client_config(Config(max_pool_connections=AT_ONCE))
+        for operation in _PAID if payer else ():
             session.register(f"before-parameter-build.s3.{operation}", state)
 
     botocore.register_initializer(prepare)
@@ -76,7 +85,7 @@ def filesystems() -> Any:
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    _pay_for_requests()
+    _prepare_s3()
     if FileSystems._pipeline_options is None:
         FileSystems.set_options(PipelineOptions([]))
     return FileSystems
@@ -97,12 +106,32 @@ def check(path: str) -> None:
     # Beam would take it for a failing server and try again for ten minutes.
     if scheme == "s3" and not _has_aws_credentials():
         raise ValueError(f"{path}: there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    # Beam would look for them for minutes, and go on without.
+    if scheme == "gs" and not _has_google_credentials():
+        raise ValueError(
+            f"{path}: there are no Google credentials; run gcloud auth application-default login, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS"
+        )
 
 
 def _has_aws_credentials() -> bool:
     import boto3
 
     return boto3.session.Session().get_credentials() is not None or "--s3_access_key_id" in " ".join(sys.argv)
+
+
+@cache
+def _has_google_credentials() -> bool:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    if os.environ.get("STORAGE_EMULATOR_HOST"):
+        return True
+    try:
+        google.auth.default()
+    except DefaultCredentialsError:
+        return False
+    return True
 
 
 def _is_installed(module: str) -> bool:
@@ -114,12 +143,15 @@ def _is_installed(module: str) -> bool:
 
 def match(pattern: str) -> list[Facts]:
     """Return the objects that match a glob (`**` crosses folders), sorted by path."""
+    prefix = re.split(r"[*?[]", pattern, maxsplit=1)[0]
+    if prefix == pattern:
+        found = facts(pattern)
+        return [] if found is None else [found]
+    from apache_beam.io.filesystem import FileSystem
 
-    def once() -> list[Facts]:
-        found = filesystems().match([pattern])[0].metadata_list
-        return [Facts(entry.path, int(entry.size_in_bytes), float(entry.last_updated_in_seconds)) for entry in found]
-
-    return sorted(_retried("listed", pattern, once), key=lambda facts: facts.path)
+    matches = re.compile(FileSystem.translate_pattern(pattern)).match
+    listed = _retried("listed", pattern, lambda: list(_store(pattern).listed(prefix)))
+    return sorted((entry for entry in listed if matches(entry.path)), key=lambda entry: entry.path)
 
 
 def facts(path: str) -> Facts | None:
@@ -152,6 +184,30 @@ def upload(stream: BinaryIO, size: int, path: str) -> None:
             raise OSError(f"{written.size if written else 'none'} of {size} bytes arrived")
 
     _retried("written", path, once)
+
+
+def read_version(path: str) -> tuple[bytes, str] | None:
+    """Return an object's bytes and the version that they are, None if it is not there."""
+    found: tuple[bytes, str] | None = _retried("read", path, lambda: _store(path).read_version(path))
+    return found
+
+
+def swap(path: str, content: bytes, version: str | None) -> str | None:
+    """Write an object if it is still at a version (None: if there is none) and return its new one; None if it is not.
+
+    `content` is like no other writer's: where it is found, a write whose answer was lost has succeeded.
+    """
+
+    def once() -> str | None:
+        try:
+            return str(_store(path).swap(path, content, version))
+        except Exception as error:
+            if _code(error) not in _OTHER_VERSION:
+                raise
+            found: tuple[bytes, str] | None = _store(path).read_version(path)
+            return found[1] if found is not None and found[0] == content else None
+
+    return _retried("written", path, once)
 
 
 class _Object(io.RawIOBase):
@@ -214,7 +270,7 @@ class _Object(io.RawIOBase):
 
 
 class _S3:
-    """S3 by Beam's client, made once: making one takes a hundred times as long as a request."""
+    """S3 by Beam's client, made once: making one takes a hundred times as long as a request. Its threads share it."""
 
     def __init__(self) -> None:
         from apache_beam.io.aws.clients.s3.boto3_client import Client
@@ -237,6 +293,12 @@ class _S3:
             raise
         return Facts(path, int(found["ContentLength"]), found["LastModified"].timestamp())
 
+    def listed(self, prefix: str) -> Iterator[Facts]:
+        bucket, name = _names(prefix, whole=False)
+        pages = self._client.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=name)
+        for entry in (entry for page in pages for entry in page.get("Contents", ())):
+            yield Facts(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), entry["LastModified"].timestamp())
+
     def open(self, path: str) -> Any:
         return self._io().open(path, "rb", read_buffer_size=READ_BLOCK)
 
@@ -252,19 +314,45 @@ class _S3:
         bucket, name = _names(path)
         self._client.client.delete_object(Bucket=bucket, Key=name)
 
+    def close(self) -> None:
+        self._client.client.close()
+
+    def read_version(self, path: str) -> tuple[bytes, str] | None:
+        bucket, name = _names(path)
+        try:
+            found = self._client.client.get_object(Bucket=bucket, Key=name)
+        except Exception as error:
+            if _code(error) == 404:
+                return None
+            raise
+        return found["Body"].read(), found["ETag"]
+
+    def swap(self, path: str, content: bytes, version: str | None) -> str:
+        bucket, name = _names(path)
+        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+        return str(self._client.client.put_object(Bucket=bucket, Key=name, Body=content, **condition)["ETag"])
+
 
 class _Gcs:
     """Google Cloud Storage by Beam's client, made once."""
 
     def __init__(self) -> None:
         from apache_beam.io.gcp.gcsio import GcsIO
+        from requests.adapters import HTTPAdapter
 
         self._io: Any = GcsIO(pipeline_options=filesystems()._pipeline_options)
+        for scheme in ("http://", "https://"):
+            self._io.client._http.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
 
     def facts(self, path: str) -> Facts | None:
         bucket, name = _names(path)
         found = self._io.client.bucket(bucket).get_blob(name)
         return None if found is None else Facts(path, int(found.size), found.updated.timestamp())
+
+    def listed(self, prefix: str) -> Iterator[Facts]:
+        bucket, name = _names(prefix, whole=False)
+        for entry in self._io.client.list_blobs(bucket, prefix=name):
+            yield Facts(f"gs://{bucket}/{entry.name}", int(entry.size), entry.updated.timestamp())
 
     def open(self, path: str) -> Any:
         return self._io.open(path, "rb", read_buffer_size=READ_BLOCK)
@@ -278,25 +366,48 @@ class _Gcs:
         if found is not None:
             found.delete()
 
+    def close(self) -> None:
+        self._io.client.close()
+
+    def read_version(self, path: str) -> tuple[bytes, str] | None:
+        bucket, name = _names(path)
+        found = self._io.client.bucket(bucket).get_blob(name)
+        if found is None:
+            return None
+        return found.download_as_bytes(if_generation_match=found.generation), str(found.generation)
+
+    def swap(self, path: str, content: bytes, version: str | None) -> str:
+        bucket, name = _names(path)
+        blob = self._io.client.bucket(bucket).blob(name)
+        blob.upload_from_string(content, if_generation_match=int(version or 0))
+        return str(blob.generation)
+
 
 _STORES: dict[str, Callable[[], _S3 | _Gcs]] = {"s3": _S3, "gs": _Gcs}
-_made = threading.local()  # neither client promises to serve several threads
+_made: dict[Any, _S3 | _Gcs] = {}
+_making = threading.Lock()
 
 
 def _store(path: str) -> Any:
-    """Return this thread's client of an object's store; a process that was forked makes its own."""
+    """Return this process' client of an object's store, which its threads share; a forked process makes its own."""
     scheme = path.partition("://")[0]
     key = (scheme, os.getpid(), os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("STORAGE_EMULATOR_HOST"))
-    if getattr(_made, "key", None) != key:
-        check(path)
-        filesystems()  # sets what clients are made with
-        _made.store, _made.key = _STORES[scheme](), key
-    return _made.store
+    with _making:
+        if key not in _made:
+            check(path)
+            filesystems()  # sets what clients are made with
+            for old in [old for old in _made if old[0] == scheme]:
+                found = _made.pop(old)
+                if old[1] == os.getpid():  # connections of a parent process are its own to close
+                    found.close()
+            _made[key] = _STORES[scheme]()
+        return _made[key]
 
 
-def _names(path: str) -> tuple[str, str]:
+def _names(path: str, *, whole: bool = True) -> tuple[str, str]:
+    """Return the bucket and the name of an object, or with not `whole` what its name begins with."""
     bucket, _, name = path.partition("://")[2].partition("/")
-    if not (bucket and name):
+    if not bucket or (whole and not name):
         raise ValueError(f"{path}: write it as {path.partition('://')[0]}://BUCKET/NAME")
     return bucket, name
 

@@ -20,8 +20,6 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from pipelines import remote
 
-AT_ONCE = 32  # requests to object storage
-
 E = TypeVar("E")
 T = TypeVar("T")
 
@@ -142,10 +140,13 @@ def list_files(pattern: str) -> list[str]:
 
 
 def read_json(path: str) -> Any:
-    """Return a JSON file's content, or None if the file is missing or is not JSON (an attempt that never finished)."""
+    """Return a JSON file's content, or None if the file is missing or is not JSON (an attempt that never finished).
+
+    Raises OSError if it cannot be known: a server that does not answer is no missing file.
+    """
     try:
         return json.loads(read_bytes(path))
-    except (OSError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
         return None
 
 
@@ -161,7 +162,7 @@ def together(function: Callable[[E], T], entries: Sequence[E], where: str) -> li
     """Return `function` of each entry, many at once where `where` is remote and every call waits for a server."""
     if not is_remote(where):
         return [function(entry) for entry in entries]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(remote.AT_ONCE) as pool:
         return list(pool.map(function, entries))
 
 

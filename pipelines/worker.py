@@ -70,6 +70,7 @@ class ForkedHandler(GrpcWorkerHandler):
     def _run(self) -> None:
         address = endpoints_pb2.ApiServiceDescriptor(url=self.control_address)
         environment = {
+            **os.environ,  # of now: the fork server has that of when it started
             "CONTROL_API_SERVICE_DESCRIPTOR": text_format.MessageToString(address),
             "PIPELINE_OPTIONS": json_format.MessageToJson(self.provision_info.provision_info.pipeline_options),
             "WORKER_ID": self.worker_id,

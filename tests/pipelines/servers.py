@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -11,10 +13,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -65,21 +67,39 @@ def s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
         yield endpoint
 
 
+@contextmanager
+def gs(patch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run a server that speaks the protocol of GCS, with the bucket `corpus`, and point this process at it."""
+    port = free_port()
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--in-memory", "--default-bucket", "corpus"]
+    with server([*command, f"--port={port}"], port) as endpoint:
+        patch.setenv("STORAGE_EMULATOR_HOST", endpoint)
+        patch.setenv("NO_GCE_CHECK", "true")  # there is no metadata server to wait for
+        yield endpoint
+
+
 class Flaky(ThreadingHTTPServer):
     """A proxy that answers a share of the requests by an error, cuts a share of the bodies, and delays some.
 
-    `share` is that of each kind of failure, drawn with a seed; `failed` counts what was done to whom. With `refused`,
-    requests of that method are all answered by an error.
+    `share` is that of each kind of failure, drawn with a seed; `failed` counts what was done to whom. Requests whose
+    method is one of `refused` are all answered by an error. `seen` has the method and path of all that were passed on,
+    and the name of what an upload is of. With `conditions`, it keeps those of GCS that a write is under, which the
+    emulator does not know.
     """
 
     daemon_threads = True
 
-    def __init__(self, target: str, share: float, seed: int = 0, refused: str = "") -> None:
+    def __init__(
+        self, target: str, share: float, seed: int = 0, refused: Sequence[str] = (), conditions: bool = False
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = urlsplit(target)
         self.share = share
         self.refused = refused
         self.failed: Counter[str] = Counter()
+        self.seen: list[tuple[str, str, str]] = []
+        self.writing = threading.Lock() if conditions else nullcontext()
+        self.conditions = conditions
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
 
@@ -89,7 +109,7 @@ class Flaky(ThreadingHTTPServer):
 
     def draw(self, method: str) -> str:
         """Return what happens to the next request."""
-        if method == self.refused:
+        if method in self.refused:
             return "refuse"
         with self._lock:
             found = self._rng.random()
@@ -116,12 +136,22 @@ class Flaky(ThreadingHTTPServer):
             self.server_close()
 
 
+def _name(path: str, body: bytes) -> str:
+    """Return the name of the object that a request to GCS uploads, "" of any other."""
+    parts = urlsplit(path)
+    if not parts.path.startswith("/upload/"):
+        return ""
+    told = parse_qs(parts.query).get("name") or re.findall(r'"name": ?"([^"]+)"', body[:1_000].decode("latin-1"))
+    return told[0] if told else ""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Flaky
 
     def _forward(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._length = self.headers.get("Content-Length", "0")
+        body = self.rfile.read(int(self._length))
         kind = self.server.draw(self.command)
         if kind == "hang up":
             self.close_connection = True
@@ -131,13 +161,33 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if kind == "late":
             time.sleep(0.5)
+        name = _name(self.path, body)
+        with self.server.writing:
+            if self.server.conditions and not self._is_met(name):
+                self._answer(412, [("Content-Type", "application/json")], b"{}")
+                return
+            status, answered, content = self._asked(self.command, self.path, body)
+        self.server.seen.append((self.command, self.path, name))
+        self._answer(status, answered, content, cut=kind == "cut" and len(content) > 1)
+
+    def _asked(self, method: str, path: str, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection(self.server.target.netloc, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
-        connection.request(self.command, self.path, body, headers)
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         content = response.read()
         connection.close()
-        self._answer(response.status, response.getheaders(), content, cut=kind == "cut" and len(content) > 1)
+        return response.status, response.getheaders(), content
+
+    def _is_met(self, name: str) -> bool:
+        wanted = parse_qs(urlsplit(self.path).query).get("ifGenerationMatch")
+        if not (wanted and name):
+            return True
+        self.headers.replace_header("Content-Length", "0")
+        status, _, content = self._asked("GET", f"/storage/v1/b/corpus/o/{quote(name, safe='')}", b"")
+        found = json.loads(content)["generation"] if status == 200 else "0"
+        self.headers.replace_header("Content-Length", self._length)
+        return str(found) == wanted[0]
 
     def _answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes, cut: bool = False) -> None:
         self.send_response_only(status)
