@@ -1,7 +1,7 @@
 """One machine, growing input: peak memory and CPU of a whole build of the web sources, and what a second worker buys.
 
     the sample's WET files ─ variants: new URLs, two lines of three changed ─> 0.2, 0.6 and 2 GB of text
-    wikipedia, common_crawl, c4 ─> documents ─> tokenizer ─> token shards, with 2 workers, and with 1
+    wikipedia, common_crawl, c4 ─> documents ─> tokenizer ─> token shards, with 2 workers, and the largest with 1
 
 Usage: `python benchmarks/scale.py [--raw data/raw] [--gigabytes 0.2 0.6 2] [--workers 2] [--rounds 1] [--picture X]`.
 Memory is the proportional set size of all processes together, looked at twice a second; CPU is that of all processes.
@@ -206,7 +206,7 @@ def main() -> None:
     print("".join(f"{name:>9}" for name in head), flush=True)
     rows = []
     for gigabytes, files in sizes:
-        for workers in sorted({arguments.workers, 1}, reverse=True):
+        for workers in sorted({arguments.workers, 1}, reverse=True) if files == sizes[-1][1] else [arguments.workers]:
             measured = (
                 measure(arguments.raw, arguments.output / "corpus", gigabytes, files, workers)
                 for _ in range(arguments.rounds)

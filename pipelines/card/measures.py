@@ -97,7 +97,7 @@ def _c4(recipe: dict[str, dict[str, float]], stage: str, reason: str) -> Measure
     if reason == "page_too_long":
         return _constant("characters", "below", _characters, recipe["pages"]["max_characters"])
     if reason == "too_few_sentences":
-        return _constant("sentences", "above", _sentences, recipe[stage]["min_sentences"])
+        return _constant("sentences", "above", _sentences, recipe[stage]["min_sentences"], slow=True)
     if reason in ("language_probability", "other_language", "no_language"):
         return _constant("probability of English", "above", _english, recipe["english"]["threshold"], slow=True)
     return None
