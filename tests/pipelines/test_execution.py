@@ -44,6 +44,10 @@ def niceness(path: str) -> None:
     Path(path).write_text(str(os.nice(0)))
 
 
+def variable(path: str) -> None:
+    Path(path).write_text(os.environ.get("ALTIPLANO_TEST", ""))
+
+
 def execution(begun: list[str], workers: int = 2) -> Execution:
     def begin(jobs: Sequence[Job | Shuffle]) -> None:
         begun.extend(job.label for job in jobs)
@@ -109,6 +113,15 @@ def test_trainings_of_a_graph_run_beside_its_waves(tmp_path: Path) -> None:
     with execution([]) as executed:
         run_waves(nodes, executed.run, beside=executed.beside)
     assert sorted(order, key=lambda path: Path(path).stat().st_mtime_ns) == [order[n] for n in (1, 2, 0, 3)]
+
+
+def test_workers_have_the_environment_of_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("first", "second"):
+        monkeypatch.setenv("ALTIPLANO_TEST", value)
+        files = [f"{tmp_path}/{value}-{n}" for n in range(2)]
+        with execution([]) as executed:
+            executed.run([Job("wave", variable, files, [])])
+        assert {Path(path).read_text() for path in files} == {value}
 
 
 def test_one_worker_trains_in_its_waves(tmp_path: Path) -> None:
