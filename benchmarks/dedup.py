@@ -14,7 +14,6 @@ import argparse
 import json
 import random
 import re
-import subprocess
 import sys
 import time
 import unicodedata
@@ -28,12 +27,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.peers import NotMeasuredError, Peer, environment, run_script
 from pipelines import runs
 from pipelines.dedup import near, pairs
 from pipelines.document import Document
 from pipelines.readers.gutenberg import decode
 
-PEERS = ("datasketch==2.0.0", "datatrove[processing]==0.10.0", "rensa==0.5.0", "spacy==3.8.18")
+PEERS = Peer(
+    "dedup", "dedup_peers.py", ("datasketch==2.0.0", "datatrove[processing]==0.10.0", "rensa==0.5.0", "spacy==3.8.18")
+)
 # (bands, rows) as published, each with the threshold that its authors state (docs: near-duplicates elsewhere).
 PUBLISHED = {
     "SlimPajama": (9, 13, 0.8),
@@ -158,21 +160,16 @@ def _pair(a: int, b: int) -> Pair:
 
 def peers(texts: Sequence[str], output: Path, settings: Mapping[str, Sequence[int]]) -> dict[str, Found]:
     """Run the peers in their own environment; an empty answer if it cannot be made."""
-    python = output / "peers/bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(output / "peers")], check=True)
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PEERS]
-        if subprocess.run(pip, check=False).returncode:
-            print("the peers cannot be installed: they are left out")
-            return {}
+    try:
+        python = environment(PEERS, output)
+    except NotMeasuredError as error:
+        print(f"the peers cannot be installed, and are left out: {error}")
+        return {}
     path = output / "texts.json"
     path.write_text(json.dumps(list(texts)), encoding="utf-8")
-    script = Path(__file__).with_name("dedup_peers.py")
-    command = [str(python), str(script), str(path), json.dumps(settings), str(THRESHOLD)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    made = run_script(python, PEERS.script, path, json.dumps(settings), str(THRESHOLD))
     return {
-        name: Found({_pair(*pair) for pair in found["pairs"]}, set(), found["seconds"])
-        for name, found in json.loads(done.stdout.splitlines()[-1]).items()
+        name: Found({_pair(*pair) for pair in found["pairs"]}, set(), found["seconds"]) for name, found in made.items()
     }
 
 

@@ -18,26 +18,28 @@ import argparse
 import html
 import json
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.peers import Peer, compare, run_job, timed
 from filters import boilerplate, code, wikitext
 from pipelines.document import Document
 from pipelines.readers import Dump, github, mediawiki, stack_exchange
 
 # boto3 and what goes with it are dolma's own; without a hint pip tries hundreds of versions of them.
-PEERS = (
-    *("mwparserfromhell==0.7.2", "wikiextractor==3.1.0", "gensim==4.4.0", "beautifulsoup4==4.15.0", "lxml==6.1.3"),
-    *("dolma[code]==1.2.1", "boto3==1.28.17", "botocore==1.31.17", "aiobotocore==2.5.4", "s3fs==2023.6.0"),
-    *("fsspec==2023.6.0", "numpy==1.26.4"),
+PEERS = Peer(
+    "structured",
+    "structured_peers.py",
+    (
+        *("mwparserfromhell==0.7.2", "wikiextractor==3.1.0", "gensim==4.4.0", "beautifulsoup4==4.15.0", "lxml==6.1.3"),
+        *("dolma[code]==1.2.1", "boto3==1.28.17", "botocore==1.31.17", "aiobotocore==2.5.4", "s3fs==2023.6.0"),
+        *("fsspec==2023.6.0", "numpy==1.26.4"),
+    ),
 )
 BAR = 2.0
 # What is asked of the texts, by the name that `quality` gives it.
@@ -47,16 +49,6 @@ ROUNDS = 3
 MARKUP = ("[[", "{{", "|", "<ref")
 NUMBER = re.compile(r"\d(?:[\d.,\xa0\u202f]*\d)?")
 MIN_ARTICLE_LETTERS = 200
-
-
-def timed(run: Callable[[], list[str]]) -> tuple[float, list[str]]:
-    """Return the best CPU seconds of ours, and the texts."""
-    best, texts = float("inf"), list[str]()
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        texts = run()
-        best = min(best, time.process_time() - began)
-    return best, texts
 
 
 def named(folders: Sequence[Path], *patterns: str) -> list[Path]:
@@ -116,30 +108,6 @@ def cleaned(rows: Sequence[dict[str, str]], mode: boilerplate.Mode) -> list[str]
     return [text for text, path in texts if code.reason(text, path) is None]
 
 
-def python_with_peers(output: Path, packages: Sequence[str] = PEERS) -> Path:
-    """Return the interpreter of the peers' environment, made if it is not there."""
-    python = output / "peers/bin/python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(output / "peers")], check=True)
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
-        subprocess.run(pip, check=True)
-    return python
-
-
-def peer(python: Path, job: str, content: Any, output: Path) -> Any:
-    """Run one job of the peers on the content that ours had."""
-    source, target = output / f"{job}.json", output / f"{job}.out.json"
-    source.write_text(json.dumps(content), encoding="utf-8")
-    script = Path(__file__).with_name("structured_peers.py")
-    subprocess.run(
-        [str(python), str(script), job, str(source), str(target)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return json.loads(target.read_text(encoding="utf-8"))
-
-
 def quality(pages: Sequence[dict[str, str]], texts: Sequence[str], prose: Sequence[list[str]]) -> dict[str, float]:
     """Return markup left per million characters, the share of the prose's numbers kept, and articles lost."""
     size = sum(map(len, texts))
@@ -163,46 +131,32 @@ def tags_left(path: str, texts: Sequence[str]) -> int:
     return sum(len(tag.encode()) for tag in found if tag not in shown)
 
 
-def compare(name: str, size: int, ours: float, peers: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Print one source's speeds and return its ratios."""
-    print(f"{name}: {size / 1e6:.1f} MB; ours {ours:.3f} CPU s, {size / 1e6 / ours:.1f} MB/s")
-    ratios = {}
-    for peer_name, found in peers.items():
-        ratio = found["seconds"] / ours
-        print(
-            f"  {peer_name:18} {found['seconds']:8.3f} CPU s, {size / 1e6 / found['seconds']:6.1f} MB/s: {ratio:.2f} x"
-        )
-        ratios[f"{name}_{peer_name}"] = {"ratio": round(ratio, 2), "bar": BAR}
-    return ratios
-
-
 def run(folders: Sequence[Path], output: Path) -> dict[str, dict[str, float]]:
     """Run all comparisons that there are dumps for."""
-    python = python_with_peers(output)
     result: dict[str, dict[str, float]] = {}
     if pages := list(articles(folders)):
-        seconds, texts = timed(lambda: [wikitext.clean(page["text"], page["language"]) for page in pages])
-        peers = peer(python, "wikipedia", pages, output)
-        result |= compare("wikipedia", sum(len(page["text"].encode()) for page in pages), seconds, peers)
-        prose = peer(python, "numbers", pages, output)
+        seconds, texts = timed(lambda: [wikitext.clean(page["text"], page["language"]) for page in pages], ROUNDS)
+        peers = run_job(PEERS, output, "wikipedia", pages)
+        result |= compare("wikipedia", sum(len(page["text"].encode()) for page in pages), seconds, peers, BAR)
+        prose = run_job(PEERS, output, "numbers", pages)
         print(f"  {len(pages)} articles, {sum(map(len, prose))} numbers in prose")
         for name, found in {"ours": texts, **{name: found["texts"] for name, found in peers.items()}}.items():
             print(f"  {name:18} {quality(pages, found, prose)}")
         ours = quality(pages, texts, prose)
         result |= {f"wikipedia, {name}": {"ratio": ours[name], "bar": bar} for name, bar in QUALITY.items()}
     if sites := posts_files(folders, output):
-        seconds, texts = timed(lambda: [text for path in sites for text in joined(path)])
+        seconds, texts = timed(lambda: [text for path in sites for text in joined(path)], ROUNDS)
         size = sum(Path(path).stat().st_size for path in sites)
-        result |= compare("stack_exchange", size, seconds, peer(python, "stack_exchange", sites, output))
+        result |= compare("stack_exchange", size, seconds, run_job(PEERS, output, "stack_exchange", sites), BAR)
         left = sum(tags_left(path, joined(path)) for path in sites)
         print(f"  {len(texts)} questions, {sum(map(len, texts)):,} characters, {left} bytes of HTML tags left")
         result["stack_exchange, bytes of tags left"] = {"ratio": float(left), "bar": 0.0}
     if rows := list(files(folders)):
         size = sum(len(row["text"].encode("utf-8", "replace")) for row in rows)
-        found = peer(python, "github", rows, output)
+        found = run_job(PEERS, output, "github", rows)
         for mode in ("corrected", "published"):
-            seconds, texts = timed(lambda mode=mode: cleaned(rows, mode))  # type: ignore[misc]
-            result |= compare(f"github_{mode}", size, seconds, found)
+            seconds, texts = timed(lambda mode=mode: cleaned(rows, mode), ROUNDS)  # type: ignore[misc]
+            result |= compare(f"github_{mode}", size, seconds, found, BAR)
     return result
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -20,6 +19,7 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.peers import measured
 from filters.wikipedia_names import names_of
 
 ROUNDS = 3
@@ -33,16 +33,6 @@ HEADING = re.compile(r"(={2,6})\s*(.*?)\s*\1\s*")
 QUANTITIES = frozenset(
     {"convert", "cvt", "formatnum", "val", "nowrap", "unité", "unidad", "nts", "num", "число", "s", "siècle", "circa"}
 )
-
-
-def timed(run: Callable[[], list[str]]) -> dict[str, Any]:
-    """Return the texts of a peer and its best CPU seconds."""
-    best, texts = float("inf"), list[str]()
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        texts = run()
-        best = min(best, time.process_time() - began)
-    return {"seconds": best, "texts": texts}
 
 
 def wikipedia(pages: list[dict[str, str]]) -> dict[str, Any]:
@@ -61,10 +51,10 @@ def wikipedia(pages: list[dict[str, str]]) -> dict[str, Any]:
         return ["\n".join(extractor(1, 1, "", "", "").clean_text(text, **options)) for text in texts]
 
     return {
-        "mwparserfromhell": timed(lambda: [str(parse(text).strip_code()) for text in texts]),
-        "wikiextractor": timed(lambda: extracted(True)),
-        "wikiextractor_no_templates": timed(lambda: extracted(False)),
-        "gensim": timed(lambda: [str(filter_wiki(text)) for text in texts]),
+        "mwparserfromhell": measured(lambda: [str(parse(text).strip_code()) for text in texts], ROUNDS),
+        "wikiextractor": measured(lambda: extracted(True), ROUNDS),
+        "wikiextractor_no_templates": measured(lambda: extracted(False), ROUNDS),
+        "gensim": measured(lambda: [str(filter_wiki(text)) for text in texts], ROUNDS),
     }
 
 
@@ -88,7 +78,7 @@ def stack_exchange(files: list[str]) -> dict[str, Any]:
             replies = sorted(answers[number], reverse=True)
             yield "\n\n".join([question, *(f"A: {text}" for _, text in replies)])
 
-    return {"beautifulsoup": timed(lambda: [text for path in files for text in site(path)])}
+    return {"beautifulsoup": measured(lambda: [text for path in files for text in site(path)], ROUNDS)}
 
 
 def github(rows: list[dict[str, str]]) -> dict[str, Any]:
@@ -103,7 +93,7 @@ def github(rows: list[dict[str, str]]) -> dict[str, Any]:
             statistics.predict(document)
         return []
 
-    return {"dolma": timed(run)}
+    return {"dolma": measured(run, ROUNDS)}
 
 
 def numbers(pages: list[dict[str, str]]) -> list[list[str]]:

@@ -17,18 +17,15 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.structured import python_with_peers
+from benchmarks.peers import Peer, compare, run_job, timed
 from filters import gutenberg, latex
 from pipelines.document import Document
 from pipelines.readers import Dump, arxiv
@@ -37,22 +34,13 @@ from pipelines.recipes import Papers
 from pipelines.sources import arxiv as source
 from pipelines.stages import Context
 
-PEERS = ("expand-latex-macros==2.0.0", "gutenbergpy==0.4.0", "gutenberg-cleaner==0.1.6")
+PEERS = Peer(
+    "texts", "texts_peers.py", ("expand-latex-macros==2.0.0", "gutenbergpy==0.4.0", "gutenberg-cleaner==0.1.6")
+)
 BAR = 2.0
 ROUNDS = 5
 # A few papers are cleaned in less than a clock can tell.
 REPEATS = 10
-
-
-def timed(run: Callable[[], list[str]], repeats: int = 1) -> tuple[float, list[str]]:
-    """Return the best CPU seconds of one pass, and the texts."""
-    best, texts = float("inf"), list[str]()
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        for _ in range(repeats):
-            texts = run()
-        best = min(best, (time.process_time() - began) / repeats)
-    return best, texts
 
 
 def submissions(folders: Sequence[Path], output: Path) -> list[Path]:
@@ -96,28 +84,7 @@ def book(data: bytes) -> str:
     return gutenberg.clean(text).strip()
 
 
-def peers(python: Path, job: str, content: Any, output: Path) -> dict[str, Any]:
-    """Run one job of the peers on the content that ours had."""
-    given, target = output / f"{job}.json", output / f"{job}.out.json"
-    given.write_text(json.dumps(content), encoding="utf-8")
-    script = Path(__file__).with_name("texts_peers.py")
-    subprocess.run([str(python), str(script), job, str(given), str(target)], check=True, stdout=subprocess.DEVNULL)
-    found: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
-    return found
-
-
-def compare(name: str, size: int, ours: float, found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Print one job's speeds and return its ratios."""
-    print(f"{name}: {size / 1e6:.2f} MB; ours {ours:.4f} CPU s, {size / 1e6 / ours:.1f} MB/s")
-    ratios = {}
-    for peer, row in found.items():
-        ratio = row["seconds"] / ours
-        print(f"  {peer:22} {row['seconds']:8.4f} CPU s, {size / 1e6 / row['seconds']:6.1f} MB/s: {ratio:.2f} x")
-        ratios[f"{name}_{peer}"] = {"ratio": round(ratio, 2), "bar": BAR}
-    return ratios
-
-
-def run_arxiv(paths: Sequence[Path], python: Path, redpajama: Path | None, output: Path) -> dict[str, dict[str, float]]:
+def run_arxiv(paths: Sequence[Path], redpajama: Path | None, output: Path) -> dict[str, dict[str, float]]:
     """Compare papers: whole submissions with RedPajama's cleaner, flattened sources with a macro expander."""
     result: dict[str, dict[str, float]] = {}
     files = [latex.sources(read(path).files) for path in paths]
@@ -125,16 +92,16 @@ def run_arxiv(paths: Sequence[Path], python: Path, redpajama: Path | None, outpu
     flat = [latex.flatten(found, main) for found, main in zip(files, mains, strict=True) if main]
     size = sum(len(text.encode()) for text in flat)
     if redpajama:
-        theirs = peers(python, "redpajama", [str(redpajama.resolve()), [str(path) for path in paths]], output)
+        theirs = run_job(PEERS, output, "redpajama", [str(redpajama.resolve()), [str(path) for path in paths]])
         for mode in ("corrected", "published"):
-            seconds, texts = timed(lambda mode=mode: papers(paths, mode), REPEATS)  # type: ignore[misc]
-            result |= compare(f"arxiv_{mode}", size, seconds, theirs)
+            seconds, texts = timed(lambda mode=mode: papers(paths, mode), ROUNDS, REPEATS)  # type: ignore[misc]
+            result |= compare(f"arxiv_{mode}", size, seconds, theirs, BAR)
         same = sum(a == (b or "") for a, b in zip(texts, theirs["redpajama"]["texts"], strict=True))
         print(f"  published mode gives RedPajama's own text on {same} of {len(paths)} submissions")
         result["arxiv_published_identical"] = {"ratio": same / len(paths), "bar": 1.0}
-    seconds, texts = timed(lambda: [latex.clean(text).text for text in flat], REPEATS)
-    found = peers(python, "macros", flat, output)
-    result |= compare("arxiv_macros", size, seconds, found)
+    seconds, texts = timed(lambda: [latex.clean(text).text for text in flat], ROUNDS, REPEATS)
+    found = run_job(PEERS, output, "macros", flat)
+    result |= compare("arxiv_macros", size, seconds, found, BAR)
     for name, made in {"ours": texts, **{name: row["texts"] for name, row in found.items()}}.items():
         left = sum(map(left_over, flat, made))
         print(f"  {name:22} leaves {left} uses of macros that the papers define")
@@ -149,12 +116,12 @@ def left_over(flat: str, text: str) -> int:
     return sum(name in names for name in re.findall(r"\\([A-Za-z]+)", body))
 
 
-def run_books(paths: Sequence[Path], python: Path, output: Path) -> dict[str, dict[str, float]]:
+def run_books(paths: Sequence[Path], output: Path) -> dict[str, dict[str, float]]:
     """Compare books, and print what is left of Gutenberg's text and of the books'."""
     raw = [path.read_bytes() for path in paths]
-    seconds, texts = timed(lambda: [book(data) for data in raw])
-    found = peers(python, "books", [str(path) for path in paths], output)
-    result = compare("books", sum(map(len, raw)), seconds, found)
+    seconds, texts = timed(lambda: [book(data) for data in raw], ROUNDS)
+    found = run_job(PEERS, output, "books", [str(path) for path in paths])
+    result = compare("books", sum(map(len, raw)), seconds, found, BAR)
     for name, made in {"ours": texts, **{name: row["texts"] for name, row in found.items()}}.items():
         mentions = sum(len(re.findall("project gutenberg", text, re.IGNORECASE)) for text in made)
         print(f"  {name:22} {sum(map(len, made)):,} characters, {mentions} mentions of Project Gutenberg")
@@ -170,12 +137,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         output = arguments.output or Path(temporary)
         output.mkdir(parents=True, exist_ok=True)
-        python = python_with_peers(output, PEERS)
         result: dict[str, dict[str, float]] = {}
         if found := submissions(arguments.folders, output):
-            result |= run_arxiv(found, python, arguments.redpajama, output)
+            result |= run_arxiv(found, arguments.redpajama, output)
         if texts := sorted(path for folder in arguments.folders for path in folder.rglob("*.txt")):
-            result |= run_books(texts, python, output)
+            result |= run_books(texts, output)
         print(json.dumps(result))
 
 

@@ -9,24 +9,17 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.peers import measured
+
 ROUNDS = 5
-
-
-def timed(run: Callable[[], list[Any]]) -> dict[str, Any]:
-    """Return the texts of a peer and its best CPU seconds."""
-    best, texts = float("inf"), list[Any]()
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        texts = run()
-        best = min(best, time.process_time() - began)
-    return {"seconds": best, "texts": texts}
 
 
 def redpajama(given: list[Any]) -> dict[str, Any]:
@@ -45,13 +38,13 @@ def redpajama(given: list[Any]) -> dict[str, Any]:
         except Exception:  # as its create_record does: the paper is lost
             return None
 
-    return {"redpajama": timed(lambda: [clean(path) for path in paths])}
+    return {"redpajama": measured(lambda: [clean(path) for path in paths], ROUNDS)}
 
 
 def macros(sources: list[str]) -> dict[str, Any]:
     """expand_latex_macros on flattened sources."""
     expand = import_module("expand_latex_macros.source").expand_latex_macros
-    return {"expand_latex_macros": timed(lambda: [expand(source) for source in sources])}
+    return {"expand_latex_macros": measured(lambda: [expand(source) for source in sources], ROUNDS)}
 
 
 def books(paths: list[str]) -> dict[str, Any]:
@@ -60,8 +53,8 @@ def books(paths: list[str]) -> dict[str, Any]:
     simple = import_module("gutenberg_cleaner").simple_cleaner
     raw = [Path(path).read_bytes() for path in paths]
     return {
-        "gutenbergpy": timed(lambda: [strip(data).decode("utf-8", "replace") for data in raw]),
-        "gutenberg_cleaner": timed(lambda: [simple(data.decode("utf-8", "replace")) for data in raw]),
+        "gutenbergpy": measured(lambda: [strip(data).decode("utf-8", "replace") for data in raw], ROUNDS),
+        "gutenberg_cleaner": measured(lambda: [simple(data.decode("utf-8", "replace")) for data in raw], ROUNDS),
     }
 
 

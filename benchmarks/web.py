@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import web_chains, web_peers
+from benchmarks import peers, web_chains, web_peers
 from benchmarks.web_chains import Runner, Settings
 from filters import paragraphs, perplexity
 from pipelines.document import Document
@@ -104,7 +104,7 @@ def ours(chain: str, runner: Runner, pages: Sequence[Path], models: Mapping[str,
     settings = Settings(chain, runner, str(cache / "runs" / f"{chain}-{runner}"), tuple(map(str, pages)), dict(models))
     file = cache / f"{chain}-{runner}.json"
     web_chains.write_settings(settings, file)
-    return lambda: web_peers.run_script(Path(sys.executable), "web_chains.py", file)
+    return lambda: peers.run_script(Path(sys.executable), "web_chains.py", file)
 
 
 def best(measures: Mapping[str, Measure], rounds: int, console: Console) -> dict[str, dict[str, Any]]:
@@ -116,7 +116,7 @@ def best(measures: Mapping[str, Measure], rounds: int, console: Console) -> dict
                 continue
             try:
                 result = dict(measure())
-            except web_peers.NotMeasuredError as error:
+            except peers.NotMeasuredError as error:
                 result = {"failed": str(error)}
             seconds = result.get("cpu_seconds")
             shown = f"failed: {result['failed']}" if seconds is None else f"{seconds:.2f} CPU-s"
@@ -200,9 +200,9 @@ def measures(options: argparse.Namespace, pages: Sequence[Path], models: Mapping
     if options.cc_net:
         settings = {**shared, "output": str(cache / "cc_net-decided.json")}
         checkout = str(options.cc_net.resolve())
-        found["cc_net"] = lambda: web_peers.run_peer(web_peers.CC_NET, cache, settings, checkout)
-    found["datatrove"] = lambda: web_peers.run_peer(web_peers.DATATROVE, cache, shared)
-    found["dolma"] = lambda: web_peers.run_peer(web_peers.DOLMA, cache, shared)
+        found["cc_net"] = lambda: peers.run_peer(web_peers.CC_NET, cache, settings, checkout)
+    found["datatrove"] = lambda: peers.run_peer(web_peers.DATATROVE, cache, shared)
+    found["dolma"] = lambda: peers.run_peer(web_peers.DOLMA, cache, shared)
     return {name: measure for name, measure in found.items() if not options.only or name in options.only}
 
 

@@ -1,4 +1,4 @@
-"""cc_net's own functions on the bodies of pages, in the environment that `web_peers` makes for it.
+"""cc_net's own functions on the bodies of pages, in the environment that `peers` makes for it.
 
     bodies -> HashesCollector -> DuplicatesRemover -> Classifier -> English -> SentencePiece -> KenLM -> bucket
 

@@ -1,4 +1,4 @@
-"""datatrove's C4 chain on documents, in the environment that `web_peers` makes for it.
+"""datatrove's C4 chain on documents, in the environment that `peers` makes for it.
 
     JSONL -> LanguageFilter -> C4QualityFilter -> JSONL
 

@@ -1,4 +1,4 @@
-"""dolma's C4 tagger (`c4_v2`) on documents, in the environment that `web_peers` makes for it.
+"""dolma's C4 tagger (`c4_v2`) on documents, in the environment that `peers` makes for it.
 
     JSONL -> c4_v2 -> attributes as JSONL
 

@@ -18,7 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.structured import articles, peer, python_with_peers
+from benchmarks.peers import run_job
+from benchmarks.structured import PEERS as PACKAGES
+from benchmarks.structured import articles
 from filters import wikitext
 from pipelines.readers.mediawiki import LICENSE
 
@@ -100,7 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         output = arguments.output or Path(temporary)
         output.mkdir(parents=True, exist_ok=True)
-        peers = peer(python_with_peers(output), "wikipedia", pages, output)
+        peers = run_job(PACKAGES, output, "wikipedia", pages)
     sections = []
     for index, page in enumerate(pages):
         ours = wikitext.clean(page["text"], page["language"])
