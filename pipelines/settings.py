@@ -119,6 +119,7 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("fan_in", lambda value: value >= 2, "at least 2"),
     ("excerpts", *_SHARE),
     ("common_crawl.quality.threshold", *_SHARE),
+    ("common_crawl.quality.score_decimals", lambda value: value <= 15, "at most 15, all that a score has"),
     ("common_crawl.reference.buckets", *_among(("head", "middle", "tail", "all"))),
     ("common_crawl.reference.threshold", lambda value: value is None or 0 <= value <= 1, "none, or a probability"),
     ("common_crawl.training.pages", *_POSITIVE),

@@ -72,6 +72,7 @@ def test_mistakes_are_named(recipe: Any, assignment: str, message: str) -> None:
         ("sources=c4,usenet", "some of common_crawl, c4"),
         ("sources=", "some of common_crawl, c4"),
         ("common_crawl.window=-1", "common_crawl.window is -1: a number of at least 0"),
+        ("common_crawl.quality.score_decimals=400", "at most 15"),
         ("common_crawl.reference.buckets=heads", "some of head, middle, tail, all"),
         ("common_crawl.training.held_out=1", "a share between 0 and 1"),
         ("language_models.prune=0,2,1", "counts that start with 0 and never decrease"),
