@@ -1,0 +1,352 @@
+r"""Filters, cleaners and the tokenizer's functions of text, by their full names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from filters import (
+    boilerplate,
+    boilerplate_phrases,
+    c4,
+    code,
+    code_languages,
+    gutenberg,
+    html,
+    language,
+    language_model_text,
+    latex,
+    latex_expand,
+    latex_macros,
+    latex_project,
+    latex_published,
+    latex_styles,
+    latex_tokens,
+    license,
+    license_text,
+    paragraphs,
+    personal_info,
+    reference,
+    sentences,
+    wikipedia_names,
+    wikitext,
+    wikitext_brackets,
+    wikitext_lines,
+    wikitext_tags,
+    wikitext_templates,
+)
+from pipelines.dedup import lines as dedup_lines
+from pipelines.dedup import near, pairs
+from pipelines.document import Document
+from pipelines.readers import arxiv, github_input, mediawiki, stack_exchange
+from pipelines.readers import gutenberg as gutenberg_reader
+from tests.hostile import models
+from tests.hostile.targets import of_text
+from tests.hostile.tokens import BOOK, CODE, MARKUP, NAMES, PATHS, PERSONAL, PROSE, SPDX, TEX, URLS, WIKI
+from tokenizer import encode, training
+
+ENGLISH = wikipedia_names.names_of("en")
+LANGUAGES = wikipedia_names.LANGUAGES
+
+
+def clean_code(text: str, mode: boilerplate.Mode = "corrected") -> str:
+    """Clean a file; its length tells which language it is in."""
+    return boilerplate.clean(text, PATHS[len(text) % len(PATHS)], mode)
+
+
+def clean_latex(source: str) -> str:
+    for cleaned in (latex.published([source, source]), latex.clean(source, mode="published")):
+        latex.check(cleaned)
+    cleaned = latex.clean(source)
+    latex.check(cleaned)
+    return cleaned.text
+
+
+def project(source: str) -> None:
+    """Take the parts between form feeds for a submission's files."""
+    files = {f"{chr(97 + number)}.tex": part for number, part in enumerate(source.split("\f")[:20])}
+    latex_project.find_main(files)
+    latex_project.paper(files)
+    latex_project.flatten(files, "a.tex")
+
+
+def everywhere(function: Callable[[str, int], object], source: str) -> None:
+    for position in sorted({0, min(1, len(source)), len(source) // 2, len(source)}):
+        function(source, position)
+
+
+def arguments(source: str) -> None:
+    macro = latex_macros.make("x", "#1 and #2", ("", "", "]"))
+    try:
+        found = latex_macros.match_arguments(macro, source, 0)
+    except latex_macros.Incomplete:
+        return
+    if found:
+        latex_macros.substitute(macro, found[0], 1_000_000)
+
+
+def macros(source: str) -> None:
+    latex_macros.alias("x", source or " ")
+    latex_macros.substitute(latex_macros.make("x", source, ("", "")), [source], 1_000_000)
+
+
+def protected(source: str) -> str:
+    kept = latex_tokens.protect(source)
+    return latex_tokens.restore(kept.text, kept.kept, len(source) + 100)
+
+
+def decoded(source: str) -> str:
+    """Decode the text in an encoding that its length chooses."""
+    raw = source.encode(("utf-8", "utf-16", "latin-1", "utf-8-sig")[len(source) % 4], "replace")
+    latex_project.sources({"a.tex": raw, source: raw, f"{source}.eps": raw})
+    latex_published.decode({"a.tex": raw, source: raw})
+    return latex_project.decode(raw)
+
+
+def pages(text: str) -> str:
+    """Take a page through C4's chain, as its source does."""
+    page = c4.page_text(text)
+    c4.page_too_long(page)
+    c4.packed(c4.line_keys(page))
+    c4.after_deduplication(page)
+    for line in text.split("\n"):
+        c4.line_rule(line)
+    reference.too_short(page)
+    return c4.clean(page).text or ""
+
+
+def lines(text: str, published: bool = False) -> str:
+    """Take a page through CCNet's steps on paragraphs, as its source does."""
+    body = paragraphs.body(text, remove_nul=not published, add_last_line=published)
+    paragraphs.too_short(body)
+    keys = paragraphs.keys(body)
+    found = body.split("\n")
+    paragraphs.unique(found, keys)
+    paragraphs.nothing_left(paragraphs.kept(found, paragraphs.packed(keys)[:0].astype(int)))
+    assert paragraphs.body_lines(text, remove_nul=not published, add_last_line=published) == found
+    return body
+
+
+def article(text: str) -> str:
+    language = LANGUAGES[len(text) % len(LANGUAGES)]
+    wikitext.reason("0", None, text, language)
+    return wikitext.clean(text, language)
+
+
+def links(text: str) -> str:
+    target, _, shown = text.partition("|")
+    return wikitext_brackets.link_text(target, shown or None, ENGLISH)
+
+
+def book(text: str) -> str:
+    gutenberg.header(text)
+    gutenberg.header_language(text)
+    return gutenberg.clean(text)
+
+
+def source_file(text: str) -> None:
+    path = text[:40]
+    code_languages.language_of(path)
+    code.reason(text, PATHS[len(text) % len(PATHS)])
+    code.letters_per_token_reason(text, len(text) // 3)
+    assert code.letters(text) <= code.alphanumerics(text)
+
+
+def identified(text: str) -> language.Reason | None:
+    label, score = models.identifier().identify(text)
+    return language.reason(label, score, ["en"])
+
+
+def personal(text: str) -> str:
+    assert personal_info.mask(text) == personal_info.masked(text).text
+    return personal_info.mask(text)
+
+
+def addresses(url: str) -> None:
+    c4.url_rank(url), c4.text_rank(url), c4.is_validation(url)
+    reference.host(url)
+    personal_info.host_of(url).encode("ascii", "replace")
+    personal_info.Sites(["example.org"]).reason(url)
+
+
+def shingled(text: str) -> None:
+    """Take a document through what deduplication asks of its text alone, and compare it with its first half."""
+    found, half = near.shingles(text), near.shingles(text[: len(text) // 2])
+    assert (found[1:] > found[:-1]).all()
+    assert near.shared_count(found, found) == len(found)
+    assert near.jaccard(found, half) <= near.containment(half, found)
+    document = Document(id=text, source="books", text=text, dump="d1", offset=0)
+    pairs.containment_keys(document, 4)
+    pairs.jaccard_keys(document, near.bands(0.8, 0.9, 16))
+    dedup_lines.count_removed(Counter(), text.split("\n"), [0])
+
+
+def named(name: str) -> None:
+    """Ask all readers what the name of a file says; those that must know refuse the name."""
+    arxiv.month_of(name), arxiv.identifier(name)
+    gutenberg_reader.book_of(name), github_input.told_by(name)
+    for asked in (mediawiki.language_of, stack_exchange.site_of):
+        try:
+            stack_exchange.is_meta(asked(name))
+        except ValueError as error:
+            assert repr(name) in str(error)
+
+
+def tokens(text: str) -> None:
+    """Encode a text both ways, which agree, and back."""
+    tokenizer = models.tokenizer()
+    (ids,) = tokenizer.encode_batch([text], bos=False, eos=False)
+    assert ids.tolist() == tokenizer.encode(text).tolist()
+    assert not text or tokenizer.decode(ids).encode()
+
+
+def published_page(text: str) -> str:
+    return c4.page_text(text, remove_nul=False, lose_header_lines=True)
+
+
+def published_latex(source: str) -> str:
+    return latex_published.clean([source, source]).text
+
+
+def extensions(source: str) -> str:
+    return wikitext_tags.restore(*wikitext_tags.strip_extensions(source))
+
+
+# What each function is fed with, by the tokens of its format; "a.b" is the function b of filters/a.py.
+FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
+    CODE: {
+        "boilerplate.clean": clean_code,
+        "boilerplate.clean, published": partial(clean_code, mode="published"),
+        "boilerplate_phrases.has_boilerplate": boilerplate_phrases.has_boilerplate,
+        "boilerplate_phrases.editor_kind": boilerplate_phrases.editor_kind,
+        "boilerplate_phrases.marks": lambda text: boilerplate_phrases.marks(text.split("\n")),
+        "code.reason": source_file,
+        "license_text.identify": license_text.identify,
+        "tokenizer.encode, code": tokens,
+    },
+    PROSE: {
+        "c4.clean": pages,
+        "c4.page_text": c4.page_text,
+        "c4.page_text, published": published_page,
+        "c4.language": c4.language,
+        "c4.BadWords.reason": lambda text: models.bad_words().reason(text),
+        "dedup.near.shingles": shingled,
+        "language.identify": identified,
+        "language_model_text.normalise": language_model_text.normalise,
+        "paragraphs.body": lines,
+        "paragraphs.body, published": partial(lines, published=True),
+        "paragraphs.normalise": paragraphs.normalise,
+        "perplexity.perplexity": lambda text: models.language_model().perplexity(text),
+        "reference.features": reference.features,
+        "reference.probability": lambda text: models.classifier().probability(text),
+        "sentences.count": sentences.count,
+        "tokenizer.encode": tokens,
+        "tokenizer.without_surrogates": encode.without_surrogates,
+        "tokenizer.lines_of": lambda text: list(training.lines_of([text], 40)),
+    },
+    PERSONAL: {"personal_info.mask": personal},
+    NAMES: {"readers' names": named},
+    URLS: {
+        "c4.normalise_url": c4.normalise_url,
+        "reference.normalise_url": reference.normalise_url,
+        "reference.host": addresses,
+    },
+    SPDX: {"license.reason": license.reason},
+    BOOK: {"gutenberg.clean": book},
+    MARKUP: {"html.to_text": html.to_text},
+    TEX: {
+        "latex.clean": clean_latex,
+        "latex_expand.expand": lambda text: latex_expand.expand(text).text,
+        "latex_project.paper": project,
+        "latex_project.decode": decoded,
+        "latex_published.clean": published_latex,
+        "latex_styles.definitions": latex_styles.definitions,
+        "latex_styles.is_known": latex_styles.is_known,
+        "latex_tokens.normalize": latex_tokens.normalize,
+        "latex_tokens.protect": protected,
+        "latex_tokens.letters_at": latex_tokens.letters_at,
+        "latex_tokens.group_end": partial(everywhere, latex_tokens.group_end),
+        "latex_macros.read_new": partial(everywhere, latex_macros.read_new),
+        "latex_macros.read_def": partial(everywhere, latex_macros.read_def),
+        "latex_macros.read_let": partial(everywhere, latex_macros.read_let),
+        "latex_macros.read_operator": partial(everywhere, latex_macros.read_operator),
+        "latex_macros.read_paired": partial(everywhere, latex_macros.read_paired),
+        "latex_macros.read_environment": partial(everywhere, latex_macros.read_environment),
+        "latex_macros.read_body": partial(everywhere, latex_macros.read_body),
+        "latex_macros.match_arguments": arguments,
+        "latex_macros.substitute": macros,
+    },
+    WIKI: {
+        "wikitext.clean": article,
+        "wikitext.cited_urls": wikitext.cited_urls,
+        "wikitext_brackets.resolve": lambda text: wikitext_brackets.resolve(text, ENGLISH, "sr"),
+        "wikitext_brackets.link_text": links,
+        "wikitext_brackets.table_text": wikitext_brackets.table_text,
+        "wikitext_lines.layout": lambda text: wikitext_lines.layout(text, ENGLISH),
+        "wikitext_tags.strip_extensions": extensions,
+        "wikitext_tags.strip_html": wikitext_tags.strip_html,
+        "wikitext_tags.decode_entities": wikitext_tags.decode_entities,
+        "wikitext_templates.render": lambda text: wikitext_templates.render(text, ENGLISH, "en"),
+        "wikitext_templates.kind_of": lambda text: wikitext_templates.kind_of(text, "de"),
+        "wikitext_templates.format_number": lambda text: wikitext_templates.format_number(text, ENGLISH),
+    },
+}
+SEEDS = {
+    "latex.clean": r"""\documentclass{a}\newif\ifx \xtrue \newcommand{\y}[2][z]{#1 and #2}\def\u#1;{(#1)}
+\newenvironment{e}[1]{<#1>}{</>}\def\v{\v\v}\begin{document}\section{A}\ifx\y[k]{l}\else no\fi \u v; % gone
+\begin{e}{f} $a\_b$ \verb|%| \begingroup\def\y{inner}\y\endgroup \let\w\y \w{q} \ifnum 1<2 yes\fi\end{e} \v
+\ifdefined\y\renewcommand{\y}{\ifx m\fi}\fi \y \let\u\undefined \bibliography{b}\end{document}""",
+    "wikitext.clean": """{{Infobox|a=1}}''A'' [[b|c]]<ref>{{cite web|url=http://a.org/|title=t}}</ref> {{val|3|u=km}}
+== D ==\n* {{lang|la|e}} {{date|2001|2|3}} <math>x^2</math>\n{| class="a"\n|-\n| f || g\n|}\n[[Category:h]]""",
+}
+TEXTS = {
+    name: of_text(function, *format_tokens, seeds=[SEEDS[name]] if name in SEEDS else [])
+    for format_tokens, functions in FUNCTIONS.items()
+    for name, function in functions.items()
+}
+
+# Of all that returns text: what changes nothing when it is done again, and why the others may.
+TWICE = (
+    "boilerplate.clean",
+    "c4.clean",
+    "c4.page_text",
+    "c4.page_text, published",
+    "latex_tokens.normalize",
+    "personal_info.mask",
+    "reference.features",
+    "tokenizer.without_surrogates",
+)
+_MARKUP_AGAIN = "code, verbatim text and formulas that it leaves look like markup"
+_OTHER_FORMAT = "it returns another format than it reads"
+_STEP = "a step inside a cleaner, on text that the step before it made"
+_PUBLISHED = "as published: "
+ONCE = {
+    "boilerplate.clean, published": _PUBLISHED + "the first comment that says copyright goes, then the next",
+    "c4.normalise_url": _PUBLISHED + "one scheme, one www. and one query go at a time",
+    "gutenberg.clean": "a book that quotes a header or a licence has one when its own is gone",
+    "html.to_text": _OTHER_FORMAT,
+    "language_model_text.normalise": _PUBLISHED + "white space goes before the characters between which it stands",
+    "latex.clean": _MARKUP_AGAIN,
+    "latex_expand.expand": _MARKUP_AGAIN,
+    "latex_project.decode": _OTHER_FORMAT,
+    "latex_published.clean": _PUBLISHED + "a comment goes, and what follows it may be another",
+    "latex_styles.definitions": _STEP,
+    "latex_tokens.letters_at": _STEP,
+    "latex_tokens.protect": _STEP,
+    "paragraphs.body": "the first line goes, which is the title",
+    "paragraphs.body, published": "the first line goes, which is the title",
+    "paragraphs.normalise": _PUBLISHED + "white space goes before the characters between which it stands",
+    "reference.normalise_url": _OTHER_FORMAT,
+    "wikitext.clean": _MARKUP_AGAIN,
+    "wikitext_brackets.link_text": _STEP,
+    "wikitext_brackets.resolve": _STEP,
+    "wikitext_brackets.table_text": _STEP,
+    "wikitext_lines.layout": _STEP,
+    "wikitext_tags.decode_entities": "each reference is decoded once: &amp;lt; is &lt;",
+    "wikitext_tags.strip_extensions": _STEP,
+    "wikitext_tags.strip_html": _STEP,
+    "wikitext_templates.format_number": _OTHER_FORMAT,
+    "wikitext_templates.kind_of": _OTHER_FORMAT,
+    "wikitext_templates.render": _OTHER_FORMAT,
+}
