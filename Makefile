@@ -107,6 +107,13 @@ bench: setup-test ## run the benchmarks that need no peers: tokens, boilerplate
 	@$(BIN)/python benchmarks/tokens.py
 	@$(BIN)/python benchmarks/boilerplate.py $(RAW)/github
 
+TARGETS ?=
+SECONDS_EACH ?= 60
+
+.PHONY: fuzz
+fuzz: setup-test $(VENV)/fuzz.stamp ## fuzz readers and cleaners: TARGETS="wet warc" SECONDS_EACH=60 (all, if none is named)
+	@$(BIN)/python benchmarks/fuzz.py $(TARGETS) --seconds $(SECONDS_EACH) $(ARGS)
+
 .PHONY: docs
 docs: $(VENV)/docs.stamp ## build the pages of docs/ as a site in data/docs
 	@$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs data/docs

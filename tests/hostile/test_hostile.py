@@ -110,7 +110,7 @@ def test_what_returns_text_is_done_twice_or_says_why_not() -> None:
 SIZES = (1 << 14, 1 << 16)
 GROWTH = 9.0  # linear is 4, quadratic 16
 SECONDS, BYTES = 0.1, 32 << 20  # below these nothing is compared
-DRAWN = 6  # inputs of a target; fifty times as many in the long tests
+DRAWN = 6  # inputs of a target; ten times as many in the long tests
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def test_time_and_memory_are_linear(name: str) -> None:
 def test_time_and_memory_are_linear_in_many_inputs(name: str) -> None:
     target = TARGETS[name]
     target.run(b"")
-    for long in draw(f"many {name}", target, 50 * DRAWN):
+    for long in draw(f"many {name}", target, 10 * DRAWN):
         assert_linear(target, long, memory=False)
-    for long in draw(f"memory {name}", target, 5 * DRAWN):
+    for long in draw(f"memory {name}", target, 2 * DRAWN):
         assert_linear(target, long, memory=True)
