@@ -43,8 +43,9 @@ class LanguageIdentifier:
         """
         best = fast_text.predict(self._model, text.replace("\n", "" if newlines == "delete" else " "))
         label, score = next(iter(best.items()), ("", 0.0))
-        # numpy's rounding, which is CCNet's: it differs from round() where the score lies halfway.
-        return label.removeprefix(fast_text.LABEL), float(np.round(score, decimals))
+        # numpy's rounding, which is CCNet's: it differs from round(score, decimals) where the score lies halfway.
+        scale = 10.0**decimals
+        return label.removeprefix(fast_text.LABEL), round(score * scale) / scale
 
 
 def reason(label: str, score: float, languages: Collection[str], threshold: float = THRESHOLD) -> Reason | None:

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence, Sized
 from enum import StrEnum
+from itertools import compress
 from typing import Any, Final
 
 import numpy as np
@@ -96,9 +97,9 @@ def unique(lines: Sequence[str], keys: Sequence[bytes], *, lose_zero: bool = Fal
 
     `lose_zero` loses a line whose key is 0, by which CCNet marks the lines that it removes.
     """
-    found: dict[bytes, str] = {}
-    for key, line in zip(keys, lines, strict=True):
-        found.setdefault(key, line)
+    found = dict(zip(keys, lines, strict=True))
+    if len(found) < len(lines):  # a key stands where it came first, but with the last of its lines
+        found.update(zip(reversed(keys), reversed(lines), strict=True))
     if lose_zero:
         found.pop(bytes(KEY_BYTES), None)
     return found
@@ -128,7 +129,7 @@ def kept(lines: Sequence[str], removed: NDArray[np.integer[Any]]) -> list[str]:
     """Return the lines without those at the indices `removed`."""
     mask = np.ones(len(lines), np.bool_)
     mask[removed] = False
-    return [lines[index] for index in np.flatnonzero(mask).tolist()]
+    return list(compress(lines, mask.tobytes()))
 
 
 def nothing_left(kept: Sized) -> Reason | None:

@@ -201,5 +201,5 @@ def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
 
 def _pieces_of(engine: sentencepiece.SentencePieceProcessor, text: str, newlines: Newlines) -> list[bytes]:
     """Return the pieces of a text in UTF-8, which is what the language model reads."""
-    pieces: list[bytes] = engine.encode(_clean(text, newlines), out_type=bytes)
+    pieces: list[bytes] = engine.encode(_clean(text, newlines).encode(), out_type=bytes)
     return pieces

@@ -12,6 +12,7 @@ in memory, a task those of its part; of the names only the `LISTED` that lost mo
 from __future__ import annotations
 
 import heapq
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ LISTED = 20
 ITEMS_OF_A_PART = 2_048
 
 _COUNTS = struct.Struct("<II")
+_PLAIN_URL = re.compile(r"https?://([a-z0-9.-]+)/[!-~]*\Z")  # nothing to lower, strip or split: most, in a tenth of the time
 
 
 def is_loss(source: str, stage: str, reason: str) -> bool:
@@ -41,6 +43,9 @@ def is_loss(source: str, stage: str, reason: str) -> bool:
 
 def host(page: Document) -> str:
     """Return the host of a page's URL, "" if it has none."""
+    plain = _PLAIN_URL.match(page.url or "")
+    if plain:
+        return plain[1]
     try:
         return urlsplit(page.url or "").hostname or ""
     except ValueError:

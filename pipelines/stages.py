@@ -216,14 +216,19 @@ class Removals:
 class Tally:
     """Writes one item's documents and drops and counts them; `finish` checks that they add up."""
 
-    def __init__(self, paths: Paths, stage: str, item: str, documents: str | None, excerpts: float) -> None:
+    def __init__(
+        self, paths: Paths, stage: str, item: str, documents: str | None, excerpts: float, *, final: bool
+    ) -> None:
         self._paths, self._stage, self._item = paths, stage, item
         self._stack = ExitStack()
         self._excerpts = excerpts
         self._documents_path = documents
         self._drops_path = paths.drops(stage, item)
+        self._final = final
         self._documents = (
-            tables.DocumentWriter(self._stack.enter_context(storage.write(documents))) if documents else None
+            tables.DocumentWriter(self._stack.enter_context(storage.write(documents)), staged=not final)
+            if documents
+            else None
         )
         self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)))
         self.dropped: dict[str, dict[str, list[int]]] = {}
@@ -278,7 +283,7 @@ class Tally:
                 "read": dict(read),
                 "statistics": dict(self.statistics),
                 "documents": documents.named(self._relative(self._documents_path))
-                if documents and self._documents_path
+                if documents and self._documents_path and self._final
                 else None,
                 "drops": drops.named(self._relative(self._drops_path)),
                 "cpu_seconds": round(time.process_time() - self._started, 3),
@@ -326,7 +331,7 @@ def run_map(task: MapTask) -> None:
     seen: set[str] = set()
     run = paths.work(stage.name, f"{key}.run")
     lost = losses.Counts(task.group) if task.group else None
-    with Tally(paths, stage.name, key, documents, task.excerpts) as tally:
+    with Tally(paths, stage.name, key, documents, task.excerpts, final=task.final) as tally:
         for record, removed in _records(task, counts):
             outcome, keys = _apply(task, record, removed, context)
             if isinstance(outcome, Document) and task.previous is None:
@@ -481,7 +486,7 @@ class JoinTask:
         payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
         context = Context(self.recipe, local_models(self.models))
         changes = Changes()
-        with Tally(paths, self.stage.name, name, documents, self.excerpts) as tally:
+        with Tally(paths, self.stage.name, name, documents, self.excerpts, final=self.final) as tally:
             for outcome in self.stage.reduce(payloads, context):
                 if isinstance(outcome, Drop):
                     tally.drop(outcome)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import storage
 from pipelines.document import Document, Drop
 
-VERSION = 2  # of what is written of a table and said of it in manifests
+VERSION = 3  # of what is written of a table and said of it in manifests
 ROW_GROUP_BYTES = 8 << 20
 ROW_GROUP_ROWS = 50_000
 
@@ -60,12 +60,16 @@ _LAYOUT: dict[str, Any] = {
     "compression": "zstd",
     "use_dictionary": ["source", "dump", "license", "language", "stage", "reason", "attributes.key_value.key"],
 }
-_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+# What the next stage reads once, and is then removed: packing and unpacking it costs more than its place.
+_STAGED: dict[str, Any] = _LAYOUT | {"compression": "none"}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a finished table holds: rows, UTF-8 bytes of text, the order-free digest, and the SHA-256 of the file."""
+    """What a finished table holds: rows, UTF-8 bytes of text, the order-free digest, and the SHA-256 of the file.
+
+    Of a staged table neither digest is taken: "".
+    """
 
     rows: int
     size: int
@@ -91,7 +95,7 @@ def row_digest(row: Mapping[str, Any]) -> bytes:
     if "text" in row:
         text = row["text"]
         row = {**row, "text": hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()}
-    return hashlib.sha256(_CANONICAL.encode(row).encode()).digest()
+    return hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def table_digest(digests: Iterable[bytes]) -> str:
@@ -117,11 +121,16 @@ class _Hashed(io.RawIOBase):
 
 
 class TableWriter:
-    """Writes rows (dictionaries of the schema's columns, a `text` as its UTF-8) in row groups of bounded size."""
+    """Writes rows (dictionaries of the schema's columns, a `text` as its UTF-8) in row groups of bounded size.
 
-    def __init__(self, stream: BinaryIO, schema: pa.Schema) -> None:
-        self._stream = _Hashed(stream)
-        self._writer = pq.ParquetWriter(cast(BinaryIO, self._stream), schema, **_LAYOUT)
+    A `staged` table is for the next stage only: not compressed, without digests.
+    """
+
+    def __init__(self, stream: BinaryIO, schema: pa.Schema, *, staged: bool = False) -> None:
+        self._staged = staged
+        self._hashed = _Hashed(stream)
+        target = stream if staged else cast(BinaryIO, self._hashed)
+        self._writer = pq.ParquetWriter(target, schema, **(_STAGED if staged else _LAYOUT))
         self._schema = schema
         self._rows: list[dict[str, Any]] = []
         self._pending = 0
@@ -131,7 +140,8 @@ class TableWriter:
 
     def add(self, row: dict[str, Any], size: int) -> None:
         """Add one row; `size` is its text's length in UTF-8 bytes."""
-        self._digests.append(row_digest(row))
+        if not self._staged:
+            self._digests.append(row_digest(row))
         self._rows.append(row)
         self._pending += size + 200
         self.rows += 1
@@ -155,14 +165,16 @@ class TableWriter:
         """Write what is pending and return the counts and the digest."""
         self._flush()
         self._writer.close()
-        return Written(self.rows, self.size, table_digest(self._digests), self._stream.sha256.hexdigest())
+        if self._staged:
+            return Written(self.rows, self.size, "", "")
+        return Written(self.rows, self.size, table_digest(self._digests), self._hashed.sha256.hexdigest())
 
 
 class DocumentWriter(TableWriter):
     """Writes documents."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__(stream, DOCUMENT_SCHEMA)
+    def __init__(self, stream: BinaryIO, *, staged: bool = False) -> None:
+        super().__init__(stream, DOCUMENT_SCHEMA, staged=staged)
 
     def write(self, document: Document) -> None:
         """Add one document."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from filters import paragraphs
 from pipelines.runs import Records
+from pipelines.stages import Lines
 
 
 def seen_twice(records: Records, items: npt.NDArray[np.uint32], own: int) -> npt.NDArray[np.bool_]:
@@ -21,13 +22,21 @@ def seen_twice(records: Records, items: npt.NDArray[np.uint32], own: int) -> npt
     return counts[inverse] > 1
 
 
-def count_removed(counts: Counter[str], lines: Sequence[str], gone: Sequence[int]) -> None:
-    """Add a document's lines and those that go to what a stage's manifest says; bytes are those of UTF-8, with ends."""
-    counts["lines"] += len(lines)
-    counts["bytes"] += sum(map(_size, lines))
-    counts["lines_removed"] += len(gone)
-    counts["bytes_removed"] += sum(_size(lines[number]) for number in gone)
+def without(text: str, removed: Lines, counts: Counter[str]) -> str | None:
+    """Return a document without the lines at the indices `removed`, or None if none is left.
+
+    Lines and bytes (of UTF-8, line ends included), all and removed, are added to `counts`, for the stage's manifest.
+    """
+    before = text.split("\n")
+    kept = paragraphs.kept(before, removed)
+    left = "\n".join(kept) if kept else None
+    counts["lines"] += len(before)
+    counts["lines_removed"] += len(before) - len(kept)
+    size = _size(text)
+    counts["bytes"] += size
+    counts["bytes_removed"] += size - (0 if left is None else _size(left))
+    return left
 
 
-def _size(line: str) -> int:
-    return 1 + (len(line) if line.isascii() else len(line.encode(errors="replace")))
+def _size(text: str) -> int:
+    return 1 + (len(text) if text.isascii() else len(text.encode(errors="replace")))

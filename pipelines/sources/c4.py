@@ -85,9 +85,7 @@ def _prose_lines(text: str, min_sentences: int) -> dict[bytes, str] | c4.Reason:
 
 def english(found: Document, removed: Lines, context: Context) -> Document | Drop:
     """Remove the lines that other pages own, then drop what is too short, not English, or has a bad word."""
-    before = found.text.split("\n")
-    lines.count_removed(context.counts, before, removed.tolist())
-    cleaned = found.with_text("\n".join(paragraphs.kept(before, removed)))
+    cleaned = found.with_text(lines.without(found.text, removed, context.counts) or "")
     bad_words = _bad_words(context.models["bad_words"])
     reason = (
         c4.after_deduplication(cleaned.text, context.recipe.min_sentences)

@@ -56,12 +56,10 @@ def _unique_lines(text: str, recipe: Paragraphs) -> tuple[str, dict[bytes, str]]
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
     """Remove the lines that other pages have too, identify the language, and score the text."""
-    before = page.text.split("\n")
-    lines.count_removed(context.counts, before, removed.tolist())
-    left = paragraphs.kept(before, removed)
-    if reason := paragraphs.nothing_left(left):
-        return page.drop("quality", reason)
-    page = page.with_text("\n".join(left))
+    left = lines.without(page.text, removed, context.counts)
+    if left is None:
+        return page.drop("quality", paragraphs.Reason.ALL_DUPLICATES)
+    page = page.with_text(left)
     recipe, identifier = context.recipe, _identifier(context.models["lid"])
     label, score = identifier.identify(page.text, recipe.newlines, recipe.score_decimals)
     if unwanted := language_reason(label, score, recipe.languages, recipe.threshold):

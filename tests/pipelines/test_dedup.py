@@ -52,8 +52,11 @@ def test_the_join_marks_what_the_other_source_has(rows: list[tuple[int, int, int
 def test_lines_and_bytes_are_counted(found: list[str], data: st.DataObject) -> None:
     gone = sorted(data.draw(st.sets(st.integers(0, len(found) - 1))))
     counts: Counter[str] = Counter()
-    lines.count_removed(counts, found, gone)
-    lines.count_removed(counts, found, [])
+    text = "\n".join(found)
+    assert lines.without(text, np.array(gone, np.uint32), counts) == (
+        "\n".join(line for number, line in enumerate(found) if number not in gone) if len(gone) < len(found) else None
+    )
+    assert lines.without(text, np.empty(0, np.uint32), counts) == text
 
     def size(numbers: list[int]) -> int:
         return len("".join(f"{found[number]}\n" for number in numbers).encode(errors="replace"))
