@@ -84,7 +84,11 @@ def run(settings: Settings) -> dict[str, Any]:
 def digest(chain: Chain) -> str:
     """Return the digest of all documents and drops of all stages: what must not change when the code gets faster."""
     found = [
-        [stage.name, item.key, *map(_table_digest, (chain.staged(index, item), chain.paths.drops(stage.name, item.key)))]
+        [
+            stage.name,
+            item.key,
+            *map(_table_digest, (chain.staged(index, item), chain.paths.drops(stage.name, item.key))),
+        ]
         for index, stage in enumerate(chain.source.stages)
         if isinstance(stage, Map)
         for item in chain.items_of(index)

@@ -10,8 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-
 from filters import fast_text
 
 Newlines = Literal["delete", "space"]

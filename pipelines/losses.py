@@ -33,7 +33,8 @@ LISTED = 20
 ITEMS_OF_A_PART = 2_048
 
 _COUNTS = struct.Struct("<II")
-_PLAIN_URL = re.compile(r"https?://([a-z0-9.-]+)/[!-~]*\Z")  # nothing to lower, strip or split: most, in a tenth of the time
+# With nothing to lower, strip or split, as most are: in a tenth of urlsplit's time.
+_PLAIN_URL = re.compile(r"https?://([a-z0-9.-]+)/[!-~]*\Z")
 
 
 def is_loss(source: str, stage: str, reason: str) -> bool:

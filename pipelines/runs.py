@@ -171,7 +171,7 @@ REMOVAL = np.dtype([("doc", "<u4"), ("line", "<u4")])
 
 def write_removals(path: str, items: npt.NDArray[np.uint32], removals: Records, item_count: int) -> None:
     """Write removals (fields `doc`, `line`) grouped by item (from 0 up to `item_count`), for `read_removals`."""
-    order = np.lexsort([removals["line"], removals["doc"], items])
+    order = np.argsort(items.astype(np.uint16) if item_count <= 1 << 16 else items, kind="stable")  # 16 bits: radix
     rows = np.empty(len(order), REMOVAL)
     rows["doc"] = removals["doc"][order]
     rows["line"] = removals["line"][order]
@@ -201,4 +201,7 @@ def read_removals(paths: Iterable[str], item: int, count: int = 1) -> list[Recor
 
 
 def _sorted(removals: Records) -> Records:
-    return removals[np.lexsort([removals["line"], removals["doc"]])]
+    ordered = np.sort(removals["doc"].astype(np.uint64) << np.uint64(32) | removals["line"])
+    rows = np.empty(len(ordered), REMOVAL)
+    rows["doc"], rows["line"] = ordered >> np.uint64(32), ordered & np.uint64(0xFFFFFFFF)
+    return rows

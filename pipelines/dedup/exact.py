@@ -13,10 +13,24 @@ def not_owner(records: Records, items: npt.NDArray[np.uint32], own: int) -> npt.
 
     Items are numbered by their content's digest, so the owner does not depend on any order of input.
     """
-    order = np.lexsort([records["line"], records["doc"], items, records["rank"], records["hash"]])
-    ordered = records["hash"][order]
-    marked = np.zeros(len(records), np.bool_)
-    marked[order[1:]] = ordered[1:] == ordered[:-1]
+    marked = repeated(records["hash"])
+    shared = np.flatnonzero(marked)  # only these have anything to compare
+    some = records[shared]
+    order = np.lexsort([some["line"], some["doc"], items[shared], some["rank"], some["hash"]])
+    ordered = some["hash"][order]
+    owners = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]
+    marked[shared[order[owners]]] = False
+    return marked
+
+
+def repeated(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Mark every hash that stands in two or more places."""
+    hashes = np.ascontiguousarray(hashes)
+    order = np.argsort(hashes)
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    marked = np.zeros(len(hashes), np.bool_)
+    marked[order[1:]] = same
+    marked[order[:-1]] |= same
     return marked
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from filters import paragraphs
+from pipelines.dedup import exact
 from pipelines.runs import Records
 from pipelines.stages import Lines
 
@@ -18,8 +19,7 @@ def seen_twice(records: Records, items: npt.NDArray[np.uint32], own: int) -> npt
     Each document brings each hash once (repeats inside a document are removed when its keys are made), so two records
     are two documents. Source: CCNet, section 3.1 of Wenzek et al. 2020, with all occurrences removed.
     """
-    _, inverse, counts = np.unique(records["hash"], return_inverse=True, return_counts=True)
-    return counts[inverse] > 1
+    return exact.repeated(records["hash"])
 
 
 def without(text: str, removed: Lines, counts: Counter[str]) -> str | None:
