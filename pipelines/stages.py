@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import cached, losses, runs, storage, tables
+from pipelines import cached, losses, runs, storage, tables, watched
 from pipelines.changes import Changes
 from pipelines.document import Document, Drop
 from pipelines.hashing import share
@@ -415,11 +415,9 @@ def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines |
 def read_part(read: Read, part: Part, counts: Counter[str]) -> Iterator[Any]:
     """Read one part of an item; byte ranges go to readers that take `start` and `end`."""
     dump = Dump(name=part.path, digest=part.digest, attributes=dict(part.attributes))
+    bounds = {} if part.end is None and part.start == 0 else {"start": part.start, "end": part.end}
     with storage.open_read(part.path) as stream:
-        if part.end is None and part.start == 0:
-            yield from read(stream, dump, counts)
-        else:
-            yield from read(stream, dump, counts, start=part.start, end=part.end)  # type: ignore[call-arg]
+        yield from watched.records(stream, lambda reading: read(reading, dump, counts, **bounds))
 
 
 class _KeyCollector:
