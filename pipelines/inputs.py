@@ -1,7 +1,7 @@
 """Inputs: globs, URLs and listings to files identified by content.
 
 The content's SHA-256 is remembered beside the corpus with the file's size and modification time, so that a second run
-does not read everything again.
+does not read everything again. A local file that changed is another input; an object on a server is refused.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
             if files.setdefault(path, attributes) != attributes:
                 raise ValueError(f"--input {source.name}={pattern}: {path} is given twice, with other attributes")
     remembered = storage.read_json(cache) or {}
-    digests = _digests(sorted(files), remembered)
+    digests = _digests(sorted(files), remembered, cache)
     storage.write_json(cache, {**remembered, **digests})
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for path, given in sorted(files.items()):
@@ -99,13 +99,22 @@ def _input(
     return Input(paths[0], identity, int(digests[paths[0]][0]), attributes, tuple(paths[1:]))
 
 
-def _digests(paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]]) -> dict[str, list[str | int]]:
+def _digests(
+    paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]], cache: str
+) -> dict[str, list[str | int]]:
     def digest(path: str) -> list[str | int]:
         size, changed = storage.stamp(path)
         known = remembered.get(path)
         if known is not None and list(known[:2]) == [size, changed]:
             return list(known)
-        return [size, changed, storage.sha256(path)]
+        sha256 = storage.sha256(path)
+        # On this machine another content is another input; a dump on a server is said to be one forever.
+        if storage.is_remote(path) and known is not None and known[2] != sha256:
+            raise ValueError(
+                f"{path}: the object has changed since it was first read (SHA-256 {known[2]}, now {sha256}); remove "
+                f"its line from {cache} to take the new one"
+            )
+        return [size, changed, sha256]
 
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(paths, pool.map(digest, paths), strict=True))

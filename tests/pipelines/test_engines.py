@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus
+from pipelines import corpus, events, runners, storage
+from pipelines.graph import Node
+from pipelines.jobs import Job
+from pipelines.progress import Progress
 from tests.pipelines import servers, tiny
 from tests.pipelines.tiny import identity
 
@@ -81,12 +85,91 @@ def _build(python: Path, options: list[str], output: Path, *more: str) -> subpro
 def test_the_job_api_leaves_what_the_plain_loop_leaves(
     tmp_path: Path, options: list[str], built: Path, wheel_python: Path, job_service: str
 ) -> None:
-    more = ["--runner", "portable", f"--job_endpoint={job_service}", f"--environment_type={SUBPROCESS}"]
+    log = tmp_path / "events.jsonl"
+    more = [
+        "--log-json",
+        str(log),
+        "--runner",
+        "portable",
+        f"--job_endpoint={job_service}",
+        f"--environment_type={SUBPROCESS}",
+    ]
     worker = f"--environment_config={wheel_python} -m apache_beam.runners.worker.sdk_worker_main"
     done = _build(wheel_python, options, tmp_path / "corpus", *more, worker)
     assert done.returncode == 0, done.stderr[-3000:]
     assert identity(tmp_path / "corpus") == identity(built)
     assert not list((tmp_path / "corpus/work/plan").iterdir())
+    _says_what_the_plain_loop_says(tmp_path / "corpus", built, log)
+
+
+def _says_what_the_plain_loop_says(output: Path, built: Path, log: Path) -> None:
+    """Assert that an engine's summary and events have the stages, items and documents of a plain build."""
+    ours, theirs = (json.loads((folder / "summary.json").read_text()) for folder in (output, built))
+    assert (ours["build"]["runner"], theirs["build"]["runner"]) == ("portable", "plain")
+    ran, expected = ({row["stage"]: row["items"] for row in found["build"]["stages_run"]} for found in (ours, theirs))
+    assert ran == expected
+    assert len(ran) > 30
+    measured = {"cpu_seconds", "worker_memory_bytes"}
+    for name, source in theirs["sources"].items():
+        for stage, other in zip(ours["sources"][name]["stages"], source["stages"], strict=True):
+            assert {key: stage[key] for key in stage.keys() - measured} == {
+                k: other[k] for k in other.keys() - measured
+            }
+            assert stage["worker_memory_bytes"] > 50 << 20
+        assert {**ours["sources"][name], "stages": []} == {**source, "stages": []}
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [rows[0]["event"], rows[-1]["event"]] == ["build_started", "build_finished"]
+    assert {row["stage"]: row["items"] for row in rows if row["event"] == "stage_finished"} == ran
+
+
+def slowly(path: str) -> None:
+    """Leave a result, a while later."""
+    time.sleep(0.5)
+    storage.write_json(path, {})
+
+
+def test_progress_on_an_engine_is_what_its_workers_have_left_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = [f"{tmp_path}/out/{number}.json" for number in range(12)]
+    storage.write_json(outputs[3], {"of": "an earlier run"})
+    job = Job("slow", slowly, outputs, outputs)
+    log = events.write_to(str(tmp_path / "events.jsonl"))
+    port = servers.free_port()
+    environment = {**_clean(), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", JOB_SERVICE, "-p", str(port)]
+    worker = f"--environment_config={sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
+    more = [f"--job_endpoint=localhost:{port}", f"--environment_type={SUBPROCESS}", worker]
+    node = Node("slow", (), lambda: [job])
+    seen: list[tuple[float, int]] = []
+    with servers.server(command, port, environment, str(REPOSITORY)), Progress([node]) as progress:
+        progress.start([job])
+
+        def poll() -> None:
+            progress.poll()
+            there = [path for path in outputs if storage.read_json(path) == {}]
+            seen.append((progress._bars.tasks[0].completed, len(there)))
+
+        runners.run_engine(
+            [job],
+            engine=runners.engine_of("portable"),
+            beam_arguments=more,
+            folder=str(tmp_path / "plan"),
+            deadline=300,
+            poll=poll,
+        )
+        poll()
+        progress.finish(node)
+    events.stop(log)
+    counts = [count for count, _ in seen]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 4  # it moves while the engine works
+    assert all(count <= there for count, there in seen)  # and is never ahead of what is there
+    (stage,) = progress.stages
+    assert (stage["stage"], stage["items"]) == ("slow", 12)
+    rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [row["event"] for row in rows] == ["wave_started", "stage_finished"]
+    assert rows[0]["stages"] == {"slow": 12}
 
 
 def test_a_failing_item_is_named_by_the_job_api(
