@@ -57,8 +57,7 @@ spark_ARGS = $(ENVIRONMENT) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MAST
 
 .PHONY: corpus
 ifneq ($(filter $(RUNNER),$(ENGINES)),)
-corpus: setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
-	@test -n "$(IMAGE)" || { echo "IMAGE is missing: make image IMAGE=REGISTRY/NAME:TAG, then IMAGE=... here" >&2; exit 2; }
+corpus: check-image setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
 	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
@@ -72,8 +71,15 @@ wheel: $(VENV)/build.stamp ## build the wheel that workers install, in dist
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 
+# Asked for first: what an engine needs takes minutes to set up.
+.PHONY: check-image check-docker
+check-image:
+	@test -n "$(IMAGE)" || { echo "IMAGE is missing: make image IMAGE=REGISTRY/NAME:TAG, then IMAGE=... here" >&2; exit 2; }
+check-docker: check-image
+	@command -v docker >/dev/null || { echo "docker is missing: build the image (Dockerfile) where it is" >&2; exit 2; }
+
 .PHONY: image
-image: wheel ## build and push the workers' image: make image IMAGE=REGISTRY/NAME:TAG (needs docker)
+image: check-docker wheel ## build and push the workers' image: make image IMAGE=REGISTRY/NAME:TAG (needs docker)
 	@docker build --tag $(IMAGE) .
 	@docker push $(IMAGE)
 
@@ -99,7 +105,7 @@ test: setup-test ## run the tests
 	@$(BIN)/python -m pytest -m "not full" $(ARGS)
 
 .PHONY: test-full
-test-full: setup-full ## run the tests and the long tests, with a local S3 server and peers
+test-full: setup-full ## run the tests and the long tests, with local S3 and GCS servers and peers
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import jinja2
 
-from pipelines import storage
+from pipelines import cached, storage
 from pipelines.card import differences, distributions, facts, measures, plots, samples, training
 from pipelines.card.compare import Comparison
 from pipelines.card.facts import TITLES, Corpus, Json
@@ -140,16 +139,9 @@ def mega(size: float) -> str:
 
 
 def load_tokenizer(corpus: Corpus) -> Tokenizer | None:
-    """Return the corpus' tokenizer, None if it has none; a remote one is read through a temporary file."""
+    """Return the corpus' tokenizer, None if it has none; of a remote one, a copy on this machine."""
     path = f"{corpus.path}/models/tokenizer/tokenizer.model"
-    if not storage.exists(path):
-        return None
-    if not storage.is_remote(path):
-        return Tokenizer(Path(path))
-    with NamedTemporaryFile(suffix=".model") as local:
-        local.write(storage.read_bytes(path))
-        local.flush()
-        return Tokenizer(Path(local.name))
+    return Tokenizer(Path(cached.local(path))) if storage.exists(path) else None
 
 
 def _proportions(corpus: Corpus) -> distributions.Counts:
