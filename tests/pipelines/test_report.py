@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from pipelines import remote, report, shards
+from pipelines import cached, remote, report, shards
 from pipelines.card import facts, publish
 from pipelines.table1 import TABLE_1
 from tests.pipelines import card_corpus
@@ -194,6 +194,11 @@ def on_this_machine(path: str) -> Path:
     return Path(path.removeprefix("elsewhere://"))
 
 
+def facts_of(path: str) -> remote.Facts | None:
+    there = on_this_machine(path)
+    return remote.Facts(path, there.stat().st_size, 0.0) if there.exists() else None
+
+
 def upload(stream: BinaryIO, size: int, path: str) -> None:
     stream.seek(0)
     on_this_machine(path).write_bytes(stream.read(size))
@@ -201,7 +206,8 @@ def upload(stream: BinaryIO, size: int, path: str) -> None:
 
 def test_a_remote_corpus_has_the_same_card(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "open_read", lambda path: on_this_machine(path).open("rb"))
-    monkeypatch.setattr(remote, "facts", lambda path: path if on_this_machine(path).exists() else None)
+    monkeypatch.setattr(remote, "facts", facts_of)
+    monkeypatch.setenv(cached.FOLDER, str(tmp_path / "cache"))
     monkeypatch.setattr(remote, "upload", upload)
     output = tmp_path / "corpus"
     shutil.copytree(built, output)
