@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import numpy as np
+
 from filters import (
     boilerplate,
     boilerplate_phrases,
@@ -179,7 +181,7 @@ def shingled(text: str) -> None:
     document = Document(id=text, source="books", text=text, dump="d1", offset=0)
     pairs.containment_keys(document, 4)
     pairs.jaccard_keys(document, near.bands(0.8, 0.9, 16))
-    dedup_lines.count_removed(Counter(), text.split("\n"), [0])
+    dedup_lines.without(text, np.array([0], np.uint32), Counter())
 
 
 def named(name: str) -> None:
