@@ -38,6 +38,9 @@ LICENSE = "CC-BY-SA-3.0"
 MAX_PAGE_CHARACTERS = 1 << 26
 """MediaWiki refuses pages over 2 MiB ($wgMaxArticleSize); anything far above that is an attack on memory."""
 
+MAX_DEPTH = 32
+"""Exports nest six elements; each is looked up by all that it stands in."""
+
 CHUNK_BYTES = 1 << 18
 SPAN_BYTES = 1 << 26
 BZIP2_MAGIC = re.compile(rb"BZh[1-9]1AY&SY")
@@ -320,6 +323,8 @@ class _Parser:
         raise _RefusedError
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        if len(self._path) == MAX_DEPTH:
+            raise _RefusedError
         self._path.append(tag)
         if tag == "page" and len(self._path) == 2:
             self._counts["records"] += 1

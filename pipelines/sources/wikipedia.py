@@ -88,7 +88,7 @@ def attributes(name: str) -> dict[str, str]:
 SOURCE = Source(
     name="wikipedia",
     read=mediawiki.read,
-    stages=(Map("articles", clean, recipe="articles", keys=cited_keys, version=3),),
+    stages=(Map("articles", clean, recipe="articles", keys=cited_keys, version=4),),
     attributes=attributes,
     attribute_names=("language",),
     items=items,

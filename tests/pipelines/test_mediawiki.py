@@ -1,6 +1,7 @@
 import bz2
 import io
 import re
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -272,6 +273,17 @@ def test_a_page_without_title_or_id_is_malformed() -> None:
     assert [each.title for each in documents] == ["Title 3"]
     assert [drop.reason for drop in drops] == ["malformed"] * 4
     assert len({drop.id for drop in drops}) == 4
+
+
+# What stands inside of pages without end is lost with them.
+@pytest.mark.parametrize(("tag", "titles"), [("page", ["Title 1"]), ("a", ["Title 1", "Title 2"])])
+def test_elements_nested_without_end_take_linear_time(tag: str, titles: list[str]) -> None:
+    before = time.process_time()
+    documents, drops, counts = run(whole(page(1), f"<page>{f'<{tag}>' * 300_000}", page(2)))
+    assert [each.title for each in documents] == titles
+    assert drops
+    assert counts["records"] == len(documents) + len(drops)
+    assert time.process_time() - before < 5
 
 
 def test_entity_bombs_are_refused() -> None:
