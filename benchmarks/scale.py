@@ -6,7 +6,8 @@
 Usage: `python benchmarks/scale.py [--raw data/raw] [--gigabytes 0.2 0.6 2] [--workers 2] [--rounds 1] [--picture X]`.
 Memory is the proportional set size of all processes together, looked at twice a second; CPU is that of all processes.
 Of several rounds the shortest counts. Where others are at work a clock says little: "idle s" is how long the schedule
-takes on as many idle cores as there are workers, computed from the CPU seconds of each work item (see `timeline.py`).
+takes on as many idle cores as there are workers, computed from the CPU seconds of each work item (see `timeline.py`);
+"items s" is what the same items take one after the other, with what the driver does alone.
 What the machine itself allows is measured with processes that only compute. The last line is one JSON object.
 """
 
@@ -43,13 +44,14 @@ CHANGED = 2 / 3  # share of the lines that a variant changes: the others are dup
 
 @dataclass(frozen=True)
 class Measured:
-    """One build: text read, wall and CPU seconds, those on idle cores, peak memory of all processes, in bytes."""
+    """One build: text read, wall and CPU seconds, on idle cores and one item by one; bytes of memory."""
 
     gigabytes: float
     workers: int
     seconds: float
     cpu: float
     idle: float
+    items: float
     peak: int
 
 
@@ -126,14 +128,15 @@ def measure(raw: Path, output: Path, gigabytes: float, files: Sequence[Path], wo
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     seconds = time.monotonic() - started
     shutil.rmtree(output)
-    idle = timeline.on_idle_cores(timeline.read(rows), workers)[-1]
-    return Measured(gigabytes, workers, seconds, cpu, idle, peak)
+    found = timeline.read(rows)
+    idle, items = timeline.on_idle_cores(found, workers)[-1], timeline.one_by_one(found)
+    return Measured(gigabytes, workers, seconds, cpu, idle, items, peak)
 
 
 def best(rounds: Sequence[Measured]) -> Measured:
     """Return the least of each figure; of memory the most."""
-    seconds, cpu, idle = (min(getattr(row, name) for row in rounds) for name in ("seconds", "cpu", "idle"))
-    return replace(rounds[0], seconds=seconds, cpu=cpu, idle=idle, peak=max(row.peak for row in rounds))
+    least = {name: min(getattr(row, name) for row in rounds) for name in ("seconds", "cpu", "idle", "items")}
+    return replace(rounds[0], **least, peak=max(row.peak for row in rounds))
 
 
 def compute(_: int) -> tuple[float, float]:
@@ -202,7 +205,7 @@ def main() -> None:
     arguments = parser.parse_args()
     shutil.rmtree(arguments.output, ignore_errors=True)
     sizes = write(arguments.raw, arguments.output / "raw", arguments.gigabytes)
-    head = ("GB", "files", "workers", "wall s", "CPU s", "idle s", "CPU s/GB", "peak MB")
+    head = ("GB", "files", "workers", "wall s", "CPU s", "idle s", "items s", "CPU s/GB", "peak MB")
     print("".join(f"{name:>9}" for name in head), flush=True)
     rows = []
     for gigabytes, files in sizes:
@@ -212,7 +215,7 @@ def main() -> None:
                 for _ in range(arguments.rounds)
             )
             rows.append(row := best(list(measured)))
-            figures = (row.seconds, row.cpu, row.idle, row.cpu / gigabytes, row.peak / 1e6)
+            figures = (row.seconds, row.cpu, row.idle, row.items, row.cpu / gigabytes, row.peak / 1e6)
             print(
                 f"{gigabytes:9.2f}{len(files):9}{workers:9}" + "".join(f"{figure:9.0f}" for figure in figures),
                 flush=True,
@@ -234,6 +237,7 @@ def results(many: Sequence[Measured], one: Sequence[Measured]) -> dict[str, dict
         growth: {"ratio": round(many[-1].peak / many[0].peak, 2), "bar": GROWTH_BAR},
         name: {"ratio": round(one[-1].seconds / many[-1].seconds, 2), "bar": WORKERS_BAR},
         f"{name}, on idle cores": {"ratio": round(one[-1].idle / many[-1].idle, 2), "bar": WORKERS_BAR},
+        f"{name}, of the same run": {"ratio": round(many[-1].items / many[-1].idle, 2)},
         f"{workers} processes that only compute beside 1": {"ratio": round(clock, 2)},
         f"{workers} processes that only compute beside 1, by CPU seconds": {"ratio": round(cpu, 2)},
     }

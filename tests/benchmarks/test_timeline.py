@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.timeline import LEAST, SERVER, Step, on_idle_cores, steps
+from benchmarks.timeline import LEAST, SERVER, Step, on_idle_cores, one_by_one, steps
 
 
 def wave(*lanes: float, serial: float = 0.0) -> Step:
@@ -66,6 +66,7 @@ def test_items_belong_to_their_wave_and_lanes_to_their_process() -> None:
     assert (begin.lanes, training.lanes, ended.lanes) == ([1.5], [6.1], [])
     assert first.lanes == pytest.approx([2.3, 1.6, 0.2])
     assert first.items == {"a": [1.0, 1.0, 1.5]}
+    assert one_by_one([first, second]) == pytest.approx(3.5 + 0.1 + 1.0 + 0.1)
     assert second.lanes == pytest.approx([1.1, 0.1])
     assert [step.serial for step in (begin, training, first, ended, second, end)] == pytest.approx(
         [1.1, 0.2, 0.1, 0.1, 0.1, 0.6]
