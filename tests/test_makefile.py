@@ -13,8 +13,12 @@ REPOSITORY = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-def make(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=REPOSITORY, capture_output=True, text=True, env=environment)
+def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    # What a make that runs these tests hands down is not for this one.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(
+        ["make", *arguments], cwd=REPOSITORY, capture_output=True, text=True, env={**inherited, **environment}
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,7 @@ def test_what_is_missing_is_said_before_anything_is_set_up(tmp_path: Path) -> No
     tools.mkdir()
     for name in ("make", "bash"):
         (tools / name).symlink_to(str(shutil.which(name)))
-    done = make("image", "IMAGE=r/x:1", venv, environment={**os.environ, "PATH": str(tools)})
+    done = make("image", "IMAGE=r/x:1", venv, PATH=str(tools))
     assert done.returncode == 2
     assert "docker is missing: build the image (Dockerfile) where it is" in done.stderr
     assert not (tmp_path / "venv").exists()
