@@ -14,7 +14,8 @@ from train.plan import LLAMA_PROPORTIONS
 
 PRECISIONS = ("float32", "bfloat16")
 CHECKPOINTING = ("none", "selective", "full")
-ATTENTION = ("sdpa", "flex")
+ATTENTION = ("sdpa", "cudnn", "flex")
+RESIDUAL = ("float32", "bfloat16")
 REDUCTION = ("micro-batch", "step")
 _POSITIVE = (
     *("sequence_length", "batch_sequences", "micro_sequences", "steps", "learning_rate"),
@@ -40,6 +41,7 @@ class RunConfig:
     device: str = _of("auto", "cpu, cuda, or auto: a GPU if there is one", neutral=True)
     model: str = _of("cpu", "name of a model of model/configs.py")
     precision: str = _of("float32", "float32, or bfloat16 products over float32 weights")
+    residual: str = _of("float32", "type of the stream between layers: float32, or bfloat16")
     proportions: str = _of(LLAMA_PROPORTIONS, "sampling proportion of each source: integers, or decimals that make 1")
     sequence_length: int = _of(256, "tokens of a sequence")
     batch_sequences: int = _of(8, "sequences of a step")
@@ -61,8 +63,10 @@ class RunConfig:
     checkpointing: str = _of(
         "none", "activations recomputed: none, full (each layer), or selective (all but products)", neutral=True
     )
-    attention: str = _of("sdpa", "PyTorch's kernel: sdpa, or flex (on a GPU, compiled)", neutral=True)
-    compile: bool = _of(False, "compile each layer", neutral=True)
+    attention: str = _of(
+        "sdpa", "PyTorch's kernel: sdpa, cudnn (sdpa, cuDNN's first), or flex (on a GPU, compiled)", neutral=True
+    )
+    compile: bool = _of(False, "compile each layer, and the loss", neutral=True)
     fused_optimizer: bool = _of(True, "AdamW as one kernel")
     loss_chunk: int = _of(0, "positions whose logits exist at once; 0: a whole micro-batch's", neutral=True)
     loss_parallel: bool = _of(
@@ -84,7 +88,7 @@ class RunConfig:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must not be negative")
         choices = {"precision": PRECISIONS, "checkpointing": CHECKPOINTING, "attention": ATTENTION}
-        for name, values in {**choices, "reduction": REDUCTION}.items():
+        for name, values in {**choices, "reduction": REDUCTION, "residual": RESIDUAL}.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(values)}")
         if self.batch_sequences % self.micro_sequences:
@@ -129,6 +133,7 @@ def _paper(model: str, tokens: int, learning_rate: float, length: int = 2048) ->
         checkpointing="selective",  # section 2.4
         loss_chunk=length,
         compile=True,
+        attention="cudnn",
         checkpoint_every=1000,
         checkpoint_async=True,
         evaluate_every=5000,

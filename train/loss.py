@@ -8,8 +8,12 @@ their float32 copy and their gradient would be 5 GB.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 from torch.utils.checkpoint import checkpoint
@@ -18,28 +22,42 @@ from model.llama import LLaMA, Mask
 from train.parallel import whole
 
 
-def token_losses(model: LLaMA, tokens: Tensor, chunk: int = 0, mask: Mask | None = None) -> Tensor:
+def token_losses(
+    model: LLaMA, tokens: Tensor, chunk: int = 0, mask: Mask | None = None, compiled: bool = False
+) -> Tensor:
     """Return the losses in nats of every token but the first, shape (B, T), from tokens (B, T + 1).
 
-    At most about `chunk` positions have logits at the same time; 0 computes all at once.
+    At most about `chunk` positions have logits at the same time; 0 computes all at once. Compiled, no float32 copy of
+    bfloat16 logits is written.
     """
     hidden, targets = model.hidden(tokens[:, :-1], mask=mask), tokens[:, 1:]
     if not chunk:
-        return _cross_entropy(model.output, hidden, targets)
+        return _cross_entropy(model.output, hidden, targets, compiled)
     width = max(1, chunk // len(tokens))
     pieces = zip(torch.split(hidden, width, 1), torch.split(targets, width, 1), strict=True)
-    return torch.cat([_recomputed(model.output, *piece) for piece in pieces], dim=1)
+    return torch.cat([_recomputed(model.output, *piece, compiled) for piece in pieces], dim=1)
 
 
-def _recomputed(output: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
-    losses: Tensor = checkpoint(_cross_entropy, output, hidden, targets, use_reentrant=False)
+def _recomputed(output: nn.Module, hidden: Tensor, targets: Tensor, compiled: bool) -> Tensor:
+    losses: Tensor = checkpoint(_cross_entropy, output, hidden, targets, compiled, use_reentrant=False)
     return losses
 
 
-def _cross_entropy(output: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
-    logits: Tensor = output(hidden).float()
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return whole(losses).view(targets.shape)
+def _cross_entropy(output: nn.Module, hidden: Tensor, targets: Tensor, compiled: bool) -> Tensor:
+    logits: Tensor = output(hidden)
+    # Of logits that tensor ranks share, the compiler knows no loss.
+    compute = _compiled() if compiled and not isinstance(logits, DTensor) else _of_logits
+    return whole(compute(logits, targets)).view(targets.shape)
+
+
+def _of_logits(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+
+
+@cache
+def _compiled() -> Callable[[Tensor, Tensor], Tensor]:
+    # Not before it is needed: the compiler takes long to import.
+    return torch.compile(_of_logits)
 
 
 def document_numbers(tokens: Tensor, bos_id: int | None, eos_id: int | None) -> Tensor:

@@ -36,6 +36,7 @@ from torch.distributed.tensor.parallel import (
     loss_parallel,
     parallelize_module,
 )
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
 from model.configs import ModelConfig
@@ -184,6 +185,8 @@ class Switches:
     compile: bool = False
     loss_parallel: bool = True
     prefetch: int = 0
+    attention: str = "sdpa"
+    residual: str = "float32"
 
 
 def build(config: ModelConfig, seed: int, device: torch.device, world: World, switches: Switches) -> LLaMA:
@@ -196,6 +199,8 @@ def build(config: ModelConfig, seed: int, device: torch.device, world: World, sw
         model = LLaMA(config)
     if world.tensor > 1 and world.mesh is not None:
         split_matrices(model, world.mesh[TENSOR], switches.loss_parallel)
+    if switches.residual == "bfloat16":
+        model.tok_embeddings.register_forward_hook(_narrow)
     for layer in model.layers:
         prepare(layer, switches)
     if world.mesh is not None:
@@ -253,6 +258,11 @@ def split_matrices(model: LLaMA, mesh: DeviceMesh, cut_logits: bool) -> None:
     model.register_forward_hook(_whole_logits)
 
 
+def _narrow(_embedding: nn.Module, _inputs: object, states: Tensor) -> Tensor:
+    # Layers add to what they are given in its type, so the first state decides it for all.
+    return states.bfloat16()
+
+
 def _whole_sequence(_norm: nn.Module, _inputs: object, states: DTensor) -> Tensor:
     # Behind the last norm, so that a loss may take positions in chunks; no view, which FSDP's hooks would mind.
     return states.redistribute(placements=[Replicate()]).to_local().clone()
@@ -266,7 +276,7 @@ def shard(model: LLaMA, mesh: DeviceMesh, precision: str) -> None:
     """Shard each layer's weights over the mesh, gathered where the layer runs (FSDP2; HSDP with replicas).
 
     Gradients are summed, in float32. Layers are gathered in the precision of their products; what surrounds them stays
-    in float32, and so does the residual stream.
+    in float32, and so does the residual stream unless it is to be narrow.
     """
     over = mesh[REPLICATE, SHARD] if mesh[REPLICATE].size() > 1 else mesh[SHARD]
     wide = MixedPrecisionPolicy(cast_forward_inputs=False)
@@ -325,11 +335,33 @@ def _policy(_context: object, operation: object, *_args: Any, **_kwargs: Any) ->
     return CheckpointPolicy.MUST_SAVE if operation in _SAVED else CheckpointPolicy.PREFER_RECOMPUTE
 
 
+# cuDNN's kernel first, which makes a step of 1B parameters 6 % faster on an H100 than PyTorch's own order.
+_KERNELS = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
+
+
+def _prefer_cudnn(attention: nn.Module) -> None:
+    forward: Callable[..., Tensor] = attention.forward
+
+    # Inside what is recomputed, so that the second time the same kernel is chosen.
+    def preferring(*inputs: object) -> Tensor:
+        with sdpa_kernel(_KERNELS, set_priority=True):
+            return forward(*inputs)
+
+    attention.forward = preferring
+
+
 def prepare(layer: nn.Module, switches: Switches) -> None:
     """Let a layer recompute its activations, and compile it, as the switches say.
 
     "selective" saves the outputs of linear layers and of attention and recomputes the rest (LLaMA, section 2.4).
     """
+    if switches.attention == "cudnn":
+        _prefer_cudnn(layer.get_submodule("attention"))
     options: dict[str, Any] = {"use_reentrant": False}
     if switches.checkpointing == "selective":
         options["context_fn"] = partial(create_selective_checkpoint_contexts, _policy)

@@ -112,7 +112,15 @@ def open_run(config: RunConfig, report: Callable[[str], None], world: World = AL
     Steps(0, 0, config.batch_sequences, config.micro_sequences, 0, world.data_size)
     if config.attention == "flex" and (device.type != "cuda" or not config.compile):
         raise ValueError("attention is flex: it trains on a GPU only, with --compile true")
-    switches = Switches(config.precision, config.checkpointing, config.compile, config.loss_parallel, config.prefetch)
+    switches = Switches(
+        precision=config.precision,
+        checkpointing=config.checkpointing,
+        compile=config.compile,
+        loss_parallel=config.loss_parallel,
+        prefetch=config.prefetch,
+        attention=config.attention,
+        residual=config.residual,
+    )
     model = parallel.build(shape, config.seed, device, world, switches)
     run = Run(
         config=config,
@@ -232,23 +240,24 @@ def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
     the weights: the step is skipped, and ten such in a row raise ValueError.
     """
     config = run.config
-    losses: list[float] = []
-    source: list[int] = []
+    losses: list[torch.Tensor] = []
+    source: list[torch.Tensor] = []
     count = config.batch_sequences // (config.micro_sequences * run.world.data_size)
     for number in range(count):
         batch = next(batches)
         parallel.reduce_gradients(run.model, config.reduction == "micro-batch" or number == count - 1)
         per_sequence = sequence_losses(run, batch.tokens.to(run.device, non_blocking=True))
         torch.autograd.backward(per_sequence.sum() / config.batch_sequences)
-        losses += run.world.gather(per_sequence.detach()).tolist()
-        source += run.world.gather(batch.source.to(run.device)).tolist()
+        losses.append(run.world.gather(per_sequence.detach()))
+        source.append(run.world.gather(batch.source.to(run.device, non_blocking=True)))
     rate = optimizer.learning_rate(run.step, config.learning_rate, config.warmup_steps, run.steps)
     norm = optimizer.update(run.optimizer, rate)
     run.step += 1
     run.skipped = 0 if math.isfinite(norm) else run.skipped + 1
     if run.skipped >= _MAX_SKIPPED:
         raise ValueError(f"gradients were not finite in {_MAX_SKIPPED} steps in a row: lower --learning-rate")
-    return _row(run, losses, source, rate, norm)
+    # Read only now: each read waits for the GPU, which then has nothing to do.
+    return _row(run, torch.cat(losses).tolist(), torch.cat(source).tolist(), rate, norm)
 
 
 def sequence_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
@@ -259,7 +268,7 @@ def sequence_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
 def token_losses(run: Run, tokens: torch.Tensor) -> torch.Tensor:
     """Return the loss of each token but the first, (n, T), computed as the run is configured."""
     with run.precision():
-        return loss.token_losses(run.model, tokens, run.config.loss_chunk, _mask(run, tokens))
+        return loss.token_losses(run.model, tokens, run.config.loss_chunk, _mask(run, tokens), run.config.compile)
 
 
 def _mask(run: Run, tokens: torch.Tensor) -> Mask | None:

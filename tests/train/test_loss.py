@@ -46,6 +46,32 @@ def test_selective_checkpointing_saves_products_and_recomputes_the_rest() -> Non
     assert some < 0.75 * plain
 
 
+def test_the_stream_between_layers_has_the_type_that_is_asked_for() -> None:
+    wide, narrow = (build(SHAPE, 0, CPU, World(), Switches(residual=name)) for name in ("float32", "bfloat16"))
+    types: list[torch.dtype] = []
+    for model in (wide, narrow):
+        for layer in model.layers:
+            layer.register_forward_hook(lambda module, inputs, states: types.append(states.dtype))
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.autograd.backward(token_losses(model, TOKENS).mean())
+    assert types == [torch.float32] * SHAPE.layers + [torch.bfloat16] * SHAPE.layers
+    for one, two in zip(narrow.parameters(), wide.parameters(), strict=True):
+        assert one.grad is not None
+        assert one.grad.dtype == torch.float32
+        torch.testing.assert_close(one.grad, two.grad, rtol=0.05, atol=2e-3)
+
+
+def test_where_cudnn_has_no_kernel_another_is_taken() -> None:
+    switches = [Switches(checkpointing="selective", attention=name) for name in ("sdpa", "cudnn")]
+    models = [build(SHAPE, 0, CPU, World(), one) for one in switches]
+    losses = [token_losses(model, TOKENS) for model in models]
+    for loss in losses:
+        torch.autograd.backward(loss.mean())
+    torch.testing.assert_close(losses[1], losses[0], rtol=0, atol=0)
+    for one, two in zip(models[1].parameters(), models[0].parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("chunk", [1, 10, 36, 1000])
 def test_a_chunked_loss_is_the_same_and_never_holds_all_logits(chunk: int) -> None:
     whole, chunked = small.model(2), small.model(2)
@@ -97,10 +123,12 @@ def test_compiled_layers_have_the_same_losses_and_gradients() -> None:
             build(SHAPE, 0, CPU, World(), Switches("float32", "selective", flag)) for flag in (False, True)
         ]
         counters.clear()
-        results = [token_losses(model, TOKENS) for model in models]
+        results = [
+            token_losses(model, TOKENS, compiled=flag) for model, flag in zip(models, (False, True), strict=True)
+        ]
         for losses in results:
             torch.autograd.backward(losses.mean())
-    assert counters["stats"]["unique_graphs"] == 1  # one for all layers, with what is recomputed inside
+    assert counters["stats"]["unique_graphs"] == 2  # one for all layers, with what is recomputed inside; the loss
     assert not counters["graph_break"]
     torch.testing.assert_close(results[1], results[0])
     for one, two in zip(models[1].parameters(), models[0].parameters(), strict=True):

@@ -39,12 +39,22 @@ class Case:
     reduction: str = "micro-batch"
     mask: bool = False
     compile: bool = False
+    attention: str = "sdpa"
+    residual: str = "float32"
 
 
 def gradients(case: Case) -> dict[str, Any]:
     """Return the mean loss and every whole gradient of a fixed batch, computed by all ranks together."""
     with joined(CPU, case.tensor, case.replicas) as world:
-        switches = Switches(case.precision, case.checkpointing, case.compile, case.cut_logits, case.prefetch)
+        switches = Switches(
+            case.precision,
+            case.checkpointing,
+            case.compile,
+            case.cut_logits,
+            case.prefetch,
+            case.attention,
+            case.residual,
+        )
         model = build(SHAPE, 3, CPU, world, switches)
         tokens = torch.randint(0, 101, (8, 33), generator=torch.Generator().manual_seed(1))
         mine = tokens[world.data_rank :: world.data_size]
@@ -126,14 +136,17 @@ def test_two_ranks_have_the_losses_and_gradients_of_one(single: dict[str, Any]) 
         Case(tensor=2, checkpointing="selective", chunk=10, cut_logits=False),
         Case(tensor=2, chunk=10, checkpointing="full"),
         Case(precision="bfloat16"),
+        Case(precision="bfloat16", residual="bfloat16", attention="cudnn", tensor=2),
     ]
-    *exact, narrow = processes.run(2, all_cases, cases)[1]
+    *exact, narrow, narrower = processes.run(2, all_cases, cases)[1]
     assert [round(case["parts"], 2) for case in exact] == [0.5, 0.5, 1.0, 0.5, 0.5]
     assert [case["seen"]["logits"] for case in exact] == [101, 50, 101, 101, 50]  # of the second rank
     for case in exact:
         assert_equal(case, single)
     # To bfloat16's rounding, which norms gathered in it also have.
-    assert_equal(narrow, gradients(Case(precision="bfloat16")), rtol=0.05, atol=2e-3)
+    expected = gradients(Case(precision="bfloat16"))
+    for case in (narrow, narrower):
+        assert_equal(case, expected, rtol=0.05, atol=2e-3)
 
 
 def test_when_ranks_communicate_changes_no_gradient(single: dict[str, Any]) -> None:
