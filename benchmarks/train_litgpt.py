@@ -15,7 +15,7 @@ import torch
 from litgpt import GPT, Config
 from litgpt.utils import chunked_cross_entropy
 
-WARM_UP = 3
+WARM_UP = 2
 
 
 def build(shape: dict[str, Any]) -> GPT:
