@@ -1,6 +1,7 @@
 # What a worker of Dataflow, Flink or Spark needs: Beam's own image, the hash-locked packages, the wheel. No package here
-# is compiled: all that have native code (fastText, KenLM, SentencePiece, pyarrow) come as wheels. Models are not in the
-# image; a build puts them under OUTPUT/work/given, where every worker fetches them by content.
+# is compiled: all that have native code (fastText, KenLM, SentencePiece, pyarrow) come as wheels. Our own loops over
+# characters are, where the image has a C compiler. Models are not in the image; a build puts them under
+# OUTPUT/work/given, where every worker fetches them by content.
 #
 #     make wheel && docker build --tag IMAGE .
 FROM apache/beam_python3.11_sdk:2.77.0
@@ -10,4 +11,5 @@ RUN pip install --no-cache-dir --require-hashes --requirement /opt/altiplano/cor
     && pip install --no-cache-dir --require-hashes --requirement /opt/altiplano/gcp.txt
 COPY dist/altiplano_corpus-*.whl /opt/altiplano/
 RUN pip install --no-cache-dir --no-deps /opt/altiplano/altiplano_corpus-*.whl \
+    && python -m filters.native \
     && python -c "import pipelines.corpus, pipelines.runners"

@@ -38,8 +38,13 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 		$(PIP) --require-hashes --no-deps -r requirements/torch-cuda.txt; fi
 	@touch $@
 
+# Compiled where there is a C compiler; without it the same result takes longer.
+$(VENV)/native.stamp: filters/native.c filters/native.py $(VENV)/corpus.stamp
+	@$(BIN)/python -m filters.native
+	@touch $@
+
 .PHONY: setup-corpus setup-train setup-test setup-full setup-engine
-setup-corpus: $(VENV)/corpus.stamp
+setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
 setup-train: $(VENV)/torch.stamp
 setup-test: setup-corpus setup-train $(VENV)/test.stamp
 setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp

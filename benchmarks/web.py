@@ -75,7 +75,7 @@ def write_bodies(pages: Sequence[Path], output: Path) -> None:
     with output.open("w", encoding="utf-8") as lines:
         for document in read(pages):
             body = paragraphs.body(document.text, remove_nul=False, add_last_line=True)
-            if not paragraphs.too_short(body):
+            if not paragraphs.too_short(len(body)):
                 lines.write(json.dumps({"id": document.id, "raw_content": body}) + "\n")
 
 

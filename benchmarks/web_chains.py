@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from filters import c4 as c4_rules
 from filters import paragraphs
 from pipelines import corpus, plain, runners, sample, tables
 from pipelines.chain import Chain
@@ -142,7 +143,8 @@ def _warm_up(settings: Settings) -> None:
         common_crawl.quality(page, nothing, Context(PUBLISHED.common_crawl.quality, settings.models))
     else:
         c4.english(page, nothing, Context(PUBLISHED.c4.english, settings.models))
-    paragraphs.keys(WARM)
+    paragraphs.firsts(WARM)
+    c4_rules.firsts(WARM)
 
 
 def sha256(path: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +24,8 @@ import langdetect_rs
 import numpy as np
 from numpy.typing import NDArray
 
-from filters import sentences
+from filters import native, paragraphs, sentences
+from filters.native import Firsts
 
 # c4_utils
 MAX_CHARACTERS: Final = 190_000  # is_valid_length
@@ -95,10 +96,13 @@ def page_text(text: str, *, remove_nul: bool = True, lose_header_lines: bool = F
     As published, NUL characters stay, and lines that begin like headers of the file format ("Content-Type ...") are
     lost: `remove_nul=False`, `lose_header_lines=True`.
     """
+    losing = lose_header_lines and any(prefix in text for prefix in HEADER_PREFIXES)
+    if not losing and (page := native.stripped(text, remove_nul=remove_nul)) is not None:
+        return page
     if remove_nul:
         text = text.replace("\0", "")
     lines = filter(None, map(str.strip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
-    if lose_header_lines and any(prefix in text for prefix in HEADER_PREFIXES):
+    if losing:
         lines = filter(lambda line: not line.startswith(HEADER_PREFIXES), lines)
     return "\n".join(lines)
 
@@ -149,17 +153,19 @@ def clean(text: str, min_sentences: int = MIN_SENTENCES) -> Cleaned:
 
     Sentences are counted in each line, as published. A line kept has one at least, so most pages need no counting.
     """
-    lines = list(_prose(text))
-    page = "\n".join(lines)
-    lowered = page.lower()
-    if BRACE in page or any(hint in lowered for hint in _HINTS):
+    page, number, hinted = native.prose(text) or _python_prose(text)
+    if hinted:
+        lines = page.split("\n")
         verdicts = list(map(_content_verdict, lines))
         for verdict in verdicts:
             if verdict in PAGE_DROPS:
                 return Cleaned(None, PAGE_DROPS[verdict])
         lines = [line for line, verdict in zip(lines, verdicts, strict=True) if verdict is Verdict.KEEP]
-        page = "\n".join(lines)
-    if not _enough(lines, min_sentences):
+        page, number = "\n".join(lines), len(lines)
+    if (
+        number < min_sentences
+        and sum(sentences.count(line, min_sentences) for line in page.split("\n")) < min_sentences
+    ):
         return Cleaned(None, Reason.TOO_FEW_SENTENCES)
     return Cleaned(page.strip(), None)
 
@@ -176,6 +182,14 @@ def line_keys(text: str) -> list[bytes]:
 def packed(keys: Iterable[bytes]) -> NDArray[np.uint64]:
     """Return keys of lines as an array, shape (n,)."""
     return np.frombuffer(b"".join(keys), dtype=">u8").astype(np.uint64)
+
+
+def firsts(text: str) -> Firsts:
+    """Return the first of each repeated line of a cleaned page, and their keys: what `line_keys` says, in one pass."""
+    if found := native.unique(text, native.lower_table()):
+        return found
+    first = paragraphs.unique(text.split("\n"), line_keys(text))
+    return Firsts("\n".join(first.values()), packed(first), len(text))
 
 
 def after_deduplication(text: str, min_sentences: int = MIN_SENTENCES) -> Reason | None:
@@ -250,6 +264,14 @@ def _words(text: str) -> list[str]:
     return text.translate(_ASCII_WORDS).split() if text.isascii() else _WORD.findall(text)
 
 
+def _python_prose(text: str) -> native.Prose:
+    """Return the twin of `filters.native.prose`."""
+    lines = list(_prose(text))
+    page = "\n".join(lines)
+    lowered = page.lower()
+    return native.Prose(page, len(lines), BRACE in page or any(hint in lowered for hint in _HINTS))
+
+
 def _prose(text: str) -> Iterator[str]:
     """Yield the lines of which only the content is left to judge: the same lines that `line_rule` brings that far."""
     for line in [line for raw in text.splitlines() if (line := raw.strip())[-1:] in _MAY_END]:
@@ -274,12 +296,6 @@ def _content_verdict(line: str) -> Verdict:
     if BRACE in line:
         return Verdict.BRACE
     return Verdict.POLICY if any(phrase in lowered for phrase in POLICY) else Verdict.KEEP
-
-
-def _enough(lines: Sequence[str], wanted: int) -> bool:
-    if len(lines) >= wanted:
-        return True
-    return sum(sentences.count(line, wanted) for line in lines) >= wanted
 
 
 def _md5(text: str) -> bytes:

@@ -1,6 +1,7 @@
 """Paragraphs of a web page and the keys by which CCNet removes repeated ones (section 1, steps 1 to 3).
 
-    page -> body (title off, lines stripped) -> too_short? -> keys: one 64-bit hash for each line -> unique -> kept
+    page -> body (title off, lines stripped) -> keys: one 64-bit hash for each line -> unique
+         -> firsts: all of that in one pass -> too_short? nothing_left? -> without: lines that other pages have too
 
 A paragraph is a line. A line is compared by what `normalise` leaves of it. Empty lines, and lines of which nothing is
 left, are paragraphs like any other, as in CCNet: they share the hash of the empty string, so in practice all go.
@@ -19,6 +20,9 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from filters import native
+from filters.native import Firsts
 
 MIN_CHARACTERS: Final = 300  # CCNet, Config.min_len: characters of the body, line feeds included, the title not
 KEY_BYTES: Final = 8  # CCNet, flat_hash_set.HASH_TYPE: of the SHA-1, in the order of a little-endian uint64
@@ -69,9 +73,37 @@ def body_lines(text: str, *, remove_nul: bool = True, add_last_line: bool = Fals
     return lines[1:] or [""]
 
 
-def too_short(text: str, minimum: int = MIN_CHARACTERS) -> Reason | None:
-    """Return the reason to drop a page whose body is shorter than `minimum` characters."""
-    return Reason.TOO_SHORT if len(text) < minimum else None
+def too_short(characters: int, minimum: int = MIN_CHARACTERS) -> Reason | None:
+    """Return the reason to drop a page whose body has fewer than `minimum` characters."""
+    return Reason.TOO_SHORT if characters < minimum else None
+
+
+def firsts(text: str, *, remove_nul: bool = True, add_last_line: bool = False, lose_zero: bool = False) -> Firsts:
+    """Return the first of each repeated line of a page's `body`, with their `keys`, and the body's characters.
+
+    What `unique` says of `body_lines` and `keys`, in one pass where `filters.native` is compiled.
+    """
+    found = native.paragraphs(
+        text, _native_table(), remove_nul=remove_nul, add_last_line=add_last_line, lose_zero=lose_zero
+    )
+    if found is not None:
+        return found
+    lines = body_lines(text, remove_nul=remove_nul, add_last_line=add_last_line)
+    body = "\n".join(lines)
+    first = unique(lines, keys(body), lose_zero=lose_zero)
+    return Firsts("\n".join(first.values()), packed(first), len(body))
+
+
+def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int]:
+    """Return a text without the lines at the indices `removed`, and its number of lines before and after."""
+    if not len(removed):
+        lines = text.count("\n") + 1
+        return text, lines, lines
+    if found := native.without(text, removed):
+        return found
+    before = text.split("\n")
+    after = kept(before, removed)
+    return "\n".join(after), len(before), len(after)
 
 
 def normalise(line: str) -> str:
@@ -134,7 +166,7 @@ def kept(lines: Sequence[str], removed: NDArray[np.integer[Any]]) -> list[str]:
 
 def nothing_left(kept: Sized) -> Reason | None:
     """Return the reason to drop a page none of whose lines is kept."""
-    return None if kept else Reason.ALL_DUPLICATES
+    return None if len(kept) else Reason.ALL_DUPLICATES
 
 
 def _normalised(text: str) -> list[bytes]:
@@ -149,6 +181,15 @@ def _normalised(text: str) -> list[bytes]:
     mapped = _code_table()[np.frombuffer(text.lower().encode("utf-32-le", "surrogatepass"), dtype="<u4")]
     left: str = mapped[mapped != _GONE].tobytes().decode("utf-32-le", "surrogatepass")
     return left.encode(errors="replace").split(b"\n")
+
+
+@functools.cache
+def _native_table() -> NDArray[np.uint32]:
+    """Return what becomes of each character of a text: lower case and the rest of `normalise`, in 4.5 MB."""
+    lowered = native.lower_table()
+    mapped = _code_table()[lowered]
+    mapped[mapped == _GONE] = native.GONE
+    return np.where(lowered == native.CONTEXTUAL, lowered, mapped)
 
 
 @functools.cache

@@ -27,15 +27,13 @@ def without(text: str, removed: Lines, counts: Counter[str]) -> str | None:
 
     Lines and bytes (of UTF-8, line ends included), all and removed, are added to `counts`, for the stage's manifest.
     """
-    before = text.split("\n")
-    kept = paragraphs.kept(before, removed)
-    left = "\n".join(kept) if kept else None
-    counts["lines"] += len(before)
-    counts["lines_removed"] += len(before) - len(kept)
+    left, before, after = paragraphs.without(text, removed)
+    counts["lines"] += before
+    counts["lines_removed"] += before - after
     size = _size(text)
     counts["bytes"] += size
-    counts["bytes_removed"] += size - (0 if left is None else _size(left))
-    return left
+    counts["bytes_removed"] += size - (_size(left) if after else 0)
+    return left if after else None
 
 
 def _size(text: str) -> int:

@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from filters import c4, paragraphs
+from filters import c4
+from filters.native import Firsts
 from pipelines import losses
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
@@ -63,7 +64,7 @@ def prose(found: Document, removed: Lines, context: Context) -> Document | Drop:
     lines = _prose_lines(found.text, context.recipe.min_sentences)
     if isinstance(lines, c4.Reason):
         return found.drop("lines", lines)
-    return found.with_text("\n".join(lines.values()))
+    return found.with_text(lines.text)
 
 
 def line_keys(raw: Document, found: Document, context: Context) -> Keys:
@@ -71,16 +72,17 @@ def line_keys(raw: Document, found: Document, context: Context) -> Keys:
     lines = _prose_lines(raw.text, context.recipe.min_sentences)
     assert not isinstance(lines, c4.Reason)
     rank = c4.url_rank(c4.normalise_url(found.url or ""))
-    return c4.packed(lines), np.full(len(lines), rank, np.uint64), np.arange(len(lines), dtype=np.uint32)
+    number = len(lines.hashes)
+    return lines.hashes, np.full(number, rank, np.uint64), np.arange(number, dtype=np.uint32)
 
 
 @lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
-def _prose_lines(text: str, min_sentences: int) -> dict[bytes, str] | c4.Reason:
-    """Return the first of each repeated line of prose by its key, or why the page is dropped."""
+def _prose_lines(text: str, min_sentences: int) -> Firsts | c4.Reason:
+    """Return the first of each repeated line of prose, or why the page is dropped."""
     cleaned = c4.clean(text, min_sentences)
     if cleaned.text is None:
         return cleaned.reason or c4.Reason.TOO_FEW_SENTENCES
-    return paragraphs.unique(cleaned.text.split("\n"), c4.line_keys(cleaned.text))
+    return c4.firsts(cleaned.text)
 
 
 def english(found: Document, removed: Lines, context: Context) -> Document | Drop:

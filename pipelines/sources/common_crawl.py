@@ -18,6 +18,7 @@ import numpy as np
 from filters import paragraphs, perplexity, reference
 from filters.language import LanguageIdentifier
 from filters.language import reason as language_reason
+from filters.native import Firsts
 from pipelines import losses
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
@@ -34,24 +35,25 @@ def long_enough(page: Document, context: Context) -> Document | Drop:
     """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
     if drop := personal_information.listed(page, "paragraphs", context):
         return drop
-    body, found = _unique_lines(page.text, context.recipe)
-    if reason := paragraphs.too_short(body, context.recipe.min_characters) or paragraphs.nothing_left(found):
+    found = _firsts(page.text, context.recipe)
+    reason = paragraphs.too_short(found.characters, context.recipe.min_characters)
+    if reason := reason or paragraphs.nothing_left(found.hashes):
         return page.drop("paragraphs", reason)
-    return page.with_text("\n".join(found.values()))
+    return page.with_text(found.text)
 
 
 def line_keys(page: Document, body: Document, context: Context) -> Keys:
     """Return the keys of the page's lines, each once."""
-    hashes = paragraphs.packed(_unique_lines(page.text, context.recipe)[1])
+    hashes = _firsts(page.text, context.recipe).hashes
     return hashes, None, np.arange(len(hashes), dtype=np.uint32)
 
 
 @lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
-def _unique_lines(text: str, recipe: Paragraphs) -> tuple[str, dict[bytes, str]]:
-    """Return the body of a page, and the first of each repeated line of it by its key."""
-    lines = paragraphs.body_lines(text, remove_nul=recipe.remove_nul, add_last_line=recipe.add_last_line)
-    body = "\n".join(lines)
-    return body, paragraphs.unique(lines, paragraphs.keys(body), lose_zero=recipe.lose_hash_zero)
+def _firsts(text: str, recipe: Paragraphs) -> Firsts:
+    """Return the first of each repeated line of a page's body."""
+    return paragraphs.firsts(
+        text, remove_nul=recipe.remove_nul, add_last_line=recipe.add_last_line, lose_zero=recipe.lose_hash_zero
+    )
 
 
 def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:

@@ -101,9 +101,11 @@ def test_body(payload: str, published: str, corrected: str) -> None:
 
 
 def test_too_short_counts_characters_with_line_feeds() -> None:
-    assert paragraphs.too_short("é" * 149 + "\n" + "é" * 149) is Reason.TOO_SHORT
-    assert paragraphs.too_short("é" * 150 + "\n" + "é" * 149) is None
-    assert paragraphs.too_short("abc", minimum=3) is None
+    assert (
+        paragraphs.too_short(paragraphs.firsts("title\n" + "é" * 149 + "\n" + "é" * 149).characters) is Reason.TOO_SHORT
+    )
+    assert paragraphs.too_short(paragraphs.firsts("title\n" + "é" * 150 + "\n" + "é" * 149).characters) is None
+    assert paragraphs.too_short(3, minimum=3) is None
 
 
 def test_a_page_keeps_the_first_line_of_each_key_zero_among_them() -> None:

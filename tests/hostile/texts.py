@@ -111,6 +111,7 @@ def pages(text: str) -> str:
     page = c4.page_text(text)
     c4.page_too_long(page)
     c4.packed(c4.line_keys(page))
+    c4.firsts(page)
     c4.after_deduplication(page)
     for line in text.split("\n"):
         c4.line_rule(line)
@@ -121,7 +122,7 @@ def pages(text: str) -> str:
 def lines(text: str, published: bool = False) -> str:
     """Take a page through CCNet's steps on paragraphs, as its source does."""
     body = paragraphs.body(text, remove_nul=not published, add_last_line=published)
-    paragraphs.too_short(body)
+    paragraphs.too_short(paragraphs.firsts(text, remove_nul=not published, add_last_line=published).characters)
     keys = paragraphs.keys(body)
     found = body.split("\n")
     paragraphs.unique(found, keys)

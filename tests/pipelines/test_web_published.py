@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from filters import c4, paragraphs, perplexity, sentences
+from filters import c4, native, paragraphs, perplexity, sentences
 from pipelines import plain, runs, tables
 from pipelines.chain import Chain
 from pipelines.divergences import divergences, in_mode
@@ -160,6 +160,7 @@ def zero(monkeypatch: pytest.MonkeyPatch) -> str:
     line = "a line whose hash is zero"
     keys = {line: 0}
     monkeypatch.setitem(paragraphs._HASHES, line.encode(), bytes(8))
+    monkeypatch.setattr(native, "library", lambda: None)
     hashed = ccnet.key
     monkeypatch.setattr(ccnet, "key", lambda found: keys[found] if found in keys else hashed(found))
     common_crawl_chain.line_key.cache_clear()

@@ -1,0 +1,225 @@
+"""What native.c makes of a text is what its twins in Python make of it, on any text."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from filters import c4, native, paragraphs
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("cc") is None and shutil.which("gcc") is None, reason="there is no C compiler"
+)
+
+# Every kind of white space and line end, marks that are deleted, letters whose lower case is long, short, several or by
+# context, digits of other scripts, what C4 looks for, and half a character.
+PIECES = [
+    *'ab Z.?!"[]{}1٣０»，…éßİΣσςKÅȺẞ\U0001d7d8\U00010400語',
+    *"\n\r\t\x00\x0b\x0c\x1c\x1d\x1e\x1f\x7f\x85\xa0\u1680\u2007\u2028\u2029\u202f\u205f\u3000\u200b\ufeff",
+    *("\r\n", "...", "[12]", "[edit]", "[citation needed]", "[", "[1", "[1٣]", "one two three four five."),
+    *("Lorem ipsum", "JavaScript", "terms of use", "Cookie", "cooKie", "policy", "x" * 1001, "é" * 501, "A line. "),
+]
+texts = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text(max_size=60)
+half = st.lists(st.sampled_from([*PIECES, "\ud800"]), max_size=10).map("".join)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    assert native.compile_library() is None
+    native.library.cache_clear()
+    assert native.library() is not None
+
+
+def in_python(action: Callable[[], Any]) -> Any:
+    found, native.library = native.library, lambda: None  # type: ignore[assignment]
+    try:
+        return action()
+    finally:
+        native.library = found
+
+
+def plain(value: Any) -> Any:
+    """Return a result with its arrays as lists."""
+    return tuple(part.tolist() if isinstance(part, np.ndarray) else part for part in value)
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(texts | half, st.booleans(), st.booleans())
+@example("", True, False)
+@example("Title", False, True)
+@example("Title\n", True, True)
+@example("Title\n\n", True, False)
+@example("Title\r\nline\r\n\0", True, True)
+@example("Title\n\0\n", False, True)
+def test_paragraphs(text: str, remove_nul: bool, add_last_line: bool) -> None:
+    def found() -> Any:
+        return plain(paragraphs.firsts(text, remove_nul=remove_nul, add_last_line=add_last_line))
+
+    assert found() == in_python(found)
+
+
+@settings(deadline=None, max_examples=500)
+@given(texts | half, st.sets(st.integers(0, 12)), st.randoms(use_true_random=False))
+def test_lines_removed(text: str, numbers: set[int], rng: Any) -> None:
+    count = text.count("\n") + 1
+    order = [number for number in numbers if number < count] * 2
+    rng.shuffle(order)
+    removed = np.array(order, np.uint32)
+    assert paragraphs.without(text, removed) == in_python(lambda: paragraphs.without(text, removed))
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(texts | half, st.booleans(), st.booleans())
+def test_the_page_of_c4(text: str, remove_nul: bool, lose_header_lines: bool) -> None:
+    def found() -> str:
+        return c4.page_text(text, remove_nul=remove_nul, lose_header_lines=lose_header_lines)
+
+    assert found() == in_python(found)
+
+
+@settings(deadline=None, max_examples=1_500)
+@given(texts | half)
+@example("one two three four five [1].")
+@example("[1] one two three four five.")
+@example("one two three four five.[1]")
+@example("one two three four [[1]] five [edit.")
+@example(f"one two three four five {'x' * 1000}.")
+@example(f"one two three four {'é' * 1001} five.")
+@example("one two three four five of cooKies.")
+@example("one two three four five..")
+@example("one two three four five...")
+def test_prose(text: str) -> None:
+    assert c4.clean(text) == in_python(lambda: c4.clean(text))
+    found = native.prose(text)
+    if found is not None:
+        lines, number, hinted = c4._python_prose(text)
+        assert (found.text, found.number) == (lines, number)
+        assert found.hinted or not hinted
+
+
+def test_only_pages_that_may_need_it_are_judged_line_by_line() -> None:
+    line = "The stone bridge over the river is old."
+    for hint in ("{", "Cookie", "privacy policy", "LOREM IPSUM", "javascript", "Terms of Use"):
+        found = native.prose(f"{line}\nIt says {hint}, and so does the page before it.")
+        assert found is not None
+        assert found.hinted
+    found = native.prose(f"{line}\nThe clerk looks for a java script and the police car.")
+    assert found == (f"{line}\nThe clerk looks for a java script and the police car.", 2, False)
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(texts | half)
+def test_lines_of_c4(text: str) -> None:
+    assert plain(c4.firsts(text)) == in_python(lambda: plain(c4.firsts(text)))
+
+
+@pytest.mark.parametrize("plane", range(0, 0x110000, 0x10000))
+def test_every_character(plane: int) -> None:
+    """Each between two letters, at both ends of a line, and as a line of its own."""
+    characters = [chr(code) for code in range(plane, plane + 0x10000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(characters), 0x800):
+        some = [c for c in characters[start : start + 0x800] if c not in "Σİ"]
+        text = "".join(f"a{c}b\n{c}one two three four five{c} .\n{c}\n" for c in some)
+        assert native.paragraphs(
+            text, paragraphs._native_table(), remove_nul=False, add_last_line=True, lose_zero=False
+        )
+        for action in (paragraphs.firsts, c4.firsts):
+            assert plain(action(text)) == in_python(lambda: plain(action(text)))  # noqa: B023
+        assert c4.page_text(text) == in_python(lambda: c4.page_text(text))  # noqa: B023
+        assert c4.clean(text, 0) == in_python(lambda: c4.clean(text, 0))  # noqa: B023
+
+
+def test_characters_beyond_the_table_have_one_case() -> None:
+    assert all(chr(code).lower() == chr(code) for code in range(0x20000, sys.maxunicode + 1))
+
+
+@pytest.mark.parametrize("text", ["Title\nΟΔΟΣ", "Title\nİstanbul"])
+def test_what_depends_on_neighbours_is_left_to_python(text: str) -> None:
+    table = paragraphs._native_table()
+    assert native.paragraphs(text, table, remove_nul=True, add_last_line=False, lose_zero=False) is None
+    assert native.unique(text, native.lower_table()) is None
+    assert paragraphs.firsts(text) is not None
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2], ids=["sha1", "md5", "sha1 without the processor's instructions"])
+def test_hashes_of_all_lengths(kind: int) -> None:
+    library = native.library()
+    assert library is not None
+    content = np.random.default_rng(0).bytes(1_000)
+    buffer = ctypes.create_string_buffer(content, len(content))
+    for size in (*range(260), 1_000):
+        found = library.altiplano_hash(ctypes.addressof(buffer), size, kind)
+        digest = (hashlib.md5 if kind == 1 else hashlib.sha1)(content[:size]).digest()
+        assert found == int.from_bytes(digest[:8], "big" if kind == 1 else "little")
+
+
+def test_threads_do_not_meet() -> None:
+    """No state is shared: the library runs outside Python's lock."""
+    pages = [
+        f"Title\n{number} llamas\n" + "\n".join(f"line {n % (number + 3)}" for n in range(2_000)) for number in range(8)
+    ]
+    expected = [plain(paragraphs.firsts(page)) for page in pages]
+    found: dict[int, list[Any]] = {}
+
+    def work(number: int) -> None:
+        found[number] = [plain(paragraphs.firsts(pages[number])) for _ in range(50)]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(found[number] == [expected[number]] * 50 for number in range(8))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    source = tmp_path / "native.c"
+    shutil.copy(native.SOURCE, source)
+    monkeypatch.setattr(native, "SOURCE", source)
+    native.library.cache_clear()
+    yield source
+    monkeypatch.undo()
+    native.library.cache_clear()
+
+
+def test_without_a_compiler_python_does_it(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(elsewhere.parent))
+    assert native.main() == 0
+    assert "more slowly: there is no C compiler" in capsys.readouterr().err
+    assert native.library() is None
+    assert paragraphs.firsts("Title\none\none\ntwo").text == "one\ntwo"
+
+
+def test_a_source_that_does_not_compile_is_told(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere.write_text("this is no C\n", encoding="utf-8")
+    assert native.main() == 0
+    assert "ended with exit code" in capsys.readouterr().err
+    assert [path.name for path in elsewhere.parent.iterdir()] == ["native.c"]
+
+
+def test_a_library_is_compiled_once_and_never_taken_from_another_source(elsewhere: Path) -> None:
+    assert native.compile_library() is None
+    assert native.library() is not None
+    made = native.path()
+    before = made.stat().st_mtime_ns
+    assert native.compile_library() is None
+    assert made.stat().st_mtime_ns == before
+    with elsewhere.open("a", encoding="utf-8") as file:
+        file.write("/* changed */\n")
+    native.library.cache_clear()
+    assert native.path() != made
+    assert native.library() is None
