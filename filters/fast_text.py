@@ -54,5 +54,7 @@ def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
 
     `line` has no line feed. Lone surrogates, which UTF-8 cannot hold, count as "?".
     """
-    labels, probabilities = model.predict(line.encode(errors="replace").decode(), k)
+    if not line.isascii():
+        line = line.encode(errors="replace").decode()
+    labels, probabilities = model.predict(line, k)
     return dict(zip(labels, map(float, probabilities), strict=True))

@@ -83,6 +83,14 @@ def library() -> ctypes.CDLL | None:
     return found
 
 
+def utf8_size(text: str) -> int:
+    """Return a text's bytes in UTF-8, in which a lone surrogate counts as "?"."""
+    if text.isascii():
+        return len(text)
+    utf8 = _utf8(text)
+    return utf8[1] if utf8 else len(text.encode(errors="replace"))
+
+
 def paragraphs(
     text: str, table: NDArray[np.uint32], *, remove_nul: bool, add_last_line: bool, lose_zero: bool
 ) -> Firsts | None:

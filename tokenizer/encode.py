@@ -26,6 +26,8 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 def without_surrogates(text: str) -> str:
     """Return `text` with each lone surrogate replaced by U+FFFD, so that it can be written as UTF-8."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

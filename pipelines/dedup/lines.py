@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from filters import paragraphs
+from filters import native, paragraphs
 from pipelines.dedup import exact
 from pipelines.runs import Records
 from pipelines.stages import Lines
@@ -30,11 +30,7 @@ def without(text: str, removed: Lines, counts: Counter[str]) -> str | None:
     left, before, after = paragraphs.without(text, removed)
     counts["lines"] += before
     counts["lines_removed"] += before - after
-    size = _size(text)
+    size = native.utf8_size(text) + 1
     counts["bytes"] += size
-    counts["bytes_removed"] += size - (_size(left) if after else 0)
+    counts["bytes_removed"] += size - (native.utf8_size(left) + 1 if after else 0)
     return left if after else None
-
-
-def _size(text: str) -> int:
-    return 1 + (len(text) if text.isascii() else len(text.encode(errors="replace")))
