@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree, html
 
 from filters.html import MAX_CONTAINERS, to_text
+from tests.slowness import slowness
 
 SITES = ["coffee.stackexchange.com", "matheducators.stackexchange.com"]
 
@@ -179,7 +180,7 @@ def test_depth_is_unbounded_and_prefixes_are_not() -> None:
 def test_hostile_repetition_takes_linear_time(hostile: str) -> None:
     before = time.process_time()
     to_text(hostile * (200_000 // len(hostile)))
-    assert time.process_time() - before < 2
+    assert time.process_time() - before < 2 * slowness()
 
 
 @settings(deadline=None)
@@ -211,7 +212,7 @@ def test_escaped_text_comes_back_whatever_holds_it(texts: list[str], tags: list[
 def test_what_is_nested_too_deep_is_text_in_linear_time(unit: str) -> None:
     before = time.process_time()
     assert to_text(f"<p>first {unit * 200_000} <b>last</b> &lt;").endswith("last <")
-    assert time.process_time() - before < 3
+    assert time.process_time() - before < 3 * slowness()
 
 
 def test_a_long_body_is_read_like_a_short_one() -> None:
@@ -260,4 +261,4 @@ def test_speed(dumps: Path) -> None:
     before = time.process_time()
     for source in sources:
         to_text(source)
-    assert sum(map(len, sources)) / (time.process_time() - before) > 2e6
+    assert sum(map(len, sources)) / (time.process_time() - before) * slowness() > 2e6

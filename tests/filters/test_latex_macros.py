@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.latex import Cleaned, clean
+from tests.slowness import slowness
 
 
 def cleaned(preamble: str, body: str) -> Cleaned:
@@ -140,7 +141,7 @@ def test_what_is_not_a_use_stays(definition: str, use: str) -> None:
 def test_what_cannot_be_expanded_is_left_and_reported(definition: str, use: str, left: tuple[str, ...] | None) -> None:
     start = time.process_time()
     result = cleaned(definition, use)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 1 * slowness()
     assert len(result.macros_left) == 1
     if left is not None:
         assert result.macros_left == left
@@ -153,7 +154,7 @@ def test_macros_that_double_sixty_times_are_bounded() -> None:
     lines.append(f"\\newcommand{{\\{names[-1]}}}{{x}}")
     start = time.process_time()
     result = cleaned("\n".join(lines), f"before \\{names[0]} after \\{names[55]}.")
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 3 * slowness()
     assert result.bounded
     assert result.text == f"\\section{{S}}\nbefore \\{names[0]} after {'x' * 16}."
     assert result.macros_left == (f"\\{names[0]}",)
@@ -166,7 +167,7 @@ def test_many_runaway_macros_share_one_budget() -> None:
         lines.append(f"\\def\\{name}{{\\{name}{'y' * 5000}\\{name}}}\n\\{name}")
     start = time.process_time()
     result = cleaned("", "\n".join(lines) + "\nthe end")
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 5 * slowness()
     assert result.text.endswith("the end")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from filters.latex import clean, decode, find_main, flatten, sources
 from filters.latex_styles import is_known
+from tests.slowness import slowness
 
 PAPER = "\\documentclass{article}\n\\begin{document}\n\\section{A}\nWords.\n\\end{document}\n"
 
@@ -185,7 +186,7 @@ def test_cycles_and_doubling_are_bounded() -> None:
     files = {f"f{index}.tex": f"\\input{{f{index + 1}}}\\input{{f{index + 1}}}" for index in range(60)}
     start = time.process_time()
     flatten({**files, "f60.tex": "x" * 100_000}, "f0.tex")
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 5 * slowness()
 
 
 def test_macros_of_a_package_of_the_authors_own() -> None:
@@ -249,7 +250,7 @@ def test_styles_that_load_each_other_are_bounded() -> None:
     large = {f"t{index}.sty": "\\def\\x{y}" * 30_000 for index in range(90)}
     loads = "".join(f"\\usepackage{{t{index}}}" for index in range(90))
     assert len(flatten({**large, "main.tex": f"\\documentclass{{a}}{loads}"}, "main.tex")) < 3_000_000
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 5 * slowness()
 
 
 def test_flatten_refuses_a_file_that_is_not_there() -> None:
@@ -261,4 +262,4 @@ def test_many_candidates_take_bounded_time() -> None:
     files = {f"f{index}.tex": PAPER.replace("Words", f"\\input{{f{index + 1}}}") for index in range(500)}
     start = time.process_time()
     assert find_main(files) == "f0.tex"
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 5 * slowness()

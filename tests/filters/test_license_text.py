@@ -7,6 +7,7 @@ import pytest
 
 from filters.license import reason
 from filters.license_text import identify
+from tests.slowness import slowness
 
 MIT = """Copyright (c) 2020 Someone
 
@@ -71,4 +72,4 @@ def test_the_texts_of_installed_packages(package: str, expression: str) -> None:
 def test_a_huge_text_costs_bounded_time(piece: str) -> None:
     before = time.process_time()
     identify(piece * (1 << 20))
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < 5 * slowness()

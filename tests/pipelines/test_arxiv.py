@@ -16,6 +16,7 @@ from pipelines.document import Drop
 from pipelines.readers import Dump
 from pipelines.readers import arxiv as reader
 from pipelines.readers.arxiv import Reason, Submission, month_of, read
+from tests.slowness import slowness
 
 PAPER = b"\\documentclass{article}\\begin{document}\\section{A} Words.\\end{document}"
 DUMP = Dump(name="somewhere/arXiv_src_2301_001.tar", digest="d1g", attributes={"month": "2023-01"})
@@ -207,7 +208,7 @@ def test_a_sparse_member_of_ten_gigabytes() -> None:
     assert isinstance(inner, Submission)
     assert inner.files == {"main.tex": PAPER}
     assert peak < 64 << 20
-    assert time.process_time() - before < 1
+    assert time.process_time() - before < 1 * slowness()
 
 
 def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

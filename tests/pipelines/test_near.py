@@ -17,6 +17,7 @@ from pipelines.dedup import near
 from pipelines.dedup.near import Bands, Hashes, Overlap
 from pipelines.readers.gutenberg import decode
 from tests.pipelines.small_near import overlaps, ranks
+from tests.slowness import slowness
 
 ALPHABET = st.text(alphabet="aAbBéÉ_ .,\n'’Ж中文0²\U0001d400", max_size=80)
 HASHES = st.lists(st.integers(0, 30), max_size=30).map(lambda found: np.unique(np.array(found, np.uint64)))
@@ -293,7 +294,7 @@ def test_speed(dumps: Path) -> None:
     near.shingles("warm up é")
     before = time.process_time()
     near.shingles(text)
-    assert len(text) / (time.process_time() - before) > 1e7
+    assert len(text) / (time.process_time() - before) * slowness() > 1e7
 
 
 @pytest.mark.parametrize("similarity", [0.0, 0.2, 0.5, 0.8, 0.95, 1.0])
