@@ -113,6 +113,7 @@ def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int
     out, found = _room(utf8)
     numbers = np.sort(removed).astype(np.uint32, copy=False)
     count = native.altiplano_without(*utf8, numbers.ctypes.data, len(numbers), out.ctypes.data, found.ctypes.data)
+    assert not len(numbers) or numbers[-1] < found[1], "a line is removed that the text has not"
     return _text(out, found), int(found[1]), count
 
 
