@@ -6,9 +6,9 @@
 #     make wheel && docker build --tag IMAGE .
 FROM apache/beam_python3.11_sdk:2.77.0
 COPY requirements/corpus.txt requirements/aws.txt requirements/gcp.txt /opt/altiplano/
-RUN pip install --no-cache-dir --require-hashes --requirement /opt/altiplano/corpus.txt \
-    && pip install --no-cache-dir --require-hashes --requirement /opt/altiplano/aws.txt \
-    && pip install --no-cache-dir --require-hashes --requirement /opt/altiplano/gcp.txt
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/altiplano/corpus.txt \
+    && pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/altiplano/aws.txt \
+    && pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/altiplano/gcp.txt
 COPY dist/altiplano_corpus-*.whl /opt/altiplano/
 RUN pip install --no-cache-dir --no-deps /opt/altiplano/altiplano_corpus-*.whl \
     && python -m filters.native \

@@ -14,7 +14,8 @@ RECIPE ?= sample
 RUNNER ?= local
 ARGS ?=
 
-# A stamp per lock file: an extra is installed again only when its lock changed.
+# A stamp per lock file: an extra is installed again only when its lock changed. A lock holds all that is needed, so pip
+# resolves nothing: of a requirement with an extra (google-auth[pyopenssl]) it would take the newest release, not the lock's.
 $(VENV)/build.stamp: requirements/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.11")'
 	@echo "setting up $(VENV)"
@@ -25,7 +26,7 @@ $(VENV)/build.stamp: requirements/build.txt pyproject.toml
 
 $(VENV)/%.stamp: requirements/%.txt $(VENV)/build.stamp
 	@echo "installing what '$*' needs"
-	@$(PIP) --require-hashes -r requirements/$*.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/$*.txt
 	@touch $@
 
 # A CPU build of torch in pip's find-links goes first (pip itself would prefer the index's, whose link carries a hash);
