@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 
 import fasttext
+
+from filters.fast_text_model import Arrays, UnsupportedError
 
 LABEL = "__label__"
 
@@ -54,7 +57,37 @@ def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
 
     `line` has no line feed. Lone surrogates, which UTF-8 cannot hold, count as "?".
     """
-    if not line.isascii():
-        line = line.encode(errors="replace").decode()
-    labels, probabilities = model.predict(line, k)
+    labels, probabilities = model.predict(_in_utf8(line), k)
     return dict(zip(labels, map(float, probabilities), strict=True))
+
+
+class Labeller:
+    """The most probable label of a line: fastText's answer, from our own C where it is compiled and knows the model.
+
+    Raises ValueError if there is no model at the path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._arrays: Arrays | None = None
+        try:
+            self._arrays = Arrays(path)
+        except (UnsupportedError, OSError):
+            _ = self._model  # knows more, or says what is wrong
+
+    @cached_property
+    def _model(self) -> Model:
+        return load(self._path)
+
+    def best(self, line: str) -> tuple[str, float]:
+        """Return the most probable label with its probability, ("", 0.0) if no word is known; `line` as in `predict`."""
+        if self._arrays:
+            try:
+                return self._arrays.best(_in_utf8(line)) or ("", 0.0)
+            except LookupError:
+                pass
+        return next(iter(predict(self._model, line).items()), ("", 0.0))
+
+
+def _in_utf8(line: str) -> str:
+    return line if line.isascii() else line.encode(errors="replace").decode()

@@ -32,15 +32,14 @@ class LanguageIdentifier:
     """
 
     def __init__(self, path: Path) -> None:
-        self._model = fast_text.load(path)
+        self._labels = fast_text.Labeller(path)
 
     def identify(self, text: str, newlines: Newlines = "space", decimals: int = DECIMALS) -> tuple[str, float]:
         """Return the most probable language ("en", "pt" ...) and its rounded score, ("", 0.0) if there is none.
 
         CCNet deletes line feeds, so that words at line ends fuse, and rounds to 2 decimals.
         """
-        best = fast_text.predict(self._model, text.replace("\n", "" if newlines == "delete" else " "))
-        label, score = next(iter(best.items()), ("", 0.0))
+        label, score = self._labels.best(text.replace("\n", "" if newlines == "delete" else " "))
         # numpy's rounding, which is CCNet's: it differs from round(score, decimals) where the score lies halfway.
         scale = 10.0**decimals
         return label.removeprefix(fast_text.LABEL), round(score * scale) / scale

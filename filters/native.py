@@ -24,9 +24,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SOURCE: Final = Path(__file__).with_name("native.c")
+SOURCES: Final = tuple(Path(__file__).with_name(name) for name in ("native.c", "fast_text.c"))
 COMPILERS: Final = ("cc", "gcc", "clang")
-OPTIONS: Final = ("-O3", "-std=c11", "-shared", "-fPIC")
+OPTIONS: Final = ("-O3", "-std=c11", "-shared", "-fPIC", "-lm")
 CONTEXTUAL: Final = 0xD800  # in a table of characters: what becomes of this one depends on its neighbours
 GONE: Final = 0x110000  # in a table of characters: this one is deleted
 
@@ -41,6 +41,9 @@ _FUNCTIONS = {
     "stripped": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY),
     "prose": (_TEXT, _NUMBER, _ARRAY, _ARRAY),
     "unique": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
+    "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
+    "label_cache_bytes": (ctypes.c_void_p,),
+    "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, ctypes.c_void_p),
 }
 
 _AS_UTF8 = ctypes.pythonapi.PyUnicode_AsUTF8AndSize
@@ -65,8 +68,9 @@ class Firsts(NamedTuple):
 
 def path() -> Path:
     """Return where the library of this source lies, compiled or not."""
-    digest = hashlib.sha256(" ".join(OPTIONS).encode() + SOURCE.read_bytes()).hexdigest()[:16]
-    return SOURCE.with_name(f"_native-{digest}.library")
+    content = b"".join(source.read_bytes() for source in SOURCES)
+    digest = hashlib.sha256(" ".join(OPTIONS).encode() + content).hexdigest()[:16]
+    return SOURCES[0].with_name(f"_native-{digest}.library")
 
 
 @functools.cache
@@ -87,7 +91,7 @@ def utf8_size(text: str) -> int:
     """Return a text's bytes in UTF-8, in which a lone surrogate counts as "?"."""
     if text.isascii():
         return len(text)
-    utf8 = _utf8(text)
+    utf8 = in_utf8(text)
     return utf8[1] if utf8 else len(text.encode(errors="replace"))
 
 
@@ -95,7 +99,7 @@ def paragraphs(
     text: str, table: NDArray[np.uint32], *, remove_nul: bool, add_last_line: bool, lose_zero: bool
 ) -> Firsts | None:
     """Return the twin of `filters.paragraphs.firsts`; `table` has what becomes of each character, shape (0x110000,)."""
-    if not (native := library()) or not (utf8 := _utf8(text)):
+    if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     flags = remove_nul * _REMOVE_NUL | add_last_line * _ADD_LAST_LINE | lose_zero * _LOSE_ZERO
     out, found = _room(utf8)
@@ -108,7 +112,7 @@ def paragraphs(
 
 def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int] | None:
     """Return the twin of `filters.paragraphs.without`."""
-    if not (native := library()) or not (utf8 := _utf8(text)):
+    if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     out, found = _room(utf8)
     numbers = np.sort(removed).astype(np.uint32, copy=False)
@@ -119,7 +123,7 @@ def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int
 
 def stripped(text: str, *, remove_nul: bool) -> str | None:
     """Return a text's lines stripped, empty ones left out."""
-    if not (native := library()) or not (utf8 := _utf8(text)):
+    if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     out, found = _room(utf8)
     count = native.altiplano_stripped(*utf8, remove_nul * _REMOVE_NUL, out.ctypes.data, found.ctypes.data)
@@ -128,7 +132,7 @@ def stripped(text: str, *, remove_nul: bool) -> str | None:
 
 def prose(text: str) -> Prose | None:
     """Return the lines that C4's rules for their ends and words leave, without citations."""
-    if not (native := library()) or not (utf8 := _utf8(text)):
+    if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     out, found = _room(utf8)
     count = native.altiplano_prose(*utf8, out.ctypes.data, found.ctypes.data)
@@ -137,7 +141,7 @@ def prose(text: str) -> Prose | None:
 
 def unique(text: str, table: NDArray[np.uint32]) -> Firsts | None:
     """Return the twin of `filters.c4.firsts`; `table` has each character in lower case."""
-    if not (native := library()) or not (utf8 := _utf8(text)):
+    if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     out, found = _room(utf8)
     hashes = np.empty(native.altiplano_lines(*utf8), np.uint64)
@@ -170,7 +174,7 @@ def compile_library() -> str | None:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="_native-") as folder:
             made = Path(folder, target.name)
             done = subprocess.run(
-                [compiler, *OPTIONS, "-o", str(made), str(SOURCE)], capture_output=True, text=True, check=False
+                [compiler, "-o", str(made), *map(str, SOURCES), *OPTIONS], capture_output=True, text=True, check=False
             )
             if done.returncode:
                 return f"{compiler} ended with exit code {done.returncode}: {done.stderr.strip()[-500:]}"
@@ -180,7 +184,7 @@ def compile_library() -> str | None:
     return None
 
 
-def _utf8(text: str) -> tuple[int, int] | None:
+def in_utf8(text: str) -> tuple[int, int] | None:
     """Return where a text lies in UTF-8, which Python keeps as long as the text, and its bytes; None if it has none."""
     size = ctypes.c_ssize_t()
     try:
