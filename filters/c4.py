@@ -96,13 +96,13 @@ def page_text(text: str, *, remove_nul: bool = True, lose_header_lines: bool = F
     As published, NUL characters stay, and lines that begin like headers of the file format ("Content-Type ...") are
     lost: `remove_nul=False`, `lose_header_lines=True`.
     """
-    losing = lose_header_lines and any(prefix in text for prefix in HEADER_PREFIXES)
-    if not losing and (page := native.stripped(text, remove_nul=remove_nul)) is not None:
+    page = native.stripped(text, remove_nul=remove_nul, lose_header_lines=lose_header_lines)
+    if page is not None:
         return page
     if remove_nul:
         text = text.replace("\0", "")
     lines = filter(None, map(str.strip, text.replace("\r\n", "\n").replace("\r", "\n").split("\n")))
-    if losing:
+    if lose_header_lines:
         lines = filter(lambda line: not line.startswith(HEADER_PREFIXES), lines)
     return "\n".join(lines)
 
@@ -240,9 +240,13 @@ class BadWords:
                 pattern = re.compile(rf"(?:\W|^){re.escape(entry)}(?:\W|$)")
                 self._phrases.setdefault(longest, []).append((entry, pattern))
         self._hints = self._words | self._phrases.keys()
+        # A phrase without words can be anywhere.
+        self._quick = None if "" in self._hints else native.Words(self._hints)
 
     def reason(self, text: str) -> Reason | None:
         """Return the reason to drop a page with a bad word between characters that belong to no word."""
+        if self._quick and not self._quick.may_be_in(text):
+            return None
         lowered = text.lower()
         found = self._hints.intersection(_words(lowered))
         if not self._words.isdisjoint(found):

@@ -18,7 +18,7 @@
 #endif
 
 enum { NOT_HERE = -1, NO_MEMORY = -2 };
-enum { REMOVE_NUL = 1, ADD_LAST_LINE = 2, LOSE_ZERO = 4 };
+enum { REMOVE_NUL = 1, ADD_LAST_LINE = 2, LOSE_ZERO = 4, LOSE_HEADERS = 8 };
 
 static const uint32_t GONE = 0x110000;     /* in a table of characters: deleted */
 static const uint32_t CONTEXTUAL = 0xD800; /* in a table of characters: only Python knows */
@@ -311,11 +311,9 @@ static int64_t line_feeds(const uint8_t *text, int64_t size) {
     return count;
 }
 
-/* What is called from Python. `out` has room for size + 2 bytes, `keys` for lines(text) numbers; `found` gets sizes. */
+/* What is called from Python. `out` has room for size + 2 bytes, `keys` for as many numbers; `found` gets sizes. */
 
 uint64_t altiplano_hash(const uint8_t *text, int64_t size, int kind) { return hash_of(text, (size_t)size, kind); }
-
-int64_t altiplano_lines(const uint8_t *text, int64_t size) { return line_feeds(text, size) + 2; }
 
 /* CCNet's paragraphs: the first of each repeated line of a page's body and their keys; found: bytes, characters of the
    body. Returns the number of lines. */
@@ -324,7 +322,7 @@ int64_t altiplano_paragraphs(const uint8_t *text, int64_t size, int flags, const
     /* A line in lower case takes at most one and a half times its bytes. */
     uint8_t *clean = malloc((size_t)size * 3 + 8), *scratch = clean ? clean + size + 2 : NULL, *to = out;
     key_set seen;
-    if (!clean || !open_set(&seen, altiplano_lines(text, size))) {
+    if (!clean || !open_set(&seen, line_feeds(text, size) + 2)) {
         free(clean);
         return NO_MEMORY;
     }
@@ -377,6 +375,16 @@ int64_t altiplano_without(const uint8_t *text, int64_t size, const uint32_t *rem
     return kept;
 }
 
+/* Whether a line begins like a header of the file format, as C4's reader takes it. */
+static int is_header(span line) {
+    static const char *const prefixes[] = {"WARC", "CONTENT-", "Content-"};
+    for (int i = 0; i < 3; i++) {
+        size_t length = strlen(prefixes[i]);
+        if ((size_t)(line.end - line.start) >= length && !memcmp(line.start, prefixes[i], length)) return 1;
+    }
+    return 0;
+}
+
 /* C4's page: lines stripped, empty ones left out; found: bytes. Returns the number of lines. */
 int64_t altiplano_stripped(const uint8_t *text, int64_t size, int flags, uint8_t *out, int64_t *found) {
     span page = {text, text + size};
@@ -388,7 +396,7 @@ int64_t altiplano_stripped(const uint8_t *text, int64_t size, int flags, uint8_t
     }
     for (const uint8_t *at = page.start; at <= page.end;) {
         span line = strip(next_line(&at, page.end));
-        if (line.start == line.end) continue;
+        if (line.start == line.end || (flags & LOSE_HEADERS && is_header(line))) continue;
         to = append(to, count++, line);
     }
     free(clean);
@@ -501,7 +509,7 @@ int64_t altiplano_unique(const uint8_t *text, int64_t size, const uint32_t *tabl
     uint8_t *scratch = malloc((size_t)size * 2 + 8), *to = out;
     key_set seen;
     int64_t count = 0;
-    if (!scratch || !open_set(&seen, altiplano_lines(text, size))) {
+    if (!scratch || !open_set(&seen, line_feeds(text, size) + 2)) {
         free(scratch);
         return NO_MEMORY;
     }
@@ -520,4 +528,27 @@ int64_t altiplano_unique(const uint8_t *text, int64_t size, const uint32_t *tabl
     free(scratch), free(seen.slots);
     found[0] = to - out;
     return count;
+}
+
+/* Whether a word of the set stands in a text, in any case; by its hash alone. */
+int64_t altiplano_has_word(const uint8_t *text, int64_t size, const uint32_t *table, const uint64_t *slots,
+                           int64_t mask) {
+    static const uint64_t start = 0xCBF29CE484222325u, factor = 0x100000001B3u; /* FNV-1a */
+    uint64_t hash = start;
+    int inside = 0;
+    for (const uint8_t *p = text, *end = text + size;;) {
+        const uint32_t c = p < end ? table[decode(&p)] : GONE;
+        if (c == CONTEXTUAL) return NOT_HERE;
+        if (c != GONE) {
+            hash = (hash ^ c) * factor, inside = 1;
+            continue;
+        }
+        if (inside) {
+            if (!hash) hash = 1;
+            for (uint64_t slot = hash & (uint64_t)mask; slots[slot]; slot = (slot + 1) & (uint64_t)mask)
+                if (slots[slot] == hash) return 1;
+            hash = start, inside = 0;
+        }
+        if (p >= end) return 0;
+    }
 }

@@ -18,8 +18,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +32,17 @@ OPTIONS: Final = ("-O3", "-std=c11", "-shared", "-fPIC", "-lm")
 CONTEXTUAL: Final = 0xD800  # in a table of characters: what becomes of this one depends on its neighbours
 GONE: Final = 0x110000  # in a table of characters: this one is deleted
 
-_REMOVE_NUL, _ADD_LAST_LINE, _LOSE_ZERO = 1, 2, 4  # the flags of native.c
+_REMOVE_NUL, _ADD_LAST_LINE, _LOSE_ZERO, _LOSE_HEADERS = 1, 2, 4, 8  # the flags of native.c
 _NO_MEMORY = -2
 _NUMBER, _TEXT, _ARRAY = ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
 _FUNCTIONS = {
     "hash": (_TEXT, _NUMBER, ctypes.c_int),
-    "lines": (_TEXT, _NUMBER),
     "paragraphs": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
     "without": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY),
     "stripped": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY),
     "prose": (_TEXT, _NUMBER, _ARRAY, _ARRAY),
     "unique": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
+    "has_word": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
     "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
     "label_cache_bytes": (ctypes.c_void_p,),
     "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, ctypes.c_void_p),
@@ -48,6 +50,41 @@ _FUNCTIONS = {
 
 _AS_UTF8 = ctypes.pythonapi.PyUnicode_AsUTF8AndSize
 _AS_UTF8.argtypes, _AS_UTF8.restype = (ctypes.py_object, ctypes.POINTER(ctypes.c_ssize_t)), ctypes.c_void_p
+_FROM_UTF8 = ctypes.pythonapi.PyUnicode_DecodeUTF8
+_FROM_UTF8.argtypes, _FROM_UTF8.restype = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_char_p), ctypes.py_object
+
+
+class Table(NamedTuple):
+    """What becomes of each character, shape (0x110000,), and where that lies."""
+
+    values: NDArray[np.uint32]
+    address: int
+
+    @classmethod
+    def of(cls, values: NDArray[np.uint32]) -> Table:
+        """Return a table of these values."""
+        return cls(values, values.ctypes.data)
+
+
+class Words:
+    """Words to look for in texts, in lower case and of characters that belong to words."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        hashes = [_word_hash(word) for word in words]
+        self._slots = np.zeros(1 << (2 * len(hashes)).bit_length(), np.uint64)
+        mask = len(self._slots) - 1
+        for value in hashes:
+            slot = value & mask
+            while self._slots[slot]:
+                slot = (slot + 1) & mask
+            self._slots[slot] = value
+        self._set = (self._slots.ctypes.data, mask)
+
+    def may_be_in(self, text: str) -> bool:
+        """Return False only if none of the words stands in the text in any case, between characters of no word."""
+        if not (native := library()) or not (utf8 := in_utf8(text)):
+            return True
+        return bool(native.altiplano_has_word(*utf8, word_table().address, *self._set))
 
 
 class Prose(NamedTuple):
@@ -95,63 +132,57 @@ def utf8_size(text: str) -> int:
     return utf8[1] if utf8 else len(text.encode(errors="replace"))
 
 
-def paragraphs(
-    text: str, table: NDArray[np.uint32], *, remove_nul: bool, add_last_line: bool, lose_zero: bool
-) -> Firsts | None:
-    """Return the twin of `filters.paragraphs.firsts`; `table` has what becomes of each character, shape (0x110000,)."""
+def paragraphs(text: str, table: Table, *, remove_nul: bool, add_last_line: bool, lose_zero: bool) -> Firsts | None:
+    """Return the twin of `filters.paragraphs.firsts`; `table` has what becomes of each character."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     flags = remove_nul * _REMOVE_NUL | add_last_line * _ADD_LAST_LINE | lose_zero * _LOSE_ZERO
-    out, found = _room(utf8)
-    hashes = np.empty(native.altiplano_lines(*utf8), np.uint64)
-    count = native.altiplano_paragraphs(
-        *utf8, flags, table.ctypes.data, out.ctypes.data, hashes.ctypes.data, found.ctypes.data
-    )
-    return Firsts(_text(out, found), hashes[:count], int(found[1])) if _done(count) else None
+    room = _room(utf8[1])
+    count = native.altiplano_paragraphs(*utf8, flags, table.address, room.text, room.keys, room.found)
+    return Firsts(room.as_text(), room.as_keys(count), room.sizes[1]) if _done(count) else None
 
 
 def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int] | None:
     """Return the twin of `filters.paragraphs.without`."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    out, found = _room(utf8)
+    room = _room(utf8[1])
     numbers = np.sort(removed).astype(np.uint32, copy=False)
-    count = native.altiplano_without(*utf8, numbers.ctypes.data, len(numbers), out.ctypes.data, found.ctypes.data)
-    assert not len(numbers) or numbers[-1] < found[1], "a line is removed that the text has not"
-    return _text(out, found), int(found[1]), count
+    count = native.altiplano_without(*utf8, numbers.ctypes.data, len(numbers), room.text, room.found)
+    assert not len(numbers) or numbers[-1] < room.sizes[1], "a line is removed that the text has not"
+    return room.as_text(), room.sizes[1], count
 
 
-def stripped(text: str, *, remove_nul: bool) -> str | None:
+def stripped(text: str, *, remove_nul: bool, lose_header_lines: bool) -> str | None:
     """Return a text's lines stripped, empty ones left out."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    out, found = _room(utf8)
-    count = native.altiplano_stripped(*utf8, remove_nul * _REMOVE_NUL, out.ctypes.data, found.ctypes.data)
-    return _text(out, found) if _done(count) else None
+    flags = remove_nul * _REMOVE_NUL | lose_header_lines * _LOSE_HEADERS
+    room = _room(utf8[1])
+    return room.as_text() if _done(native.altiplano_stripped(*utf8, flags, room.text, room.found)) else None
 
 
 def prose(text: str) -> Prose | None:
     """Return the lines that C4's rules for their ends and words leave, without citations."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    out, found = _room(utf8)
-    count = native.altiplano_prose(*utf8, out.ctypes.data, found.ctypes.data)
-    return Prose(_text(out, found), count, bool(found[1])) if _done(count) else None
+    room = _room(utf8[1])
+    count = native.altiplano_prose(*utf8, room.text, room.found)
+    return Prose(room.as_text(), count, bool(room.sizes[1])) if _done(count) else None
 
 
-def unique(text: str, table: NDArray[np.uint32]) -> Firsts | None:
+def unique(text: str, table: Table) -> Firsts | None:
     """Return the twin of `filters.c4.firsts`; `table` has each character in lower case."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    out, found = _room(utf8)
-    hashes = np.empty(native.altiplano_lines(*utf8), np.uint64)
-    count = native.altiplano_unique(*utf8, table.ctypes.data, out.ctypes.data, hashes.ctypes.data, found.ctypes.data)
-    return Firsts(_text(out, found), hashes[:count], len(text)) if _done(count) else None
+    room = _room(utf8[1])
+    count = native.altiplano_unique(*utf8, table.address, room.text, room.keys, room.found)
+    return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
 
 @functools.cache
-def lower_table() -> NDArray[np.uint32]:
-    """Return each character in lower case, shape (0x110000,); CONTEXTUAL where it is several or depends on others."""
+def lower_table() -> Table:
+    """Return each character in lower case; CONTEXTUAL where it is several or depends on others."""
     table = np.arange(0x110000, dtype=np.uint32)
     for code in range(0x20000):  # no letter beyond has two cases
         lowered = chr(code).lower()
@@ -159,7 +190,18 @@ def lower_table() -> NDArray[np.uint32]:
             table[code] = CONTEXTUAL
         else:
             table[code] = ord(lowered)
-    return table
+    return Table.of(table)
+
+
+@functools.cache
+def word_table() -> Table:
+    """Return each character of words (``\\w``) in lower case, CONTEXTUAL as in `lower_table`, GONE for all others."""
+    lowered = lower_table().values
+    outside = [code for code, lower in enumerate(lowered.tolist()) if not (chr(lower).isalnum() or lower == ord("_"))]
+    table = lowered.copy()
+    table[outside] = GONE
+    table[lowered == CONTEXTUAL] = CONTEXTUAL
+    return Table.of(table)
 
 
 def compile_library() -> str | None:
@@ -193,12 +235,51 @@ def in_utf8(text: str) -> tuple[int, int] | None:
         return None
 
 
-def _room(utf8: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    return np.empty(utf8[1] + 2, np.uint8), np.zeros(2, np.int64)
+class _Room:
+    """Where the functions write: text, keys of lines, and two sizes, with the addresses of all three."""
+
+    def __init__(self, size: int) -> None:
+        text, self._keys = np.empty(size + 2, np.uint8), np.empty(size + 2, np.uint64)
+        self.sizes = (ctypes.c_int64 * 2)()
+        self._arrays = (text, self._keys)
+        self.text, self.keys = text.ctypes.data, self._keys.ctypes.data
+        self.found = ctypes.addressof(self.sizes)
+
+    def as_text(self) -> str:
+        """Return what was written."""
+        return cast(str, _FROM_UTF8(self.text, self.sizes[0], None))
+
+    def as_keys(self, count: int) -> NDArray[np.uint64]:
+        """Return the keys that were written, shape (count,)."""
+        return self._keys[:count].copy()
 
 
-def _text(out: NDArray[np.uint8], found: NDArray[np.int64]) -> str:
-    return str(out[: found[0]].data, "utf-8")
+class _Rooms(threading.local):
+    """The room that each thread keeps: memory that is new for each page costs more than what is done in it."""
+
+    kept: _Room | None = None
+
+
+_ROOM_BYTES = 1 << 20  # of text; larger texts are few
+_ROOMS = _Rooms()
+
+
+def _room(size: int) -> _Room:
+    """Return room for what is made of a text of `size` bytes; the next call takes it again."""
+    if size > _ROOM_BYTES:
+        return _Room(size)
+    kept = _ROOMS.kept
+    if kept is None:
+        kept = _ROOMS.kept = _Room(_ROOM_BYTES)
+    return kept
+
+
+def _word_hash(word: str) -> int:
+    """Return the hash of a word that native.c knows it by, FNV-1a of its characters; 0 is none."""
+    value = 0xCBF29CE484222325
+    for character in word:
+        value = (value ^ ord(character)) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value or 1
 
 
 def _done(count: int) -> bool:

@@ -184,12 +184,12 @@ def _normalised(text: str) -> list[bytes]:
 
 
 @functools.cache
-def _native_table() -> NDArray[np.uint32]:
+def _native_table() -> native.Table:
     """Return what becomes of each character of a text: lower case and the rest of `normalise`, in 4.5 MB."""
-    lowered = native.lower_table()
+    lowered = native.lower_table().values
     mapped = _code_table()[lowered]
     mapped[mapped == _GONE] = native.GONE
-    return np.where(lowered == native.CONTEXTUAL, lowered, mapped)
+    return native.Table.of(np.where(lowered == native.CONTEXTUAL, lowered, mapped))
 
 
 @functools.cache

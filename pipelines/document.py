@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from filters.native import utf8_size
+
 EXCERPT_CHARACTERS = 300
 
 
@@ -67,7 +69,7 @@ class Document:
             stage=stage,
             reason=reason,
             excerpt=self.text[:EXCERPT_CHARACTERS],
-            size=len(self.text.encode("utf-8", "replace")),
+            size=utf8_size(self.text),
             scores=scores,
             language=self.language,
         )

@@ -59,7 +59,7 @@ def test_any_text_has_an_answer(tiny: Path, text: str) -> None:
 
 
 def test_halves_are_rounded_as_numpy_rounds_them(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_text, "predict", lambda *_: {"__label__en": 0.615})
+    monkeypatch.setattr(fast_text.Labeller, "best", lambda *_: ("__label__en", 0.615))
     identifier = LanguageIdentifier(tiny)
     assert identifier.identify("x", "delete", 2) == ("en", float(np.round(0.615, 2)))
     assert round(0.615, 2) != np.round(0.615, 2)

@@ -185,9 +185,9 @@ def test_threads_do_not_meet() -> None:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    source = tmp_path / "native.c"
-    shutil.copy(native.SOURCE, source)
-    monkeypatch.setattr(native, "SOURCE", source)
+    sources = tuple(Path(shutil.copy(source, tmp_path)) for source in native.SOURCES)
+    source = sources[0]
+    monkeypatch.setattr(native, "SOURCES", sources)
     native.library.cache_clear()
     yield source
     monkeypatch.undo()
@@ -208,7 +208,7 @@ def test_a_source_that_does_not_compile_is_told(elsewhere: Path, capsys: pytest.
     elsewhere.write_text("this is no C\n", encoding="utf-8")
     assert native.main() == 0
     assert "ended with exit code" in capsys.readouterr().err
-    assert [path.name for path in elsewhere.parent.iterdir()] == ["native.c"]
+    assert {path.name for path in elsewhere.parent.iterdir()} == {source.name for source in native.SOURCES}
 
 
 def test_a_library_is_compiled_once_and_never_taken_from_another_source(elsewhere: Path) -> None:
