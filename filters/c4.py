@@ -240,12 +240,15 @@ class BadWords:
                 pattern = re.compile(rf"(?:\W|^){re.escape(entry)}(?:\W|$)")
                 self._phrases.setdefault(longest, []).append((entry, pattern))
         self._hints = self._words | self._phrases.keys()
-        # A phrase without words can be anywhere.
-        self._quick = None if "" in self._hints else native.Words(self._hints)
+        self._wordless = [phrase for phrase, _ in self._phrases.get("", ())]
+        caseless = all(map(native.has_one_case, "".join(self._wordless)))
+        words = [words for entry in entries if (words := _WORD.findall(entry))]
+        self._quick = native.Words(words) if caseless else None
 
     def reason(self, text: str) -> Reason | None:
         """Return the reason to drop a page with a bad word between characters that belong to no word."""
-        if self._quick and not self._quick.may_be_in(text):
+        quick = self._quick and not self._quick.may_be_in(text)
+        if quick and not any(phrase in text for phrase in self._wordless):
             return None
         lowered = text.lower()
         found = self._hints.intersection(_words(lowered))
@@ -307,7 +310,8 @@ def _md5(text: str) -> bytes:
 
 
 def _rank(text: str) -> int:
-    return int.from_bytes(_md5(text)[:8])
+    rank = native.md5(text)
+    return int.from_bytes(_md5(text)[:8]) if rank is None else rank
 
 
 @functools.cache

@@ -110,10 +110,18 @@ static span next_line(const uint8_t **at, const uint8_t *end) {
     return line;
 }
 
-/* The same for the lines that Python's str.splitlines sees; a text that ends with a line's end has no empty one more. */
+/* Whether a byte may begin what ends a line for Python's str.splitlines. */
+static const uint8_t may_split[256] = {[0x0A] = 1, [0x0B] = 1, [0x0C] = 1, [0x0D] = 1, [0x1C] = 1,
+                                       [0x1D] = 1, [0x1E] = 1, [0xC2] = 1, [0xE2] = 1};
+
+/* The same for the lines that str.splitlines sees; a text that ends with a line's end has no empty one more. */
 static span next_split_line(const uint8_t **at, const uint8_t *end) {
     const uint8_t *p = *at;
     while (p < end) {
+        if (!may_split[*p]) {
+            p++;
+            continue;
+        }
         const uint8_t *next = p;
         uint32_t c = decode(&next);
         if ((c >= 10 && c <= 13) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029) {
@@ -530,25 +538,30 @@ int64_t altiplano_unique(const uint8_t *text, int64_t size, const uint32_t *tabl
     return count;
 }
 
-/* Whether a word of the set stands in a text, in any case; by its hash alone. */
-int64_t altiplano_has_word(const uint8_t *text, int64_t size, const uint32_t *table, const uint64_t *slots,
-                           int64_t mask) {
+static int in_set(const uint64_t *slots, uint64_t mask, uint64_t hash) {
+    for (uint64_t slot = hash & mask; slots[slot]; slot = (slot + 1) & mask)
+        if (slots[slot] == hash) return 1;
+    return 0;
+}
+
+/* Whether a word of the set, or two words of it in a row, stand in a text, in any case; by their hashes alone. */
+int64_t altiplano_has_words(const uint8_t *text, int64_t size, const uint32_t *table, const uint64_t *slots,
+                            int64_t mask) {
     static const uint64_t start = 0xCBF29CE484222325u, factor = 0x100000001B3u; /* FNV-1a */
-    uint64_t hash = start;
+    static const uint64_t row = 0x9E3779B97F4A7C15u;
+    uint64_t hash = start, before = 0;
     int inside = 0;
     for (const uint8_t *p = text, *end = text + size;;) {
-        const uint32_t c = p < end ? table[decode(&p)] : GONE;
+        const int over = p >= end;
+        const uint32_t c = over ? GONE : table[decode(&p)];
         if (c == CONTEXTUAL) return NOT_HERE;
         if (c != GONE) {
             hash = (hash ^ c) * factor, inside = 1;
-            continue;
+        } else if (inside) {
+            const uint64_t pair = before * row + hash;
+            if (in_set(slots, (uint64_t)mask, hash | !hash) || in_set(slots, (uint64_t)mask, pair | !pair)) return 1;
+            before = hash, hash = start, inside = 0;
         }
-        if (inside) {
-            if (!hash) hash = 1;
-            for (uint64_t slot = hash & (uint64_t)mask; slots[slot]; slot = (slot + 1) & (uint64_t)mask)
-                if (slots[slot] == hash) return 1;
-            hash = start, inside = 0;
-        }
-        if (p >= end) return 0;
+        if (over) return 0;
     }
 }

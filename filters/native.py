@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -33,7 +33,9 @@ CONTEXTUAL: Final = 0xD800  # in a table of characters: what becomes of this one
 GONE: Final = 0x110000  # in a table of characters: this one is deleted
 
 _REMOVE_NUL, _ADD_LAST_LINE, _LOSE_ZERO, _LOSE_HEADERS = 1, 2, 4, 8  # the flags of native.c
+_MD5 = 1  # a kind of hash
 _NO_MEMORY = -2
+_64_BITS = (1 << 64) - 1
 _NUMBER, _TEXT, _ARRAY = ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
 _FUNCTIONS = {
     "hash": (_TEXT, _NUMBER, ctypes.c_int),
@@ -42,7 +44,7 @@ _FUNCTIONS = {
     "stripped": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY),
     "prose": (_TEXT, _NUMBER, _ARRAY, _ARRAY),
     "unique": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
-    "has_word": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
+    "has_words": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
     "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
     "label_cache_bytes": (ctypes.c_void_p,),
     "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, ctypes.c_void_p),
@@ -67,10 +69,10 @@ class Table(NamedTuple):
 
 
 class Words:
-    """Words to look for in texts, in lower case and of characters that belong to words."""
+    """Words and phrases to look for in texts, in lower case; a phrase stands for its first two words in a row."""
 
-    def __init__(self, words: Iterable[str]) -> None:
-        hashes = [_word_hash(word) for word in words]
+    def __init__(self, phrases: Iterable[Sequence[str]]) -> None:
+        hashes = {_phrase_hash(phrase[:2]) for phrase in phrases}
         self._slots = np.zeros(1 << (2 * len(hashes)).bit_length(), np.uint64)
         mask = len(self._slots) - 1
         for value in hashes:
@@ -81,10 +83,10 @@ class Words:
         self._set = (self._slots.ctypes.data, mask)
 
     def may_be_in(self, text: str) -> bool:
-        """Return False only if none of the words stands in the text in any case, between characters of no word."""
+        """Return False only if none of them stands in the text in any case, between characters of no word."""
         if not (native := library()) or not (utf8 := in_utf8(text)):
             return True
-        return bool(native.altiplano_has_word(*utf8, word_table().address, *self._set))
+        return bool(native.altiplano_has_words(*utf8, word_table().address, *self._set))
 
 
 class Prose(NamedTuple):
@@ -130,6 +132,13 @@ def utf8_size(text: str) -> int:
         return len(text)
     utf8 = in_utf8(text)
     return utf8[1] if utf8 else len(text.encode(errors="replace"))
+
+
+def md5(text: str) -> int | None:
+    """Return the first 8 bytes of a text's MD5 as a number, big-endian."""
+    if not (native := library()) or not (utf8 := in_utf8(text)):
+        return None
+    return int(native.altiplano_hash(*utf8, _MD5))
 
 
 def paragraphs(text: str, table: Table, *, remove_nul: bool, add_last_line: bool, lose_zero: bool) -> Firsts | None:
@@ -191,6 +200,11 @@ def lower_table() -> Table:
         else:
             table[code] = ord(lowered)
     return Table.of(table)
+
+
+def has_one_case(character: str) -> bool:
+    """Return whether no other character has this one as its lower case."""
+    return np.count_nonzero(lower_table().values == ord(character)) == 1
 
 
 @functools.cache
@@ -274,11 +288,14 @@ def _room(size: int) -> _Room:
     return kept
 
 
-def _word_hash(word: str) -> int:
-    """Return the hash of a word that native.c knows it by, FNV-1a of its characters; 0 is none."""
-    value = 0xCBF29CE484222325
-    for character in word:
-        value = (value ^ ord(character)) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+def _phrase_hash(words: Sequence[str]) -> int:
+    """Return the hash of a word or two that native.c knows them by: FNV-1a of characters; 0 stands for an empty slot."""
+    value = 0
+    for word in words:
+        found = 0xCBF29CE484222325
+        for character in word:
+            found = (found ^ ord(character)) * 0x100000001B3 & _64_BITS
+        value = (value * 0x9E3779B97F4A7C15 + found) & _64_BITS
     return value or 1
 
 

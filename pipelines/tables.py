@@ -22,6 +22,7 @@ from pipelines.document import Document, Drop
 
 VERSION = 3  # of what is written of a table and said of it in manifests
 ROW_GROUP_BYTES = 8 << 20
+STAGED_GROUP_BYTES = 2 << 20  # what the processor's caches hold: new memory costs more than what is done in it
 ROW_GROUP_ROWS = 50_000
 
 DOCUMENT_SCHEMA = pa.schema(
@@ -121,13 +122,14 @@ class _Hashed(io.RawIOBase):
 
 
 class TableWriter:
-    """Writes rows (dictionaries of the schema's columns, a `text` as its UTF-8) in row groups of bounded size.
+    """Writes rows (dictionaries of the schema's columns, a `text` as UTF-8 or ASCII) in row groups of bounded size.
 
     A `staged` table is for the next stage only: not compressed, without digests.
     """
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema, *, staged: bool = False) -> None:
         self._staged = staged
+        self._group_bytes = STAGED_GROUP_BYTES if staged else ROW_GROUP_BYTES
         self._hashed = _Hashed(stream)
         target = stream if staged else cast(BinaryIO, self._hashed)
         self._writer = pq.ParquetWriter(target, schema, **(_STAGED if staged else _LAYOUT))
@@ -146,7 +148,7 @@ class TableWriter:
         self._pending += size + 200
         self.rows += 1
         self.size += size
-        if self._pending >= ROW_GROUP_BYTES or len(self._rows) >= ROW_GROUP_ROWS:
+        if self._pending >= self._group_bytes or len(self._rows) >= ROW_GROUP_ROWS:
             self._flush()
 
     def _flush(self) -> None:
@@ -178,7 +180,8 @@ class DocumentWriter(TableWriter):
 
     def write(self, document: Document) -> None:
         """Add one document."""
-        text = _utf8(document.text)
+        # Arrow reads ASCII where Python keeps it.
+        text = document.text if self._staged and document.text.isascii() else _utf8(document.text)
         row = {
             "id": well_formed(document.id),
             "source": document.source,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,7 @@ from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.hashing import keyed
+from pipelines.last_call import last_call
 from pipelines.readers import Dump, warc
 from pipelines.recipes import C4Pages
 from pipelines.runs import RANK_LIMIT
@@ -76,7 +77,7 @@ def line_keys(raw: Document, found: Document, context: Context) -> Keys:
     return lines.hashes, np.full(number, rank, np.uint64), np.arange(number, dtype=np.uint32)
 
 
-@lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
+@last_call
 def _prose_lines(text: str, min_sentences: int) -> Firsts | c4.Reason:
     """Return the first of each repeated line of prose, or why the page is dropped."""
     cleaned = c4.clean(text, min_sentences)

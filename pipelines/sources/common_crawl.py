@@ -10,7 +10,7 @@ WET or WARC ─ paragraphs ─> staged, keys of lines ─ duplicate_lines (decid
 from __future__ import annotations
 
 import json
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.graph import Source
 from pipelines.language_models import load_cutoffs, load_language_model
+from pipelines.last_call import last_call
 from pipelines.readers import warc
 from pipelines.recipes import Paragraphs
 from pipelines.sources import personal_information
@@ -48,7 +49,7 @@ def line_keys(page: Document, body: Document, context: Context) -> Keys:
     return hashes, None, np.arange(len(hashes), dtype=np.uint32)
 
 
-@lru_cache(maxsize=1)  # the step and its keys ask for the same page, one after the other
+@last_call
 def _firsts(text: str, recipe: Paragraphs) -> Firsts:
     """Return the first of each repeated line of a page's body."""
     return paragraphs.firsts(
