@@ -205,7 +205,7 @@ def detect(text: str) -> tuple[str, float] | None:
     langdetect 1.0.9 with seed 0, whose results `langdetect_rs` gives bit by bit.
     """
     try:
-        best = _langdetect().detect_langs(text if text.isascii() else text.encode(errors="replace").decode())
+        best = _langdetect().detect_langs(native.with_question_marks(text))
     except langdetect_rs.LangDetectException:
         return None
     return (best[0].lang, round(best[0].prob, _PROBABILITY_DECIMALS)) if best else None

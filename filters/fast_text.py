@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 import fasttext
 
+from filters import native
 from filters.fast_text_model import Arrays, UnsupportedError
 
 LABEL = "__label__"
@@ -57,7 +58,7 @@ def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
 
     `line` has no line feed. Lone surrogates, which UTF-8 cannot hold, count as "?".
     """
-    labels, probabilities = model.predict(_in_utf8(line), k)
+    labels, probabilities = model.predict(native.with_question_marks(line), k)
     return dict(zip(labels, map(float, probabilities), strict=True))
 
 
@@ -83,11 +84,8 @@ class Labeller:
         """Return the most probable label with its probability, ("", 0.0) if no word is known; `line` as in `predict`."""
         if self._arrays:
             try:
-                return self._arrays.best(_in_utf8(line)) or ("", 0.0)
+                return self._arrays.best(line) or ("", 0.0)
             except LookupError:
                 pass
         return next(iter(predict(self._model, line).items()), ("", 0.0))
 
-
-def _in_utf8(line: str) -> str:
-    return line if line.isascii() else line.encode(errors="replace").decode()

@@ -245,6 +245,7 @@ static void md5_block(uint32_t h[5], const uint8_t *block) {
         0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
     static const int turns[16] = {7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21};
     uint32_t a = h[0], b = h[1], c = h[2], d = h[3];
+#pragma GCC unroll 64
     for (int i = 0; i < 64; i++) {
         uint32_t f;
         int word;
@@ -538,29 +539,54 @@ int64_t altiplano_unique(const uint8_t *text, int64_t size, const uint32_t *tabl
     return count;
 }
 
+/* Sets of words by their hashes, FNV-1a of characters; 0 stands for an empty slot */
+
+static const uint64_t FNV_START = 0xCBF29CE484222325u, FNV_FACTOR = 0x100000001B3u;
+
 static int in_set(const uint64_t *slots, uint64_t mask, uint64_t hash) {
     for (uint64_t slot = hash & mask; slots[slot]; slot = (slot + 1) & mask)
         if (slots[slot] == hash) return 1;
     return 0;
 }
 
+static inline int is_ascii_letter(uint8_t byte) { return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z'; }
+
+static inline int is_plain_space(uint8_t byte) { return byte == ' ' || byte == '\n'; }
+
+/* Counts, up to `stop`, marks of which it is certain that a sentence ends there for Punkt: behind a word of ASCII letters
+   that is not in the set, alone between spaces, and before one that begins with a letter. */
+int64_t altiplano_sentence_ends(const uint8_t *text, int64_t size, const uint64_t *slots, int64_t mask, int64_t stop) {
+    int64_t count = 0;
+    for (const uint8_t *mark = text + 4, *end = text + size - 2; mark < end; mark++) {
+        if (*mark != '.' && *mark != '?' && *mark != '!') continue;
+        if (!is_plain_space(mark[1]) || !is_ascii_letter(mark[2])) continue;
+        const uint8_t *word = mark;
+        while (word > text && is_ascii_letter(word[-1])) word--;
+        /* NLTK takes a space at the very start for none. */
+        if (mark - word < 2 || word < text + 2 || !is_plain_space(word[-1])) continue;
+        uint64_t hash = FNV_START;
+        for (const uint8_t *p = word; p < mark; p++) hash = (hash ^ (*p | 0x20)) * FNV_FACTOR;
+        if (!in_set(slots, (uint64_t)mask, hash | !hash) && ++count == stop) break;
+    }
+    return count;
+}
+
 /* Whether a word of the set, or two words of it in a row, stand in a text, in any case; by their hashes alone. */
 int64_t altiplano_has_words(const uint8_t *text, int64_t size, const uint32_t *table, const uint64_t *slots,
                             int64_t mask) {
-    static const uint64_t start = 0xCBF29CE484222325u, factor = 0x100000001B3u; /* FNV-1a */
     static const uint64_t row = 0x9E3779B97F4A7C15u;
-    uint64_t hash = start, before = 0;
+    uint64_t hash = FNV_START, before = 0;
     int inside = 0;
     for (const uint8_t *p = text, *end = text + size;;) {
         const int over = p >= end;
         const uint32_t c = over ? GONE : table[decode(&p)];
         if (c == CONTEXTUAL) return NOT_HERE;
         if (c != GONE) {
-            hash = (hash ^ c) * factor, inside = 1;
+            hash = (hash ^ c) * FNV_FACTOR, inside = 1;
         } else if (inside) {
             const uint64_t pair = before * row + hash;
             if (in_set(slots, (uint64_t)mask, hash | !hash) || in_set(slots, (uint64_t)mask, pair | !pair)) return 1;
-            before = hash, hash = start, inside = 0;
+            before = hash, hash = FNV_START, inside = 0;
         }
         if (over) return 0;
     }

@@ -45,6 +45,7 @@ _FUNCTIONS = {
     "prose": (_TEXT, _NUMBER, _ARRAY, _ARRAY),
     "unique": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
     "has_words": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
+    "sentence_ends": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _NUMBER),
     "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
     "label_cache_bytes": (ctypes.c_void_p,),
     "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, ctypes.c_void_p),
@@ -87,6 +88,12 @@ class Words:
         if not (native := library()) or not (utf8 := in_utf8(text)):
             return True
         return bool(native.altiplano_has_words(*utf8, word_table().address, *self._set))
+
+    def sentence_ends(self, text: str, stop: int) -> int:
+        """Return how many marks end a sentence for certain, at most `stop`; these words may be abbreviations."""
+        if not (native := library()) or not (utf8 := in_utf8(text)):
+            return 0
+        return int(native.altiplano_sentence_ends(*utf8, *self._set, stop))
 
 
 class Prose(NamedTuple):
@@ -132,6 +139,11 @@ def utf8_size(text: str) -> int:
         return len(text)
     utf8 = in_utf8(text)
     return utf8[1] if utf8 else len(text.encode(errors="replace"))
+
+
+def with_question_marks(text: str) -> str:
+    """Return a text that UTF-8 can hold: "?" for each lone surrogate."""
+    return text if in_utf8(text) else text.encode(errors="replace").decode()
 
 
 def md5(text: str) -> int | None:

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 
 import punkt
 
+from filters import native
+
 _WHITESPACE = tuple(string.whitespace)
 _RULES = punkt.DEFAULT_LANGUAGE_VARS
 _CLOSING = re.compile(_RULES.boundary_realignment_pattern, re.MULTILINE)
@@ -33,6 +35,9 @@ def count(text: str, stop: int | None = None) -> int:
     are spaces here (as in NLTK before it used the `regex` package). Linear time; with `stop` only as much of the text
     is looked at as decides.
     """
+    # What follows the last of these marks begins with a letter, and is a sentence more.
+    if stop and stop > 1 and _unusual_words().sentence_ends(text, stop - 1) == stop - 1:
+        return stop
     number = 0
     for _ in _sentences(text):
         number += 1
@@ -90,6 +95,13 @@ def _ends_sentence(context: str) -> bool:
             return True
         ended = bool(token.sentbreak)
     return False
+
+
+@functools.cache
+def _unusual_words() -> native.Words:
+    """Return the words of which `_always_ends` is not true."""
+    model = _model()
+    return native.Words((word,) for word in {*model.abbrev_types, *model.numeric_abbrev_types, *_phrase_words()})
 
 
 @functools.lru_cache(maxsize=1 << 16)

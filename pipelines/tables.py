@@ -84,6 +84,8 @@ class Written:
 
 def well_formed(text: str) -> str:
     """Return text with lone surrogates replaced by U+FFFD: they have no UTF-8 form."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -249,12 +249,13 @@ def _members(tape: _Tape) -> Iterator[_Piece]:
 
 def _member(tape: _Tape) -> Iterator[_Piece]:
     """Yield one gzip member in pieces of at most PIECE bytes, and leave the tape where the next one starts."""
-    start, data, given, handed_on = tape.offset, b"", tape.held, False
-    if whole := _whole(given):
+    start, data, handed_on = tape.offset, b"", False
+    # Reading may have stopped within it: then it is whole with what follows.
+    if whole := _whole(tape.held) or (_whole(tape.held) if tape.more() else None):
         tape.keep(whole[1])
         yield _Piece(start, whole[0], _End.WHOLE)
         return
-    inflater = zlib.decompressobj(_GZIP)
+    given, inflater = tape.held, zlib.decompressobj(_GZIP)
     try:
         while not inflater.eof:
             inflated = inflater.decompress(given, PIECE - len(data))
