@@ -19,6 +19,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from filters import native
+
 Newlines = Literal["delete", "space"]
 
 # The 34 marks that CCNet maps to ASCII. The fullwidth digit one is among them, as a quotation mark, but digits have
@@ -33,12 +35,13 @@ PUNCTUATION: Final[Mapping[str, str]] = MappingProxyType(
 )
 CONTROLS: Final = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0))))
 
-_DELETED: Final = 0x110000
+_DELETED: Final = native.GONE
 _CONTEXTUAL: Final = 0x110001
 _PLAIN_CATEGORIES: Final = frozenset({"Cn", "Co", "Cs"})  # most code points; nothing changes those
 _ASCII_CONTROLS: Final = bytes(ord(c) for c in CONTROLS if c.isascii())
 _ASCII: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"123456789", b"000000000"))
 _EXPANSIONS: Final = tuple((mark, several) for mark, several in PUNCTUATION.items() if len(several) > 1)
+_EXPANSIONS_UTF8: Final = tuple((mark.encode(), several.encode()) for mark, several in _EXPANSIONS)
 
 
 def normalise(text: str, *, newlines: Newlines = "delete") -> str:
@@ -60,6 +63,30 @@ def normalise(text: str, *, newlines: Newlines = "delete") -> str:
     for mark, several in _EXPANSIONS:
         text = text.replace(mark, several)
     return text
+
+
+def normalise_utf8(text: str, *, newlines: Newlines = "delete") -> bytes | None:
+    """Return what `normalise` does in UTF-8, None where `normalise` must do it (a contextual letter, half a character).
+
+    One pass in C where `filters.native` is compiled.
+    """
+    text = text.strip()
+    if newlines == "space":
+        text = text.replace("\n", " ")
+    if text.isascii():
+        return text.encode().translate(_ASCII, _ASCII_CONTROLS)
+    found = native.mapped(text, _native_table())
+    if found is not None:
+        for mark, several in _EXPANSIONS_UTF8:
+            found = found.replace(mark, several)
+    return found
+
+
+@functools.cache
+def _native_table() -> native.Table:
+    composed = _tables()[0].astype(np.uint32)
+    composed[composed == _CONTEXTUAL] = native.CONTEXTUAL
+    return native.Table.of(composed)
 
 
 def _code_points(text: str) -> NDArray[np.uint32]:

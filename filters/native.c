@@ -324,6 +324,14 @@ static int64_t line_feeds(const uint8_t *text, int64_t size) {
 
 uint64_t altiplano_hash(const uint8_t *text, int64_t size, int kind) { return hash_of(text, (size_t)size, kind); }
 
+/* A text as the table has its characters; found: bytes. */
+int64_t altiplano_mapped(const uint8_t *text, int64_t size, const uint32_t *table, uint8_t *out, int64_t *found) {
+    const uint8_t *stop = map_line((span){text, text + size}, table, out);
+    if (!stop) return NOT_HERE;
+    found[0] = stop - out;
+    return 0;
+}
+
 /* CCNet's paragraphs: the first of each repeated line of a page's body and their keys; found: bytes, characters of the
    body. Returns the number of lines. */
 int64_t altiplano_paragraphs(const uint8_t *text, int64_t size, int flags, const uint32_t *table, uint8_t *out,

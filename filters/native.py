@@ -39,6 +39,7 @@ _64_BITS = (1 << 64) - 1
 _NUMBER, _TEXT, _ARRAY = ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
 _FUNCTIONS = {
     "hash": (_TEXT, _NUMBER, ctypes.c_int),
+    "mapped": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY),
     "paragraphs": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
     "without": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY),
     "stripped": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY),
@@ -151,6 +152,15 @@ def md5(text: str) -> int | None:
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     return int(native.altiplano_hash(*utf8, _MD5))
+
+
+def mapped(text: str, table: Table) -> bytes | None:
+    """Return a text as `table` has its characters, in UTF-8; no character may take more than twice its bytes."""
+    if not (native := library()) or not (utf8 := in_utf8(text)):
+        return None
+    room = _room(2 * utf8[1])
+    done = _done(native.altiplano_mapped(*utf8, table.address, room.text, room.found))
+    return ctypes.string_at(room.text, room.sizes[0]) if done else None
 
 
 def paragraphs(text: str, table: Table, *, remove_nul: bool, add_last_line: bool, lose_zero: bool) -> Firsts | None:

@@ -21,7 +21,7 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from filters import kneser_ney, lmplz
-from filters.language_model_text import Newlines
+from filters.language_model_text import Newlines, normalise_utf8
 from filters.language_model_text import normalise as normalise
 from tokenizer.atomic import replacing
 from tokenizer.encode import without_surrogates
@@ -201,5 +201,6 @@ def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
 
 def _pieces_of(engine: sentencepiece.SentencePieceProcessor, text: str, newlines: Newlines) -> list[bytes]:
     """Return the pieces of a text in UTF-8, which is what the language model reads."""
-    pieces: list[bytes] = engine.encode(_clean(text, newlines).encode(), out_type=bytes)
+    clean = normalise_utf8(text, newlines=newlines)
+    pieces: list[bytes] = engine.encode(_clean(text, newlines).encode() if clean is None else clean, out_type=bytes)
     return pieces
