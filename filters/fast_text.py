@@ -88,4 +88,3 @@ class Labeller:
             except LookupError:
                 pass
         return next(iter(predict(self._model, line).items()), ("", 0.0))
-

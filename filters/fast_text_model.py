@@ -72,7 +72,9 @@ class Arrays:
         if not library or not text:
             raise LookupError("there is no compiled library, or no UTF-8")
         probability = ctypes.c_float()
-        number = library.altiplano_best_label(ctypes.byref(self._model), *text, self._cache(library), ctypes.byref(probability))
+        number = library.altiplano_best_label(
+            ctypes.byref(self._model), *text, self._cache(library), ctypes.byref(probability)
+        )
         if number == _NO_MEMORY:
             raise MemoryError("no memory for the words of a line")
         if number < _NO_LABEL:
@@ -110,6 +112,7 @@ class Arrays:
             grams = _SOME_GRAMS if kept else _NO_GRAMS
             matrix, bits, before = _in_order(matrix, pruned, words, bucket)
         _require(len(matrix) >= words + (max(bucket, 0) if grams == _ALL_GRAMS else kept), "rows are missing")
+        _require(len(matrix) <= _LARGEST, "too many rows")
         self._labels = [name.decode(errors="replace") for name in names[words:]]
         starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
         blob = np.frombuffer(b"".join(names), np.uint8)
@@ -177,7 +180,8 @@ class _File:
             found[:, start : start + wide] = table[codes[:, part]]
         if normed:
             norm_codes = self.array(np.uint8, rows)
-            found *= self._quantiser(1)[0][norm_codes][:, None]
+            with np.errstate(all="ignore"):  # whatever the numbers are, they are fastText's
+                found *= self._quantiser(1)[0][norm_codes][:, None]
         return found
 
     def _quantiser(self, columns: int) -> tuple[Floats, int, int]:
@@ -229,5 +233,6 @@ def _tree(counts: Sequence[int]) -> NDArray[np.int32]:
                 children[inner - labels, side], leaf = leaf, leaf - 1
             else:
                 children[inner - labels, side], node = node, node + 1
+        _require(children[inner - labels].max() < inner, "counts that no tree is made of")
         weights[inner] = sum(weights[child] for child in children[inner - labels])
     return children

@@ -28,4 +28,3 @@ def last_call(function: Callable[..., T]) -> Callable[..., T]:
         return answer
 
     return remembered
-

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from filters import c4, native, paragraphs
+from filters import c4, language_model_text, native, paragraphs, sentences
 
 pytestmark = pytest.mark.skipif(
     shutil.which("cc") is None and shutil.which("gcc") is None, reason="there is no C compiler"
@@ -124,6 +126,84 @@ def test_lines_of_c4(text: str) -> None:
     assert plain(c4.firsts(text)) == in_python(lambda: plain(c4.firsts(text)))
 
 
+@settings(deadline=None, max_examples=1_000)
+@given(texts | half, st.sampled_from(["delete", "space"]))
+def test_text_of_language_models(text: str, newlines: language_model_text.Newlines) -> None:
+    found = language_model_text.normalise_utf8(text, newlines=newlines)
+    assert found in (None, language_model_text.normalise(text, newlines=newlines).encode(errors="surrogatepass"))
+    table = language_model_text._tables()[0]
+    hard = any("\ud800" <= c < "\ue000" or table[ord(c)] == language_model_text._CONTEXTUAL for c in text)
+    assert (found is None) == hard
+
+
+BAD = ["ass", "dog cart", "dog house wine", "b-d", "s&m", "été", "☂", "one", "two girls", "ΟΔΟΣ", "x_y", "co.", "日本"]
+BAD_PIECES = [
+    *BAD,
+    *"abs☂&-_.\n '",
+    "dog",
+    "cart",
+    "house",
+    "wine",
+    "s",
+    "m",
+    "b",
+    "d",
+    "ÉTÉ",
+    "İ",
+    "Σ",
+    "K",
+    "two",
+    "girls",
+]
+
+
+@settings(deadline=None, max_examples=1_500)
+@given(st.lists(st.sampled_from([*BAD_PIECES, *(piece.upper() for piece in BAD)]), max_size=12), st.sampled_from(" _-"))
+def test_bad_words(parts: list[str], between: str) -> None:
+    text = between.join(parts)
+    assert bad_words().reason(text) == in_python(lambda: bad_words().reason(text))
+
+
+@functools.cache
+def bad_words() -> c4.BadWords:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write("\n".join(BAD))
+        file.flush()
+        return c4.BadWords(Path(file.name))
+
+
+def test_most_pages_have_no_bad_word_to_look_for() -> None:
+    quick = bad_words()._quick
+    assert quick is not None
+    for text in ("a dog, a cart", "girls two", "asses", "d-b", "x-y", "étés", ""):
+        assert not quick.may_be_in(text)
+    for text in ("ASS", "(ass)", "a dog: cart", "Two...girls", "S & M", "dog house"):
+        assert quick.may_be_in(text)
+
+
+SENTENCE_PIECES = [
+    *("Rain", "fell", "Dr", "mr", "J", "etc", "see", "e.g", "Ph.D", "naïve", "5", "x", "No", "ended", "co", "Wait"),
+    *(".", ".", "?", "!", "...", ". .", ".)", '."', ".\xa0", ".\n", ".\t", ".'s", "--", ",", ")", '"', "’", "\x1d"),
+    *(" ", " ", " ", "\n", "  ", "\x0b", "\u2003"),
+]
+
+
+@settings(deadline=None, max_examples=3_000)
+@given(st.lists(st.sampled_from(SENTENCE_PIECES), max_size=60).map("".join), st.integers(0, 6))
+@example(" Rain. It fell. It", 3)
+@example("Rain. It fell. It", 3)
+@example("Rain fell. It did. I", 3)
+@example("Rain fell. It did.", 3)
+@example("Rain fell. It did. 5", 3)
+def test_sentences(text: str, stop: int) -> None:
+    assert sentences.count(text, stop) == in_python(lambda: sentences.count(text, stop))
+
+
+def test_sentences_of_plain_prose_are_counted_in_c() -> None:
+    text = "The rain fell on the town. The river rose. Nobody minded. All were at home."
+    assert [sentences._unusual_words().sentence_ends(text, stop) for stop in range(1, 5)] == [1, 2, 3, 3]
+
+
 @pytest.mark.parametrize("plane", range(0, 0x110000, 0x10000))
 def test_every_character(plane: int) -> None:
     """Each between two letters, at both ends of a line, and as a line of its own."""
@@ -137,6 +217,11 @@ def test_every_character(plane: int) -> None:
         for action in (paragraphs.firsts, c4.firsts):
             assert plain(action(text)) == in_python(lambda: plain(action(text)))  # noqa: B023
         assert c4.page_text(text) == in_python(lambda: c4.page_text(text))  # noqa: B023
+        clean = [c for c in some if language_model_text._tables()[0][ord(c)] != language_model_text._CONTEXTUAL]
+        assert (
+            language_model_text.normalise_utf8("é".join(clean))
+            == language_model_text.normalise("é".join(clean)).encode()
+        )
         assert c4.clean(text, 0) == in_python(lambda: c4.clean(text, 0))  # noqa: B023
 
 
