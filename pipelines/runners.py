@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar, cast
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
@@ -19,6 +19,8 @@ from apache_beam.transforms.environments import python_sdk_capabilities
 
 from pipelines import lint, storage, waves, worker
 from pipelines.jobs import Job, Shuffle
+
+V = TypeVar("V", bound=PipelineOptions)
 
 REFUSED = {
     "DirectRunner": "it is another engine online (Prism, downloaded) than offline; use --runner local",
@@ -109,7 +111,7 @@ def run_local(
     """
     tasks = sum(len(job.elements) if isinstance(job, Job) else len(job.buckets) for job in jobs)
     workers = min(workers, tasks)
-    options = PipelineOptions(["--direct_running_mode", "in_memory", "--direct_num_workers", str(workers)])
+    options = _Options(["--direct_running_mode", "in_memory", "--direct_num_workers", str(workers)])
     options.view_as(SetupOptions).save_main_session = False
     environment = None
     if workers > 1 or apart:
@@ -165,6 +167,20 @@ def _run(jobs: Sequence[Job | Shuffle], runner: FnApiRunner, options: PipelineOp
     pipeline = beam.Pipeline(runner=runner, options=options)
     waves.build_local(pipeline, jobs, lanes)
     pipeline.run().wait_until_finish()
+
+
+class _Options(PipelineOptions):
+    """Options with views that are made once: Beam asks for one dozens of times a wave, and parses all options for it."""
+
+    def __init__(self, flags: Sequence[str]) -> None:
+        super().__init__(list(flags))
+        object.__setattr__(self, "_views", {})  # PipelineOptions takes other attributes for options
+
+    def view_as(self, cls: type[V]) -> V:
+        """Return the view; all views share the options' values."""
+        if cls not in self._views:
+            self._views[cls] = super().view_as(cls)
+        return cast(V, self._views[cls])
 
 
 class _Watchdog:

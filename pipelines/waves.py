@@ -16,6 +16,7 @@ import pickle
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -117,10 +118,14 @@ def build_local(pipeline: beam.Pipeline, jobs: Sequence[Job | Shuffle], lanes: i
     elements += [
         (_key(job.label, bucket), _call(job.reduce, bucket, True)) for job in shuffles for bucket in job.buckets
     ]
-    groups = [pipeline | "work items" >> beam.Create(elements).with_output_types(tuple[bytes, Parcel])]
+    # One worker has all of it anyway, and Beam much less to compile.
+    create = partial(beam.Create, reshuffle=lanes > 1)
+    groups = [pipeline | "work items" >> create(elements).with_output_types(tuple[bytes, Parcel])]
     if shuffles:
         runs = [pickle.dumps(chunk) for job in shuffles for chunk in _runs(job, -(-len(job.elements) // SPREAD))]
-        spread = pipeline | "runs" >> beam.Create(runs).with_output_types(bytes) | "spread" >> beam.Reshuffle()
+        spread = pipeline | "runs" >> create(runs).with_output_types(bytes)
+        if lanes > 1:
+            spread = spread | "spread" >> beam.Reshuffle()
         groups.append(spread | "slices" >> beam.FlatMap(_split).with_output_types(tuple[bytes, Parcel]))
     _grouped(groups)
 
