@@ -192,6 +192,16 @@ def firsts(text: str) -> Firsts:
     return Firsts("\n".join(first.values()), packed(first), len(text))
 
 
+def prose_lines(text: str, min_sentences: int = MIN_SENTENCES) -> Firsts | Reason:
+    """Return the first of each repeated line of a page's prose, or why it is dropped: `firsts` of `clean`."""
+    if found := native.prose_lines(text, native.lower_table(), min_sentences):
+        return found
+    cleaned = clean(text, min_sentences)
+    if cleaned.text is None:
+        return cleaned.reason or Reason.TOO_FEW_SENTENCES
+    return firsts(cleaned.text)
+
+
 def after_deduplication(text: str, min_sentences: int = MIN_SENTENCES) -> Reason | None:
     """Return why a page is dropped of whose lines some went to their owners; sentences are counted in the whole."""
     if not text:

@@ -136,11 +136,11 @@ static span next_split_line(const uint8_t **at, const uint8_t *end) {
     return line;
 }
 
-/* Writes a line behind the `count` lines before it. */
+/* Writes a line behind the `count` lines before it; it may lie in the same memory, there or further on. */
 static uint8_t *append(uint8_t *to, int64_t count, span line) {
     if (count) *to++ = '\n';
     size_t size = (size_t)(line.end - line.start);
-    memcpy(to, line.start, size);
+    memmove(to, line.start, size);
     return to + size;
 }
 
@@ -455,22 +455,20 @@ static int has_words(span line, int wanted) {
     return 0;
 }
 
-/* Whether a line has a brace or a phrase that C4 judges lines by, in any case. Of what is no ASCII only the Kelvin sign
-   and the dotted capital I have ASCII letters in lower case. */
+/* What a brace or a phrase that C4 judges lines by may begin with: of what is no ASCII only the dotted capital I and the
+   Kelvin sign have ASCII letters in lower case. */
+static const uint8_t may_hint[256] = {['c'] = 1, ['C'] = 1, ['j'] = 2, ['J'] = 2, ['l'] = 3, ['L'] = 3, ['p'] = 4,
+                                      ['P'] = 4, ['t'] = 5, ['T'] = 5, ['{'] = 6, [0xC4] = 7, [0xE2] = 8};
+
+/* Whether a line has a brace or such a phrase, in any case. */
 static int has_hint(span line) {
-    static const char *const hints[] = {"cookie", "javascript", "lorem ipsum", "policy", "terms of use"};
+    static const char *const hints[] = {"", "cookie", "javascript", "lorem ipsum", "policy", "terms of use"};
     for (const uint8_t *p = line.start; p < line.end; p++) {
-        int hint;
-        switch (*p) {
-        case 'c': case 'C': hint = 0; break;
-        case 'j': case 'J': hint = 1; break;
-        case 'l': case 'L': hint = 2; break;
-        case 'p': case 'P': hint = 3; break;
-        case 't': case 'T': hint = 4; break;
-        case '{': return 1;
-        case 0xC4: if (p[1] == 0xB0) return 1; continue;
-        case 0xE2: if (p[1] == 0x84 && p[2] == 0xAA) return 1; continue;
-        default: continue;
+        const int hint = may_hint[*p];
+        if (!hint) continue;
+        if (hint > 5) {
+            if (hint == 6 || (hint == 7 && p[1] == 0xB0) || (hint == 8 && p[1] == 0x84 && p[2] == 0xAA)) return 1;
+            continue;
         }
         const char *rest = hints[hint] + 1;
         const uint8_t *at = p + 1;
@@ -555,6 +553,15 @@ static int in_set(const uint64_t *slots, uint64_t mask, uint64_t hash) {
     for (uint64_t slot = hash & mask; slots[slot]; slot = (slot + 1) & mask)
         if (slots[slot] == hash) return 1;
     return 0;
+}
+
+/* Both in one: what is left of a page by C4's rules, for pages of at least `least` lines of which none has a hint. */
+int64_t altiplano_prose_lines(const uint8_t *text, int64_t size, const uint32_t *table, int64_t least, uint8_t *out,
+                              uint64_t *keys, int64_t *found) {
+    int64_t count = altiplano_prose(text, size, out, found);
+    if (count < least || found[1]) return NOT_HERE;
+    span page = strip((span){out, out + found[0]});
+    return altiplano_unique(page.start, page.end - page.start, table, out, keys, found);
 }
 
 static inline int is_ascii_letter(uint8_t byte) { return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z'; }

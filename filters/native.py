@@ -45,6 +45,7 @@ _FUNCTIONS = {
     "stripped": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY),
     "prose": (_TEXT, _NUMBER, _ARRAY, _ARRAY),
     "unique": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
+    "prose_lines": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY, _ARRAY),
     "has_words": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
     "sentence_ends": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _NUMBER),
     "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
@@ -208,6 +209,15 @@ def unique(text: str, table: Table) -> Firsts | None:
         return None
     room = _room(utf8[1])
     count = native.altiplano_unique(*utf8, table.address, room.text, room.keys, room.found)
+    return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
+
+
+def prose_lines(text: str, table: Table, least: int) -> Firsts | None:
+    """Return what `unique` says of `prose`, if that is `least` lines or more, and nothing in them is to be judged."""
+    if least < 1 or not (native := library()) or not (utf8 := in_utf8(text)):
+        return None
+    room = _room(utf8[1])
+    count = native.altiplano_prose_lines(*utf8, table.address, least, room.text, room.keys, room.found)
     return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
 

@@ -15,7 +15,6 @@ from typing import BinaryIO
 import numpy as np
 
 from filters import c4
-from filters.native import Firsts
 from pipelines import losses
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
@@ -77,13 +76,7 @@ def line_keys(raw: Document, found: Document, context: Context) -> Keys:
     return lines.hashes, np.full(number, rank, np.uint64), np.arange(number, dtype=np.uint32)
 
 
-@last_call
-def _prose_lines(text: str, min_sentences: int) -> Firsts | c4.Reason:
-    """Return the first of each repeated line of prose, or why the page is dropped."""
-    cleaned = c4.clean(text, min_sentences)
-    if cleaned.text is None:
-        return cleaned.reason or c4.Reason.TOO_FEW_SENTENCES
-    return c4.firsts(cleaned.text)
+_prose_lines = last_call(c4.prose_lines)  # the step and its keys ask for the same page, one after the other
 
 
 def english(found: Document, removed: Lines, context: Context) -> Document | Drop:

@@ -204,6 +204,23 @@ def test_sentences_of_plain_prose_are_counted_in_c() -> None:
     assert [sentences._unusual_words().sentence_ends(text, stop) for stop in range(1, 5)] == [1, 2, 3, 3]
 
 
+LINES = st.lists(
+    st.sampled_from(["one two three four five.", "[1] Five words are all here!", *PIECES]) | texts, max_size=12
+).map("\n".join)
+
+
+@settings(deadline=None, max_examples=1_000)
+@given(LINES, st.integers(0, 4))
+@example("One two three four five.\n" * 3, 3)
+@example("[1] One two three four five.\nAnd so does this one.\nNext to last it is [2].", 3)
+def test_prose_and_its_lines(text: str, least: int) -> None:
+    def found() -> Any:
+        lines = c4.prose_lines(text, least)
+        return lines if isinstance(lines, c4.Reason) else plain(lines[:2])
+
+    assert found() == in_python(found)
+
+
 @pytest.mark.parametrize("plane", range(0, 0x110000, 0x10000))
 def test_every_character(plane: int) -> None:
     """Each between two letters, at both ends of a line, and as a line of its own."""
