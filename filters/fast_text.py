@@ -81,7 +81,7 @@ class Labeller:
         return load(self._path)
 
     def best(self, line: str) -> tuple[str, float]:
-        """Return the most probable label with its probability, ("", 0.0) if no word is known; `line` as in `predict`."""
+        """Return the most probable label and its probability, ("", 0.0) if no word is known; `line` as in `predict`."""
         if self._arrays:
             try:
                 return self._arrays.best(line) or ("", 0.0)

@@ -141,9 +141,11 @@ class _File:
 
     def array(self, kind: type[np.generic], count: int) -> NDArray[Any]:
         """Read an array, shape (count,)."""
-        found = np.frombuffer(self._content, np.dtype(kind).newbyteorder("<"), count, self._at) if count else []
-        self._at += count * np.dtype(kind).itemsize
-        return np.array(found, kind)  # a copy: in the file numbers lie as they come
+        start, self._at = self._at, self._at + count * np.dtype(kind).itemsize
+        if not count:
+            return np.empty(0, kind)
+        # A copy: in the file numbers lie as they come.
+        return np.frombuffer(self._content, np.dtype(kind).newbyteorder("<"), count, start).astype(kind)
 
     def names(self, size: int) -> tuple[list[bytes], list[int], list[int]]:
         """Read words and labels with their counts and kinds."""
@@ -201,7 +203,7 @@ def _in_order(
 ) -> tuple[Floats, NDArray[np.uint64], NDArray[np.int32]]:
     """Return the rows of words, then those of the kept n-grams in order; a bit for each n-gram; how many before 64."""
     grams, rows = pruned[np.argsort(pruned[:, 0], kind="stable")].T
-    _require(not len(grams) or (0 <= grams[0] and grams[-1] < bucket), "an n-gram out of range")
+    _require(not len(grams) or (grams[0] >= 0 and grams[-1] < bucket), "an n-gram out of range")
     _require(len(np.unique(grams)) == len(grams), "an n-gram twice")
     _require(not len(rows) or (rows.min() >= 0 and words + rows.max() < len(matrix)), "a row out of range")
     flags = np.zeros(-(-bucket // 64) * 64 or 64, np.uint8)
@@ -214,7 +216,8 @@ def _in_order(
 def _table(names: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return an open hash table of names by fastText's own hash, at most half full."""
     library = native.library()
-    _require(library is not None, "there is no compiled library")
+    if library is None:
+        raise ValueError("there is no compiled library")
     count = len(starts) - 1
     table = np.full(1 << (2 * count).bit_length(), -1, np.int32)
     library.altiplano_name_table(names.ctypes.data, starts.ctypes.data, count, table.ctypes.data, len(table) - 1)

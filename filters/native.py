@@ -236,7 +236,7 @@ def lower_table() -> Table:
 
 def has_one_case(character: str) -> bool:
     """Return whether no other character has this one as its lower case."""
-    return np.count_nonzero(lower_table().values == ord(character)) == 1
+    return int(np.count_nonzero(lower_table().values == ord(character))) == 1
 
 
 @functools.cache
@@ -321,7 +321,7 @@ def _room(size: int) -> _Room:
 
 
 def _phrase_hash(words: Sequence[str]) -> int:
-    """Return the hash of a word or two that native.c knows them by: FNV-1a of characters; 0 stands for an empty slot."""
+    """Return the hash of a word or two that native.c knows them by: FNV-1a of characters, not 0."""
     value = 0
     for word in words:
         found = 0xCBF29CE484222325

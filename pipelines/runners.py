@@ -170,7 +170,7 @@ def _run(jobs: Sequence[Job | Shuffle], runner: FnApiRunner, options: PipelineOp
 
 
 class _Options(PipelineOptions):
-    """Options with views that are made once: Beam asks for one dozens of times a wave, and parses all options for it."""
+    """Options with views that are made once: Beam asks dozens of times a wave, and parses them all each time."""
 
     def __init__(self, flags: Sequence[str]) -> None:
         super().__init__(list(flags))
