@@ -29,6 +29,7 @@ ELSEWHERE = {
     "filters.lmplz.estimate": "trains on what a build has cleaned",
     "filters.lmplz.find": "takes the name of a program",
     "filters.lmplz.to_binary": "reads what `estimate` wrote",
+    "filters.native.has_one_case": "takes the characters of a list that a user gives",
     "filters.perplexity.train_language_model": "trains on what a build has cleaned",
     "filters.perplexity.train_pieces": "trains on what a build has cleaned",
     "filters.reference.train": "trains on what a build has cleaned",

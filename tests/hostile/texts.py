@@ -112,6 +112,7 @@ def pages(text: str) -> str:
     c4.page_too_long(page)
     c4.packed(c4.line_keys(page))
     c4.firsts(page)
+    c4.prose_lines(page)
     c4.after_deduplication(page)
     for line in text.split("\n"):
         c4.line_rule(line)
