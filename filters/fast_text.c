@@ -80,8 +80,8 @@ static void add_pending(state *s) {
 }
 
 static inline void add_row(state *s, int64_t row) {
-    s->rows[s->pending] = (int32_t)row;
-    if (++s->pending == ROWS) add_pending(s);
+    if (s->pending == ROWS) add_pending(s);
+    s->rows[s->pending++] = (int32_t)row;
 }
 
 /* `gram` is a hash modulo the buckets. */
