@@ -455,26 +455,32 @@ static int has_words(span line, int wanted) {
     return 0;
 }
 
-/* What a brace or a phrase that C4 judges lines by may begin with: of what is no ASCII only the dotted capital I and the
-   Kelvin sign have ASCII letters in lower case. */
-static const uint8_t may_hint[256] = {['c'] = 1, ['C'] = 1, ['j'] = 2, ['J'] = 2, ['l'] = 3, ['L'] = 3, ['p'] = 4,
-                                      ['P'] = 4, ['t'] = 5, ['T'] = 5, ['{'] = 6, [0xC4] = 7, [0xE2] = 8};
+/* The phrases that C4 judges lines by, in lower case, each with the place of a letter that few words have. */
+static const struct {
+    const char *phrase;
+    int64_t rare, length;
+} hints[] = {{"cookie", 3, 6}, {"javascript", 0, 10}, {"lorem ipsum", 7, 11}, {"policy", 5, 6}, {"terms of use", 7, 12}};
+
+/* By byte: 1 + the number of the phrase that has it in this place; BRACE, and what begins the dotted capital I and the
+   Kelvin sign, which of what is no ASCII alone have ASCII letters in lower case. */
+enum { BRACE = 6, DOTTED = 7, KELVIN = 8 };
+static const uint8_t may_hint[256] = {['k'] = 1, ['K'] = 1, ['j'] = 2, ['J'] = 2, ['p'] = 3, ['P'] = 3, ['y'] = 4,
+                                      ['Y'] = 4, ['f'] = 5, ['F'] = 5, ['{'] = BRACE, [0xC4] = DOTTED, [0xE2] = KELVIN};
 
 /* Whether a line has a brace or such a phrase, in any case. */
 static int has_hint(span line) {
-    static const char *const hints[] = {"", "cookie", "javascript", "lorem ipsum", "policy", "terms of use"};
     for (const uint8_t *p = line.start; p < line.end; p++) {
         const int hint = may_hint[*p];
         if (!hint) continue;
-        if (hint > 5) {
-            if (hint == 6 || (hint == 7 && p[1] == 0xB0) || (hint == 8 && p[1] == 0x84 && p[2] == 0xAA)) return 1;
-            continue;
-        }
-        const char *rest = hints[hint] + 1;
-        const uint8_t *at = p + 1;
-        for (; *rest && at < line.end; rest++, at++)
-            if ((*at >= 'A' && *at <= 'Z' ? *at + 32 : *at) != (uint8_t)*rest) break;
-        if (!*rest) return 1;
+        if (hint == BRACE || (hint == DOTTED && p[1] == 0xB0) || (hint == KELVIN && p[1] == 0x84 && p[2] == 0xAA)) return 1;
+        if (hint >= BRACE) continue;
+        const int64_t before = hints[hint - 1].rare, length = hints[hint - 1].length;
+        if (p - line.start < before || line.end - p < length - before) continue;
+        const char *phrase = hints[hint - 1].phrase;
+        int64_t same = 0;
+        for (const uint8_t *at = p - before; same < length; same++)
+            if ((at[same] >= 'A' && at[same] <= 'Z' ? at[same] + 32 : at[same]) != (uint8_t)phrase[same]) break;
+        if (same == length) return 1;
     }
     return 0;
 }
