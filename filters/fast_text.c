@@ -294,13 +294,29 @@ int64_t altiplano_name_table(const uint8_t *names, const int64_t *starts, int64_
     return count;
 }
 
-/* The most probable label of a line without line feeds, or NO_LABEL; NOT_HERE where fastText would raise an error. */
-int64_t altiplano_best_label(const model *m, const uint8_t *text, int64_t size, uint8_t *cache, float *probability) {
+/* A text without its line feeds, in `to`; returns its bytes. */
+static int64_t without_feeds(const uint8_t *text, int64_t size, uint8_t *to) {
+    const uint8_t *at = text, *end = text + size;
+    uint8_t *const start = to;
+    while (at < end) {
+        const uint8_t *feed = memchr(at, '\n', (size_t)(end - at));
+        const size_t part = (size_t)((feed ? feed : end) - at);
+        memcpy(to, at, part);
+        to += part, at += part + 1;
+    }
+    return to - start;
+}
+
+/* The most probable label of a text as one line, or NO_LABEL; NOT_HERE where fastText would raise an error. Line feeds
+   count as spaces, unless there is `room` for `size` bytes: then they are deleted. */
+int64_t altiplano_best_label(const model *m, const uint8_t *text, int64_t size, uint8_t *room, uint8_t *cache,
+                             float *probability) {
     state *s = malloc(sizeof *s + (size_t)m->dimension * sizeof(float));
     best found = {NO_LABEL, 0};
     if (!s) return NO_MEMORY;
     s->m = m, s->count = s->pending = 0, s->sum = (float *)(s + 1);
     memset(s->sum, 0, (size_t)m->dimension * sizeof(float));
+    if (room && memchr(text, '\n', (size_t)size)) size = without_feeds(text, size, room), text = room;
     int problem = add_line(s, text, size, cache);
     if (!problem && s->count) {
         const float share = (float)(1.0 / (double)s->count);

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import fasttext
 
@@ -15,6 +15,7 @@ from filters import native
 from filters.fast_text_model import Arrays, UnsupportedError
 
 LABEL = "__label__"
+Newlines = Literal["delete", "space"]
 
 
 class Model(Protocol):
@@ -63,7 +64,7 @@ def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
 
 
 class Labeller:
-    """The most probable label of a line: fastText's answer, from our own C where it is compiled and knows the model.
+    """The most probable label of a text: fastText's answer, from our own C where it is compiled and knows the model.
 
     Raises ValueError if there is no model at the path.
     """
@@ -80,11 +81,15 @@ class Labeller:
     def _model(self) -> Model:
         return load(self._path)
 
-    def best(self, line: str) -> tuple[str, float]:
-        """Return the most probable label and its probability, ("", 0.0) if no word is known; `line` as in `predict`."""
+    def best(self, text: str, newlines: Newlines = "space") -> tuple[str, float]:
+        """Return the most probable label of a text as one line, and its probability; ("", 0.0) if no word is known.
+
+        Lone surrogates, which UTF-8 cannot hold, count as "?".
+        """
         if self._arrays:
             try:
-                return self._arrays.best(line) or ("", 0.0)
+                return self._arrays.best(text, delete_feeds=newlines == "delete") or ("", 0.0)
             except LookupError:
                 pass
+        line = text.replace("\n", "" if newlines == "delete" else " ")
         return next(iter(predict(self._model, line).items()), ("", 0.0))

@@ -60,20 +60,19 @@ class Arrays:
         except (struct.error, ValueError, IndexError, OverflowError) as error:
             raise UnsupportedError(f"{path}: {error}") from error
 
-    def best(self, line: str) -> tuple[str, float] | None:
-        """Return the most probable label with its probability, None if no word is known.
+    def best(self, text: str, *, delete_feeds: bool) -> tuple[str, float] | None:
+        """Return the most probable label with its probability, None if no word is known; line feeds are spaces, or not.
 
         Raises LookupError where fastText itself must answer: no compiled library, text without a UTF-8 form, or a model
-        of which no probability comes out. Raises ValueError for a line feed in the line.
+        of which no probability comes out.
         """
-        if "\n" in line:
-            raise ValueError("a line feed in a line")
-        library, text = native.library(), native.in_utf8(line)
-        if not library or not text:
+        library, utf8 = native.library(), native.in_utf8(text)
+        if not library or not utf8:
             raise LookupError("there is no compiled library, or no UTF-8")
         probability = ctypes.c_float()
+        room = native.room_for(utf8[1]).text if delete_feeds else None
         number = library.altiplano_best_label(
-            ctypes.byref(self._model), *text, self._cache(library), ctypes.byref(probability)
+            ctypes.byref(self._model), *utf8, room, self._cache(library), ctypes.byref(probability)
         )
         if number == _NO_MEMORY:
             raise MemoryError("no memory for the words of a line")

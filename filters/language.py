@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from filters import fast_text
-
-Newlines = Literal["delete", "space"]
+from filters.fast_text import Newlines as Newlines
 
 THRESHOLD: Final = 0.5  # CCNet, Config.lang_threshold
 DECIMALS: Final = 6  # ours: what differs between processors must not decide
@@ -39,7 +38,7 @@ class LanguageIdentifier:
 
         CCNet deletes line feeds, so that words at line ends fuse, and rounds to 2 decimals.
         """
-        label, score = self._labels.best(text.replace("\n", "" if newlines == "delete" else " "))
+        label, score = self._labels.best(text, newlines)
         # numpy's rounding, which is CCNet's: it differs from round(score, decimals) where the score lies halfway.
         scale = 10.0**decimals
         return label.removeprefix(fast_text.LABEL), round(score * scale) / scale

@@ -50,7 +50,7 @@ _FUNCTIONS = {
     "sentence_ends": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _NUMBER),
     "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
     "label_cache_bytes": (ctypes.c_void_p,),
-    "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, ctypes.c_void_p),
+    "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, _ARRAY, ctypes.c_void_p),
 }
 
 _AS_UTF8 = ctypes.pythonapi.PyUnicode_AsUTF8AndSize
@@ -159,7 +159,7 @@ def mapped(text: str, table: Table) -> bytes | None:
     """Return a text as `table` has its characters, in UTF-8; no character may take more than twice its bytes."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = _room(2 * utf8[1])
+    room = room_for(2 * utf8[1])
     done = _done(native.altiplano_mapped(*utf8, table.address, room.text, room.found))
     return ctypes.string_at(room.text, room.sizes[0]) if done else None
 
@@ -169,7 +169,7 @@ def paragraphs(text: str, table: Table, *, remove_nul: bool, add_last_line: bool
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     flags = remove_nul * _REMOVE_NUL | add_last_line * _ADD_LAST_LINE | lose_zero * _LOSE_ZERO
-    room = _room(utf8[1])
+    room = room_for(utf8[1])
     count = native.altiplano_paragraphs(*utf8, flags, table.address, room.text, room.keys, room.found)
     return Firsts(room.as_text(), room.as_keys(count), room.sizes[1]) if _done(count) else None
 
@@ -178,7 +178,7 @@ def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int
     """Return the twin of `filters.paragraphs.without`."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = _room(utf8[1])
+    room = room_for(utf8[1])
     numbers = np.sort(removed).astype(np.uint32, copy=False)
     count = native.altiplano_without(*utf8, numbers.ctypes.data, len(numbers), room.text, room.found)
     assert not len(numbers) or numbers[-1] < room.sizes[1], "a line is removed that the text has not"
@@ -190,7 +190,7 @@ def stripped(text: str, *, remove_nul: bool, lose_header_lines: bool) -> str | N
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     flags = remove_nul * _REMOVE_NUL | lose_header_lines * _LOSE_HEADERS
-    room = _room(utf8[1])
+    room = room_for(utf8[1])
     return room.as_text() if _done(native.altiplano_stripped(*utf8, flags, room.text, room.found)) else None
 
 
@@ -198,7 +198,7 @@ def prose(text: str) -> Prose | None:
     """Return the lines that C4's rules for their ends and words leave, without citations."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = _room(utf8[1])
+    room = room_for(utf8[1])
     count = native.altiplano_prose(*utf8, room.text, room.found)
     return Prose(room.as_text(), count, bool(room.sizes[1])) if _done(count) else None
 
@@ -207,7 +207,7 @@ def unique(text: str, table: Table) -> Firsts | None:
     """Return the twin of `filters.c4.firsts`; `table` has each character in lower case."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = _room(utf8[1])
+    room = room_for(utf8[1])
     count = native.altiplano_unique(*utf8, table.address, room.text, room.keys, room.found)
     return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
@@ -216,7 +216,7 @@ def prose_lines(text: str, table: Table, least: int) -> Firsts | None:
     """Return what `unique` says of `prose`, if that is `least` lines or more, and nothing in them is to be judged."""
     if least < 1 or not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = _room(utf8[1])
+    room = room_for(utf8[1])
     count = native.altiplano_prose_lines(*utf8, table.address, least, room.text, room.keys, room.found)
     return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
@@ -310,7 +310,7 @@ _ROOM_BYTES = 1 << 20  # of text; larger texts are few
 _ROOMS = _Rooms()
 
 
-def _room(size: int) -> _Room:
+def room_for(size: int) -> _Room:
     """Return room for what is made of a text of `size` bytes; the next call takes it again."""
     if size > _ROOM_BYTES:
         return _Room(size)

@@ -34,7 +34,7 @@ ODD = [
 
 STEMS = ("tal", "berg", "wald", "fluss", "ügel", "한국", "x", "日本")
 LINES = st.lists(
-    st.sampled_from([*STEMS, *ODD, "</s", "__label__a", "__label__", "é\u3000", "n\x00u", "tal berg wald"]), max_size=30
+    st.sampled_from([*STEMS, *ODD, "</s", "__label__a", "__label__", "é\u3000", "n\x00u", "tal\nberg\nwald", "\n", "</s\n>"]), max_size=30
 ).map(" ".join)
 # What a model of each kind is trained with, and how it is quantised.
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
@@ -98,8 +98,9 @@ def test_any_line_has_the_answer_of_fasttext(trained: Path) -> None:
     @settings(deadline=None, max_examples=300)
     @given(LINES | st.text())
     def compare(line: str) -> None:
-        line = line.replace("\n", " ")
-        assert ours.best(line) == next(iter(fast_text.predict(slow, line).items()), ("", 0.0))
+        for newlines, instead in (("space", " "), ("delete", "")):
+            expected = next(iter(fast_text.predict(slow, line.replace("\n", instead)).items()), ("", 0.0))
+            assert ours.best(line, newlines) == expected
 
     compare()
 
@@ -131,12 +132,6 @@ def test_without_the_compiled_library_fasttext_answers(trained: Path, monkeypatc
     assert [fast_text.Labeller(trained).best(line) for line in ODD] == expected
 
 
-def test_a_line_feed_is_an_error(trained: Path) -> None:
-    for refused in (lambda: fast_text.Labeller(trained).best("a\nb"), lambda: fast_text.load(trained).predict("a\nb")):
-        with pytest.raises(ValueError, match="line"):
-            refused()
-
-
 def test_threads_have_caches_of_their_own(trained: Path) -> None:
     ours = fast_text.Labeller(trained)
     lines = [" ".join(f"berg{n % (number + 2)}" for n in range(3_000)) for number in range(8)]
@@ -156,7 +151,7 @@ def test_a_damaged_model_is_refused_or_answers(trained: Path, tmp_path: Path) ->
             changed[at : at + 1] = bytes([choose.choice([0, 1, 127, 128, 255, choose.randrange(256)])])
         damaged.write_bytes(changed)
         with suppress(fast_text_model.UnsupportedError, LookupError):
-            fast_text_model.Arrays(damaged).best("tal berg </s> wald fluss")
+            fast_text_model.Arrays(damaged).best("tal berg </s>\nwald fluss", delete_feeds=bool(trial % 3))
 
 
 def test_answers_are_those_of_fasttext_on_real_pages() -> None:
