@@ -40,7 +40,7 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 	@touch $@
 
 # Compiled where there is a C compiler; without it the same result takes longer.
-$(VENV)/native.stamp: filters/native.c filters/fast_text.c filters/native.py $(VENV)/corpus.stamp
+$(VENV)/native.stamp: filters/native.c filters/fast_text.c filters/unigram.c filters/native.py $(VENV)/corpus.stamp
 	@$(BIN)/python -m filters.native
 	@touch $@
 

@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-SOURCES: Final = tuple(Path(__file__).with_name(name) for name in ("native.c", "fast_text.c"))
+SOURCES: Final = tuple(Path(__file__).with_name(name) for name in ("native.c", "fast_text.c", "unigram.c"))
 COMPILERS: Final = ("cc", "gcc", "clang")
 OPTIONS: Final = ("-O3", "-std=c11", "-shared", "-fPIC", "-lm")
 CONTEXTUAL: Final = 0xD800  # in a table of characters: what becomes of this one depends on its neighbours
@@ -49,6 +49,9 @@ _FUNCTIONS = {
     "has_words": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
     "sentence_ends": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _NUMBER),
     "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
+    "plain": (ctypes.c_void_p, _ARRAY),
+    "pieces": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY, _NUMBER, _ARRAY),
+    "trie": (_ARRAY, _ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
     "label_cache_bytes": (ctypes.c_void_p,),
     "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, _ARRAY, ctypes.c_void_p),
 }

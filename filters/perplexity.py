@@ -9,6 +9,7 @@ A document is one sentence. The models are made the same way: `train_pieces` tra
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from filters import kneser_ney, lmplz
 from filters.language_model_text import Newlines, normalise_utf8
 from filters.language_model_text import normalise as normalise
+from filters.unigram import Unigram
 from tokenizer.atomic import replacing
 from tokenizer.encode import without_surrogates
 from tokenizer.training import lines_of, train_model
@@ -83,6 +85,7 @@ class PerplexityModel:
         self._paths = (pieces_path, language_model_path)
         self._newlines: Newlines = newlines
         self._pieces = _load_pieces(pieces_path)
+        self._unigram = _load_unigram(pieces_path)
         config = kenlm.Config()
         config.show_progress = False
         config.arpa_complain = kenlm.ARPALoadComplain.NONE
@@ -96,11 +99,19 @@ class PerplexityModel:
 
         A text of which normalisation leaves nothing has no perplexity: NO_PERPLEXITY, which every bucket calls "all".
         """
-        pieces = _pieces_of(self._pieces, text, self._newlines)
-        if not pieces:
+        joined, number = self._joined(text)
+        if not number:
             return NO_PERPLEXITY
-        score = float(self._language_model.score(b" ".join(pieces)))
-        return round(math.pow(10.0, -score / (len(pieces) + 1)), DECIMALS)
+        score = float(self._language_model.score(joined))
+        return round(math.pow(10.0, -score / (number + 1)), DECIMALS)
+
+    def _joined(self, text: str) -> tuple[bytes, int]:
+        """Return the pieces of a text with a space between them, and their number."""
+        clean = _clean_utf8(text, self._newlines)
+        if self._unigram and (found := self._unigram.joined(clean)):
+            return found
+        pieces: list[bytes] = self._pieces.encode(clean, out_type=bytes)
+        return b" ".join(pieces), len(pieces)
 
 
 def bucket(perplexity: float, cutoffs: Cutoffs | None) -> Bucket:
@@ -192,6 +203,19 @@ def _clean(text: str, newlines: Newlines) -> str:
     return without_surrogates(normalise(text, newlines=newlines))
 
 
+def _clean_utf8(text: str, newlines: Newlines) -> bytes:
+    clean = normalise_utf8(text, newlines=newlines)
+    return _clean(text, newlines).encode() if clean is None else clean
+
+
+def _load_unigram(path: Path) -> Unigram | None:
+    """Return the same model for our own C, None where only SentencePiece can use it."""
+    try:
+        return Unigram(path.read_bytes())
+    except (ValueError, IndexError, struct.error):  # what SentencePiece takes, and `tokenizer.model_file` does not
+        return None
+
+
 def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
     try:
         return sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
@@ -201,6 +225,5 @@ def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
 
 def _pieces_of(engine: sentencepiece.SentencePieceProcessor, text: str, newlines: Newlines) -> list[bytes]:
     """Return the pieces of a text in UTF-8, which is what the language model reads."""
-    clean = normalise_utf8(text, newlines=newlines)
-    pieces: list[bytes] = engine.encode(_clean(text, newlines).encode() if clean is None else clean, out_type=bytes)
+    pieces: list[bytes] = engine.encode(_clean_utf8(text, newlines), out_type=bytes)
     return pieces

@@ -34,7 +34,10 @@ ODD = [
 
 STEMS = ("tal", "berg", "wald", "fluss", "ügel", "한국", "x", "日本")
 LINES = st.lists(
-    st.sampled_from([*STEMS, *ODD, "</s", "__label__a", "__label__", "é\u3000", "n\x00u", "tal\nberg\nwald", "\n", "</s\n>"]), max_size=30
+    st.sampled_from(
+        [*STEMS, *ODD, "</s", "__label__a", "__label__", "é\u3000", "n\x00u", "tal\nberg\nwald", "\n", "</s\n>"]
+    ),
+    max_size=30,
 ).map(" ".join)
 # What a model of each kind is trained with, and how it is quantised.
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {

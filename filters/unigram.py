@@ -1,0 +1,116 @@
+"""A SentencePiece unigram model as arrays, as `filters/unigram.c` reads it.
+
+    model file ─ pieces, map of characters ─> double array ─> text in UTF-8 -> its pieces, a space between them
+
+What is rare (pieces of a user's own or of bytes, space as a suffix, another type of model) is left to SentencePiece.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from filters import native
+from tokenizer.model_file import CONTROL, NORMAL, UNKNOWN, ModelFile
+
+_UNKNOWN_PENALTY: Final = np.float32(10.0)  # unigram_model.cc, kUnkPenalty
+_LONGEST_PIECE: Final = 1_000  # bytes
+_PLACE: Final = np.dtype([("base", "<i4"), ("parent", "<i4"), ("score", "<f4")])
+# Bytes of room for each byte of a text, normalised or in pieces (most need not even two), and for any text.
+_WIDTH: Final = 4
+_LEAST_ROOM: Final = 256
+
+
+class UnsupportedError(ValueError):
+    """A model that only SentencePiece itself can use."""
+
+
+class _Model(ctypes.Structure):
+    """The struct `model` of unigram.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("prefix", "squeeze", "places", "units", "replacements")),
+        ("unknown", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in ("trie", "map", "replaced", "plain")),
+    )
+
+
+class Unigram:
+    """A model for `altiplano_pieces`; raises UnsupportedError for another kind, or where the library is not compiled."""
+
+    def __init__(self, content: bytes) -> None:
+        library = native.library()
+        if library is None:
+            raise UnsupportedError("there is no compiled library")
+        file = ModelFile.parse(content)
+        fields = file.fields
+        known = {piece.kind for piece in file.pieces} <= {NORMAL, UNKNOWN, CONTROL}
+        usual = fields["model_type"] == "unigram" and fields["escape_whitespaces"]
+        if not known or not usual or fields["treat_whitespace_as_suffix"] or fields["byte_fallback"]:
+            raise UnsupportedError("not a plain unigram model")
+        pieces = sorted((piece.text.encode(), piece.score) for piece in file.pieces if piece.kind == NORMAL)
+        names = [name for name, _ in pieces]
+        if (
+            not names
+            or len(set(names)) < len(names)
+            or max(map(len, names)) > _LONGEST_PIECE
+            or b"\0" in b"".join(names)
+        ):
+            raise UnsupportedError("unusual pieces")
+        scores = np.array([score for _, score in pieces], np.float32)
+        if not np.isfinite(scores).all():
+            raise UnsupportedError("unusual scores")
+        units, replaced = _charsmap(file.charsmap)
+        trie = _trie(library, names, scores)
+        plain = np.zeros(256, np.uint8)
+        self._arrays = (trie, units, replaced, plain)  # which the struct points to
+        self._model = _Model(
+            *(bool(fields["add_dummy_prefix"]), bool(fields["remove_extra_whitespaces"])),
+            *(len(trie), len(units), len(replaced), float(scores.min() - _UNKNOWN_PENALTY)),
+            *(array.ctypes.data if array.size else None for array in self._arrays),
+        )
+        library.altiplano_plain(ctypes.byref(self._model), plain.ctypes.data)
+
+    def joined(self, text: bytes) -> tuple[bytes, int] | None:
+        """Return the pieces of a text in UTF-8 with a space between them, and their number.
+
+        None where SentencePiece must do it: its map of characters makes a text several times as long.
+        """
+        library = native.library()
+        if not text or library is None:
+            return (b"", 0) if not text else None
+        half = _WIDTH * len(text) + _LEAST_ROOM
+        room = native.room_for(2 * half)
+        out = room.text + half
+        count = library.altiplano_pieces(
+            *(ctypes.byref(self._model), text, len(text)), *(room.text, half, room.keys, out, half, room.found)
+        )
+        return (ctypes.string_at(out, room.sizes[0]), count) if count >= 0 else None
+
+
+def _charsmap(content: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Return the double array of a map of characters, and the texts that it points into."""
+    if not content:
+        return np.empty(0, np.uint32), np.empty(0, np.uint8)
+    size = int.from_bytes(content[:4], "little")
+    if size % 4 or not 4 <= size <= len(content) - 4:
+        raise UnsupportedError("a damaged map of characters")
+    return np.frombuffer(content, "<u4", size // 4, 4).copy(), np.frombuffer(content[4 + size :] + b"\0", np.uint8)
+
+
+def _trie(library: ctypes.CDLL, names: list[bytes], scores: NDArray[np.float32]) -> NDArray[np.void]:
+    """Return the double array of pieces, in the order of their bytes."""
+    blob = np.frombuffer(b"".join(names), np.uint8)
+    starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
+    places = 2 * len(blob) + 1_024
+    while True:
+        trie = np.zeros(places, _PLACE)
+        used = library.altiplano_trie(
+            *(blob.ctypes.data, starts.ctypes.data, scores.ctypes.data, len(names), trie.ctypes.data, places)
+        )
+        if used >= 0:
+            return trie[:used].copy()
+        places *= 2

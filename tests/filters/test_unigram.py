@@ -1,0 +1,151 @@
+"""A unigram model's pieces in C are SentencePiece's, on any text."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentencepiece
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from filters import native
+from filters.perplexity import PerplexityModel, train_language_model
+from filters.unigram import Unigram, UnsupportedError
+from tokenizer.training import train_model
+
+WORDS = ["the", "rain", "fell", "on", "hills", "and", "river", "rivers", "café", "naïve", "0000", "0.0", "日本", "ü"]
+# What the map of characters replaces, joins or takes for a space; what no piece has; a model's own space.
+PIECES = [
+    *(
+        *WORDS,
+        "RAIN",
+        "raining",
+        "hillside",
+        "xyzzy",
+        "Ω",
+        "語",
+        "😀",
+        "\u00a0",
+        "\u3000",
+        "\u200b",
+        "\ufeff",
+        "½",
+        "ﬁ",
+    ),
+    *("e\u0301", "A\u030a", "\u1100\u1161\u11a8", "ｆｕｌｌ", "™", "▁", "▁▁", "\u0301", "\ufffd", "한국", "０", "㍿"),
+    *(" ", " ", " ", "  ", "\t", "\n", "\x00", "\x7f", "\x1d", ".", ",", "-", "'", "r", "e", "0"),
+]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=40)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "identity": {"normalization_rule_name": "identity"},
+    "folded": {"normalization_rule_name": "nfkc_cf"},
+    "no space before": {"add_dummy_prefix": False},
+    "all spaces": {"remove_extra_whitespaces": False},
+}
+LEFT_TO_SENTENCEPIECE: dict[str, dict[str, Any]] = {
+    "bpe": {"model_type": "bpe"},
+    "bytes": {"byte_fallback": True, "vocab_size": 400},
+    "own pieces": {"user_defined_symbols": "rain"},
+    "space behind": {"treat_whitespace_as_suffix": True},
+}
+
+
+def train(**options: Any) -> bytes:
+    choose = random.Random(1)
+    sentences = [" ".join(choose.choices(WORDS, k=12)) + choose.choice(".,") for _ in range(400)]
+    wanted = {"model_type": "unigram", "vocab_size": 90, "character_coverage": 0.98, "hard_vocab_limit": False}
+    return train_model(sentences, **wanted | options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    if native.compile_library() is not None:
+        pytest.skip("there is no C compiler")
+    native.library.cache_clear()
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
+def model(request: pytest.FixtureRequest) -> bytes:
+    return train(**OPTIONS[request.param])
+
+
+def test_pieces(model: bytes) -> None:
+    theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=model), Unigram(model)
+
+    @settings(deadline=None, max_examples=1_500)
+    @given(TEXTS)
+    @example("")
+    @example("   ")
+    @example("\u00a0 \u3000")
+    @example("▁")
+    @example("ΩΩ語 Ω")
+    def compare(text: str) -> None:
+        pieces = theirs.encode(text.encode(), out_type=bytes)
+        assert ours.joined(text.encode()) == (b" ".join(pieces), len(pieces))
+
+    compare()
+
+
+def test_long_texts(model: bytes) -> None:
+    """Sums of many scores lose what pieces differ by; SentencePiece begins them anew, and where it does matters."""
+    theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=model), Unigram(model)
+    choose = random.Random(2)
+    for size in (200_000, 90_000):
+        text = "".join(choose.choices([*WORDS, " ", " ", "r", "0", "0.0", ".", "Ω"], k=size)).encode()
+        pieces = theirs.encode(text, out_type=bytes)
+        assert ours.joined(text) == (b" ".join(pieces), len(pieces))
+
+
+def test_every_character(model: bytes) -> None:
+    theirs, ours = sentencepiece.SentencePieceProcessor(model_proto=model), Unigram(model)
+    codes = [code for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000 and (code < 0x3400 or code % 13 == 0)]
+    for start in range(0, len(codes), 512):
+        text = " ".join(f"r{chr(code)}e {chr(code)}" for code in codes[start : start + 512]).encode()
+        pieces = theirs.encode(text, out_type=bytes)
+        assert ours.joined(text) in (None, (b" ".join(pieces), len(pieces)))
+
+
+@pytest.mark.parametrize("kind", list(LEFT_TO_SENTENCEPIECE))
+def test_what_is_rare_is_left_to_sentencepiece(kind: str) -> None:
+    with pytest.raises(UnsupportedError):
+        Unigram(train(**LEFT_TO_SENTENCEPIECE[kind]))
+
+
+def test_a_text_that_grows_is_left_to_sentencepiece() -> None:
+    ours = Unigram(train())
+    assert ours.joined("\ufdfa".encode() * 1_000) is None  # 18 letters each
+    assert ours.joined("\ufdfa and the rain fell on the hills".encode()) is not None
+
+
+def test_without_the_compiled_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = train()
+    ours = Unigram(content)
+    monkeypatch.setattr(native, "library", lambda: None)
+    assert ours.joined(b"the rain") is None
+    with pytest.raises(UnsupportedError, match="no compiled library"):
+        Unigram(content)
+
+
+def test_perplexities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pieces.model").write_bytes(train())
+    texts = ["The rain fell on the hills.", "And the river.", "The rivers and the rain."] * 20
+    train_language_model(texts, tmp_path / "pieces.model", tmp_path / "model.arpa", order=3)
+    paths = (tmp_path / "pieces.model", tmp_path / "model.arpa")
+    fast = PerplexityModel(*paths)
+    assert fast._unigram is not None
+    monkeypatch.setattr(native, "library", lambda: None)
+    slow = PerplexityModel(*paths)
+    assert slow._unigram is None
+    monkeypatch.undo()
+
+    @settings(deadline=None, max_examples=300)
+    @given(TEXTS | st.text())
+    @example("\ufdfa" * 200)
+    def compare(text: str) -> None:
+        assert fast.perplexity(text) == slow.perplexity(text)
+
+    compare()
