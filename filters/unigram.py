@@ -39,7 +39,7 @@ class _Model(ctypes.Structure):
 
 
 class Unigram:
-    """A model for `altiplano_pieces`; raises UnsupportedError for another kind, or where the library is not compiled."""
+    """A model for `altiplano_pieces`; raises UnsupportedError for another kind, or without the library."""
 
     def __init__(self, content: bytes) -> None:
         library = native.library()
