@@ -39,6 +39,7 @@ LINES = st.lists(
     ),
     max_size=30,
 ).map(" ".join)
+FEEDS: dict[fast_text.Newlines, str] = {"space": " ", "delete": ""}
 # What a model of each kind is trained with, and how it is quantised.
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
     "words": ({"dim": 5, "loss": "softmax"}, None),
@@ -101,7 +102,7 @@ def test_any_line_has_the_answer_of_fasttext(trained: Path) -> None:
     @settings(deadline=None, max_examples=300)
     @given(LINES | st.text())
     def compare(line: str) -> None:
-        for newlines, instead in (("space", " "), ("delete", "")):
+        for newlines, instead in FEEDS.items():
             expected = next(iter(fast_text.predict(slow, line.replace("\n", instead)).items()), ("", 0.0))
             assert ours.best(line, newlines) == expected
 

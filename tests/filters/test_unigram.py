@@ -57,7 +57,12 @@ LEFT_TO_SENTENCEPIECE: dict[str, dict[str, Any]] = {
 def train(**options: Any) -> bytes:
     choose = random.Random(1)
     sentences = [" ".join(choose.choices(WORDS, k=12)) + choose.choice(".,") for _ in range(400)]
-    wanted = {"model_type": "unigram", "vocab_size": 90, "character_coverage": 0.98, "hard_vocab_limit": False}
+    wanted: dict[str, Any] = {
+        "model_type": "unigram",
+        "vocab_size": 90,
+        "character_coverage": 0.98,
+        "hard_vocab_limit": False,
+    }
     return train_model(sentences, **wanted | options)
 
 
