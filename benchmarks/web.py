@@ -190,17 +190,20 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measures(options: argparse.Namespace, pages: Sequence[Path], models: Mapping[str, str]) -> dict[str, Measure]:
     """Return all measurements by name, in the order of a round: each peer after the chain that it stands beside."""
-    cache, found = options.cache, {}
+    cache = options.cache
     shared = {**models, "bodies": str(cache / "bodies.jsonl"), "documents": str(cache / "documents")}
-    runners: tuple[tuple[Runner, str], ...] = (("plain", "plain"), ("beam", "Beam"))
-    for chain, wanted in (("common_crawl", ("lid", "language_models", SITES)), ("c4", ("bad_words", SITES))):
-        for runner, shown in runners:
-            given = {key: models[key] for key in wanted}
-            found[f"{chain}, {shown}"] = ours(chain, runner, pages, given, cache)
-        if chain == "common_crawl" and options.cc_net:
-            settings = {**shared, "output": str(cache / "cc_net-decided.json")}
-            checkout = str(options.cc_net.resolve())
-            found["cc_net"] = lambda: peers.run_peer(web_peers.CC_NET, cache, settings, checkout)
+
+    def chain(name: str, *wanted: str) -> dict[str, Measure]:
+        given = {key: models[key] for key in wanted}
+        runners: tuple[tuple[Runner, str], ...] = (("plain", "plain"), ("beam", "Beam"))
+        return {f"{name}, {shown}": ours(name, runner, pages, given, cache) for runner, shown in runners}
+
+    found = chain("common_crawl", "lid", "language_models", SITES)
+    if options.cc_net:
+        settings = {**shared, "output": str(cache / "cc_net-decided.json")}
+        checkout = str(options.cc_net.resolve())
+        found["cc_net"] = lambda: peers.run_peer(web_peers.CC_NET, cache, settings, checkout)
+    found |= chain("c4", "bad_words", SITES)
     found["dolma"] = lambda: peers.run_peer(web_peers.DOLMA, cache, shared)
     found["datatrove"] = lambda: peers.run_peer(web_peers.DATATROVE, cache, shared)
     return {name: measure for name, measure in found.items() if not options.only or name in options.only}
