@@ -309,7 +309,7 @@ class _Rooms(threading.local):
     kept: _Room | None = None
 
 
-_ROOM_BYTES = 1 << 20  # of text; larger texts are few
+_ROOM_BYTES = 4 << 20  # of text; what needs more is rare
 _ROOMS = _Rooms()
 
 

@@ -22,8 +22,7 @@ typedef struct {
 
 typedef struct {
     int64_t prefix, squeeze;     /* a space before the text; spaces at both ends and repeated ones go */
-    int64_t places, units;       /* sizes of `trie` and `map` */
-    int64_t replacements;        /* bytes of `replaced` */
+    int64_t units, replacements; /* sizes of `map` and `replaced` */
     double unknown;              /* the score of a character of no piece, a float */
     const place *trie;           /* of the pieces */
     const uint32_t *map;         /* of sequences of characters: places in `replaced`; NULL for no map */

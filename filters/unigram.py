@@ -32,7 +32,7 @@ class _Model(ctypes.Structure):
     """The struct `model` of unigram.c."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("prefix", "squeeze", "places", "units", "replacements")),
+        *((name, ctypes.c_int64) for name in ("prefix", "squeeze", "units", "replacements")),
         ("unknown", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in ("trie", "map", "replaced", "plain")),
     )
@@ -69,7 +69,7 @@ class Unigram:
         self._arrays = (trie, units, replaced, plain)  # which the struct points to
         self._model = _Model(
             *(bool(fields["add_dummy_prefix"]), bool(fields["remove_extra_whitespaces"])),
-            *(len(trie), len(units), len(replaced), float(scores.min() - _UNKNOWN_PENALTY)),
+            *(len(units), len(replaced), float(scores.min() - _UNKNOWN_PENALTY)),
             *(array.ctypes.data if array.size else None for array in self._arrays),
         )
         library.altiplano_plain(ctypes.byref(self._model), plain.ctypes.data)
