@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 SOURCES: Final = tuple(Path(__file__).with_name(name) for name in ("native.c", "fast_text.c", "unigram.c"))
 COMPILERS: Final = ("cc", "gcc", "clang")
-OPTIONS: Final = ("-O3", "-std=c11", "-shared", "-fPIC", "-lm")
+# No product is added before it is rounded: sums of floats are those of the libraries.
+OPTIONS: Final = ("-O3", "-std=c11", "-ffp-contract=off", "-shared", "-fPIC", "-lm")
 CONTEXTUAL: Final = 0xD800  # in a table of characters: what becomes of this one depends on its neighbours
 GONE: Final = 0x110000  # in a table of characters: this one is deleted
 
