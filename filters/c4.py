@@ -153,7 +153,11 @@ def clean(text: str, min_sentences: int = MIN_SENTENCES) -> Cleaned:
 
     Sentences are counted in each line, as published. A line kept has one at least, so most pages need no counting.
     """
-    page, number, hinted = native.prose(text) or _python_prose(text)
+    return _judged(native.prose(text) or _python_prose(text), min_sentences)
+
+
+def _judged(prose: native.Prose, min_sentences: int) -> Cleaned:
+    page, number, hinted = prose
     if hinted:
         lines = page.split("\n")
         verdicts = list(map(_content_verdict, lines))
@@ -194,9 +198,10 @@ def firsts(text: str) -> Firsts:
 
 def prose_lines(text: str, min_sentences: int = MIN_SENTENCES) -> Firsts | Reason:
     """Return the first of each repeated line of a page's prose, or why it is dropped: `firsts` of `clean`."""
-    if found := native.prose_lines(text, native.lower_table(), min_sentences):
+    found = native.prose_lines(text, native.lower_table(), min_sentences)
+    if isinstance(found, Firsts):
         return found
-    cleaned = clean(text, min_sentences)
+    cleaned = _judged(found, min_sentences) if found else clean(text, min_sentences)
     if cleaned.text is None:
         return cleaned.reason or Reason.TOO_FEW_SENTENCES
     return firsts(cleaned.text)

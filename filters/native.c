@@ -17,7 +17,7 @@
 #define HAS_SHA_INSTRUCTIONS 1
 #endif
 
-enum { NOT_HERE = -1, NO_MEMORY = -2 };
+enum { NOT_HERE = -1, NO_MEMORY = -2, ONLY_PROSE = -3 };
 enum { REMOVE_NUL = 1, ADD_LAST_LINE = 2, LOSE_ZERO = 4, LOSE_HEADERS = 8 };
 
 static const uint32_t GONE = 0x110000;     /* in a table of characters: deleted */
@@ -561,11 +561,13 @@ static int in_set(const uint64_t *slots, uint64_t mask, uint64_t hash) {
     return 0;
 }
 
-/* Both in one: what is left of a page by C4's rules, for pages of at least `least` lines of which none has a hint. */
+/* Both in one: what is left of a page by C4's rules, if it has at least `least` lines and none has a hint; of other pages
+   what altiplano_prose leaves, and ONLY_PROSE. */
 int64_t altiplano_prose_lines(const uint8_t *text, int64_t size, const uint32_t *table, int64_t least, uint8_t *out,
                               uint64_t *keys, int64_t *found) {
     int64_t count = altiplano_prose(text, size, out, found);
-    if (count < least || found[1]) return NOT_HERE;
+    if (count < 0) return count;
+    if (count < least || found[1]) return ONLY_PROSE;
     span page = strip((span){out, out + found[0]});
     return altiplano_unique(page.start, page.end - page.start, table, out, keys, found);
 }

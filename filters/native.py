@@ -35,7 +35,7 @@ GONE: Final = 0x110000  # in a table of characters: this one is deleted
 
 _REMOVE_NUL, _ADD_LAST_LINE, _LOSE_ZERO, _LOSE_HEADERS = 1, 2, 4, 8  # the flags of native.c
 _MD5 = 1  # a kind of hash
-_NO_MEMORY = -2
+_NO_MEMORY, _ONLY_PROSE = -2, -3
 _64_BITS = (1 << 64) - 1
 _NUMBER, _TEXT, _ARRAY = ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
 _FUNCTIONS = {
@@ -216,12 +216,15 @@ def unique(text: str, table: Table) -> Firsts | None:
     return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
 
-def prose_lines(text: str, table: Table, least: int) -> Firsts | None:
-    """Return what `unique` says of `prose`, if that is `least` lines or more, and nothing in them is to be judged."""
+def prose_lines(text: str, table: Table, least: int) -> Firsts | Prose | None:
+    """Return what `unique` says of `prose`; only `prose` if that has under `least` lines, or content to be judged."""
     if least < 1 or not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     room = room_for(utf8[1])
     count = native.altiplano_prose_lines(*utf8, table.address, least, room.text, room.keys, room.found)
+    if count == _ONLY_PROSE:
+        page = room.as_text()
+        return Prose(page, page.count("\n") + 1 if page else 0, bool(room.sizes[1]))
     return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
 
