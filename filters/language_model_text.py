@@ -50,11 +50,9 @@ def normalise(text: str, *, newlines: Newlines = "delete") -> str:
     With `newlines="delete"`, the published rule, the words at line ends fuse; with "space" a line feed inside the text
     becomes a space. Equal to CCNet's `text_normalizer.normalize` on every string, lone surrogates included.
     """
-    text = text.strip()
-    if newlines == "space":
-        text = text.replace("\n", " ")
+    text = _as_one_line(text, newlines)
     if text.isascii():
-        return text.encode().translate(_ASCII, _ASCII_CONTROLS).decode()
+        return _ascii_utf8(text).decode()
     composed, decomposed = _tables()
     codes = composed[_code_points(text)]
     if codes.max() == _CONTEXTUAL:
@@ -70,16 +68,23 @@ def normalise_utf8(text: str, *, newlines: Newlines = "delete") -> bytes | None:
 
     One pass in C where `filters.native` is compiled.
     """
-    text = text.strip()
-    if newlines == "space":
-        text = text.replace("\n", " ")
+    text = _as_one_line(text, newlines)
     if text.isascii():
-        return text.encode().translate(_ASCII, _ASCII_CONTROLS)
+        return _ascii_utf8(text)
     found = native.mapped(text, _native_table())
     if found is not None:
         for mark, several in _EXPANSIONS_UTF8:
             found = found.replace(mark, several)
     return found
+
+
+def _as_one_line(text: str, newlines: Newlines) -> str:
+    text = text.strip()
+    return text.replace("\n", " ") if newlines == "space" else text
+
+
+def _ascii_utf8(text: str) -> bytes:
+    return text.encode().translate(_ASCII, _ASCII_CONTROLS)
 
 
 @functools.cache

@@ -23,7 +23,7 @@ typedef struct {
 typedef struct {
     int64_t prefix, squeeze;     /* a space before the text; spaces at both ends and repeated ones go */
     int64_t units, replacements; /* sizes of `map` and `replaced` */
-    double unknown;              /* the score of a character of no piece, a float */
+    float unknown;               /* the score of a character of no piece */
     const place *trie;           /* of the pieces */
     const uint32_t *map;         /* of sequences of characters: places in `replaced`; NULL for no map */
     const uint8_t *replaced;     /* texts, each with NUL behind it */
@@ -120,7 +120,6 @@ static inline int64_t start_of(node n) { return n.start < 0 ? ~n.start : n.start
 
 static void find_path(const model *m, const uint8_t *text, int64_t size, node *nodes) {
     const place *trie = m->trie;
-    const float unknown = (float)m->unknown;
     int64_t furthest = 0;
     for (int64_t i = 0; i <= size; i++) nodes[i] = (node){0, NOWHERE};
     for (int64_t start = 0; start < size;) {
@@ -150,7 +149,7 @@ static void find_path(const model *m, const uint8_t *text, int64_t size, node *n
         if (!single) {
             node *end = nodes + start + wide;
             if (start + wide > furthest) furthest = start + wide;
-            const float candidate = unknown + before;
+            const float candidate = m->unknown + before;
             if (end->start == NOWHERE || candidate > end->score) *end = (node){candidate, ~(int32_t)start};
         }
         start += wide;

@@ -33,7 +33,7 @@ class _Model(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("prefix", "squeeze", "units", "replacements")),
-        ("unknown", ctypes.c_double),
+        ("unknown", ctypes.c_float),
         *((name, ctypes.c_void_p) for name in ("trie", "map", "replaced", "plain")),
     )
 
