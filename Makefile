@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 OUTPUT ?= data/corpus
 RAW ?= data/raw
 RUN ?= data/run
+# Recipes read these from their environment, in quotes: a folder's name may hold spaces, and anything else.
+export OUTPUT RAW RUN
 RECIPE ?= sample
 RUNNER ?= local
 ARGS ?=
@@ -64,17 +66,17 @@ spark_ARGS = $(ENVIRONMENT) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MAST
 .PHONY: corpus
 ifneq ($(filter $(RUNNER),$(ENGINES)),)
 corpus: check-image setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
-	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) \
+	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
 corpus: setup-corpus ## build the corpus (the real sample by default) in data/corpus
-	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output $(RAW); fi
-	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw $(RAW) --output $(OUTPUT) $(ARGS)
+	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output "$$RAW"; fi
+	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $(ARGS)
 endif
 
 .PHONY: wheel
 wheel: $(VENV)/build.stamp ## build the wheel that workers install, in dist
-	@rm -rf dist
+	@rm -f dist/altiplano_corpus-*.whl
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 # Asked for first: what an engine needs takes minutes to set up.
@@ -96,15 +98,16 @@ models: corpus ## only CommonCrawl's models: language models, cut-offs, referenc
 
 .PHONY: pretrain
 pretrain: setup-train ## train a small LLaMA on the corpus just built
-	@$(BIN)/python -m train.pretrain --corpus $(OUTPUT) --output $(RUN) $(ARGS)
+	@$(BIN)/python -m train.pretrain --corpus "$$OUTPUT" --output "$$RUN" $(ARGS)
 
 .PHONY: report
 report: setup-corpus ## write and show the corpus card of data/corpus, and of the run in data/run
-	@$(BIN)/python -m pipelines.report $(OUTPUT) $(if $(wildcard $(RUN)/log.jsonl),--run $(RUN)) $(ARGS)
+	@if [ -e "$$RUN/log.jsonl" ]; then $(BIN)/python -m pipelines.report "$$OUTPUT" --run "$$RUN" $(ARGS); \
+		else $(BIN)/python -m pipelines.report "$$OUTPUT" $(ARGS); fi
 
 .PHONY: verify
 verify: setup-corpus ## check every checksum and count of data/corpus
-	@$(BIN)/python -m pipelines.verify $(OUTPUT)
+	@$(BIN)/python -m pipelines.verify "$$OUTPUT"
 
 .PHONY: test
 test: setup-test ## run the tests
@@ -117,7 +120,7 @@ test-full: setup-full ## run the tests and the long tests, with local S3 and GCS
 .PHONY: bench
 bench: setup-test ## run the benchmarks that need no peers: tokens, boilerplate
 	@$(BIN)/python benchmarks/tokens.py
-	@$(BIN)/python benchmarks/boilerplate.py $(RAW)/github
+	@$(BIN)/python benchmarks/boilerplate.py "$$RAW/github"
 
 TARGETS ?=
 SECONDS_EACH ?= 60
@@ -148,8 +151,8 @@ lock: ## compile the hash-locked requirement files (needs uv)
 	@$(PYTHON) requirements/lock.py
 
 .PHONY: clean
-clean: ## remove the corpus and the run, keep the downloads and .venv
-	@rm -rf $(OUTPUT) $(RUN)
+clean: ## remove the corpus and the run that were made here, keep the downloads, .venv and all files of yours
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m pipelines.clean "$$OUTPUT" "$$RUN"
 
 .PHONY: help
 help: ## list the targets

@@ -33,6 +33,7 @@ from model.checkpoint import (
     to_hugging_face,
 )
 from model.configs import ModelConfig
+from pipelines import ours, paths
 
 SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -145,15 +146,18 @@ def _json(path: Path, value: Mapping[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m model.convert", description="Meta's format <-> Hugging Face's.")
-    parser.add_argument("source", type=Path, metavar="INPUT", help="directory of either format")
-    parser.add_argument("target", type=Path, metavar="OUTPUT", help="directory to write")
+    parser.add_argument("source", type=paths.local_option, metavar="INPUT", help="directory of either format")
+    parser.add_argument("target", type=paths.local_output_option, metavar="OUTPUT", help="directory to write")
     parser.add_argument("--to", choices=("meta", "hugging_face"), required=True)
     parser.add_argument("--parts", type=int, default=1, help="files of Meta's format (%(default)s)")
     parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file of Hugging Face's")
     parser.add_argument("--context", type=int, default=2048, help="of Meta's models (%(default)s; Llama 2: 4096)")
     options = parser.parse_args(arguments)
     try:
-        convert(options.source, options.target, options.to, options.parts, options.shard_bytes, options.context)
+        if options.source.resolve() == options.target.resolve():
+            raise ValueError(f"{options.target}: the model that is read is there; name another folder")
+        with ours.replacing(options.target, ours.Kind.MODEL) as made:
+            convert(options.source, made, options.to, options.parts, options.shard_bytes, options.context)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return 0

@@ -32,7 +32,7 @@ from apache_beam.io.gcp.bigquery import ReadFromBigQuery
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from filters.license import PERMISSIVE
-from pipelines import runners, storage
+from pipelines import paths, runners, storage
 from pipelines.hashing import keyed
 
 QUERY = """\
@@ -145,7 +145,7 @@ def run(output: str, shards: int, options: PipelineOptions) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the export of GitHub's files from BigQuery, or print the commands; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.bigquery", description=main.__doc__, allow_abbrev=False)
-    parser.add_argument("--output", help="folder on Google's storage for the files")
+    parser.add_argument("--output", type=paths.output_option, help="folder on Google's storage for the files")
     parser.add_argument("--shards", type=int, default=SHARDS, help=f"how many files (default: {SHARDS})")
     parser.add_argument("--runner", default="DataflowRunner", help="the name of a Beam runner")
     parser.add_argument(

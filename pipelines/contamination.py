@@ -33,7 +33,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import storage, tables
+from pipelines import ours, paths, storage, tables
 
 LONGEST: Final = 13
 SHORTEST: Final = 8
@@ -323,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.contamination", description="Find benchmarks in a corpus."
     )
-    parser.add_argument("corpus", help="corpus directory")
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument("benchmark", nargs="+", help="file or folder of Arrow, Parquet or JSONL, or NAME=PATH")
     parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
     parser.add_argument("-n", type=int, default=LONGEST, help="words of a run (default %(default)s)")
@@ -333,10 +333,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=MAX_DOCUMENTS,
         help="a run in more documents is no evidence (default %(default)s)",
     )
-    parser.add_argument("--drop", help="write the ids of the documents that hold a run to this file, one a line")
-    parser.add_argument("--json", help="write the table to this file")
+    parser.add_argument(
+        "--drop", type=paths.option, help="write the ids of the documents that hold a run to this file, one a line"
+    )
+    parser.add_argument("--json", type=paths.option, help="write the table to this file")
     options = parser.parse_args(arguments)
     try:
+        for option in ("drop", "json"):
+            ours.refuse_overwriting(f"--{option}", getattr(options, option))
         overlap = scan(options.corpus, build(options.benchmark, options.n), options.source, options.max_documents)
     except ValueError as error:
         parser.error(str(error))

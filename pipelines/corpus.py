@@ -34,10 +34,13 @@ from pipelines import (
     lock,
     manifest,
     models,
+    ours,
     paper_inputs,
+    paths,
     sample,
     shards,
     storage,
+    strays,
     summary,
     web_models,
 )
@@ -228,8 +231,10 @@ class Build:
             if node.name == f"{name}/{chain.source.stages[0].name}":
                 told += damage.warnings(chain, chain.manifests(0))
             if node.name == chain.last_node:
+                told += manifest.remove_strays(chain)
                 manifest.write_source_manifest(chain)
             elif node.name == f"{name}/shards":
+                told += self.tokens[name].remove_strays()
                 self.tokens[name].finish()
         return told
 
@@ -242,8 +247,10 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
     parser.add_argument("--source", action="append", choices=list(SOURCES), metavar="NAME", help="only this source")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
-    parser.add_argument("--raw", default="data/raw", help="folder of the sample (default: data/raw)")
-    parser.add_argument("--output", default="data/corpus", help="corpus directory (default: data/corpus)")
+    parser.add_argument("--raw", type=paths.option, default="data/raw", help="folder of the sample (default: data/raw)")
+    parser.add_argument(
+        "--output", type=paths.output_option, default="data/corpus", help="corpus directory (default: data/corpus)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
     parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
@@ -275,12 +282,16 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     names = [name for name in recipe.sources if not options.source or name in options.source]
     if options.models:
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
-    paths = given.paths(options.model, options.raw, recipe)
+    named = given.paths(options.model, options.raw, recipe)
+    try:
+        ours.claim(options.output, ours.Kind.CORPUS)
+    except ValueError as error:
+        raise ValueError(f"--output {error}") from None
     found = _find_inputs(options, names)
     if options.runner not in ("local", "plain"):
         runners.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
     stages = [stage for name in found for stage in source_of(name, recipe).stages]
-    chosen = given.chosen(paths, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
+    chosen = given.chosen(named, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
     if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
         raise ValueError(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
@@ -316,11 +327,11 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
             raise ValueError(f"--input {option}: the source {name} is not built (--source, or the recipe)")
         patterns.setdefault(name, []).append((attributes, pattern))
     if options.recipe == "sample" and not options.input:
-        for name, paths in sample.inputs(Path(options.raw)).items():
-            if name in names and not paths:
+        for name, dumps in sample.inputs(Path(options.raw)).items():
+            if name in names and not dumps:
                 raise ValueError(f"--raw {options.raw}: no dumps of {name}; run python -m pipelines.sample first")
             if name in names:
-                patterns[name] = [({}, path) for path in paths]
+                patterns[name] = [({}, path) for path in dumps]
     if not patterns:
         raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
     if left := [name for name in options.source or () if name not in patterns]:
@@ -345,6 +356,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             def begin(jobs: Sequence[Job | Shuffle]) -> None:
                 check_lock()
                 withdraw(prepared, jobs)
+                strays.begin(path for job in jobs for path in job.outputs if path.startswith(f"{options.output}/work/"))
                 progress.start(jobs)
 
             def poll() -> None:

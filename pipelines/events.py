@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +31,12 @@ class JsonFormatter(logging.Formatter):
 def tell(event: str, *, level: int = logging.INFO, **facts: Any) -> None:
     """Log an event with its facts."""
     LOGGER.log(level, event, extra={"facts": facts})
+
+
+def warn(text: str) -> None:
+    """Log a warning, and print it as a line of the standard error."""
+    tell("warning", level=logging.WARNING, text=text)
+    print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def write_to(path: str | None) -> logging.Handler | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filters import personal_info, reference
 from pipelines import cached, contamination, language_models, storage
+from pipelines import paths as places
 from pipelines.graph import Model, is_current
 from pipelines.hashing import digest_of
 from pipelines.models import FILE, TOKENIZER, copied
@@ -60,7 +61,10 @@ def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
         if name == SITES and not recipe.excludes_sites:
             field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
             raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
-        found[name] = path
+        try:
+            found[name] = places.form(path)
+        except ValueError as error:
+            raise ValueError(f"--model {option}: {error}") from None
     if recipe.contamination.drop and benchmarks.MODEL not in found:
         raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
     return found

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
+from typing import Any
 
-from pipelines import listings, storage
+from pipelines import events, listings, ours, paths, storage
 from pipelines.graph import Input, Source
 from pipelines.hashing import digest_of
 
@@ -31,7 +32,10 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
         if not (name and equals and value):
             raise ValueError(f"--input {option}: write the attribute {pair!r} as name=value")
         attributes[name.strip()] = value.strip()
-    return match["source"], attributes, match["pattern"]
+    try:
+        return match["source"], attributes, paths.pattern(match["pattern"])
+    except ValueError as error:
+        raise ValueError(f"--input {option}: {error}") from None
 
 
 def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> list[Input]:
@@ -43,6 +47,7 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
     """
     downloads = f"{cache.rpartition('/')[0]}/downloads"
     files: dict[str, Mapping[str, str]] = {}
+    folders: dict[str, tuple[str, ours.Kind] | None] = {}
     for given_attributes, pattern in patterns:
         if not listings.is_web(pattern):
             storage.check(pattern)
@@ -50,6 +55,8 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
         expanded = listings.expand(given_attributes, pattern, downloads)
         attributes, listed = expanded or (given_attributes, storage.list_files(pattern))
         found = [path for path in listed if path == pattern or not PurePath(path).name.startswith(".")]
+        if expanded is None:
+            found = _others(source.name, pattern, found, folders)
         if not found:
             raise ValueError(f"--input {source.name}={pattern}: no such file")
         for path in found:
@@ -65,10 +72,25 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
         groups.setdefault((str(digests[path][2]), tuple(sorted(told.items()))), []).append(path)
     inputs = [
         _input(content, attributes, number, part, digests)
-        for (content, attributes), paths in groups.items()
-        for number, part in enumerate([[path] for path in paths] if source.copies else [paths])
+        for (content, attributes), same in groups.items()
+        for number, part in enumerate([[path] for path in same] if source.copies else [same])
     ]
     return sorted(inputs, key=lambda entry: entry.digest)
+
+
+def _others(source: str, pattern: str, found: Sequence[str], folders: dict[str, Any]) -> list[str]:
+    """Return the files that are not in a folder that we made: a corpus, an export and a run are never inputs.
+
+    What a folder or a glob names beside others is left out; ValueError if all of it is ours.
+    """
+    owners = {path: ours.owner(path, folders) for path in found}
+    made = {path: owner for path, owner in owners.items() if owner is not None and not owner[1].is_input}
+    if made and len(made) == len(found):
+        folder, kind = next(iter(made.values()))
+        raise ValueError(f"--input {source}={pattern}: {folder} is a {kind} that was made here, and is never an input")
+    for folder, kind in sorted(set(made.values())):
+        events.warn(f"--input {source}={pattern}: leaves out {folder}, a {kind} that was made here")
+    return [path for path in found if path not in made]
 
 
 def _check_names(source: Source, given: Mapping[str, str], pattern: str) -> None:
@@ -92,15 +114,15 @@ def _input(
     content: str,
     attributes: tuple[tuple[str, str], ...],
     number: int,
-    paths: Sequence[str],
+    files: Sequence[str],
     digests: Mapping[str, Sequence[str | int]],
 ) -> Input:
     identity = digest_of(content, attributes, *([number] if number else []))
-    return Input(paths[0], identity, int(digests[paths[0]][0]), attributes, tuple(paths[1:]))
+    return Input(files[0], identity, int(digests[files[0]][0]), attributes, tuple(files[1:]))
 
 
 def _digests(
-    paths: Sequence[str], remembered: Mapping[str, Sequence[str | int]], cache: str
+    files: Sequence[str], remembered: Mapping[str, Sequence[str | int]], cache: str
 ) -> dict[str, list[str | int]]:
     def digest(path: str) -> list[str | int]:
         size, changed = storage.stamp(path)
@@ -117,4 +139,4 @@ def _digests(
         return [size, changed, sha256]
 
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(paths, pool.map(digest, paths), strict=True))
+        return dict(zip(files, pool.map(digest, files), strict=True))

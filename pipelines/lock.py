@@ -88,7 +88,7 @@ class _RemoteLock:
 
     def _refuse_living(self, content: bytes) -> None:
         found = _parsed(content)
-        if found.get("machine") == _machine() and not _is_running(found.get("process")):
+        if found.get("machine") == _machine() and not is_running(found.get("process")):
             return
         age = time.time() - found.get("renewed", 0.0)
         if age > LEASE_SECONDS:
@@ -151,7 +151,8 @@ def _machine() -> str:
         return uuid.uuid4().hex
 
 
-def _is_running(process: Any) -> bool:
+def is_running(process: Any) -> bool:
+    """Tell whether a process of this machine is running, also when that cannot be known."""
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

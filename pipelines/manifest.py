@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipelines import changes, damage, losses, storage, tables
+from pipelines import changes, damage, losses, storage, strays, tables
 from pipelines.chain import Chain
 from pipelines.dedup import clusters
 from pipelines.hashing import seal
 from pipelines.stages import DECISIONS, Decide, Join, Map, Resolve, reducer_name
 
 VERSION = 1
+KINDS = ("documents", "drops")
 # The manifests of each stage of a source, as `Chain.manifests` reads them.
 Rows = Sequence[Sequence[dict[str, Any]]]
 
@@ -116,7 +117,7 @@ def _alarms(chain: Chain, groups: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
-    """Check the account from the data, remove files that belong to no item, and write the source's manifest, last."""
+    """Check the account from the data and write the source's manifest, last."""
     output, stages = chain.output, chain.source.stages
     rows = [chain.manifests(index) for index in range(len(stages))]
     accounts = source_account(chain, rows)
@@ -124,7 +125,6 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     documents = [row["documents"] for row in rows[final]]
     mapped = [found for stage, found in zip(stages, rows, strict=True) if not isinstance(stage, DECISIONS)]
     drops = [row["drops"] for found in mapped for row in found]
-    _remove_strays(chain, stages[final].name, {entry["path"] for entry in documents + drops})
     groups = chain.lost()
     kept = _rows(output, documents)
     if kept != accounts[-1]["kept"]:
@@ -132,7 +132,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     wanted = chain.recipe.contamination
     options = {"contamination": asdict(wanted)} if wanted.drop else {}
     shown = f"{chain.source.name}/changes.json"
-    storage.write_json(f"{output}/{shown}", shown_changes(chain))
+    write_if_changed(f"{output}/{shown}", shown_changes(chain))
     manifest = {
         "version": VERSION,
         "source": chain.source.name,
@@ -178,16 +178,26 @@ def shown_changes(chain: Chain) -> dict[str, list[changes.Pair]]:
     return {name: pairs for name, pairs in found.items() if pairs}
 
 
-def _remove_strays(chain: Chain, last: str, named: Set[str]) -> None:
-    """Remove the files of documents and drops that no item has any more; `last` is the stage that wrote documents."""
-    for folder in ("documents", "drops"):
-        for path in storage.list_files(f"{chain.output}/{chain.source.name}/{folder}"):
-            if path.removeprefix(f"{chain.output}/") not in named:
-                # Its manifest goes first: an input that comes back must not be taken for written.
-                name = path.rpartition("/")[2].removesuffix(".parquet")
-                stage, _, item = name.partition("-") if folder == "drops" else (last, "-", name)
-                storage.remove(chain.paths.manifest(stage, item))
-                storage.remove(path)
+def remove_strays(chain: Chain) -> list[str]:
+    """Remove the files of documents and drops that no item has any more; return lines that say which, and what stays.
+
+    The source's stages are finished, and its own manifest is not written yet.
+    """
+    stages = chain.source.stages
+    final = max(index for index in range(len(stages)) if chain.is_final(index))
+    rows = [chain.manifests(index) for index, stage in enumerate(stages) if not isinstance(stage, DECISIONS)]
+    kept = {f"{chain.output}/{row[kind]['path']}" for found in rows for row in found for kind in KINDS if row[kind]}
+
+    def manifest_of(name: str) -> str:
+        stage, dash, item = name.removesuffix(".parquet").partition("-")
+        return chain.paths.manifest(stage, item) if dash else ""
+
+    def manifest_of_documents(name: str) -> str:
+        return chain.paths.manifest(stages[final].name, name.removesuffix(".parquet"))
+
+    folder = f"{chain.output}/{chain.source.name}"
+    documents = strays.clear(f"{folder}/documents", kept, manifest_of_documents)
+    return documents + strays.clear(f"{folder}/drops", kept, manifest_of)
 
 
 def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], tokenizer: str) -> None:
@@ -228,7 +238,7 @@ def _remove_staged(chain: Chain) -> None:
                 storage.remove(chain.staged(index, item))
 
 
-def write_if_changed(path: str, content: dict[str, Any]) -> None:
+def write_if_changed(path: str, content: Mapping[str, Any]) -> None:
     """Write JSON unless the file holds it already: a build that changes nothing leaves every file as it was."""
     if storage.read_json(path) != json.loads(json.dumps(content)):
         storage.write_json(path, content)

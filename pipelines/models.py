@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines import draws, storage
+from pipelines import draws, paths, storage
 from pipelines.graph import Model, not_current
 from pipelines.hashing import digest_of
 from pipelines.jobs import Job
@@ -57,9 +57,10 @@ class Training:
 
 def train(task: Training) -> None:
     """Make one model and write its manifest."""
+    before = storage.read_json(task.manifest)
     storage.remove(task.manifest)
-    for path in storage.list_files(task.directory) if storage.exists(task.directory) else ():
-        storage.remove(path)
+    for name in before.get("files", ()) if isinstance(before, dict) else ():
+        storage.remove(paths.within(task.directory, name))
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, task.name)
         made.mkdir(parents=True)

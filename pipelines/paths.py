@@ -41,7 +41,9 @@ def form(path: str) -> str:
     if scheme == "file" or path.lower().startswith("file:/"):
         return _local(_of_url(path))
     if not scheme and _CUT.match(path):
-        raise ValueError(f"{path}: write {path.partition(':')[0].lower()}://, with two slashes (or ./{path} for a file)")
+        raise ValueError(
+            f"{path}: write {path.partition(':')[0].lower()}://, with two slashes (or ./{path} for a file)"
+        )
     return path if scheme else _local(path)
 
 
@@ -63,6 +65,14 @@ def folder(path: str) -> str:
     if not scheme_of(found) and os.path.realpath(found) == os.sep:
         raise ValueError(f"{path}: the root of the disk is no folder for this; name one below it")
     return found
+
+
+def within(folder: str, name: str) -> str:
+    """Return the path of a file that something names in its folder; ValueError for a name that leads out of it."""
+    parts = name.split("/") if isinstance(name, str) else [""]
+    if "" in parts or "." in parts or ".." in parts or "\0" in name:
+        raise ValueError(f"{folder}: {name!r} is no name of a file in this folder")
+    return f"{folder}/{name}"
 
 
 def option(text: str) -> str:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
 ATTEMPTS = 6
@@ -152,6 +153,12 @@ def match(pattern: str) -> list[Facts]:
     matches = re.compile(FileSystem.translate_pattern(pattern)).match
     listed = _retried("listed", pattern, lambda: list(_store(pattern).listed(prefix)))
     return sorted((entry for entry in listed if matches(entry.path)), key=lambda entry: entry.path)
+
+
+def some(prefix: str, count: int) -> list[str]:
+    """Return the paths of the first `count` objects whose paths begin with `prefix`."""
+    found = _retried("listed", prefix, lambda: list(islice(_store(prefix).listed(prefix), count)))
+    return [entry.path for entry in found]
 
 
 def facts(path: str) -> Facts | None:

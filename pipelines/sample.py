@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from pipelines import ours, paths
 from pipelines.sample_data.files import Laid, sha256
-from pipelines.sample_data.packages import PACKAGES, SampleError, fetch, is_cached
+from pipelines.sample_data.packages import PACKAGES, fetch, is_cached
 
 FORMAT = "altiplano-sample/1"
 # Raise this when a layout changes: what an older version laid out is then laid out again.
@@ -61,10 +61,9 @@ def lay_out(output: Path, cache: Path | None = None) -> None:
     if is_laid_out(output):
         return
     packages = _fetch(cache or output.parent / "cache")
-    output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".laying-out-") as folder:
-        laid = _lay_out(packages, Path(folder))
-        _take_over(Path(folder), output, laid)
+    with ours.replacing(output, ours.Kind.SAMPLE) as folder:
+        laid = _lay_out(packages, folder)
+        _write_manifest(folder, laid)
 
 
 def is_laid_out(output: Path) -> bool:
@@ -125,24 +124,15 @@ def _lay_out(packages: Mapping[str, Path], folder: Path) -> dict[str, Laid]:
     return laid
 
 
-def _take_over(folder: Path, output: Path, laid: Mapping[str, Laid]) -> None:
-    """Move what was laid out in `folder` to its place, remove what an older layout left, and write the manifest."""
-    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+def _write_manifest(folder: Path, laid: Mapping[str, Laid]) -> None:
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     manifest = {
         "format": FORMAT,
         "made_of": _made_of(),
-        "files": {path: sha256(folder / path) for path in paths},
+        "files": {name: sha256(folder / name) for name in names},
         "sources": {source: asdict(laid[source]) for source in PATTERNS},
     }
-    older = read_manifest(output).get("files", {})
-    (output / MANIFEST).unlink(missing_ok=True)
-    for path in older.keys() - set(paths):
-        (output / path).unlink(missing_ok=True)
-    for path in paths:
-        (output / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).replace(output / path)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    (folder / MANIFEST).replace(output / MANIFEST)
 
 
 def table(output: Path) -> Table:
@@ -151,10 +141,10 @@ def table(output: Path) -> Table:
     shown = Table("source", title=f"the sample in {output}")
     for column in ("files", "records", "MB", "MB uncompressed"):
         shown.add_column(column, justify="right")
-    for source, paths in found.items():
-        size = sum(Path(path).stat().st_size for path in paths)
+    for source, dumps in found.items():
+        size = sum(Path(path).stat().st_size for path in dumps)
         laid = sources[source]
-        shown.add_row(source, f"{len(paths)}", f"{laid['records']:,}", f"{size / 1e6:.1f}", f"{laid['size'] / 1e6:.1f}")
+        shown.add_row(source, f"{len(dumps)}", f"{laid['records']:,}", f"{size / 1e6:.1f}", f"{laid['size'] / 1e6:.1f}")
     return shown
 
 
@@ -162,13 +152,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Lay the sample out and show what there is; return 0, or 1 with one line of why it failed."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.sample", description="lay out the real sample dumps")
     parser.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="where the dumps go, such as data/raw"
+        "--output",
+        type=paths.local_output_option,
+        required=True,
+        metavar="DIR",
+        help="where the dumps go, such as data/raw",
     )
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="where the packages are kept (OUTPUT/../cache)")
+    parser.add_argument(
+        "--cache", type=paths.local_option, metavar="DIR", help="where the packages are kept (OUTPUT/../cache)"
+    )
     options = parser.parse_args(argv)
     try:
         lay_out(options.output, options.cache)
-    except (SampleError, OSError) as error:
+    except (ValueError, OSError) as error:
         CONSOLE.print(f"the sample cannot be laid out: {error}", style="red", markup=False, soft_wrap=True)
         return 1
     CONSOLE.print(table(options.output))

@@ -158,6 +158,11 @@ def sources(tokens_directory: Path | str) -> Iterator[str]:
         yield path.split("/")[-2]
 
 
+def paths_of(directory: str, name: str) -> list[str]:
+    """Return the paths of a shard's files."""
+    return [f"{directory}/{name}.{suffix}" for suffix in SUFFIXES]
+
+
 def sha256_file(path: Path | str) -> str:
     """Return the SHA-256 of a local file as hexadecimal."""
     with Path(path).open("rb") as stream:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from pipelines import remote
+
+_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -51,7 +54,7 @@ def write(path: str) -> Iterator[BinaryIO]:
         return
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    temporary = final.with_name(_temporary(final.name))
     try:
         with temporary.open("wb") as local:
             yield local
@@ -60,6 +63,15 @@ def write(path: str) -> Iterator[BinaryIO]:
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(name: str) -> str:
+    return f".{name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
+
+
+def is_temporary(name: str) -> bool:
+    """Tell whether a file's name is one that `write` makes, of an attempt that never ended."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def read_bytes(path: str) -> bytes:
@@ -125,6 +137,11 @@ def remove(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
+def some(folder: str, count: int) -> list[str]:
+    """Return at most `count` paths of objects in a remote folder, at any depth, without listing the rest."""
+    return remote.some(f"{folder}/", count)
+
+
 def list_files(pattern: str) -> list[str]:
     """Return the files that match a glob, a directory's files at any depth, or the file itself; sorted."""
     if is_remote(pattern):
@@ -168,4 +185,9 @@ def together(function: Callable[[E], T], entries: Sequence[E], where: str) -> li
 
 def write_json(path: str, content: Any) -> None:
     """Write canonical JSON atomically."""
-    write_bytes(path, (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, as_json(content))
+
+
+def as_json(content: Any) -> bytes:
+    """Return canonical JSON."""
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

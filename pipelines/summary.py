@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipelines import shards, storage
+from pipelines import paths, shards, storage
 
 FILE = "summary.json"
 
@@ -75,7 +75,7 @@ def write(output: str, build: Mapping[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the summary of a corpus as JSON."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.summary", description="Summarise a corpus as JSON.")
-    parser.add_argument("corpus", help="corpus directory")
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
     options = parser.parse_args(arguments)
     try:
         last = storage.read_json(f"{options.corpus}/{FILE}") or {}

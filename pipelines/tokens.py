@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipelines import cached, runs, shards, storage, tables
+from pipelines import cached, runs, shards, storage, strays, tables
 from pipelines.graph import Model, Node, not_current
 from pipelines.hashing import SCALE, digest_of, keyed, share
 from pipelines.jobs import Job, Shuffle
@@ -266,8 +266,15 @@ class Tokens:
         outputs = [write.manifest(n) for n in pending]
         return [Shuffle(f"{self.source}/shards", write.split, elements, write.reduce, pending, outputs)]
 
+    def remove_strays(self) -> list[str]:
+        """Remove files of shards that there are no longer; return lines that say which, and what stays."""
+        write, _, _ = self._shuffle()
+        kept = {path for name in write.names() for path in shards.paths_of(self.directory, name)}
+        kept.add(f"{self.directory}/manifest.json")
+        return strays.clear(self.directory, kept, lambda name: f"{self.work}/{name.partition('.')[0]}.json")
+
     def finish(self) -> shards.Manifest:
-        """Write the source's token manifest, last, and remove files that it does not name.
+        """Write the source's token manifest, last.
 
         Raises RuntimeError if the shards do not hold as much as was encoded.
         """
@@ -299,12 +306,6 @@ class Tokens:
             )
             if held != encoded:
                 raise RuntimeError(f"{self.source}/shards does not add up: {split} has {held} of {encoded}")
-        named = {f"{self.directory}/{name}.{suffix}" for name in write.names() for suffix in shards.SUFFIXES}
-        for path in storage.list_files(self.directory):
-            if path not in named and not path.endswith("/manifest.json"):
-                # Its own manifest goes first: a later build with as many shards must not take the shard for written.
-                storage.remove(f"{self.work}/{path.rpartition('/')[2].partition('.')[0]}.json")
-                storage.remove(path)
         content = manifest.to_json().encode()
         path = f"{self.directory}/manifest.json"
         if not storage.exists(path) or storage.read_bytes(path) != content:

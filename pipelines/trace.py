@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import cached, shards, storage, tables
+from pipelines import cached, paths, shards, storage, tables
 from pipelines.document import Document
 from pipelines.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
@@ -199,7 +199,7 @@ def lines(part: Part, record: Record) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the documents that some tokens of a source are from; the text around the first one."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.trace", description="Trace tokens to raw records.")
-    parser.add_argument("corpus", help="corpus directory")
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument("--source", required=True, help="name of the source")
     parser.add_argument("--token", required=True, type=int, help="number of the token in the split, from 0")
     parser.add_argument("--count", type=int, default=1, help="how many tokens (default %(default)s)")

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import shards, storage, tables, withdraw
+from pipelines import lock, ours, paths, shards, storage, tables, withdraw
 from pipelines.hashing import SCALE, keyed, seal, share
 
 BUCKETS: Final = 4096
@@ -257,13 +257,15 @@ def _token_problems(directory: str, manifest: shards.Manifest, shard: shards.Sha
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify a corpus directory; print what is wrong and return 1, or a line and 0."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description="Verify a corpus.")
-    parser.add_argument("corpus", help="corpus directory")
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument(
         "--withdraw", action="store_true", help="remove damaged files and their manifests: the next build writes them"
     )
     options = parser.parse_args(arguments)
     try:
         storage.check(options.corpus)
+        if options.withdraw:
+            ours.require(options.corpus, ours.Kind.CORPUS)
     except ValueError as error:
         parser.error(str(error))
     found = list(problems(options.corpus))
@@ -273,7 +275,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sources = storage.read_json(f"{options.corpus}/manifest.json")["sources"]
         print(f"{options.corpus}: sound, {len(sources)} sources verified")  # noqa: T201
     if found and options.withdraw:
-        for path in withdraw.withdraw(options.corpus):
+        try:
+            with lock.alone(options.corpus):
+                withdrawn = withdraw.withdraw(options.corpus)
+        except ValueError as error:
+            parser.error(str(error))
+        for path in withdrawn:
             print(f"{path}: withdrawn; build again to have it as it was")  # noqa: T201
     return 1 if found else 0
 

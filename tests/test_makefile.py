@@ -44,6 +44,7 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 def test_a_build_on_an_engine_makes_the_wheel_and_submits(runner: str, given: list[str], options: str) -> None:
     named = [f"RUNNER={runner}", "OUTPUT=gs://b/corpus", "IMAGE=r/x:1", "RECIPE=paper", "ARGS=--dry-run"]
     said = " ".join(make("--dry-run", "corpus", *named, *given).stdout.replace("\\", " ").split())
+    said = said.replace('"$RAW"', "data/raw").replace('"$OUTPUT"', "gs://b/corpus")
     wheel, submission = said.index("-m hatchling build -t wheel -d dist"), said.index("-m pipelines.corpus")
     assert wheel < submission
     assert f"--recipe paper --runner {runner} --raw data/raw --output gs://b/corpus {options} --dry-run" in said

@@ -23,6 +23,7 @@ import torch
 from rich.console import Console
 
 from model.llama import LLaMA
+from pipelines import paths
 from train.export import open_checkpoint
 from train.loss import token_losses
 
@@ -211,8 +212,10 @@ def _share(questions: Sequence[Question], values: Sequence[float]) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m train.benchmarks", description="Zero-shot multiple choice.")
-    parser.add_argument("--run", default="data/run", help="directory of a run (%(default)s)")
-    parser.add_argument("--corpus", default="data/corpus", help="the corpus it was trained on (%(default)s)")
+    parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
+    parser.add_argument(
+        "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
+    )
     parser.add_argument("--limit", type=int, default=0, help="questions of each; 0: all")
     parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"of {', '.join(TASKS)}")
     options = parser.parse_args(arguments)
@@ -225,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     named = [text.partition("=") for text in options.tasks]
-    questions = {task: read(task, Path(path), options.limit) for task, _, path in named}
+    questions = {task: read(task, Path(paths.form(path)), options.limit) for task, _, path in named}
     run = open_checkpoint(Path(options.run), options.corpus, console.print)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
     bos_id = next(iter(run.corpus.manifests.values())).bos_id

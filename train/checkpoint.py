@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from pipelines.shards import sha256_file
 FORMAT = "altiplano-checkpoint/1"
 Digests = Mapping[str, Mapping[str, Any]]
 MANIFEST, STATE = "manifest.json", "state.json"
+# Of the names in a run's folder, those that are ours; a copy that somebody made beside them is not.
+_STEP = re.compile(r"step-\d{8}")
+_UNFINISHED = re.compile(r"\.step-\d{8}\.(?:\d+|sharded)")
+_FILE = re.compile(r"\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,11 @@ class Checkpoint:
     path: Path
     tensors: Mapping[str, Any]
     state: Mapping[str, Any]
+
+
+def directory_of(run: str) -> Path:
+    """Return the directory of a run's checkpoints."""
+    return Path(run) / "checkpoints"
 
 
 def name(step: int) -> str:
@@ -75,12 +85,20 @@ def seal(temporary: Path, final: Path, files: Digests, state: Mapping[str, Any],
     _write_json(temporary / MANIFEST, {"format": FORMAT, "files": written})
     _flush(temporary / MANIFEST)
     if final.exists():  # only ever a damaged one
-        shutil.rmtree(final)
+        _discard(final)
     temporary.replace(final)
     directory = final.parent
     later = [path for path in _steps(directory) if path.name > final.name]  # damaged ones that the run went back behind
     for old in later + _steps(directory)[: -max(1, keep) - len(later)]:
-        shutil.rmtree(old)
+        _discard(old)
+
+
+def _discard(path: Path) -> None:
+    """Remove a checkpoint's files, and its folder unless somebody keeps other files there."""
+    for file in [file for file in path.iterdir() if _is_ours(file)]:
+        file.unlink()
+    if not any(path.iterdir()):
+        path.rmdir()
 
 
 def digests(directory: Path, pattern: str = "*") -> Digests:
@@ -155,10 +173,17 @@ def _verify(path: Path) -> None:
 
 
 def _steps(directory: Path) -> list[Path]:
-    return sorted(directory.glob("step-*"))
+    return sorted(
+        path for path in directory.glob("step-*") if _STEP.fullmatch(path.name) and any(map(_is_ours, path.iterdir()))
+    )
+
+
+def _is_ours(file: Path) -> bool:
+    return _FILE.fullmatch(file.name) is not None
 
 
 def clear_unfinished(directory: Path) -> None:
     """Remove what a killed process left half written."""
     for path in directory.glob(".step-*"):
-        shutil.rmtree(path)
+        if _UNFINISHED.fullmatch(path.name):
+            shutil.rmtree(path)

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 import torch
 
+from pipelines import paths
 from pipelines.quantities import number
 from train.plan import LLAMA_PROPORTIONS
 
@@ -166,11 +167,12 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
     parser.add_argument("--paper", choices=PAPER, help="a model of the papers as they trained it")
     parser.add_argument("--batch-tokens", type=number, help="instead of --batch-sequences: the global batch in tokens")
     hints = get_type_hints(RunConfig)
+    kinds = {"corpus": paths.option, "output": paths.output_option}
     for item in fields(RunConfig):
         flag = "--" + item.name.replace("_", "-")
         default = _default(item.name)
         text = f"{item.metadata['help']} ({default})".replace("%", "%%")
-        kind = _switch if hints[item.name] is bool else hints[item.name]
+        kind = kinds.get(item.name, _switch if hints[item.name] is bool else hints[item.name])
         parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
     given = vars(parser.parse_args(arguments))
     paper, tokens = given.pop("paper"), given.pop("batch_tokens")

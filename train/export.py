@@ -21,6 +21,7 @@ from rich.console import Console
 
 from model.checkpoint import hugging_face_config, to_hugging_face
 from model.convert import SHARD_BYTES, write_hugging_face
+from pipelines import ours, paths
 from tokenizer.fast import definition, unsuitable
 from tokenizer.model_file import CONTROL, UNKNOWN, ModelFile
 from tokenizer.probes import SPACE
@@ -38,13 +39,13 @@ def export(run: Run, directory: Path, dtype: str = "float32", limit: int = SHARD
     manifest = next(iter(run.corpus.manifests.values()))
     bos, eos = manifest.bos_id, manifest.eos_id
     described = hugging_face_config(config, bos or 0, eos or 0, dtype)
-    paths = write_hugging_face(directory, to_hugging_face(state, config), described, limit)
+    weights = write_hugging_face(directory, to_hugging_face(state, config), described, limit)
     _json(directory / "tokenizer_config.json", _tokenizer_config(bos, eos, config.context))
     pieces = ModelFile.read(run.corpus.tokenizer)
     if unsuitable(pieces) is None:  # without it, the library converts tokenizer.model in its own way
         _json(directory / "tokenizer.json", _tokenizer(pieces, bos))
     shutil.copyfile(run.corpus.tokenizer, directory / "tokenizer.model")
-    return paths
+    return weights
 
 
 def _tokenizer(model: ModelFile, bos: int | None) -> dict[str, Any]:
@@ -93,25 +94,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m train.export", description="Export a run to Hugging Face's format."
     )
-    parser.add_argument("--run", default="data/run", help="directory of a run (%(default)s)")
-    parser.add_argument("--corpus", default="data/corpus", help="the corpus it was trained on (%(default)s)")
-    parser.add_argument("--output", required=True, help="directory to write")
+    parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
+    parser.add_argument(
+        "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
+    )
+    parser.add_argument("--output", type=paths.local_output_option, required=True, help="directory to write")
     parser.add_argument("--dtype", choices=TYPES, default="float32", help="of the weights (%(default)s)")
     parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
     options = parser.parse_args(arguments)
     console = Console()
     try:
         run = open_checkpoint(Path(options.run), options.corpus, console.print)
-        paths = export(run, Path(options.output), options.dtype, options.shard_bytes)
+        with ours.replacing(options.output, ours.Kind.MODEL) as made:
+            written = [options.output / path.name for path in export(run, made, options.dtype, options.shard_bytes)]
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    console.print(f"written: {', '.join(str(path) for path in paths)}", highlight=False)
+    console.print(f"written: {', '.join(map(str, written))}", highlight=False)
     return 0
 
 
 def open_checkpoint(directory: Path, corpus: str, report: Callable[[str], None]) -> Run:
     """Open the last whole checkpoint of a run, configured as it was trained; raise ValueError if there is none."""
-    found = checkpoint.find_latest(directory / "checkpoints", report)
+    found = checkpoint.find_latest(checkpoint.directory_of(str(directory)), report)
     if found is None:
         raise ValueError(f"{directory}: no checkpoint")
     config = RunConfig(**checkpoint.state(found)["config"], corpus=corpus, output=str(directory))

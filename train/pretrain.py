@@ -25,7 +25,8 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from train import meters
+from pipelines import ours
+from train import checkpoint, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
 from train.energy import Meter, used
@@ -197,8 +198,18 @@ def pretrain(config: RunConfig, console: Console, world: World) -> None:
             return
         if missing := check_held_out(run):
             warn(f"nothing is held out of {', '.join(missing)}")
+        world.first_does(lambda: _prepare(run))
         _introduce(run, console)
         train(run, console)
+
+
+def _prepare(run: Run) -> None:
+    """Make the run's folder ours, and remove what a killed process left half written; readers of a run never write."""
+    try:
+        ours.claim(run.config.output, ours.Kind.RUN)
+    except ValueError as error:
+        raise ValueError(f"--output {error}") from None
+    checkpoint.clear_unfinished(run.checkpoints)
 
 
 def _introduce(run: Run, console: Console) -> None:

@@ -11,11 +11,13 @@ import argparse
 import base64
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from pipelines import ours, paths
 from train import curves
 from train.plan import human
 from train.records import EVALUATIONS, LOG, Row, read_log
@@ -36,11 +38,13 @@ def write(run: Path) -> list[Path]:
         raise ValueError(f"{run}: no steps in {LOG}, so there is nothing to report")
     summary = json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
     sources, title = list(rows[-1]["ledger"]), _title(rows, summary)
-    curves.draw(rows, sources, run / LOSS, title)
-    curves.draw_measures(rows, evaluations, run / MEASURES)
-    pictures = [path for path in (run / LOSS, run / MEASURES) if path.exists()]
-    (run / REPORT).write_text(_page(title, rows, evaluations, summary, pictures), encoding="utf-8")
-    return [run / REPORT, *pictures]
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = [Path(folder, name) for name in (LOSS, MEASURES)]
+        curves.draw(rows, sources, drawn[0], title)
+        curves.draw_measures(rows, evaluations, drawn[1])
+        pictures = {path.name: path.read_bytes() for path in drawn if path.exists()}
+    contents = {REPORT: _page(title, rows, evaluations, summary, pictures).encode(), **pictures}
+    return [Path(ours.write(str(run), name, content)) for name, content in contents.items()]
 
 
 def _title(rows: Sequence[Row], summary: Row) -> str:
@@ -53,13 +57,18 @@ def _title(rows: Sequence[Row], summary: Row) -> str:
     )
 
 
-def _page(title: str, rows: Sequence[Row], evaluations: Sequence[Row], summary: Row, pictures: Sequence[Path]) -> str:
+def _page(
+    title: str, rows: Sequence[Row], evaluations: Sequence[Row], summary: Row, pictures: Mapping[str, bytes]
+) -> str:
     last = rows[-1]
     facts = [*_facts(last), *((name, str(value)) for name, value in summary.get("config", {}).items())]
     parts = [
         f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>",
         f"<h1>{escape(title)}</h1>",
-        *(f'<img alt="{path.stem}" src="data:image/png;base64,{_encoded(path)}">' for path in pictures),
+        *(
+            f'<img alt="{Path(name).stem}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
+            for name, picture in pictures.items()
+        ),
         "<h2>Ledger</h2>",
         _table(("source", "tokens seen", "share", "bits / byte"), _ledger(last, evaluations)),
         "<h2>What it writes</h2>",
@@ -104,14 +113,10 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _encoded(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m train.report", description="The page of a run.")
-    parser.add_argument("run", type=Path, help="directory of the run")
+    parser.add_argument("run", type=paths.local_option, help="directory of the run")
     options = parser.parse_args(arguments)
     try:
         print("written:", ", ".join(str(path) for path in write(options.run)))  # noqa: T201

@@ -62,7 +62,7 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         """Return the directory of the run's checkpoints."""
-        return Path(self.config.output) / "checkpoints"
+        return checkpoint.directory_of(self.config.output)
 
     @property
     def k(self) -> int:
@@ -132,8 +132,6 @@ def open_run(config: RunConfig, report: Callable[[str], None], world: World = AL
         world=world,
         steps=config.steps,
     )
-    if world.first:
-        checkpoint.clear_unfinished(run.checkpoints)
     path = world.first_does(lambda: checkpoint.find_latest(run.checkpoints, report))
     if path is not None:
         _resume(run, checkpoint.load(path))

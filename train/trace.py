@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import trace
+from pipelines import paths, trace
 from train.corpus import Corpus, mixture_of, open_corpus
 from train.mixture import Mixture, parse_proportions
 
@@ -94,9 +94,11 @@ def report(sequences: Sequences, ks: Sequence[int]) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the sequences of a step and their documents."""
     parser = argparse.ArgumentParser(prog="python -m train.trace", description="Trace a step of a run to raw records.")
-    parser.add_argument("run", type=Path, help="directory of the run")
+    parser.add_argument("run", type=paths.local_option, help="directory of the run")
     parser.add_argument("--step", type=int, required=True, help="number of the step, from 1 as in the log")
-    parser.add_argument("--corpus", type=Path, default=Path("data/corpus"), help="corpus directory (%(default)s)")
+    parser.add_argument(
+        "--corpus", type=paths.local_option, default=Path("data/corpus"), help="corpus directory (%(default)s)"
+    )
     parser.add_argument("--rank", type=int, default=0, help="only this rank's sequences")
     parser.add_argument("--world", type=int, default=1, help="number of ranks")
     options = parser.parse_args(arguments)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from pipelines import cached, storage
+from pipelines import cached, ours, storage
 from pipelines.card import differences, distributions, facts, measures, plots, samples, training
 from pipelines.card.compare import Comparison
 from pipelines.card.facts import TITLES, Corpus, Json
@@ -216,6 +216,4 @@ def _changes(corpus: Corpus, name: str) -> dict[str, Any]:
 
 def write(corpus: Corpus, page: str) -> str:
     """Write CORPUS/report.html and return its path."""
-    path = f"{corpus.path}/report.html"
-    storage.write_bytes(path, page.encode("utf-8", "replace"))
-    return path
+    return ours.write(str(corpus.path), "report.html", page.encode("utf-8", "replace"))

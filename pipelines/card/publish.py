@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import jinja2
 
-from pipelines import storage
+from pipelines import ours, storage
 from pipelines.card import facts
 from pipelines.card.facts import TITLES, Corpus
 
@@ -43,10 +43,8 @@ COLUMNS: Final = (
 
 def write(corpus: Corpus) -> list[str]:
     """Write both data cards; return their paths."""
-    paths = [f"{corpus.path}/{HUGGING_FACE}", f"{corpus.path}/{CROISSANT}"]
-    storage.write_bytes(paths[0], dataset_card(corpus).encode())
-    storage.write_json(paths[1], croissant(corpus))
-    return paths
+    contents = {HUGGING_FACE: dataset_card(corpus).encode(), CROISSANT: storage.as_json(croissant(corpus))}
+    return [ours.write(str(corpus.path), name, content) for name, content in contents.items()]
 
 
 def dataset_card(corpus: Corpus) -> str:

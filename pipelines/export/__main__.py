@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pipelines import ours, paths
 from pipelines.export import datatrove, mds, megatron, nanogpt, parquet
-from pipelines.export.common import Source, clear, open_sources
+from pipelines.export.common import Source, open_sources
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Source], Path], None]]] = {
     "megatron": megatron.export,
@@ -24,13 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Export some sources of a corpus, or all, and say what was written; return 0."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.export", description="Export tokens to other trainers.")
     parser.add_argument("format", choices=FORMATS)
-    parser.add_argument("corpus", type=Path, help="corpus directory")
-    parser.add_argument("output", type=Path, help="directory to write; emptied if an export wrote it before")
+    parser.add_argument("corpus", type=paths.local_option, help="corpus directory")
+    parser.add_argument(
+        "output", type=paths.local_output_option, help="directory to write; what an earlier export left there goes"
+    )
     parser.add_argument("--source", nargs="+", default=[], help="names of sources (default: all)")
     options = parser.parse_args(arguments)
     try:
         sources = open_sources(options.corpus, options.source)
-        FORMATS[options.format](sources, clear(options.output))
+        with ours.replacing(options.output, ours.Kind.EXPORT) as made:
+            FORMATS[options.format](sources, made)
     except ValueError as error:
         parser.error(str(error))
     for source in sources:

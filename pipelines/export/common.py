@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,17 +70,3 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         target.symlink_to(source.resolve())
-
-
-def clear(directory: Path) -> Path:
-    """Return the directory, empty: what an earlier export left must not be read with the new one's files.
-
-    Raises ValueError if it holds what no export writes there.
-    """
-    marker = directory / ".altiplano-export"
-    if directory.exists() and any(directory.iterdir()) and not marker.exists():
-        raise ValueError(f"{directory}: not empty, and not written by an export; name another directory")
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    marker.touch()
-    return directory

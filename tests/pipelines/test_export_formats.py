@@ -202,7 +202,9 @@ class TestMistakes:
         self, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "thesis.tex").write_text("years of work")
-        assert "not empty, and not written by an export" in self.errors(["mds", str(corpus), str(tmp_path)], capsys)
+        assert "not empty (it holds thesis.tex) and no export of ours" in self.errors(
+            ["mds", str(corpus), str(tmp_path)], capsys
+        )
         assert (tmp_path / "thesis.tex").exists()
 
     def test_a_source_that_is_not_there(self, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import corpus, manifest
+from pipelines import corpus, manifest, strays
 from pipelines.chain import Chain
 from tests.pipelines import tiny
 
@@ -84,13 +84,22 @@ def test_a_source_manifest_says_what_is_there(chain: Chain) -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
-def test_files_of_no_item_go(chain: Chain) -> None:
-    strange = [Path(chain.output, "books", folder, "old.parquet") for folder in ("documents", "drops")]
-    strange.append(Path(chain.output, "books/documents/.half.parquet.1-2.tmp"))
-    for path in strange:
+def test_what_was_written_for_no_item_goes_and_strangers_files_stay(chain: Chain) -> None:
+    # What a build that was killed wrote of an input that is gone: no manifest of its own names it.
+    gone, folder = "00001-0123456789abcdef", Path(chain.output, "books")
+    strays.begin([chain.paths.manifest(stage, gone) for stage in ("texts", "books")])
+    ours = [folder / f"documents/{gone}.parquet", folder / f"drops/texts-{gone}.parquet"]
+    ours.append(folder / "documents/.half.parquet.1-0123abcd.tmp")
+    theirs = ["documents/notes.txt", "documents/00001-0123456789abcdee.parquet", "drops/mine/a.parquet"]
+    theirs += ["drops/texts-.parquet", "documents/.half.parquet.1-2.tmp", f"drops/else-{gone}.parquet"]
+    for path in [*ours, *(folder / name for name in theirs)]:
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"of another recipe")
-    manifest.write_source_manifest(chain)
-    assert not any(path.exists() for path in strange)
+    said = manifest.remove_strays(chain)
+    assert not any(path.exists() for path in ours)
+    assert all((folder / name).exists() for name in theirs)
+    assert sum("removed" in line for line in said) == 2
+    assert sum("not written by this corpus, and left there" in line for line in said) == 2
     assert Path(chain.output, "manifest.json").exists()
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import plain, runs, shards, storage, tables, tokens
+from pipelines import plain, runs, shards, storage, strays, tables, tokens
 from pipelines.document import Document
 from pipelines.graph import Model, Node, run_waves
 from pipelines.hashing import SCALE, keyed, share
@@ -71,7 +71,13 @@ def built(
         found.append((str(path), f"identity of {tables.table_digest([repr(d).encode() for d in item])}"))
     source = tokens.Tokens("c4", str(folder), recipe, lambda: found, lambda: Model(str(model), "digest"))
     given_nodes = (Node("documents", (), list), Node("models/tokenizer", (), list))
-    run_waves([*given_nodes, *source.nodes("documents")], run)
+
+    def begun(jobs: Sequence[Job | Shuffle]) -> None:
+        strays.begin(path for job in jobs for path in job.outputs)
+        run(jobs)
+
+    run_waves([*given_nodes, *source.nodes("documents")], begun)
+    source.remove_strays()
     return source.finish()
 
 

@@ -1,0 +1,139 @@
+"""Remove a corpus or a run that was made here: its files by their names, and nothing that somebody else keeps there.
+
+    python -m pipelines.clean data/corpus data/run
+
+What listings had downloaded (CORPUS/work/downloads) stays: it may have taken days. A folder without our mark is
+refused, and the marks are read before anything is removed. Needs nothing but Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from pipelines import lock, ours, paths, storage
+
+DOWNLOADS = "work/downloads/"
+_ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|part-\d{3})"
+# What lies between stages, by the forms of its names: no manifest needs to name it.
+_WORK = re.compile(
+    rf"""work/(?:
+        inputs\.json | lock | plan/[0-9a-f]{{16}}\.plan
+      | (?:[a-z0-9_]+/){{1,2}}(?:
+            begun | shards\.json | runs\.json
+          | (?:[a-z0-9_]+-)?{_ITEM}(?:[-.][a-z]+){{0,2}}\.
+            (?:json|parquet|changes|run|removals|overlaps|losses|xml)(?:\.blobs)?
+          | (?:train|validation)-\d{{5}}\.json
+        )
+    )""",
+    re.VERBOSE,
+)
+_RUN = re.compile(
+    r"log\.jsonl|evaluations\.jsonl|spikes\.jsonl|summary\.json|tensorboard/events\.out\.tfevents\..+"
+    r"|checkpoints/\.?step-\d{8}(?:\.(?:\d+|sharded))?"
+    r"/(?:\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp)"
+)
+_LISTED = 5
+
+
+def files_of(folder: str) -> list[str]:
+    """Return the names of the files in a folder of ours that we wrote, sorted; ValueError for any other folder."""
+    kind = ours.kind_of(folder)
+    if kind not in (ours.Kind.CORPUS, ours.Kind.RUN):
+        ours.require(folder, ours.Kind.CORPUS)
+    there = {path.removeprefix(f"{folder}/") for path in storage.list_files(folder)}
+    named = ours.named(folder) | set(_named(folder, there) if kind is ours.Kind.CORPUS else ())
+    forms = _WORK if kind is ours.Kind.CORPUS else _RUN
+    temporary = {name for name in there if storage.is_temporary(name.rpartition("/")[2])}
+    found = there & (named | temporary) | {name for name in there if forms.fullmatch(name)}
+    return sorted(name for name in found if not name.startswith(DOWNLOADS))
+
+
+def _named(corpus: str, there: set[str]) -> Iterator[str]:
+    """Yield the names that the manifests of a corpus name, its own first."""
+    yield from ("manifest.json", "summary.json", "models/manifest.json")
+    for name in sorted(there):
+        folder, _, file = name.rpartition("/")
+        content = storage.read_json(f"{corpus}/{name}") if file.endswith(".json") or file == "begun" else None
+        if folder.startswith("work/") and file == "begun" and isinstance(content, list):
+            yield from _begun(folder, content)
+        elif file == "manifest.json" and isinstance(content, dict):
+            yield from _of_manifest(folder, content)
+
+
+def _begun(folder: str, manifests: Sequence[str]) -> Iterator[str]:
+    """Yield what the items of a stage may have written, finished or not."""
+    source, _, stage = folder.removeprefix("work/").partition("/")
+    for item in (name.removesuffix(".json") for name in manifests):
+        if source == "tokens":
+            yield from (f"tokens/{stage}/{item}.{suffix}" for suffix in ("bin", "index", "documents.parquet"))
+        else:
+            yield from (f"{source}/documents/{item}.parquet", f"{source}/drops/{stage}-{item}.parquet")
+
+
+def _of_manifest(folder: str, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield a manifest of a source, of its tokens or of a model, and the files that it names."""
+    parts = folder.split("/")
+    if (parts[0] == "models" or folder.startswith("work/given/")) and isinstance(manifest.get("files"), dict):
+        yield f"{folder}/manifest.json"
+        yield from (f"{folder}/{name}" for name in manifest["files"])
+    elif parts[0] == "tokens" and "tokenizer_sha256" in manifest:
+        yield f"{folder}/manifest.json"
+    elif len(parts) == 1 and manifest.get("source") == folder and "stages" in manifest:
+        yield from (f"{folder}/manifest.json", f"{folder}/changes.json")
+
+
+def clean(folder: str) -> tuple[list[str], list[str]]:
+    """Remove what we wrote in a folder, and the folder if nothing else is in it; errors as `files_of`'s.
+
+    Returns the names of what was removed and of what stays.
+    """
+    removed = files_of(folder)
+    ours.remove_named(folder, removed)
+    left = [path.removeprefix(f"{folder}/") for path in storage.list_files(folder)]
+    if left == [ours.MARK]:
+        ours.remove_named(folder, [ours.MARK])
+        if not storage.is_remote(folder) and not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
+    return removed, [name for name in left if name != ours.MARK]
+
+
+def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[str]:
+    yield f"{folder}: removed {len(removed):,} files"
+    downloads = [name for name in left if name.startswith(DOWNLOADS)]
+    if downloads:
+        yield f"{folder}: kept {len(downloads):,} downloads in {DOWNLOADS.rstrip('/')}; remove that folder if you will"
+    others = [name for name in left if not name.startswith(DOWNLOADS)]
+    if others:
+        more = f" and {len(others) - _LISTED:,} more" if len(others) > _LISTED else ""
+        yield f"{folder}: kept what was not made here: {', '.join(others[:_LISTED])}{more}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Remove corpora and runs that were made here; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.clean", description=main.__doc__)
+    parser.add_argument(
+        "folder", nargs="+", type=paths.output_option, help="corpus or run; one that is missing is no error"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        there = [folder for folder in options.folder if storage.is_remote(folder) or Path(folder).is_dir()]
+        for folder in there:
+            files_of(folder)
+        for folder in there:
+            with lock.alone(folder) if ours.kind_of(folder) is ours.Kind.CORPUS else nullcontext():
+                removed, left = clean(folder)
+            print(*_said(folder, removed, left), sep="\n")  # noqa: T201
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

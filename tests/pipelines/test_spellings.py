@@ -1,0 +1,220 @@
+"""However a folder is written, every command means the same one, and none takes a stranger's file for its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines import clean, contamination, corpus, report, sample, summary, trace, verify
+from pipelines import export as export_package
+from pipelines.export import __main__ as export
+from tests.pipelines import tiny
+
+NAME = "my données"
+SETTINGS = ("tokenizer.vocabulary=500", "shards.shard_tokens=300", "buckets=2", "shards.validation=0.3")
+SPELLINGS = (
+    *(NAME, f"{NAME}/", f"{NAME}//", f"./{NAME}", f".//{NAME}/.", f"dumps/../{NAME}/"),
+    *(f"{{here}}/{NAME}", f"{{here}}//{NAME}/", f"file://{{here}}/{NAME}/", "file:{here}/my%20donn%C3%A9es"),
+    *(f"~/{NAME}/", "link", "link/", "dumps/up/../other/../link"),
+)
+assert export_package
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with dumps and the corpus made of them."""
+    here = tmp_path_factory.mktemp("spellings")
+    (here / "dumps").mkdir()
+    tiny.arxiv(here / "dumps/arXiv_src_1904_001.tar", 6)
+    tiny.books(here / "dumps", 3)
+    assert corpus.main(build_options(here, f"{here}/{NAME}", "plain")) == 0
+    return here
+
+
+@pytest.fixture
+def here(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of it that is the working folder and the home folder, with a link to the corpus."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "link").symlink_to(copy / NAME)
+    (copy / "store/deep").mkdir(parents=True)
+    (copy / "store/other").mkdir()
+    (copy / "store/link").symlink_to(copy / NAME)
+    (copy / "dumps/up").symlink_to(copy / "store/deep")
+    assert corpus.main(build_options(copy, f"{copy}/{NAME}", "plain")) == 0  # manifests name the inputs of here
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("HOME", str(copy))
+    return copy
+
+
+def build_options(here: Path, output: str, runner: str) -> list[str]:
+    inputs = ["--input", f"arxiv={here}/dumps/*.tar", "--input", f"books={here}/dumps/*.txt"]
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    return [*inputs, *settings, "--recipe", "paper", "--output", output, "--runner", runner, "--workers", "1"]
+
+
+def state(output: Path) -> dict[str, tuple[int, bytes]]:
+    """Return when each file was written and what it holds, but for what every build writes."""
+    return {
+        path.relative_to(output).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(output.rglob("*"))
+        if path.is_file() and path.name not in ("report.html", "summary.json", "inputs.json", "lock", ".altiplano")
+    }
+
+
+@pytest.mark.parametrize("runner", ["plain", "local"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_finished_corpus_stays_as_it_is_however_it_is_written(here: Path, spelling: str, runner: str) -> None:
+    before = state(here / NAME)
+    assert len(before) > 50
+    folders = sorted(path.name for path in here.iterdir())
+    assert corpus.main(build_options(here, spelling.format(here=here), runner)) == 0
+    assert state(here / NAME) == before
+    assert sorted(path.name for path in here.iterdir()) == folders
+    assert json.loads((here / NAME / "summary.json").read_text())["build"]["stages_run"] == []
+
+
+COMMANDS: dict[str, Callable[[str], int]] = {
+    "verify": lambda path: verify.main([path]),
+    "withdraw": lambda path: verify.main([path, "--withdraw"]),
+    "report": lambda path: report.main([path, "--compare", path]),
+    "publish": lambda path: report.main([path, "--publish"]),
+    "summary": lambda path: summary.main([path]),
+    "trace": lambda path: trace.main([path, "--source", "books", "--token", "5"]),
+    "contamination": lambda path: contamination.main([path, "questions.jsonl"]),
+    "export": lambda path: export.main(["mds", path, "exported/"]),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_command_means_the_same_corpus(here: Path, command: str, spelling: str) -> None:
+    (here / "questions.jsonl").write_text('{"question": "one two three four five six seven eight nine ten eleven"}\n')
+    before = state(here / NAME)
+    assert COMMANDS[command](spelling.format(here=here)) == 0
+    after = state(here / NAME)
+    for name in ("README.md", "croissant.json") if command == "publish" else ():
+        assert after.pop(name)
+    assert after == before
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_clean_means_the_same_folder_and_leaves_what_is_not_ours(here: Path, spelling: str) -> None:
+    ours = state(here / NAME)
+    theirs = ["notes.txt", "work/notes.json", "work/books/texts/notes.json", "books/documents/mine.parquet"]
+    theirs += ["tokens/books/mine.bin", "models/mine/manifest.json", "work/downloads/0123456789abcdef-x.warc.gz"]
+    theirs += ["books/drops/texts-mine.parquet", "work/books/texts/x.parquet", "models/tokenizer/tokenizer.vocab"]
+    for name in theirs:
+        (here / NAME / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / NAME / name).write_text('["of mine"]')
+    assert clean.main([spelling.format(here=here)]) == 0
+    assert set(state(here / NAME)) == set(theirs)
+    assert ours.keys().isdisjoint(theirs)
+    assert all((here / name).exists() for name in ("dumps", "store"))
+
+
+def test_clean_leaves_nothing_of_a_corpus(here: Path) -> None:
+    options = build_options(here, NAME, "plain")
+    assert corpus.main([*options, "--set", "fan_in=2", "--set", "reducer_keys=5", "--set", "keep_staged=false"]) == 0
+    assert report.main([NAME, "--publish"]) == 0
+    # A killed attempt's file, and a killed build's that no manifest names.
+    (here / NAME / "books/documents/.a.parquet.12-0123abcd.tmp").write_text("half")
+    assert clean.main([NAME, "run"]) == 0
+    assert not (here / NAME).exists()
+
+
+@pytest.mark.parametrize("strange", ["thesis.tex", "work/thesis.json", "books/documents/thesis.parquet"])
+@pytest.mark.parametrize("runner", ["plain", "local"])
+def test_a_build_refuses_a_folder_of_somebody_and_touches_nothing(here: Path, strange: str, runner: str) -> None:
+    path = here / "mine" / strange
+    path.parent.mkdir(parents=True)
+    path.write_text("years of work")
+    for spelling in ("mine", "mine/", "./mine", f"{here}/mine"):
+        assert corpus.main(build_options(here, spelling, runner)) == 2
+    assert [found for found in (here / "mine").rglob("*") if found.is_file()] == [path]
+    assert path.read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "output", ["", "/", "//", "file:///", "s3:/b/c", "s3://", "~nobody-of-this-name/x", "file://host/x"]
+)
+def test_what_names_no_folder_is_refused(here: Path, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        corpus.main(build_options(here, output, "plain"))
+    assert ended.value.code == 2
+    assert "argument --output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("runner", ["plain", "local"])
+def test_files_of_an_input_that_is_gone_are_removed_and_said_and_strangers_stay(
+    here: Path, runner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stray = here / NAME / "books/documents/mine.parquet"
+    stray.write_text("mine")
+    documents = set(state(here / NAME / "arxiv/documents"))
+    tiny.arxiv(here / "dumps/arXiv_src_1904_001.tar", 3)
+    (here / "dumps/0.txt").unlink()
+    assert corpus.main(build_options(here, f"./{NAME}/", runner)) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{NAME}/arxiv/documents: removed {documents.pop()}" in said
+    assert f"{NAME}/books/documents: mine.parquet not written by this corpus, and left there" in said
+    assert stray.read_text() == "mine"
+    stray.unlink()
+    assert corpus.main(build_options(here, str(here / "again"), runner)) == 0
+    assert tiny.identity(here / NAME) == tiny.identity(here / "again")
+
+
+class TestNeverInputs:
+    """The output, its downloads, exports, runs and other corpora."""
+
+    def build(self, here: Path, pattern: str, output: str) -> int:
+        options = build_options(here, output, "plain")
+        at = options.index(f"books={here}/dumps/*.txt")
+        return corpus.main([*options[:at], f"books={pattern}", *options[at + 1 :]])
+
+    def inputs(self, output: Path) -> list[str]:
+        manifest = json.loads((output / "books/manifest.json").read_text())
+        return sorted(os.path.relpath(entry["path"], output.parent) for entry in manifest["inputs"])
+
+    def test_the_output_inside_an_input_folder(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (here / "dumps/arXiv_src_1904_001.tar").rename(here / "papers.tar")
+        (here / "dumps/up").unlink()
+        shutil.copytree(here / "dumps", here / "books")
+        (here / "dumps/papers.tar").symlink_to(here / "papers.tar")
+        (here / "dumps/papers.tar").rename(here / "dumps/arXiv_src_1904_001.tar")
+        identities = []
+        for _ in range(3):
+            assert self.build(here, "books", "books/corpus") == 0
+            identities.append(tiny.identity(here / "books/corpus"))
+            assert self.inputs(here / "books/corpus") == [f"{number}.txt" for number in range(4)]
+        assert identities[0] == identities[1] == identities[2]
+        assert "leaves out" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "pattern",
+        [NAME, f"{NAME}/books/changes.json", f"./{NAME}//work/**/*", "link/*", "here/**/*.txt", "run", "export"],
+    )
+    def test_what_was_made_here_is_refused(self, here: Path, pattern: str, capsys: pytest.CaptureFixture[str]) -> None:
+        for name, kind in (("run", "run"), ("export", "export")):
+            (here / name).mkdir()
+            (here / name / "log.txt").write_text("x" * 400)
+            (here / name / ".altiplano").write_text(
+                json.dumps({"made_by": "altiplano-corpus", "kind": kind, "files": {}})
+            )
+        (here / "here").symlink_to(here / "run")
+        assert self.build(here, pattern, "out") == 2
+        assert "is never an input" in capsys.readouterr().err
+        assert not list((here / "out").rglob("*.parquet"))
+
+
+def test_the_samples_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "raw").mkdir()
+    (here / "raw/dump.xml").write_text("mine")
+    assert sample.main(["--output", "raw/", "--cache", "none"]) == 1
+    assert (here / "raw/dump.xml").read_text() == "mine"
+    capsys.readouterr()
