@@ -25,6 +25,7 @@ from typing import Any
 
 from filters import lmplz
 from pipelines import (
+    addresses,
     damage,
     draws,
     events,
@@ -459,16 +460,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             from pipelines import dry_run
 
-            print(*dry_run.said(options, beam_arguments), sep="\n")  # noqa: T201
+            print(*map(addresses.hide, dry_run.said(options, beam_arguments)), sep="\n")  # noqa: T201
             return 0
         build(options, beam_arguments)
     except ValueError as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except (RuntimeError, OSError) as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
-        print(f"failed: {error}", file=sys.stderr)  # noqa: T201
+        print(f"failed: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         events.tell("build_failed", level=logging.ERROR, error="interrupted")

@@ -14,6 +14,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from pipelines import addresses
+
 LOGGER = logging.getLogger("altiplano")
 LOGGER.addHandler(logging.NullHandler())
 
@@ -25,7 +27,11 @@ class JsonFormatter(logging.Formatter):
         """Return the line of a record."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         row = {"time": time, "level": record.levelname, "event": record.getMessage()}
-        return json.dumps({**row, **getattr(record, "facts", {})}, ensure_ascii=False, default=str)
+        facts = {
+            name: addresses.hide(fact) if isinstance(fact, str) else fact
+            for name, fact in getattr(record, "facts", {}).items()
+        }
+        return json.dumps({**row, **facts}, ensure_ascii=False, default=str)
 
 
 def tell(event: str, *, level: int = logging.INFO, **facts: Any) -> None:
@@ -36,7 +42,7 @@ def tell(event: str, *, level: int = logging.INFO, **facts: Any) -> None:
 def warn(text: str) -> None:
     """Log a warning, and print it as a line of the standard error."""
     tell("warning", level=logging.WARNING, text=text)
-    print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"warning: {addresses.hide(text)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def write_to(path: str | None) -> logging.Handler | None:

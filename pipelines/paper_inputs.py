@@ -127,7 +127,7 @@ PAPER_INPUTS: Sequence[Listed] = (
         "stack_exchange",
         "the largest sites",
         stack_exchange_sites.ARCHIVE,
-        ("stack_exchange[files=all]={downloads}/stack_exchange.paths",),
+        ("stack_exchange[files=all,hosts=archive.org]={downloads}/stack_exchange.paths",),
         stack_exchange_sites.WANTED,
         about="ranked by stackexchange_files.xml; Stack Overflow's posts alone had about 16 GB as .7z in February 2022 "
         "(https://search.feep.dev/blog)",

@@ -9,7 +9,8 @@ where that ranking is another than that of the archives' sizes.
 
     python -m pipelines.stack_exchange_sites \\
         https://archive.org/download/stackexchange/stackexchange_files.xml > se.paths
-    python -m pipelines.corpus --recipe paper --source stack_exchange --input stack_exchange=se.paths --output /corpus
+    python -m pipelines.corpus --recipe paper --source stack_exchange --output /corpus \\
+        --input 'stack_exchange[hosts=archive.org]=se.paths'
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from pipelines import listings, paths, storage
+from pipelines import addresses, listings, paths, storage
 from pipelines.readers.stack_exchange import is_meta, site_of
 from pipelines.recipes import Questions
 
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"--sites {options.sites}: at least 1")
         found = urls(options.listing, sites=options.sites, base=options.base, meta_sites=options.meta_sites)
     except (ValueError, listings.DownloadError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     print("\n".join(found))  # noqa: T201
     return 0

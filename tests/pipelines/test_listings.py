@@ -6,14 +6,14 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from pipelines import inputs, listings, remote, storage
+from pipelines import corpus, inputs, listings, remote, storage
 from pipelines.listings import DownloadError, Entry, choose, entries_of, expand, fetch
 from pipelines.sources import c4
 
@@ -268,6 +268,103 @@ def test_redirects_are_followed_and_loops_are_errors(server: Server, fetched: Fe
         fetched(server.on("/loop", status(302, Location="/loop")))
 
 
+ELSEWHERE = "the server sends us to"
+
+
+@pytest.mark.parametrize(
+    "location", ["//localhost:{port}/new", "http://127.0.0.1:1/new", "file:///etc/passwd", "s3://b/new"]
+)
+def test_a_redirect_to_another_host_is_not_followed(server: Server, fetched: Fetched, location: str) -> None:
+    server.on("/new", whole())
+    port = server.url.rpartition(":")[2]
+    url = server.on("/old", status(302, Location=location.format(port=port)))
+    with pytest.raises(ValueError, match=f"{url}: {ELSEWHERE}"):
+        fetched(url)
+    assert server.asked == [("/old", None)]
+
+
+def test_a_redirect_to_a_host_that_is_named_is_followed(server: Server, tmp_path: Path) -> None:
+    server.on("/new", whole())
+    port = server.url.rpartition(":")[2]
+    url = server.on("/old", status(302, Location=f"//localhost:{port}/new"))
+    downloads = str(tmp_path / "downloads")
+    with pytest.raises(ValueError, match=ELSEWHERE):
+        expand({}, url, downloads)
+    rest, (path,) = expand({"hosts": f"localhost:{port}", "language": "en"}, url, downloads) or ({}, [])
+    assert (rest, Path(path).read_bytes()) == ({"language": "en"}, CONTENT)
+
+
+@pytest.mark.parametrize(
+    "line", ["http://localhost:{port}/inner", "http://10.0.0.1/inner", "s3://other/inner", "file:///etc/passwd"]
+)
+def test_a_listing_sends_us_to_no_other_host(server: Server, tmp_path: Path, line: str) -> None:
+    server.on("/inner", whole())
+    url = server.on("/x/wet.paths", whole(line.format(port=server.url.rpartition(":")[2]).encode()))
+    with pytest.raises(ValueError, match=r"/x/wet\.paths: names a file on .*, which is neither the listing's own host"):
+        expand({}, url, str(tmp_path / "downloads"))
+    assert [path for path, _ in server.asked] == ["/x/wet.paths"]
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """Answer with bytes until the other side hangs up."""
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.close_connection = True
+    with suppress(OSError):
+        while True:
+            handler.wfile.write(bytes(1 << 16))
+
+
+def test_a_body_without_end_is_cut_and_nothing_of_it_stays(server: Server, tmp_path: Path) -> None:
+    said = no_ranges(Content_Length=str(10**12))
+    for path, answer in (("/endless", endless), ("/said", said)):
+        url, downloads = server.on(path, answer), tmp_path / "downloads"
+        with pytest.raises(ValueError, match=f"{url}: larger than 1,000,000 bytes"):
+            expand({"limit": "1000000"}, url, str(downloads))
+        assert [found.suffix for found in downloads.iterdir() if found.suffix != ".lock"] in ([], [".etag"])
+    with pytest.raises(ValueError, match="limit=much is no number of bytes"):
+        expand({"limit": "much"}, url, str(downloads))
+
+
+def test_no_password_or_signature_is_printed_or_kept(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = server.url.replace("http://", "http://user:5ec7e7@")
+    paths = {
+        "/f.gz?part=1&X-Amz-Signature=5ec7e7": whole(),
+        "/no?sig=5ec7e7": status(403),
+        "/busy?sig=5ec7e7": status(503),
+    }
+    paths["/sent?sig=5ec7e7"] = status(302, Location="http://user:5ec7e7@10.0.0.1/?sig=5ec7e7")
+    for path, answer in paths.items():
+        server.on(path, answer)
+    output = tmp_path / "corpus"
+    problems = {"/no": "refuses it: 403", "/busy": "503", "/sent": ELSEWHERE, "/none": "404"}
+    with suppress(ValueError):
+        listings.fetch([f"{at}/f.gz?part=1&X-Amz-Signature=5ec7e7"], str(tmp_path / "downloads"))
+    for path, problem in problems.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(listings, "PAUSE_SECONDS", 0.0)
+            options = ["--input", f"c4={at}{path}?sig=5ec7e7", "--recipe", "paper", "--output", str(output)]
+            assert corpus.main([*options, "--log-json", str(tmp_path / "log.json")]) in (1, 2)
+        said = "".join(capsys.readouterr())
+        assert problem in said
+        assert "5ec7e7" not in said
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name.endswith("f.gz.json") for path in kept)
+    assert not [path for path in kept if "5ec7e7" in path.name or b"5ec7e7" in path.read_bytes()]
+
+
+def test_an_address_signed_anew_is_the_same_file(server: Server, fetched: Fetched) -> None:
+    for signature in "12":
+        server.on(f"/f.gz?part=1&X-Amz-Signature={signature}", whole(b"one"))
+    server.on("/f.gz?part=2&X-Amz-Signature=1", whole(b"two"))
+    urls = [f"{server.url}/f.gz?part={part}&X-Amz-Signature={s}" for part, s in ((1, 1), (1, 2), (2, 1))]
+    assert [fetched(url) for url in urls] == [[b"one"], [b"one"], [b"two"]]
+    assert len(server.asked) == 2
+
+
 def test_a_removed_file_that_comes_back_another_is_refused(server: Server, fetched: Fetched) -> None:
     url = server.on("/x.gz", whole())
     fetched(url)
@@ -400,14 +497,17 @@ def test_a_base_may_be_a_server_a_folder_or_a_store(
 def test_lines_that_are_urls_and_listings_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def remember(urls: list[str], downloads: str, listed: dict[str, str | None]) -> list[str]:
+    def remember(urls: list[str], downloads: str, listed: dict[str, str | None], **limits: object) -> list[str]:
         asked.extend(urls)
         return urls
 
     monkeypatch.setattr(listings, "fetch", remember)
     path = tmp_path / "wet.paths"
     path.write_text(f"{PATHS[0]}\nhttps://other.example/b.gz\n")
-    expand({}, str(path), "downloads")
+    with pytest.raises(ValueError, match=r"names a file on other\.example.*add hosts=other\.example"):
+        expand({}, str(path), "downloads")
+    assert asked == []
+    expand({"hosts": "b.example+other.example"}, str(path), "downloads")
     assert sorted(asked) == [f"https://data.commoncrawl.org/{PATHS[0]}", "https://other.example/b.gz"]
 
 

@@ -94,7 +94,7 @@ def test_the_command_writes_a_listing_that_is_an_input(
     assert main([f"{tmp_path}/files.xml", "--sites", "2"]) == 0
     (tmp_path / "se.paths").write_text(capsys.readouterr().out)
 
-    def download(asked: list[str], downloads: str, listed: object) -> list[str]:
+    def download(asked: list[str], downloads: str, listed: object, **limits: object) -> list[str]:
         found = []
         for url in asked:
             place = listings.place_of(url, downloads)
@@ -104,7 +104,9 @@ def test_the_command_writes_a_listing_that_is_an_input(
         return found
 
     monkeypatch.setattr(listings, "fetch", download)
-    found = inputs.find(stack_exchange.SOURCE, [({}, f"{tmp_path}/se.paths")], f"{tmp_path}/work/inputs.json")
+    found = inputs.find(
+        stack_exchange.SOURCE, [({"hosts": "archive.org"}, f"{tmp_path}/se.paths")], f"{tmp_path}/work/inputs.json"
+    )
     # The sites are those of the addresses, not of the names under which the files are kept.
     assert sorted(dict(entry.attributes)["site"] for entry in found) == [
         "herding.stackexchange.com",
