@@ -117,6 +117,7 @@ def run_local(
     if workers > 1 or apart:
         # What `--direct_running_mode multi_processing` does, with our own worker processes.
         environment = worker.Forked(nice, capabilities=python_sdk_capabilities())
+    worker.listen_on_loopback()
     runner = FnApiRunner(default_environment=environment)
     _Watchdog(deadline, poll).run(lambda: _run(jobs, runner, options, workers))
 
@@ -134,6 +135,7 @@ def run_engine(
 
     Raises RuntimeError if the engine says that the pipeline failed, TimeoutError after `deadline` seconds.
     """
+    worker.listen_on_loopback()
     pipeline, files = compiled(jobs, engine=engine, beam_arguments=beam_arguments, folder=folder)
 
     def run() -> None:

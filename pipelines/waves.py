@@ -11,6 +11,7 @@ anything else; `pipelines.lint` checks the same of the compiled graph.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import pickle
 import struct
@@ -34,6 +35,7 @@ CHUNK = 500
 SPREAD = 32
 # A path has at most 1,024 bytes on S3 and GCS.
 LONGEST_PATH = 4_096
+_CHUNK = struct.Struct("<qq32s")
 _POINTER = struct.Struct("<qqq?H")
 _CALL, _SLICE, _NUMBER, _FILLER = b"c", b"s", b"n", b"f"
 
@@ -83,11 +85,16 @@ class ParcelCoder(Coder):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some items of a plan file: the bytes [start, start + length) of it are one pickle."""
+    """Some items of a plan file: the bytes [start, start + length) of it are one pickle, with this SHA-256.
+
+    The digest travels in the graph, which the driver submits: whoever else can write to the corpus' storage may change
+    the file, and a worker that unpickled it would run what they like.
+    """
 
     path: str
     start: int
     length: int
+    sha256: bytes
 
 
 class ChunkCoder(Coder):
@@ -95,12 +102,12 @@ class ChunkCoder(Coder):
 
     def encode(self, value: Chunk) -> bytes:
         """Pack a chunk."""
-        return struct.pack("<qq", value.start, value.length) + value.path.encode()
+        return _CHUNK.pack(value.start, value.length, value.sha256) + value.path.encode()
 
     def decode(self, encoded: bytes) -> Chunk:
         """Unpack a chunk."""
-        start, length = struct.unpack_from("<qq", encoded)
-        return Chunk(encoded[16:].decode(), start, length)
+        start, length, sha256 = _CHUNK.unpack_from(encoded)
+        return Chunk(encoded[_CHUNK.size :].decode(), start, length, sha256)
 
     def is_deterministic(self) -> bool:
         """Equal chunks have equal bytes."""
@@ -169,7 +176,7 @@ class _Plan:
         packed = pickle.dumps(content)
         self.stream.write(packed)
         self._position += len(packed)
-        return Chunk(self.path, self._position - len(packed), len(packed))
+        return Chunk(self.path, self._position - len(packed), len(packed), hashlib.sha256(packed).digest())
 
 
 def _read(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk]) -> Any:
@@ -177,9 +184,13 @@ def _read(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk]) -> Any:
 
 
 def _load(chunk: Chunk) -> Any:
+    """Return a chunk's content; RuntimeError, before anything of it is unpickled, if it is not what was written."""
     with storage.open_read(chunk.path) as stream:
         stream.seek(chunk.start)
-        return pickle.loads(stream.read(chunk.length))
+        content = stream.read(chunk.length)
+    if hashlib.sha256(content).digest() != chunk.sha256:
+        raise RuntimeError(f"{chunk.path}: this plan is not the one that this build has written; nothing of it is run")
+    return pickle.loads(content)
 
 
 def _calls(chunk: Chunk) -> Iterator[tuple[bytes, Parcel]]:

@@ -14,15 +14,21 @@ import os
 import threading
 import time
 from multiprocessing.connection import wait
+from types import ModuleType
 from typing import Any
 
+import grpc
 from apache_beam.portability.api import endpoints_pb2
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
-from apache_beam.runners.worker import sdk_worker_main
+from apache_beam.runners.worker import sdk_worker_main, worker_pool_main
 from apache_beam.transforms.environments import Environment
 from google.protobuf import json_format, text_format
 
 from pipelines import fork_server
+
+# Where Beam 2.77 binds its local services (control, data, state, logs, loopback workers), which ask for no credentials.
+_EVERYWHERE, _LOOPBACK = "[::]:", "localhost:"
 
 URN = "altiplano:env:forked_python:v1"
 # Beam's names for the threads that wait for a worker process, and that listen to it.
@@ -101,6 +107,27 @@ def _end_with(driver: int) -> None:
         except ProcessLookupError:
             os._exit(1)
         time.sleep(1)
+
+
+class _Loopback(ModuleType):
+    """Beam's `grpc`, but for servers that were to listen on all interfaces: nobody else's machine may send us work."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(grpc, name)
+
+    @staticmethod
+    def server(*arguments: Any, **options: Any) -> grpc.Server:
+        """Return a server whose ports are those of this machine's loopback alone."""
+        server = grpc.server(*arguments, **options)
+        bind = server.add_insecure_port
+        server.add_insecure_port = lambda address: bind(address.replace(_EVERYWHERE, _LOOPBACK))
+        return server
+
+
+def listen_on_loopback() -> None:
+    """Let what this process starts of Beam offer its services to this machine alone: local runner, loopback workers."""
+    for module in (worker_handlers, worker_pool_main):
+        vars(module)["grpc"] = _Loopback("grpc")
 
 
 def kill_all() -> None:

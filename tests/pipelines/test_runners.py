@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,32 @@ def die(element: Write) -> None:
 
 def fail(element: Write) -> None:
     raise ValueError(f"{element.path} is bad")
+
+
+def listening() -> set[str]:
+    """Return the addresses, as the kernel prints them, on which this process and its children listen."""
+    processes = [str(os.getpid()), *Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    sockets = set()
+    for link in (link for process in processes for link in Path(f"/proc/{process}/fd").iterdir()):
+        with suppress(OSError):
+            sockets.add(str(link.readlink()))
+    rows = [row.split() for kind in ("tcp", "tcp6") for row in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
+    return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="sockets are looked up as Linux lists them")
+def test_beam_s_services_listen_on_loopback_alone(tmp_path: Path) -> None:
+    found: set[str] = set()
+    elements = [Write(f"{tmp_path}/{number}", "x") for number in range(4)]
+    job = Job("slow", slow, elements, [])
+    runners.run_local([job], workers=2, poll=lambda: found.update(listening()))
+    assert found
+    assert found <= {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+
+
+def slow(element: Write) -> None:
+    time.sleep(0.4)
+    write(element)
 
 
 def test_a_dead_worker_ends_the_run(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,32 @@ def test_an_engine_s_graph_does_what_the_plain_loop_does(tmp_path: Path) -> None
     waves.build_engine(pipeline, jobs(tmp_path / "engine"), str(tmp_path / "plans"))
     pipeline.run().wait_until_finish()
     assert contents(tmp_path / "engine") == contents(tmp_path / "plain")
+
+
+class Planted:
+    """What whoever can write to the corpus' storage might put into a plan."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_plan_that_another_wrote_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    (plan,) = waves.build_engine(pipeline, jobs(tmp_path / "engine"), str(tmp_path / "plans"))
+    payload = pickle.dumps(Planted(tmp_path / "executed"))
+    content = bytearray(Path(plan).read_bytes())
+    content[: len(payload)] = payload
+    Path(plan).write_bytes(content)
+    with pytest.raises(RuntimeError, match="this plan is not the one that this build has written"):
+        pipeline.run().wait_until_finish()
+    assert not (tmp_path / "executed").exists()
+    assert contents(tmp_path / "engine") == {}
+    pickle.loads(payload)
+    assert (tmp_path / "executed").exists()  # so it would have been
 
 
 @pytest.mark.parametrize(
