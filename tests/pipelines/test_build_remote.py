@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cached, corpus, lock, remote, report, storage, trace, verify
+from pipelines import cached, clean, corpus, lock, ours, remote, report, storage, trace, verify
 from tests.pipelines import servers, tiny
 
 # Google's client leaves a connection that broke to the collector.
@@ -86,7 +86,7 @@ def contents(output: str) -> dict[str, bytes]:
     wanted = {
         name: path
         for name, path in found.items()
-        if name.split("/")[0] not in ("work", "manifest.json", "report.html", "summary.json")
+        if name.split("/")[0] not in ("work", "manifest.json", "report.html", "summary.json", ours.MARK)
         and not (name.endswith("/manifest.json") and name.split("/")[0] in corpus.SOURCES)
         and name != "models/manifest.json"
     }
@@ -183,18 +183,62 @@ def test_a_second_build_is_refused_while_the_first_one_runs(
     output = store.path("held")
     with servers.Flaky(store.url, 0.0, conditions=store.scheme == "gs").running() as proxy:
         monkeypatch.setenv(store.variable, proxy.url)
+        ours.claim(output, ours.Kind.CORPUS)
         with lock.alone(output) as check:
             check()
             assert corpus.main([*options, "--output", output, "--runner", "plain"]) == 2
             assert f"--output {output}: another build is writing there" in capsys.readouterr().err
             assert remote.swap(f"{output}/work/lock.json", b"mine", None) is None
         files = storage.list_files(output)
-        assert [path for path in files if not path.startswith(f"{output}/work/inputs")] == []
+        assert [path for path in files if not path.startswith(f"{output}/work/inputs")] == [f"{output}/{ours.MARK}"]
         first = remote.swap(f"{output}/work/lock.json", b"first", None)
         assert first is not None
         assert remote.swap(f"{output}/work/lock.json", b"second", first) not in (None, first)
         assert remote.swap(f"{output}/work/lock.json", b"third", first) is None
         assert storage.read_bytes(f"{output}/work/lock.json") == b"second"
+
+
+def test_every_spelling_is_one_folder_and_strangers_objects_stay(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.books(tmp_path, 3)
+    options = ["--input", f"books={tmp_path}/*.txt", "--recipe", "paper"]
+    options += [
+        word for field in ("tokenizer.vocabulary=500", "buckets=2", "books.groups=2") for word in ("--set", field)
+    ]
+    scheme, output = store.scheme, store.path("my données")
+    assert corpus.main([*options, "--output", output, "--runner", "plain"]) == 0
+    before = contents(output)
+    theirs = [f"{output}/{name}" for name in ("notes.txt", "work/notes.json", "books/documents/mine.parquet")]
+    for path in theirs:
+        storage.write_bytes(path, b"mine")
+    spellings = [f"{scheme.upper()}://corpus//my données/", f"{scheme}://corpus/./my données//", output]
+    for runner in ("plain", "local"):
+        for spelling in spellings:
+            assert corpus.main([*options, "--output", spelling, "--runner", runner, "--workers", "1"]) == 0
+            assert storage.read_json(f"{output}/summary.json")["build"]["stages_run"] == []
+            assert verify.main([spelling]) == 0
+    (tmp_path / "0.txt").unlink()
+    capsys.readouterr()
+    assert corpus.main([*options, "--output", spellings[0], "--runner", "plain"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{output}/books/documents: mine.parquet not written by this corpus, and left there" in said
+    assert contents(output).keys() != before.keys()
+    assert corpus.main([*options, "--input", f"books={output}/books/*.json", "--output", store.path("b")]) == 2
+    assert f"{output} is a corpus that was made here, and is never an input" in capsys.readouterr().err
+    assert clean.main([spellings[1]]) == 0
+    assert set(storage.list_files(output)) == {*theirs, f"{output}/{ours.MARK}"}
+
+
+def test_a_folder_of_somebody_is_refused(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.books(tmp_path, 2)
+    path = store.path("thesis/work/a.json")
+    storage.write_bytes(path, b"{}")
+    options = ["--input", f"books={tmp_path}/*.txt", "--recipe", "paper", "--runner", "plain"]
+    assert corpus.main([*options, "--output", store.path("thesis/")]) == 2
+    assert "not empty (it holds work/a.json) and no corpus of ours" in capsys.readouterr().err
+    assert clean.main([store.path("thesis")]) == 2
+    assert storage.list_files(store.path("thesis")) == [path]
 
 
 @needs_s3

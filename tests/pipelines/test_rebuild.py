@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus, plain, tables, verify
+from pipelines import corpus, ours, plain, tables, verify
 from pipelines.jobs import Job, Shuffle
 from tests.pipelines import tiny
 from tests.pipelines.tiny import identity
@@ -198,7 +198,8 @@ def test_two_builds_do_not_share_a_directory(tmp_path: Path, capsys: pytest.Capt
     tiny.books(tmp_path, 4)
     output = tmp_path / "corpus"
     options = ["--input", f"books={tmp_path}/*.txt", "--output", str(output), "--set", "tokenizer.vocabulary=500"]
-    (output / "work").mkdir(parents=True)
+    ours.claim(str(output), ours.Kind.CORPUS)
+    (output / "work").mkdir()
     with (output / "work/lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert corpus.main([*options, *PLAIN]) == 2
