@@ -71,10 +71,10 @@ def open_run(run: Path, corpus: Path) -> Sequences:
 
 
 def _last_state(checkpoints: Path) -> Mapping[str, Any]:
-    paths = sorted(checkpoints.glob("step-*/state.json"))
-    if not paths:
+    states = sorted(checkpoints.glob(f"step-{'[0-9]' * 8}/state.json"))
+    if not states:
         raise ValueError(f"{checkpoints}: no checkpoint, so there is no run to trace")
-    state: Mapping[str, Any] = json.loads(paths[-1].read_text(encoding="utf-8"))
+    state: Mapping[str, Any] = json.loads(states[-1].read_text(encoding="utf-8"))
     return state
 
 
