@@ -17,6 +17,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -123,8 +124,7 @@ def run_step(arguments: argparse.Namespace) -> None:
 def table(folder: Path, files: int, base: tuple[float, float]) -> dict[int, float]:
     """Print cost and memory by number of reducers, file by file and in groups; return CPU seconds of the groups."""
     million = files * PER_FILE / 1e6
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir()
     writing = measured("write", folder, files)[0] - measured("make", folder, files)[0]
     print(f"\n{million:.0f} million keys in {files} files; writing the runs {writing / million:.2f} CPU-s a million")
     print("CPU seconds per million keys, peak MB of a process")
@@ -188,13 +188,15 @@ def main() -> None:
     if arguments.step:
         run_step(arguments)
         return
-    folder = arguments.output / "runs"
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=arguments.output), "runs")  # removed at the end: nothing that was there before
     base = measured("nothing", folder, 0)
     print(f"importing everything: {base[0]:.1f} CPU-s, {base[1]:.0f} MB (taken off the costs, not off the memory)")
     result: dict[str, float] = {}
     for files in (10, 100) if arguments.large else (10,):
         found = table(folder, files, base)
         result = extrapolate(found, files, base)
+    folder.parent.rmdir()
     print(json.dumps({name: {"ratio": round(value, 3), "bar": 0} for name, value in result.items()}))
 
 

@@ -203,16 +203,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
-    shutil.rmtree(arguments.output, ignore_errors=True)
-    sizes = write(arguments.raw, arguments.output / "raw", arguments.gigabytes)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=arguments.output))  # removed at the end: nothing that was there before
+    sizes = write(arguments.raw, folder / "raw", arguments.gigabytes)
     head = ("GB", "files", "workers", "wall s", "CPU s", "idle s", "items s", "CPU s/GB", "peak MB")
     print("".join(f"{name:>9}" for name in head), flush=True)
     rows = []
     for gigabytes, files in sizes:
         for workers in sorted({arguments.workers, 1}, reverse=True) if files == sizes[-1][1] else [arguments.workers]:
             measured = (
-                measure(arguments.raw, arguments.output / "corpus", gigabytes, files, workers)
-                for _ in range(arguments.rounds)
+                measure(arguments.raw, folder / "corpus", gigabytes, files, workers) for _ in range(arguments.rounds)
             )
             rows.append(row := best(list(measured)))
             figures = (row.seconds, row.cpu, row.idle, row.items, row.cpu / gigabytes, row.peak / 1e6)
@@ -220,7 +220,7 @@ def main() -> None:
                 f"{gigabytes:9.2f}{len(files):9}{workers:9}" + "".join(f"{figure:9.0f}" for figure in figures),
                 flush=True,
             )
-    shutil.rmtree(arguments.output)
+    shutil.rmtree(folder)
     many, one = ([row for row in rows if row.workers == workers] for workers in (arguments.workers, 1))
     if arguments.picture:
         draw(many, arguments.picture)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from filters import c4 as c4_rules
 from filters import paragraphs
-from pipelines import corpus, plain, runners, sample, tables
+from pipelines import corpus, ours, plain, runners, sample, tables
 from pipelines.chain import Chain
 from pipelines.divergences import in_mode
 from pipelines.document import Document
@@ -69,7 +69,10 @@ def open_chain(settings: Settings, recipe: Recipe = PUBLISHED) -> Chain:
 
 def run(settings: Settings) -> dict[str, Any]:
     """Run a chain once from nothing and return its CPU seconds, its counts and a digest of all it decided."""
-    shutil.rmtree(settings.output, ignore_errors=True)
+    if Path(settings.output).exists():
+        ours.require(settings.output, ours.Kind.CORPUS)
+        shutil.rmtree(settings.output)
+    ours.claim(settings.output, ours.Kind.CORPUS)
     chain = open_chain(settings)
     _warm_up(settings)
     execute: Callable[[Sequence[Job | Shuffle]], None] = plain.run

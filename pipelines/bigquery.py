@@ -32,7 +32,7 @@ from apache_beam.io.gcp.bigquery import ReadFromBigQuery
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from filters.license import PERMISSIVE
-from pipelines import paths, runners, storage
+from pipelines import ours, paths, runners, storage
 from pipelines.hashing import keyed
 
 QUERY = """\
@@ -134,6 +134,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Pipel
 
 def run(output: str, shards: int, options: PipelineOptions) -> None:
     """Run the export; raise RuntimeError if a file is missing after it."""
+    ours.claim(output, ours.Kind.DUMPS)
     pipeline = beam.Pipeline(options=options)
     build(pipeline, output, shards)
     pipeline.run().wait_until_finish()
