@@ -104,7 +104,8 @@ def clean(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[str]:
-    yield f"{folder}: removed {len(removed):,} files"
+    parts = sorted({name.partition("/")[0] for name in removed})
+    yield f"{folder}: removed {len(removed):,} files{' of ' if parts else ''}{', '.join(parts)}"
     downloads = [name for name in left if name.startswith(DOWNLOADS)]
     if downloads:
         yield f"{folder}: kept {len(downloads):,} downloads in {DOWNLOADS.rstrip('/')}; remove that folder if you will"

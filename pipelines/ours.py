@@ -22,7 +22,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from pipelines import storage
+from pipelines import paths, storage
 from pipelines.hashing import seal
 from pipelines.lock import is_running
 
@@ -62,8 +62,11 @@ def kind_of(folder: str) -> Kind | None:
 
 
 def named(folder: str) -> set[str]:
-    """Return the names of the files that the mark of a folder names."""
-    return set((_mark(folder) or {"files": ()})["files"])
+    """Return the names of the files that the mark of a folder names; ValueError if one of them leads out of it."""
+    found = set((_mark(folder) or {"files": ()})["files"])
+    for name in found:
+        paths.within(folder, name)
+    return found
 
 
 def require(folder: str, kind: Kind) -> None:

@@ -147,6 +147,14 @@ class TestReplacing:
         left = {name for name in contents(tmp_path) if name.startswith(".making")}
         assert left == {f".making-{os.getppid()}-x/a", ".making-mine"}
 
+    def test_a_mark_from_elsewhere_names_nothing_outside_its_folder(self, tmp_path: Path) -> None:
+        fill(tmp_path, {"thesis.tex": "years", "export/a": "1"})
+        mark = {"made_by": "altiplano-corpus", "kind": "export", "files": {"../thesis.tex": None, "a": None}}
+        (tmp_path / "export" / MARK).write_text(json.dumps(mark))
+        with pytest.raises(ValueError, match=r"'\.\./thesis\.tex' is no name of a file in this folder"):
+            self.replace(tmp_path / "export", {"b": "2"})
+        assert contents(tmp_path)["thesis.tex"] == "years"
+
     def test_links_are_moved_and_removed_as_links(self, tmp_path: Path) -> None:
         fill(tmp_path, {"shard": "tokens"})
         with ours.replacing(tmp_path / "export", Kind.EXPORT) as made:
@@ -171,7 +179,7 @@ class TestClean:
         assert clean.main([str(tmp_path), str(tmp_path / "missing")]) == 0
         assert set(contents(tmp_path)) == {MARK, *self.THEIRS}
         said = capsys.readouterr().out
-        assert f"removed {len(self.RUN) + 1} files" in said
+        assert f"removed {len(self.RUN) + 1} files of checkpoints, log.jsonl, report.html, spikes.jsonl" in said
         assert "kept what was not made here: checkpoints/best.pt" in said
 
     def test_a_folder_of_nothing_else_goes_whole(self, tmp_path: Path) -> None:
