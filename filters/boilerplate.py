@@ -24,6 +24,7 @@ from typing import Literal
 
 from filters.boilerplate_phrases import EditorLine, editor_kind, has_boilerplate, marks
 from filters.code_languages import COMMENTS, Comments, language_of
+from filters.patterns import skip_all
 
 # Vim looks for its modelines in the last five lines (`:help modelines`), Emacs for its local variables in the last
 # 3,000 characters (Emacs manual, "Specifying File Variables").
@@ -31,10 +32,11 @@ EDITOR_TAIL_CHARACTERS = 3_000
 
 Mode = Literal["corrected", "published"]
 
-_PUBLISHED_LINES = re.compile(r"(?:(?://|#|--)[^\n]*+(?:\n|\Z)|\n)*+")
+# A line that is neither a comment nor empty.
+_PUBLISHED_CODE = re.compile(r"^(?!//|#|--|\n)", re.MULTILINE)
 _PUBLISHED_WORD = re.compile("copyright", re.IGNORECASE)
 _SHEBANG = re.compile(r"\ufeff?(?:#![^\n\r]*(?:\r\n?|\n|\Z))?")
-_BLANK_LINES = re.compile(r"(?:[ \t\f]*+(?:\r\n?|\n))*+")
+_BLANK_LINES = re.compile(r"(?:[ \t\f\r\n]*[\r\n])?")
 _REST_OF_LINE = re.compile(r"[ \t\f]*+(?:\r\n?|\n|\Z)")
 _INDENTATION = re.compile(r"[ \t]*")
 _LINE = re.compile(r"[^\n\r]*+(?:\r\n?|\n|\Z)")
@@ -42,7 +44,7 @@ _LINE = re.compile(r"[^\n\r]*+(?:\r\n?|\n|\Z)")
 # in makefiles: what such a line holds is not looked at.
 _COMMENT_REST = r"[^\n\r\u2028\u2029]*+(?<!\\)(?:\r\n?|\n|\Z)"
 # What is indented under a reStructuredText comment belongs to it, blank lines between included.
-_INDENTED = r"(?:(?:[ \t]*+(?:\r\n?|\n))*+[ \t]++[^\s][^\n\r]*+(?:\r\n?|\n|\Z))*+"
+_INDENTED = re.compile(r"(?:[ \t\r\n]*[\r\n])?[ \t]++[^\s][^\n\r]*+(?:\r\n?|\n|\Z)")
 
 
 def clean(text: str, path: str, mode: Mode = "corrected") -> str:
@@ -62,7 +64,7 @@ def clean(text: str, path: str, mode: Mode = "corrected") -> str:
 
 
 def _clean_head(text: str, language: str) -> str:
-    line, prelude = _patterns(language)
+    comment_lines, prelude = _patterns(language)
     position = _skip(_SHEBANG, text, 0)
     kept = [text[:position]]
     changed = False
@@ -72,7 +74,7 @@ def _clean_head(text: str, language: str) -> str:
             kept.append(text[position : match.end()])
             position = match.end()
             continue
-        comment = _comment_at(text, blank_end, language, line)
+        comment = _comment_at(text, blank_end, language, comment_lines)
         if comment is None:
             break
         end, marks_of_block = comment
@@ -102,23 +104,21 @@ def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
 
 
 @cache
-def _patterns(language: str) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-    """Return the patterns of a run of line comments and of a prelude, for a language of `COMMENTS`."""
+def _patterns(language: str) -> tuple[tuple[re.Pattern[str], re.Pattern[str]] | None, re.Pattern[str] | None]:
+    """Return the patterns of line comments, the first line's and the next ones', and of a language's prelude."""
     comments = COMMENTS[language]
     alternatives = [rf"[ \t]*(?:{comments.line})"] if comments.line else []
     alternatives += [rf"(?:{comments.columns})"] if comments.columns else []
     # A block's mark may begin with a line's ("--[[", "#[["); it is tried first, so here it must not match.
     blocks = "|".join(re.escape(start) for start, _ in comments.blocks)
     guard = rf"(?![ \t]*(?:{blocks}))" if blocks else ""
-    run = rf"(?:{guard}(?:{'|'.join(alternatives)}){_COMMENT_REST})++" if alternatives else ""
-    if comments.indented:
-        run = rf"(?:{comments.columns}){_COMMENT_REST}{_INDENTED}"
+    line = re.compile(rf"{guard}(?:{'|'.join(alternatives)}){_COMMENT_REST}") if alternatives else None
     prelude = re.compile(comments.prelude, re.DOTALL) if comments.prelude else None
-    return (re.compile(run) if run else None), prelude
+    return (line, _INDENTED if comments.indented else line) if line else None, prelude
 
 
 def _comment_at(
-    text: str, position: int, language: str, line: re.Pattern[str] | None
+    text: str, position: int, language: str, lines: tuple[re.Pattern[str], re.Pattern[str]] | None
 ) -> tuple[int, tuple[str, str] | None] | None:
     """Return the end of the comment at a position, and its marks if it is a block; None if there is no comment."""
     start = _skip(_INDENTATION, text, position)
@@ -131,8 +131,8 @@ def _comment_at(
             if rest := _REST_OF_LINE.match(text, end):
                 end = rest.end()
             return end, (opening, closing)
-    match = line.match(text, position) if line else None
-    return (match.end(), None) if match and match.end() > position else None
+    match = lines[0].match(text, position) if lines else None
+    return (skip_all(lines[1], text, match.end()), None) if lines and match and match.end() > position else None
 
 
 def _clean_block(block: str, block_marks: tuple[str, str] | None) -> str:
@@ -239,5 +239,5 @@ def _clean_as_published(text: str) -> str:
     if end >= 0:
         says_copyright = _PUBLISHED_WORD.search(text, start, end + 2)
         return text[:start] + text[end + 2 :] if says_copyright else text
-    match = _PUBLISHED_LINES.match(text)
-    return text[match.end() :] if match else text
+    code = _PUBLISHED_CODE.search(text)
+    return text[code.start() :] if code else ""

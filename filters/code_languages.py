@@ -81,14 +81,20 @@ class Comments:
 
 
 _C_BLOCK = (("/*", "*/"),)
+# How many backslashes and quotes a directive or a docstring may hold: each costs about 140 bytes while it is matched,
+# and what has more ends the head, as code does. Every turn begins with what nothing else takes, so that turns are given
+# back in vain, in linear time; "." is any character in a prelude.
+_TURNS = "{0,100000}"
 # A preprocessor directive with its continuation lines; what follows `extern "C"` is still the head of a header file.
 _DIRECTIVE = (
-    r"[ \t]*#(?:[^\n\\]++|\\.|\\\n)*+(?:\n|\Z)|[ \t]*extern[ \t]+\"C\"[ \t]*\{?[ \t]*(?:\n|\Z)|[ \t]*\{[ \t]*\n"
+    rf"[ \t]*#[^\n\\]*+(?:\\.[^\n\\]*+){_TURNS}(?:\n|\Z)"
+    r"|[ \t]*extern[ \t]+\"C\"[ \t]*\{?[ \t]*(?:\n|\Z)|[ \t]*\{[ \t]*\n"
 )
 _STATEMENT = r"[ \t]*(?:package|using|import|namespace|open)\b[^\n\"'`/]*(?:\n|\Z)"
 _USE_STRICT = r"[ \t]*(?:'use strict'|\"use strict\");?[ \t]*(?:\n|\Z)"
 _DOCSTRING = (
-    r"[ \t]*[rRuU]?(?:\"\"\"(?:[^\"\\]++|\\.|\"(?!\"\"))*+\"\"\"|'''(?:[^'\\]++|\\.|'(?!''))*+'''"
+    rf"[ \t]*[rRuU]?(?:\"\"\"[^\"\\]*+(?:(?:\\.|\"(?!\"\"))[^\"\\]*+){_TURNS}\"\"\""
+    rf"|'''[^'\\]*+(?:(?:\\.|'(?!''))[^'\\]*+){_TURNS}'''"
     r"|\"[^\"\\\n]*+\"|'[^'\\\n]*+')[ \t]*;?[ \t]*(?:\n|\Z)"
 )
 # Elements whose content is no markup end the head.

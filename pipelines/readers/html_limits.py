@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from filters.patterns import skip_all
+
 DEPTH_LIMIT = 512  # as Blink's maximumHTMLParserDOMTreeDepth
 ATTRIBUTES_LIMIT = 1_000
 REOPENED_LIMIT = 500_000  # elements, of about 400 bytes each
@@ -36,11 +38,16 @@ _FORMATTING_START = re.compile(rf"<(?:{_REOPENED.replace(' ', '|')})(?![^\t\n\f\
 # Section 13.2.5, "Tokenization": an attribute's value is quoted only after an equals sign that follows its name.
 _SPACE = r"[\t\n\f\r ]"
 _ATTRIBUTE = (
-    rf"=?[^\t\n\f\r />=]++(?:{_SPACE}*+={_SPACE}*+(?:\"[^\"]*+\"?+|'[^']*+'?+|[^\t\n\f\r >\"'][^\t\n\f\r >]*+)?+)?+"
+    rf"=?[^\t\n\f\r />=]++(?:{_SPACE}*+={_SPACE}*+(?:\"[^\"]*+\"?+|'[^']*+'?+|[^\t\n\f\r >\"'][^\t\n\f\r >]*+)?)?"
 )
-_TAG = rf"<(?P<end>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)(?P<rest>(?:[\t\n\f\r /]++|{_ATTRIBUTE}|=)*+)>?"
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
-_TOKEN = re.compile(rf"<!--(?:>|->|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>)?)|<[!?][^>]*+|</(?![A-Za-z])[^>]*+|{_TAG}")
+_COMMENT = "<!--"
+_COMMENT_END = re.compile(r"--!?>")
+_TOKEN = re.compile(
+    rf"{_COMMENT}(?:-?>)?|<[!?][^>]*+|</(?![A-Za-z])[^>]*+|<(?P<end>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)"
+)
+# What may follow a tag's name, so many parts at a time.
+_REST = re.compile(rf"(?:[\t\n\f\r /]++|{_ATTRIBUTE}|=){{1,100}}")
 _RAW_END = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW.split("|")}
 _ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
 
@@ -62,7 +69,13 @@ def _beyond_limits(html: str) -> bool:
     opened: Counter[str] = Counter()
     depth = formatting = reopened = at = raw_end = 0
     while tag := _TOKEN.search(html, at):
-        at, name, rest = tag.end(), (tag["name"] or "").lower(), tag["rest"] or ""
+        at, name, rest = tag.end(), (tag["name"] or "").lower(), ""
+        if name:
+            at = skip_all(_REST, html, at)
+            rest = html[tag.end() : at]
+            at += html.startswith(">", at)
+        elif tag[0] == _COMMENT:
+            at = closing.end() if (closing := _COMMENT_END.search(html, at)) else len(html)
         if len(rest) > 2 * ATTRIBUTES_LIMIT and sum(1 for _ in _ONE_ATTRIBUTE.finditer(rest)) > ATTRIBUTES_LIMIT:
             return True
         reopened += formatting

@@ -26,6 +26,7 @@ import py7zr
 from lxml import etree
 
 from filters.html import to_text
+from filters.patterns import skip_all
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.readers import Dump
 
@@ -43,7 +44,7 @@ LICENSES = (("2018-05-02", "CC-BY-SA-4.0"), ("2011-04-08", "CC-BY-SA-3.0"), ("",
 
 _QUESTION, _ANSWER = "1", "2"
 _ROW = b"<row"
-_STRUCTURE = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]*>|</?posts\s*/?>|\s)*+")
+_STRUCTURE = re.compile(rb"<\?xml[^>]*>|</?posts\s*/?>|\s+")
 _INTEGER = re.compile(r"\s*([+-]?)0*([0-9]+)\s*")
 _SCORE_LIMIT = (1 << 63) - 1
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}")
@@ -238,7 +239,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str], start: int = 0) -> 
             yield _drop(dump, offset, Reason.NOT_UTF8, line)
             return
         before, *rows = line.split(_ROW)
-        if not _STRUCTURE.fullmatch(before):
+        if not _is_structure(before):
             counts["other:line"] += 1
         position = offset + len(before)
         for row in rows:
@@ -246,6 +247,12 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str], start: int = 0) -> 
             if post is not None:
                 yield post
             position += len(_ROW) + len(row)
+
+
+def _is_structure(data: bytes) -> bool:
+    """Return whether what stands beside rows is only what the file as a whole is made of."""
+    at = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    return skip_all(_STRUCTURE, data, at) == len(data)
 
 
 def _lines(stream: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
@@ -301,7 +308,7 @@ def _attributes(row: bytes, counts: Counter[str], parser: etree.XMLParser) -> Ma
     end = row.rfind(b">")
     if end < 0 or row[end - 1 : end] != b"/":
         closing = row.rfind(b"/>")
-        if closing < 0 or not _STRUCTURE.fullmatch(row[closing + 2 :]):
+        if closing < 0 or not _is_structure(row[closing + 2 :]):
             return Reason.LONG_ROW if len(row) >= MAX_LINE_BYTES - len(_ROW) else Reason.CUT_ROW
         end = closing + 1
     row = row[: end + 1]
