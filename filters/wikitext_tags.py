@@ -56,7 +56,7 @@ RAW = frozenset({"math", "chem", "ce", "syntaxhighlight", "source"})
 
 EXTENSION = re.compile(
     r"<!--.*?(?:-->|\Z)|<(/?)({})(?=[\s/>])([^<>]*)>".format(
-        "|".join(sorted(REMOVED | LITERAL, key=len, reverse=True))
+        "|".join(sorted(REMOVED | LITERAL, key=lambda name: (-len(name), name)))
     ),
     re.IGNORECASE | re.DOTALL,
 )
