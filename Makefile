@@ -114,8 +114,8 @@ test: setup-test ## run the tests
 	@$(BIN)/python -m pytest -m "not full" $(ARGS)
 
 .PHONY: test-full
-test-full: setup-full ## run the tests and the long tests, with local S3 and GCS servers and peers
-	@$(BIN)/python -m pytest $(ARGS)
+test-full: setup-full ## run the tests and the long tests, with local S3 and GCS servers, peers, and Debian's own python3
+	@$(BIN)/python -m pytest -rs $(ARGS)
 
 .PHONY: bench
 bench: setup-test ## run the benchmarks that need no peers: tokens, boilerplate
