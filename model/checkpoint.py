@@ -64,6 +64,8 @@ def from_hugging_face(state: Mapping[str, Tensor], config: ModelConfig) -> State
 
 
 def _checked(state: Mapping[str, Tensor], config: ModelConfig, side: int) -> list[tuple[str, str]]:
+    if config.layers * len(_LAYER) > len(state):
+        raise ValueError(f"weights do not fit the configuration: {config.layers} layers, {len(state)} weights")
     pairs = list(names(config).items())
     expected = {pair[side] for pair in pairs}
     found = {name for name in state if not name.endswith(_DERIVED)}

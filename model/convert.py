@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from model import tensor_files
 from model.checkpoint import (
     State,
     from_hugging_face,
@@ -37,6 +41,7 @@ from pipelines import ours, paths
 
 SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
+_SAFETENSORS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
 TOKENIZER = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -60,9 +65,42 @@ def read_meta(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]
     paths = sorted(directory.glob("consolidated.*.pth"))
     if not paths or not (directory / PARAMS).exists():
         raise ValueError(f"{directory}: no {PARAMS} with consolidated.NN.pth beside it")
-    state = merge([torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in paths])
-    params = json.loads((directory / PARAMS).read_text(encoding="utf-8"))
-    return state, meta_config(params, state["tok_embeddings.weight"].shape[0], context)
+    parts = [_tensors(path) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part.keys() != parts[0].keys():
+            raise ValueError(f"{path}: its weights are not those of {paths[0].name}")
+    params = _object(directory / PARAMS)
+    with _described(directory / PARAMS):
+        state = merge(parts)
+        return state, meta_config(params, state["tok_embeddings.weight"].shape[0], context)
+
+
+def _tensors(path: Path) -> State:
+    found = tensor_files.load(path, mmap=True)
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    ):
+        raise ValueError(f"{path}: weights by name are expected, and nothing else")
+    return found
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: {type(found).__name__} where an object is expected")
+    return found
+
+
+@contextmanager
+def _described(path: Path) -> Iterator[None]:
+    """Make what a description lacks, or has of another kind, a ValueError that names its file."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError, RuntimeError) as error:
+        raise ValueError(f"{path}: does not describe these weights: {error!r}") from None
 
 
 def write_meta(directory: Path, state: Mapping[str, Tensor], config: ModelConfig, parts: int = 1) -> list[Path]:
@@ -78,16 +116,32 @@ def write_meta(directory: Path, state: Mapping[str, Tensor], config: ModelConfig
 
 def read_hugging_face(directory: Path) -> tuple[State, ModelConfig]:
     """Read a LlamaForCausalLM in one safetensors file or several; raise ValueError naming what is missing."""
-    config = from_hugging_face_config(json.loads((directory / CONFIG).read_text(encoding="utf-8")))
-    files = {SINGLE}
-    if (directory / INDEX).exists():
-        files = set(json.loads((directory / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+    description = _object(directory / CONFIG)
+    with _described(directory / CONFIG):
+        config = from_hugging_face_config(description)
     state: State = {}
-    for name in sorted(files):
+    for name in _files(directory):
         if not (directory / name).exists():
             raise ValueError(f"{directory}: {name} is missing")
-        state |= load_file(directory / name)
-    return from_hugging_face(state, config), config
+        try:
+            state |= load_file(directory / name)
+        except SafetensorError as error:
+            raise ValueError(f"{directory / name}: no file of safetensors: {error}") from None
+    with _described(directory / CONFIG):
+        return from_hugging_face(state, config), config
+
+
+def _files(directory: Path) -> list[str]:
+    """Return the names of a model's files; raise ValueError for an index that names any outside of its folder."""
+    index = directory / INDEX
+    if not index.exists():
+        return [SINGLE]
+    listed = _object(index).get("weight_map")
+    names = set(map(str, listed.values())) if isinstance(listed, dict) else set()
+    strange = sorted(name for name in names if not _SAFETENSORS.fullmatch(name))
+    if strange or not names:
+        raise ValueError(f"{index}: weight_map names {strange[:1] or 'nothing'}, files beside it are expected")
+    return sorted(names)
 
 
 def write_hugging_face(
@@ -132,7 +186,7 @@ def convert(source: Path, target: Path, to: str, parts: int = 1, limit: int = SH
         dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
         written = hugging_face_config(config, 1, 2, dtype)  # LLaMA's bos and eos
         if (source / CONFIG).exists():
-            written = json.loads((source / CONFIG).read_text(encoding="utf-8"))
+            written = _object(source / CONFIG)
         write_hugging_face(target, to_hugging_face(state, config), written, limit)
     for name in TOKENIZER:
         if (source / name).exists():

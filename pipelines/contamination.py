@@ -289,11 +289,12 @@ def scan(output: str, index: Index, sources: Iterable[str] = (), limit: int = MA
         raise ValueError(f"{output}: no source {', '.join(missing)}; there are {', '.join(corpus['sources'])}")
     overlap = Overlap(index, limit)
     for name in names:
-        manifest = storage.read_json(f"{output}/{name}/manifest.json")
+        manifest = storage.read_json(f"{output}/{storage.inside(name, f'{output}/manifest.json')}/manifest.json")
         if not manifest:
             raise ValueError(f"{output}/{name}/manifest.json: missing")
         for entry in manifest["documents"]["files"]:
-            for row in tables.read_rows(f"{output}/{entry['path']}", ["id", "text"]):
+            path = storage.inside(entry["path"], f"{output}/{name}/manifest.json")
+            for row in tables.read_rows(f"{output}/{path}", ["id", "text"]):
                 overlap.add(name, row["id"], row["text"])
     return overlap
 

@@ -97,7 +97,11 @@ class Manifest:
 
     @classmethod
     def load(cls, directory: Path | str) -> Manifest:
-        """Read DIRECTORY/manifest.json; raise ValueError naming the file if it is missing or of another format."""
+        """Read DIRECTORY/manifest.json.
+
+        Raises ValueError naming the file if it is missing, damaged, of another format, or names what is not in its
+        directory.
+        """
         path = f"{directory}/manifest.json"
         try:
             fields = json.loads(storage.read_bytes(path).decode())
@@ -105,14 +109,33 @@ class Manifest:
             raise ValueError(
                 f"{path}: no manifest, so there are no token shards here (was the build finished?)"
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}: not JSON: {error}") from None
-        if fields.get("format") != FORMAT:
-            raise ValueError(f"{path}: format is {fields.get('format')!r}, this reads {FORMAT!r}")
-        fields["splits"] = {
-            split: tuple(Shard(**shard) for shard in shards) for split, shards in fields["splits"].items()
-        }
-        return cls(**fields)
+        found = fields.get("format") if isinstance(fields, dict) else fields
+        if found != FORMAT:
+            raise ValueError(f"{path}: format is {found!r}, this reads {FORMAT!r}")
+        try:
+            fields["splits"] = {
+                split: tuple(Shard(**shard) for shard in shards) for split, shards in fields["splits"].items()
+            }
+            manifest = cls(**fields)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: damaged: {error!r}") from None
+        _check_names(manifest, path)
+        return manifest
+
+
+def _check_names(manifest: Manifest, path: str) -> None:
+    """Refuse names that lead out of a directory: they become paths that are read, and written by an export."""
+    shards = [shard for found in manifest.splits.values() for shard in found]
+    for name in (manifest.source, *manifest.splits, *(shard.name for shard in shards)):
+        if "/" in storage.inside(name, path):
+            raise ValueError(f"{path}: it names {name!r}, a name without folders is expected")
+    for shard in shards:
+        for what in COUNTS:
+            count = getattr(shard, what)
+            if type(count) is not int or count < 0:
+                raise ValueError(f"{path}: {what} of {shard.name} is {count!r}, a number from 0 is expected")
 
 
 def tokens(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint16]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from pipelines import remote
+from pipelines.paths import within
 
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
@@ -140,6 +141,18 @@ def remove(path: str) -> None:
 def some(folder: str, count: int) -> list[str]:
     """Return at most `count` paths of objects in a remote folder, at any depth, without listing the rest."""
     return remote.some(f"{folder}/", count)
+
+
+def inside(name: Any, named_by: str) -> str:
+    """Return a name that a manifest gives for a file under its folder, such as "books/documents/a.parquet".
+
+    Raises ValueError naming the manifest `named_by` if it leads anywhere else: it may come from elsewhere.
+    """
+    try:
+        within("", name)
+    except ValueError:
+        raise ValueError(f"{named_by}: it names {name!r}, which is no file under its folder") from None
+    return str(name)
 
 
 def list_files(pattern: str) -> list[str]:

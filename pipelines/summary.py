@@ -27,7 +27,8 @@ def summary(output: str, build: Mapping[str, Any] | None = None) -> dict[str, An
     corpus = storage.read_json(f"{output}/manifest.json")
     if not isinstance(corpus, dict):
         raise ValueError(f"{output}/manifest.json: missing, so the corpus is not finished")
-    sources = {name: _source(output, name) for name in corpus["sources"]}
+    named_by = f"{output}/manifest.json"
+    sources = {name: _source(output, storage.inside(name, named_by)) for name in corpus["sources"]}
     return {"recipe": corpus["recipe"], "build": dict(build or {}), "sources": sources}
 
 

@@ -106,6 +106,8 @@ def _located(directory: str, shard: Shard, rows: range) -> Iterator[tuple[str, s
     if not storage.exists(path):
         raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
     for found in _rows(path, list(rows), ["id", "file", "row"]):
+        if "/" in storage.inside(found["file"], path):
+            raise ValueError(f"{path}: {found['id']} is in {found['file']!r}, a name without folders is expected")
         yield found["id"], found["file"], found["row"]
 
 

@@ -38,8 +38,14 @@ def problems(output: str) -> Iterator[str]:
         return
     if corpus.get("seal") != seal(corpus):
         yield f"{output}/manifest.json: damaged: its content is not what was sealed"
+    if not isinstance(corpus["files"], dict) or not isinstance(corpus["sources"], list):
+        yield f"{output}/manifest.json: damaged: neither files nor sources are listed in it"
+        return
     yield from _file_problems(output, corpus["files"], "the corpus' manifest")
     for source in corpus["sources"]:
+        if (strange := _strange(source, f"{output}/manifest.json")) is not None:
+            yield strange
+            continue
         manifest = storage.read_json(f"{output}/{source}/manifest.json")
         if not isinstance(manifest, dict):
             yield f"{output}/{source}/manifest.json: missing or damaged"
@@ -59,9 +65,21 @@ def problems(output: str) -> Iterator[str]:
             yield f"{output}/tokens/{source}/manifest.json: damaged: {error!r}"
 
 
+def _strange(name: Any, named_by: str) -> str | None:
+    """Return what is wrong with a name that leads out of the corpus, which is then not looked at."""
+    try:
+        storage.inside(name, named_by)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _file_problems(folder: str, digests: Mapping[str, str], named_by: str) -> Iterator[str]:
     """Check files by their digests, and those that a model's manifest names by its own."""
     for name, digest in digests.items():
+        if (strange := _strange(name, f"{folder}, {named_by}")) is not None:
+            yield strange
+            continue
         path = f"{folder}/{name}"
         if not storage.exists(path):
             yield f"{path}: missing, {named_by} names it"
@@ -70,8 +88,9 @@ def _file_problems(folder: str, digests: Mapping[str, str], named_by: str) -> It
         if name.startswith("models/"):
             directory = path.rpartition("/")[0]
             manifest = storage.read_json(path)
-            if isinstance(manifest, dict):
-                yield from _file_problems(directory, manifest.get("files", {}), path)
+            files = manifest.get("files", {}) if isinstance(manifest, dict) else None
+            if isinstance(files, dict):
+                yield from _file_problems(directory, files, path)
 
 
 class Members:
@@ -122,6 +141,9 @@ def _table_problems(output: str, source: str, manifest: dict[str, Any], document
         for entry in manifest[kind]["files"]:
             path = f"{output}/{entry['path']}"
             digests: list[bytes] = []
+            if (strange := _strange(entry["path"], f"{output}/{source}/manifest.json")) is not None:
+                yield strange
+                continue
             yield from _file_problems(output, {entry["path"]: entry["sha256"]}, f"{source}/manifest.json")
             try:
                 for row, found in enumerate(tables.read_rows(path)):
@@ -184,6 +206,7 @@ def _differences(output: str, source: str, manifest: shards.Manifest, buckets: f
     paths = [
         f"{output}/{entry['path']}"
         for entry in storage.read_json(f"{output}/{source}/manifest.json")["documents"]["files"]
+        if _strange(entry["path"], source) is None
     ]
     for path in (path for path in paths if storage.exists(path)):
         with suppress(OSError, ValueError):

@@ -14,6 +14,7 @@ should be. A damaged one is not asked which files there are; they can be looked 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipelines import shards, storage
@@ -24,8 +25,14 @@ MANIFEST = "manifest.json"
 
 
 def withdraw(output: str) -> list[str]:
-    """Remove the damaged files of a corpus, and what says that they are there; return their paths."""
+    """Remove the damaged files of a corpus, and what says that they are there; return their paths.
+
+    Raises ValueError naming the manifest, with nothing removed, if one names what is not in the corpus, or if a link in
+    it leads out.
+    """
     found = list(_damaged(output))
+    for path in (path for pair in found for path in pair):
+        _check_links(output, path)
     for path, manifest in found:
         storage.remove(manifest)
         storage.remove(path)
@@ -38,7 +45,7 @@ def _damaged(output: str) -> Iterator[tuple[str, str]]:
     if not isinstance(corpus, dict) or corpus.get("seal") != seal(corpus):
         return
     for name, digest in corpus["files"].items():
-        path = f"{output}/{name}"
+        path = f"{output}/{storage.inside(name, f'{output}/{MANIFEST}')}"
         whole = not _differs(path, digest)
         kind, _, source = name.removesuffix(f"/{MANIFEST}").partition("/")
         if kind == "models":
@@ -52,15 +59,17 @@ def _damaged(output: str) -> Iterator[tuple[str, str]]:
 def _of_model(manifest: str) -> Iterator[tuple[str, str]]:
     folder = manifest.removesuffix(f"/{MANIFEST}")
     for name, digest in storage.read_json(manifest).get("files", {}).items():
+        storage.inside(name, manifest)
         if _differs(f"{folder}/{name}", digest):
             yield f"{folder}/{name}", manifest
 
 
 def _of_documents(paths: Paths, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    last = manifest["stages"][-1]["stage"].partition("/")[2]
+    named_by = f"{paths.output}/{paths.source}/{MANIFEST}"
+    last = storage.inside(manifest["stages"][-1]["stage"].partition("/")[2], named_by)
     for kind in ("documents", "drops"):
         for entry in manifest[kind]["files"]:
-            path = f"{paths.output}/{entry['path']}"
+            path = f"{paths.output}/{storage.inside(entry['path'], named_by)}"
             name = path.rpartition("/")[2].removesuffix(".parquet")
             stage, _, item = (last, "-", name) if kind == "documents" else name.partition("-")
             if _differs(path, entry["sha256"]):
@@ -75,6 +84,12 @@ def _of_shards(output: str, source: str) -> Iterator[tuple[str, str]]:
         for suffix, digest in zip(shards.SUFFIXES, digests, strict=True):
             if _differs(f"{folder}/{shard.name}.{suffix}", digest):
                 yield f"{folder}/{shard.name}.{suffix}", f"{output}/work/tokens/{source}/{shard.name}.json"
+
+
+def _check_links(output: str, path: str) -> None:
+    """Refuse to remove through a link what is not in the corpus; the corpus itself may be a link."""
+    if not storage.is_remote(output) and not Path(path).parent.resolve().is_relative_to(Path(output).resolve()):
+        raise ValueError(f"{path}: a link leads out of {output}, nothing is removed there")
 
 
 def _differs(path: str, digest: str) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from model import tensor_files
 from pipelines.shards import sha256_file
 
 FORMAT = "altiplano-checkpoint/1"
@@ -143,8 +144,8 @@ def find_latest(directory: Path, report: Callable[[str], None], before: int | No
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint that was found whole."""
-    tensors = {file.stem: torch.load(file, map_location="cpu", weights_only=True) for file in sorted(path.glob("*.pt"))}
+    """Read a checkpoint that was found whole; raise ValueError naming a file that holds anything but tensors."""
+    tensors = {file.stem: tensor_files.load(file) for file in sorted(path.glob("*.pt"))}
     return Checkpoint(path, tensors, state(path))
 
 
@@ -163,6 +164,10 @@ def _verify(path: Path) -> None:
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{path}: format is {manifest.get('format')!r}, this reads {FORMAT!r}")
     for file_name, expected in files.items():
+        if Path(file_name).name != file_name or not isinstance(expected, dict) or {"bytes", "sha256"} - expected.keys():
+            raise ValueError(
+                f"{path / MANIFEST}: names {file_name!r}, a file of its own folder and its digest belong here"
+            )
         file = path / file_name
         if not file.exists():
             raise ValueError(f"{file}: missing")

@@ -118,7 +118,10 @@ def open_checkpoint(directory: Path, corpus: str, report: Callable[[str], None])
     found = checkpoint.find_latest(checkpoint.directory_of(str(directory)), report)
     if found is None:
         raise ValueError(f"{directory}: no checkpoint")
-    config = RunConfig(**checkpoint.state(found)["config"], corpus=corpus, output=str(directory))
+    try:
+        config = RunConfig(**checkpoint.state(found)["config"], corpus=corpus, output=str(directory))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{found / checkpoint.STATE}: no configuration of a run: {error}") from None
     return open_run(config, report)
 
 

@@ -9,43 +9,33 @@ loading. All ranks see one file system.
 
 from __future__ import annotations
 
-import pickle
+import io
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.metadata import Metadata, StorageMeta
+from torch.distributed.checkpoint.metadata import Metadata
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_loader import load as load_in_place
 from torch.distributed.checkpoint.state_dict_saver import save as save_now
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from train import checkpoint
+from model import tensor_files
+from train import checkpoint, sharded_table
 from train.parallel import World
+from train.sharded_table import METADATA
 
-METADATA = ".metadata"
 _MODEL, _OPTIMIZER = "model.", "optimizer."
-# All that the pickled table of a checkpoint's tensors is made of; anything else in it is refused.
-_CLASSES = {
-    "torch.distributed.checkpoint.metadata": {
-        *("Metadata", "MetadataIndex", "TensorStorageMetadata", "ChunkStorageMetadata", "TensorProperties"),
-        *("BytesStorageMetadata", "StorageMeta", "_MEM_FORMAT_ENCODING"),
-    },
-    "torch.distributed.checkpoint.filesystem": {"_StorageInfo"},
-    "torch.serialization": {"_get_layout"},
-    "torch": {"Size", "float32", "bfloat16", "int64"},
-    "pathlib": {"PosixPath"},
-    "pathlib._local": {"PosixPath"},
-}
 
 
 def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -140,22 +130,48 @@ def _alone() -> Iterator[None]:
         yield
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if name not in _CLASSES.get(module, ()):
-            raise ValueError(f"{METADATA} of the checkpoint names {module}.{name}, which it has no use for")
-        return super().find_class(module, name)
-
-
 class _Reader(FileSystemReader):
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        with (Path(self.path) / METADATA).open("rb") as stream:
-            metadata = _Unpickler(stream).load()
-        if not isinstance(metadata, Metadata):
-            raise ValueError(f"{self.path}/{METADATA} is no table of a checkpoint")
-        metadata.storage_meta = metadata.storage_meta or StorageMeta()
+        metadata = sharded_table.read(Path(self.path))
+        assert metadata.storage_meta is not None
         metadata.storage_meta.load_id = self.load_id
         return metadata
+
+    def _slice_file(self, file: Any, sinfo: Any) -> IO[bytes]:
+        part = io.BufferedReader(_Slice(file, sinfo.offset, sinfo.length))
+        tensor_files.check(cast(BinaryIO, part), f"{self.path}/{sinfo.relative_path}, from byte {sinfo.offset}")
+        part.seek(0)
+        return part
+
+
+class _Slice(io.RawIOBase):
+    """Some bytes of a file, as a file (DCP's own seeks from the wrong end)."""
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self._file, self._start, self._length, self._at = file, start, length, 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it has places."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place in the slice; return it."""
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        if self._at < 0:
+            raise OSError(f"{self._at}: before the beginning")
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what is left of the slice; return how many bytes that is."""
+        self._file.seek(self._start + self._at)
+        content = self._file.read(max(0, min(len(buffer), self._length - self._at)))
+        buffer[: len(content)] = content
+        self._at += len(content)
+        return len(content)
 
 
 def is_sharded(path: Path) -> bool:
@@ -166,7 +182,7 @@ def is_sharded(path: Path) -> bool:
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Fill this rank's parts of a run from a checkpoint of any number of ranks.
 
-    Raises ValueError for one whose table of tensors names anything but tensors.
+    Raises ValueError for one whose table names anything but tensors in its own files, or whose parts are none.
     """
     state = tensors_of(model, optimizer)
     try:

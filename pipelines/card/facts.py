@@ -77,7 +77,7 @@ class Check:
 
 
 def load(output: str) -> Corpus:
-    """Read the manifests of a corpus; ValueError if no source has one.
+    """Read the manifests of a corpus; ValueError if no source has one, or if one names what is not in the corpus.
 
     Of a finished corpus, those that belong to it: another build may have left other sources in the directory.
     """
@@ -88,6 +88,7 @@ def load(output: str) -> Corpus:
     if not present:
         raise ValueError(f"{output}: no corpus here (no source has a manifest)")
     tokens = {name: storage.read_json(f"{output}/tokens/{name}/manifest.json") for name in wanted}
+    _check_names(output, present, tokens)
     return Corpus(
         path=output,
         manifests=present,
@@ -97,6 +98,16 @@ def load(output: str) -> Corpus:
         drawn=_model(output, "tokenizer").get("drawn", {}),
         sites=_model(output, "stack_exchange_sites"),
     )
+
+
+def _check_names(output: str, manifests: Mapping[str, Json], tokens: Mapping[str, Json | None]) -> None:
+    """Refuse a corpus whose manifests name what is not in it: a card would show the files of others."""
+    for name, manifest in manifests.items():
+        for entry in (*manifest["documents"]["files"], *manifest["drops"]["files"]):
+            storage.inside(entry["path"], f"{output}/{name}/manifest.json")
+    for name, manifest in ((name, found) for name, found in tokens.items() if found):
+        for shard in (shard for shards in manifest["splits"].values() for shard in shards):
+            storage.inside(shard["name"], f"{output}/tokens/{name}/manifest.json")
 
 
 def _model(output: str, name: str) -> Json:

@@ -14,7 +14,7 @@ import torch
 from model import configs
 from tests.model import small
 from tests.train.test_parallel import TINY, runs
-from train import checkpoint, sharded
+from train import checkpoint, sharded, sharded_table
 from train.optimizer import adamw
 from train.parallel import World
 from train.records import read_log
@@ -118,7 +118,7 @@ def test_a_table_that_names_code_is_refused(tmp_path: Path) -> None:
 
     write(tmp_path, 1, *trained())
     path = tmp_path / "step-00000001"
-    (path / sharded.METADATA).write_bytes(pickle.dumps(Evil()))
+    (path / sharded_table.METADATA).write_bytes(pickle.dumps(Evil()))
     with pytest.raises(ValueError, match="which it has no use for"):
         sharded.load(path, *fresh())
     assert not (tmp_path / "executed").exists()

@@ -1,0 +1,41 @@
+"""Files of PyTorch from elsewhere: tensors only, no code, and no more memory than the file has bytes."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+
+def load(path: Path, *, mmap: bool = False) -> Any:
+    """Return what `torch.save` wrote to a file, on the CPU; mapped, not read, if `mmap`.
+
+    Raises ValueError naming the file if it is none of PyTorch's, is compressed, or holds anything but tensors and
+    plain values: code in it is not run.
+    """
+    with path.open("rb") as stream:
+        check(stream, str(path))
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError:  # PyTorch's own words tell how to run the code after all
+        raise ValueError(f"{path}: it holds more than tensors and plain values, or is damaged") from None
+    except (RuntimeError, ValueError, EOFError, KeyError, IndexError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path}: cannot be read as tensors: {error}") from None
+
+
+def check(stream: BinaryIO, where: str) -> None:
+    """Raise ValueError naming `where` unless a stream is an archive of PyTorch's that holds its records as they are.
+
+    PyTorch's own are never compressed; a kilobyte that is may become a gigabyte.
+    """
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+            larger = [entry.filename for entry in archive.infolist() if entry.file_size != entry.compress_size]
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise ValueError(f"{where}: no file of PyTorch's, as it writes them since 1.6: {error}") from None
+    if packed or larger:
+        raise ValueError(f"{where}: {(packed or larger)[0]} in it is compressed, as PyTorch's own never are")
