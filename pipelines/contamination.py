@@ -33,7 +33,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import ours, paths, storage, tables
+from pipelines import ours, parquet_pages, paths, storage, tables
 
 LONGEST: Final = 13
 SHORTEST: Final = 8
@@ -42,6 +42,8 @@ _WORD: Final = re.compile(r"[^\W_]+")
 _BASE: Final = np.uint64(0x9E3779B97F4A7C15)  # any odd number: the hash of a run is a polynomial in it, modulo 2^64
 _CACHED_WORDS: Final = 1 << 20
 _SIEVE_BITS: Final = 24  # a table of 16 MiB says of most runs that no benchmark has them
+_LONGEST_LINE: Final = 64 << 20  # bytes
+_BATCH_ROWS: Final = 1 << 16
 _SUFFIXES: Final = (".arrow", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz")
 
 
@@ -81,13 +83,25 @@ def examples(path: Path) -> Iterator[Any]:
         if path.name.endswith(".arrow"):
             yield from _arrow(path)
         elif path.name.endswith(".parquet"):
-            for batch in pq.ParquetFile(path, pre_buffer=False).iter_batches(use_threads=False):
-                yield from batch.to_pylist()
+            yield from _parquet(path)
         else:
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-                yield from (json.loads(line) for line in stream if line.strip())
+                while line := stream.readline(_LONGEST_LINE):
+                    if len(line) == _LONGEST_LINE:
+                        raise ValueError(f"a line of more than {_LONGEST_LINE} bytes")
+                    if line.strip():
+                        yield json.loads(line)
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from error
+
+
+def _parquet(path: Path) -> Iterator[Any]:
+    with path.open("rb") as stream:
+        table = pq.ParquetFile(stream, pre_buffer=False)
+        for group in range(table.num_row_groups):
+            size = parquet_pages.batch_rows(stream, table, group, table.schema_arrow.names, _BATCH_ROWS)
+            for batch in table.iter_batches(size, row_groups=[group], use_threads=False):
+                yield from batch.to_pylist()
 
 
 def _arrow(path: Path) -> Iterator[Any]:
@@ -100,7 +114,9 @@ def _arrow(path: Path) -> Iterator[Any]:
             file = pa.ipc.open_file(stream)
             batches = (file.get_batch(number) for number in range(file.num_record_batches))
         for batch in batches:
-            yield from batch.to_pylist()
+            # Row by row: a value that a dictionary holds once is made for each row that names it.
+            for row in range(batch.num_rows):
+                yield from batch.slice(row, 1).to_pylist()
 
 
 def strings(value: Any) -> Iterator[str]:

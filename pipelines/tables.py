@@ -17,7 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import storage
+from pipelines import parquet_pages, storage
 from pipelines.document import Document, Drop
 
 VERSION = 3  # of what is written of a table and said of it in manifests
@@ -232,11 +232,25 @@ def _optional(text: str | None) -> str | None:
     return None if text is None else well_formed(text)
 
 
+class Table(pq.ParquetFile):
+    """A Parquet file whose row groups are looked at before they are made: a few bytes can stand for any number."""
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        # None of Arrow's threads, which prefetch otherwise: one that lets go of the stream while Python ends aborts it.
+        super().__init__(stream, pre_buffer=False)
+        self._stream, self._path = stream, path
+
+    def read_row_group(self, i: int, columns: Any = None, *_: Any, **__: Any) -> pa.Table:
+        """Return a row group; raise ValueError naming the file if it is too large for one that a build wrote."""
+        if not storage.is_remote(self._path):  # there each look would be a request
+            parquet_pages.check_group(self._stream, self, i, columns, self._path)
+        return super().read_row_group(i, columns=columns, use_threads=False)
+
+
 @contextmanager
-def opened(path: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file; give `use_threads=False` to whatever reads from it."""
-    # None of Arrow's threads, which prefetch otherwise: one that lets go of the stream while Python ends aborts it.
-    with storage.open_read(path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+def opened(path: str) -> Iterator[Table]:
+    """Open a Parquet file; ValueError naming it for one that cannot be read."""
+    with storage.open_read(path) as stream, Table(stream, path) as file:
         yield file
 
 

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import sentencepiece
 import torch
 from rich.console import Console
 
 from model.llama import LLaMA
-from pipelines import paths
+from pipelines import contamination, paths
 from train.export import open_checkpoint
 from train.loss import token_losses
 
@@ -123,16 +121,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
                 except ValueError as error:
                     raise ValueError(f"{file}: line {number} is no JSON: {error}") from None
         else:
-            table = pq.read_table(file) if file.suffix == ".parquet" else _arrow(file)
-            yield from table.to_pylist()
-
-
-def _arrow(file: Path) -> pa.Table:
-    with pa.memory_map(str(file)) as source:
-        try:
-            return pa.ipc.open_stream(source).read_all()
-        except pa.ArrowInvalid:
-            return pa.ipc.open_file(source).read_all()
+            yield from contamination.examples(file)
 
 
 def read(task: str, path: Path, limit: int = 0) -> list[Question]:

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     NO_CONTENT = "no_content"
     TOO_LONG = "too_long"
     TRUNCATED = "truncated"
+    TOO_LARGE = "too_large"
 
 
 class _FieldError(ValueError):

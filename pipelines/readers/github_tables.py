@@ -11,21 +11,24 @@ the last part of the id are the row's number, from 0.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import fastavro
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 
+from pipelines import parquet_pages
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
-from pipelines.readers import Dump, github
+from pipelines.readers import Dump, avro_blocks, github
 from pipelines.readers.github import MAX_LINE_BYTES, Reason
 
 PARQUET_MAGIC = b"PAR1"
 AVRO_MAGIC = b"Obj\x01"
-AVRO_CODECS = ("null", "deflate", "snappy")
+AVRO_CODECS = avro_blocks.CODECS
 # BigQuery's contents hold up to 1 MiB each: a batch stays under 64 MiB.
 BATCH_ROWS = 64
 BUFFER_BYTES = 1 << 20
@@ -47,20 +50,33 @@ def read_parquet(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
     columns = [name for known in github.COLUMNS.values() for name in known if name in names]
     first = 0
     for group in range(table.metadata.num_row_groups):
-        yield from _row_group(table, group, columns, first, dump, counts)
+        yield from _row_group(stream, table, group, columns, first, dump, counts)
         first += table.metadata.row_group(group).num_rows
 
 
 def _row_group(
-    table: pyarrow.parquet.ParquetFile, group: int, columns: list[str], first: int, dump: Dump, counts: Counter[str]
+    stream: BinaryIO,
+    table: pyarrow.parquet.ParquetFile,
+    group: int,
+    columns: list[str],
+    first: int,
+    dump: Dump,
+    counts: Counter[str],
 ) -> Iterator[Document | Drop]:
     number = first
     try:
-        for batch in table.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+        rows = parquet_pages.batch_rows(stream, table, group, columns, BATCH_ROWS)
+        for batch in table.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
+            large = batch.nbytes > MAX_LINE_BYTES
             for index in range(batch.num_rows):
                 counts["records"] += 1
-                yield _row(batch.slice(index, 1), dump, number)
+                row = batch.slice(index, 1)
+                size = _too_long(row) if large else 0
+                yield github.drop(dump, number, Reason.TOO_LONG, "", size) if size else _row(row, dump, number)
                 number += 1
+    except parquet_pages.TooLargeError as error:
+        counts["records"] += 1
+        yield github.drop(dump, number, Reason.TOO_LARGE, str(error)[:EXCERPT_CHARACTERS], 0)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         counts["records"] += 1
         yield github.drop(dump, number, Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS], 0)
@@ -74,12 +90,33 @@ def _row(row: pyarrow.RecordBatch, dump: Dump, number: int) -> Document | Drop:
     return _record(values, dump, number)
 
 
+def _too_long(row: pyarrow.RecordBatch) -> int:
+    """Return the bytes of a text that is too long, or of texts in a list, before one is made; 0 if all can be."""
+    for column in row.columns:
+        limit = MAX_LINE_BYTES if pyarrow.types.is_string(column.type) else parquet_pages.BATCH_BYTES
+        if (size := _bytes(column)) > limit:
+            return size
+    return 0
+
+
+def _bytes(column: Any) -> int:
+    if pyarrow.types.is_list(column.type) or pyarrow.types.is_large_list(column.type):
+        inner = column.flatten()
+        # Each element becomes an object of Python's.
+        return _bytes(inner) + 64 * len(inner)
+    if pyarrow.types.is_struct(column.type):
+        return sum(map(_bytes, column.flatten()))
+    if pyarrow.types.is_string(column.type) or pyarrow.types.is_binary(column.type):
+        return int(pyarrow.compute.sum(pyarrow.compute.binary_length(column)).as_py() or 0)
+    return 0
+
+
 def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     """Yield a Document for each row of an Avro file, or a Drop for a row that holds no text or cannot be read.
 
     A file that ends early or is damaged yields one more record, dropped as truncated; what came before it is kept.
-    Memory is that of one block. ValueError if the header cannot be read, names a compression that is not BigQuery's, or
-    its schema is not that of an export.
+    Memory is that of one block; one that is too large for a real one ends the file, dropped as such. ValueError if the
+    header cannot be read, names a compression that is not BigQuery's, or its schema is not that of an export.
     """
     try:
         rows = fastavro.reader(stream)
@@ -90,21 +127,25 @@ def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Do
     schema: Any = rows.writer_schema
     fields = schema.get("fields", []) if isinstance(schema, dict) else []
     _check([field["name"] for field in fields], dump)
-    for number, row in enumerate(_rows(rows)):
+    found = avro_blocks.rows(stream, json.loads(rows.metadata["avro.schema"]), rows.codec)
+    for number, row in enumerate(_rows(found)):
         counts["records"] += 1
-        if isinstance(row, str):
-            yield github.drop(dump, number, Reason.TRUNCATED, row[:EXCERPT_CHARACTERS], 0)
+        if isinstance(row, tuple):
+            reason, told = row
+            yield github.drop(dump, number, reason, told[:EXCERPT_CHARACTERS], 0)
         else:
             yield _record(row, dump, number)
 
 
 def _rows(rows: Iterable[Any]) -> Iterator[Any]:
-    """Yield the rows of an Avro file, and what is wrong with it (a string) where it is damaged."""
+    """Yield the rows of an Avro file, and where one cannot be read why, and in words: a pair."""
     try:
         for row in rows:
             yield row if isinstance(row, dict) else {}
+    except avro_blocks.TooLargeError as error:
+        yield Reason.TOO_LARGE, str(error)
     except Exception as error:  # damaged bytes are taken for lengths, indexes and text of any kind
-        yield f"{type(error).__name__}: {error}"
+        yield Reason.TRUNCATED, f"{type(error).__name__}: {error}"
 
 
 def _record(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Drop:

@@ -1,0 +1,219 @@
+"""The blocks of an Avro file, inflated only as far as a block of a real one goes, and looked at before rows are made.
+
+    header -> schema: does each value take a byte at least? -> blocks: rows, bytes, codec -> inflated within a limit
+           -> values in lists counted -> one block as a file of its own -> rows
+
+A block of a kilobyte can inflate to a gigabyte, say that it has 2^60 rows, or hold lists whose elements take no byte or
+one, and hundreds when they are made.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import cramjam
+import fastavro
+
+BLOCK_BYTES = 128 << 20  # inflated; BigQuery's rows are at most 100 MB
+LOOKED_AT = 1 << 20  # what a block below this holds is small whatever it is
+ELEMENTS = 2 << 20  # of the lists of one block, each of them hundreds of bytes when it is made
+CODECS = ("null", "deflate", "snappy")
+_MAGIC = b"Obj\x01"
+_SYNC = 16
+_HEADER = {
+    "type": "record",
+    "name": "header",
+    "fields": [
+        {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
+        {"name": "meta", "type": {"type": "map", "values": "bytes"}},
+        {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": _SYNC}},
+    ],
+}
+
+
+class TooLargeError(ValueError):
+    """A block that would take more memory than any real one."""
+
+
+def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
+    """Yield the rows of the blocks that follow a header, from the header's end; memory is that of one block.
+
+    Raises TooLargeError for a block that is too large, and errors of many kinds where a block is damaged, after the
+    rows before the damage.
+    """
+    stream.seek(-_SYNC, io.SEEK_CUR)
+    sync = _exactly(stream, _SYNC)
+    named: dict[str, Any] = {}
+    if not _takes_bytes(schema, named, 0):
+        raise TooLargeError("rows, or elements of a list, that take no bytes: any number of them fits")
+    head = _written({"magic": _MAGIC, "meta": {"avro.schema": json.dumps(schema).encode()}, "sync": sync})
+    nested = _has_lists(schema)
+    while first := stream.read(1):
+        count, length = _long(stream, first), _length(_long(stream))
+        data = stream.read(length)
+        if len(data) < length and codec != "null":
+            raise EOFError(f"the file ends in a block, {len(data)} of {length} bytes")
+        content = _inflated(data, codec)
+        if not 0 <= count <= max(length, len(content)):
+            raise TooLargeError(f"a block of {len(content)} bytes that says it has {count} rows")
+        if nested and len(content) > LOOKED_AT:
+            _Counted(content, named).rows(schema, count)
+        yield from fastavro.reader(io.BytesIO(head + _varint(count) + _varint(len(content)) + content + sync))
+        if _exactly(stream, _SYNC) != sync:
+            raise ValueError("a block does not end with the file's marker")
+
+
+def _written(header: Mapping[str, Any]) -> bytes:
+    target = io.BytesIO()
+    fastavro.schemaless_writer(target, fastavro.parse_schema(_HEADER), dict(header))
+    return target.getvalue()
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    found = stream.read(count)
+    if len(found) < count:
+        raise EOFError(f"the file ends in a block, {len(found)} of {count} bytes")
+    return found
+
+
+def _length(count: int) -> int:
+    if not 0 <= count <= BLOCK_BYTES:
+        raise TooLargeError(f"a block of {count} bytes")
+    return count
+
+
+def _inflated(data: bytes, codec: str) -> bytes:
+    if codec == "deflate":
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        found = inflater.decompress(data, BLOCK_BYTES + 1)
+        if len(found) <= BLOCK_BYTES and not inflater.eof:
+            raise EOFError("a block's compressed bytes end early")
+    elif codec == "snappy":
+        size = _unsigned(io.BytesIO(data))
+        if size > BLOCK_BYTES:
+            raise TooLargeError(f"a block of {size} bytes")
+        found = bytes(cramjam.snappy.decompress_raw(data[:-4]))
+        if zlib.crc32(found) != int.from_bytes(data[-4:], "big"):
+            raise ValueError("a block's checksum is wrong")
+    else:
+        found = data
+    if len(found) > BLOCK_BYTES:
+        raise TooLargeError(f"a block of more than {BLOCK_BYTES} bytes")
+    return found
+
+
+def _unsigned(stream: BinaryIO, first: bytes = b"") -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = (first or _exactly(stream, 1))[0]
+        first = b""
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value
+    raise ValueError("a number of more than 64 bits")
+
+
+def _long(stream: BinaryIO, first: bytes = b"") -> int:
+    value = _unsigned(stream, first)
+    return value >> 1 ^ -(value & 1)
+
+
+def _varint(value: int) -> bytes:
+    value <<= 1
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
+
+
+# --- schemas ---------------------------------------------------------------------------------------------------------
+
+
+_SIZES = {"boolean": 1, "float": 4, "double": 8}
+_NAMED = ("record", "error", "enum", "fixed")
+
+
+def _takes_bytes(schema: Any, named: dict[str, Any], depth: int) -> bool:
+    """Tell whether each value takes a byte at least, and each element inside; types that have a name are kept.
+
+    ValueError for a schema that names itself, or is nested too deeply for any table.
+    """
+    if depth > 32:
+        raise ValueError("a schema that is nested too deeply")
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    if isinstance(kind, list):  # its number in front
+        return all(_takes_bytes(one, named, depth + 1) for one in kind if one != "null")
+    if isinstance(kind, dict):
+        return _takes_bytes(kind, named, depth + 1)
+    if isinstance(schema, dict) and kind in _NAMED:
+        named[schema["name"].rpartition(".")[2]] = schema
+    if kind in ("record", "error"):
+        inner = [field["type"] for field in schema["fields"] if field["type"] != "null"]
+        return bool(inner) and all(_takes_bytes(one, named, depth + 1) for one in inner)
+    if kind in ("array", "map"):
+        return _takes_bytes(schema["items" if kind == "array" else "values"], named, depth + 1) or kind == "map"
+    if kind == "fixed":
+        return int(schema["size"]) > 0
+    if kind in ("int", "long", "enum", "string", "bytes") or kind in _SIZES:
+        return True
+    return kind != "null" and _takes_bytes(_known(kind, named), named, depth + 1)
+
+
+def _known(kind: str, named: Mapping[str, Any]) -> Any:
+    return named[kind.rpartition(".")[2]]
+
+
+def _has_lists(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return schema.get("type") in ("array", "map") or any(map(_has_lists, schema.values()))
+    return isinstance(schema, list) and any(map(_has_lists, schema))
+
+
+class _Counted:
+    """Goes over a block's values without making them, and counts the elements of lists."""
+
+    def __init__(self, content: bytes, named: Mapping[str, Any]) -> None:
+        self.stream, self.named, self.left = io.BytesIO(content), named, ELEMENTS
+
+    def rows(self, schema: Any, count: int) -> None:
+        """Go over the rows; TooLargeError for more elements than ELEMENTS."""
+        for _ in range(count):
+            self.value(schema)
+
+    def value(self, schema: Any) -> None:
+        """Go over one value."""
+        kind = schema["type"] if isinstance(schema, dict) else schema
+        if isinstance(kind, list):
+            self.value(kind[_long(self.stream)])
+        elif isinstance(kind, dict):
+            self.value(kind)
+        elif kind in ("record", "error"):
+            for field in schema["fields"]:
+                self.value(field["type"])
+        elif kind in ("array", "map"):
+            self._elements(schema["items"] if kind == "array" else schema["values"], keyed=kind == "map")
+        elif kind in ("string", "bytes"):
+            self.stream.seek(_length(_long(self.stream)), io.SEEK_CUR)
+        elif kind in ("int", "long", "enum"):
+            _long(self.stream)
+        elif kind == "fixed" or kind in _SIZES:
+            self.stream.seek(schema["size"] if kind == "fixed" else _SIZES[kind], io.SEEK_CUR)
+        elif kind != "null":
+            self.value(_known(kind, self.named))
+
+    def _elements(self, schema: Any, *, keyed: bool) -> None:
+        while count := _long(self.stream):
+            if count < 0:
+                _long(self.stream)  # its bytes, which only a reader that skips needs
+            self.left -= abs(count)
+            if self.left < 0:
+                raise TooLargeError(f"more than {ELEMENTS} elements in the lists of a block")
+            for _ in range(abs(count)):
+                if keyed:
+                    self.value("string")
+                self.value(schema)
