@@ -44,7 +44,11 @@ class Sites:
     def load(cls, path: Path) -> Sites:
         """Read a list from a file; raise ValueError naming the file and the line that is no host."""
         names = []
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: no list of sites: {error}") from None
+        for number, line in enumerate(lines, start=1):
             name = line.partition("#")[0].strip().rstrip(".").lower()
             if name and not _HOST.fullmatch(name):
                 raise ValueError(f"{path}, line {number}: {name[:100]!r} is no host or domain, such as example.com")

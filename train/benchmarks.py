@@ -115,7 +115,11 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         raise ValueError(f"{path}: no .arrow, .parquet or .jsonl file")
     for file in known:
         if file.suffix == ".jsonl":
-            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                lines = file.read_text(encoding="utf-8").splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{file}: no lines of JSON: {error}") from None
+            for number, line in enumerate(lines, 1):
                 try:
                     yield json.loads(line)
                 except ValueError as error:
