@@ -1,0 +1,274 @@
+"""Small files that would become large ones: memory is bounded by bytes, and what is too large is dropped by name.
+
+Each bomb is read in a process of its own, whose memory at its largest is compared with what it was before.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import contamination, parquet_pages, tables
+from pipelines.readers import avro_blocks
+
+LIMIT = 512 << 20  # bytes beyond what the modules take
+
+READ = """
+import json, sys
+from collections import Counter
+from pipelines.readers import Dump, github_input
+def largest():
+    with open('/proc/self/status') as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith('VmHWM'))
+before = largest()
+counts, found = Counter(), Counter()
+with open(sys.argv[1], "rb") as stream:
+    for one in github_input.read(stream, Dump("bomb", "d", {}), counts):
+        found[getattr(one, "reason", "document")] += 1
+assert counts["records"] == sum(found.values())
+print(json.dumps([found, largest() - before]))
+"""
+
+
+def read(path: Path) -> tuple[dict[str, int], int]:
+    """Return what becomes of an export's rows by reason, and the bytes of memory that it took."""
+    done = subprocess.run([sys.executable, "-c", READ, path], capture_output=True, text=True, check=True, timeout=300)
+    found, memory = json.loads(done.stdout)
+    return found, memory
+
+
+# --- Parquet ---------------------------------------------------------------------------------------------------------
+
+
+def parquet(content: Any, rows: int, **options: Any) -> bytes:
+    target = io.BytesIO()
+    columns: dict[str, Any] = {
+        "repo_name": ["a/b"] * rows,
+        "path": ["a.py"] * rows,
+        "license": ["mit"] * rows,
+        "content": content,
+    }
+    pq.write_table(pa.table(columns), target, compression="zstd", dictionary_pagesize_limit=1 << 30, **options)
+    return target.getvalue()
+
+
+def named_by_all(size: int, rows: int) -> bytes:
+    """Return a table whose rows all name one value of a dictionary."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * size]))
+    return parquet(texts, rows)
+
+
+def one_page(size: int, rows: int) -> bytes:
+    """Return a table whose texts are in one page, each for itself."""
+    return parquet(pa.array(["x" * size] * rows), rows, use_dictionary=False, data_page_size=1 << 30)
+
+
+def many_places() -> bytes:
+    """Return a table of one row with a list of more elements than any, in a few bytes."""
+    places = pa.StructArray.from_arrays([pa.array(["p"]).take(pa.array([0] * (40 << 20), pa.int32()))], ["path"])
+    lists = pa.ListArray.from_arrays(pa.array([0, len(places)], pa.int32()), places)
+    target = io.BytesIO()
+    pq.write_table(pa.table({"content": ["c"], "files": lists}), target, compression="zstd")
+    return target.getvalue()
+
+
+PARQUET: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
+    "a dictionary's value of 100 MB in 640 rows": (lambda: named_by_all(100_000_000, 640), {"too_large": 1}),
+    "a dictionary's value of 20 MB in 64 rows": (lambda: named_by_all(20_000_000, 64), {"too_long": 64}),
+    "a page of 400 MB": (lambda: one_page(4_000_000, 100), {"too_large": 1}),
+    "40 million elements": (many_places, {"too_large": 1}),
+}
+
+
+@pytest.mark.parametrize("name", PARQUET)
+def test_parquet_is_bounded_by_bytes(tmp_path: Path, name: str) -> None:
+    made, reasons = PARQUET[name]
+    path = tmp_path / "bomb.parquet"
+    path.write_bytes(made())
+    assert path.stat().st_size < 1 << 20
+    found, memory = read(path)
+    assert found == reasons
+    assert memory < LIMIT
+
+
+def test_a_row_group_that_is_too_large_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "some.parquet"
+    schema = pa.schema([(name, pa.string()) for name in ("repo_name", "path", "license", "content")])
+    with pq.ParquetWriter(path, schema, compression="zstd", dictionary_pagesize_limit=1 << 30) as writer:
+        for text in ("x = 1\n", "x" * 50_000_000, "y = 2\n"):
+            row = {"repo_name": "a/b", "path": "a.py", "license": "mit", "content": text}
+            writer.write_table(pa.Table.from_pylist([row], schema=schema))
+    assert read(path)[0] == {"document": 2, "too_large": 1}
+
+
+def test_pages_are_told_from_their_headers_whatever_the_footer_says() -> None:
+    stream = io.BytesIO(one_page(1_000_000, 3))
+    found = {one.name: one for one in parquet_pages.extents(stream, pq.ParquetFile(stream), 0)}
+    assert 3_000_000 <= found["content"].page <= 3_000_100
+    assert found["content"].dictionary == 0
+    stream = io.BytesIO(named_by_all(1_000_000, 3))
+    found = {one.name: one for one in parquet_pages.extents(stream, pq.ParquetFile(stream), 0)}
+    assert found["content"].dictionary == 1_000_004
+    assert (found["content"].values, found["content"].nested) == (3, False)
+
+
+def test_pages_of_all_types_and_sizes_are_found(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {
+        "number": pa.array(range(200_000)),
+        "text": pa.array([f"text {number}" for number in range(200_000)]),
+        "truth": pa.array([True, None] * 100_000),
+        "list": pa.array([["a", None], []] * 100_000),
+    }
+    for version in ("1.0", "2.0"):
+        stream = io.BytesIO()
+        pq.write_table(pa.table(columns), stream, data_page_version=version, data_page_size=1 << 14, compression="gzip")
+        table = pq.ParquetFile(stream)
+        for number, one in enumerate(parquet_pages.extents(stream, table, 0)):
+            inflated = table.metadata.row_group(0).column(number).total_uncompressed_size
+            pages = [size for _, size in parquet_pages._pages(stream, table.metadata.row_group(0).column(number))]
+            assert 0 <= inflated - sum(pages) < 200 * len(pages), one.name  # the rest is headers
+            assert one.values == (300_000 if one.nested else 200_000)
+
+
+def test_a_corpus_from_elsewhere_is_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(named_by_all(3_000_000, 1_000))
+    with pytest.raises(ValueError, match=r"a\.parquet: row group 0: a dictionary of 3,000,004 bytes for 1,000 values"):
+        list(tables.read_rows(str(path)))
+    assert len(list(tables.read_rows(str(path), ["path"]))) == 1_000
+    path.write_bytes(named_by_all(100_000_000, 10))
+    with pytest.raises(ValueError, match=r"a\.parquet: row group 0: a dictionary of 100,000,004 bytes in content"):
+        list(tables.read_rows(str(path)))
+
+
+def test_a_benchmark_from_elsewhere_is_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / "b.parquet"
+    path.write_bytes(named_by_all(100_000_000, 10))
+    with pytest.raises(ValueError, match=r"b\.parquet: cannot be read: row group 0: a dictionary of 100,000,004 bytes"):
+        list(contamination.examples(path))
+
+
+def test_a_benchmarks_line_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contamination, "_LONGEST_LINE", 100)
+    path = tmp_path / "b.jsonl"
+    path.write_text('"a"\n"' + "x" * 100 + '"\n')
+    with pytest.raises(ValueError, match=r"b\.jsonl: cannot be read: a line of more than 100 bytes"):
+        list(contamination.examples(path))
+
+
+# --- Avro ------------------------------------------------------------------------------------------------------------
+
+COLUMNS = [{"name": name, "type": ["null", "string"]} for name in ("repo_name", "path", "license", "content")]
+ROW = {"repo_name": "a/b", "path": "a.py", "license": "mit", "content": "x = 1\n"}
+
+
+def avro(fields: Any, rows: list[dict[str, Any]], codec: str = "deflate", interval: int = 16_000) -> bytes:
+    target = io.BytesIO()
+    schema = fastavro.parse_schema({"type": "record", "name": "row", "fields": fields})
+    fastavro.writer(target, schema, rows, codec=codec, sync_marker=bytes(16), sync_interval=interval)
+    return target.getvalue()
+
+
+def block(fields: Any, content: bytes, count: int, codec: str = "deflate") -> bytes:
+    """Return a file of one block that says it has `count` rows."""
+    head = avro(fields, [], codec)
+    packed = zlib.compress(content, 9, wbits=-15) if codec == "deflate" else content
+    return head + avro_blocks._varint(count) + avro_blocks._varint(len(packed)) + packed + bytes(16)
+
+
+def inflating(size: int) -> bytes:
+    """Return a file whose one row has a text of `size` letters."""
+    compress = zlib.compressobj(9, wbits=-15)
+    text = avro_blocks._varint(1) + avro_blocks._varint(size)
+    row = b"".join(b"\x02" + avro_blocks._varint(len(word)) + word for word in (b"a/b", b"a.py", b"mit")) + text
+    packed = compress.compress(row) + b"".join(compress.compress(b"x" * (1 << 20)) for _ in range(size >> 20))
+    packed += compress.flush()
+    return avro(COLUMNS, []) + avro_blocks._varint(1) + avro_blocks._varint(len(packed)) + packed + bytes(16)
+
+
+LISTS = [*COLUMNS, {"name": "numbers", "type": {"type": "array", "items": "int"}}]
+RECORDS = {"type": "record", "name": "place", "fields": [{"name": "n", "type": "int"}]}
+PLACES = [*COLUMNS, {"name": "files", "type": {"type": "array", "items": RECORDS}}]
+NOTHING = [*COLUMNS, {"name": "nothing", "type": {"type": "array", "items": "null"}}]
+EMPTY = b"\x00" * 4
+
+
+def listed(count: int) -> bytes:
+    """Return a row without texts and with a list of so many elements of a byte each."""
+    return EMPTY + avro_blocks._varint(count) + bytes(count) + b"\x00"
+
+
+AVRO: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
+    "5 MB that inflate to 5 GB": (lambda: inflating(5 << 30), {"too_large": 1}),
+    "a list of 64 million numbers": (lambda: block(LISTS, listed(64 << 20), 1), {"too_large": 1}),
+    "a list of 64 million records": (lambda: block(PLACES, listed(64 << 20), 1), {"too_large": 1}),
+    "a list of 2^40 elements of nothing": (
+        lambda: block(NOTHING, EMPTY + avro_blocks._varint(1 << 40) + b"\x00", 1),
+        {"too_large": 1},
+    ),
+    "a block of 2^60 rows": (lambda: block(COLUMNS, EMPTY * 10, 1 << 60), {"too_large": 1}),
+    "a block of 2^50 bytes": (
+        lambda: avro(COLUMNS, []) + avro_blocks._varint(1) + avro_blocks._varint(1 << 50),
+        {"too_large": 1},
+    ),
+    "a snappy block that says 4 GB": (
+        lambda: block(COLUMNS, b"\xff\xff\xff\xff\x0f" + bytes(20), 1, "snappy"),
+        {"too_large": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AVRO)
+def test_avro_is_bounded_by_bytes(tmp_path: Path, name: str) -> None:
+    made, reasons = AVRO[name]
+    path = tmp_path / "bomb.avro"
+    path.write_bytes(made())
+    assert path.stat().st_size < 8 << 20
+    found, memory = read(path)
+    assert found == reasons
+    assert memory < LIMIT
+
+
+@pytest.mark.parametrize("codec", avro_blocks.CODECS)
+def test_usual_blocks_are_read_as_before(tmp_path: Path, codec: str) -> None:
+    fields = [*LISTS, {"name": "places", "type": {"type": "map", "values": RECORDS}}]
+    rows = [{**ROW, "content": f"x = {n}\n" * n, "numbers": [1, 2, n], "places": {"a": {"n": n}}} for n in range(300)]
+    stream = io.BytesIO(avro(fields, rows, codec))
+    reader = fastavro.reader(stream)
+    schema = json.loads(reader.metadata["avro.schema"])
+    assert list(avro_blocks.rows(stream, schema, codec)) == rows
+
+
+def test_lists_of_large_blocks_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(avro_blocks, "LOOKED_AT", 0)
+    fields = [
+        *LISTS,
+        {"name": "places", "type": {"type": "map", "values": RECORDS}},
+        {"name": "again", "type": ["null", "place"]},
+        {"name": "others", "type": {"type": "record", "name": "other", "fields": [{"name": "d", "type": "double"}]}},
+        {"name": "kind", "type": {"type": "enum", "name": "kind", "symbols": ["a", "b"]}},
+        {"name": "fixed", "type": {"type": "fixed", "name": "four", "size": 4}},
+        {"name": "truth", "type": "boolean"},
+    ]
+    row = {**ROW, "numbers": [1, 2, 3], "places": {"a": {"n": 1}}, "again": {"n": 5}, "others": {"d": 0.5}}
+    rows = [{**row, "kind": "b", "fixed": b"abcd", "truth": True}] * 50
+    for most, fits in ((200, True), (199, False)):
+        monkeypatch.setattr(avro_blocks, "ELEMENTS", most)
+        stream = io.BytesIO(avro(fields, rows, interval=1 << 20))
+        schema = json.loads(fastavro.reader(stream).metadata["avro.schema"])
+        if fits:
+            assert list(avro_blocks.rows(stream, schema, "deflate")) == rows
+        else:
+            with pytest.raises(avro_blocks.TooLargeError, match="more than 199 elements in the lists of a block"):
+                list(avro_blocks.rows(stream, schema, "deflate"))
