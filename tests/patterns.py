@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib
+import importlib.util
 import json
 import random
 import re
@@ -31,7 +32,10 @@ parser: Any = importlib.import_module("re._parser")
 
 ROOT = Path(__file__).parent.parent
 DIGESTS = Path(__file__).with_suffix(".json")
-PACKAGES = ("filters", "pipelines", "tokenizer", "model", "train")
+# Where the corpus side alone is installed, the patterns of the training side are not looked at.
+TRAINING = ("model", "train")
+IS_THERE = importlib.util.find_spec("torch") is not None
+PACKAGES = ("filters", "pipelines", "tokenizer", *(TRAINING if IS_THERE else ()))
 # Where the flags are among the arguments of `re`'s functions.
 FLAGS = {
     "compile": 1,
