@@ -37,14 +37,19 @@ class UnsupportedError(ValueError):
     """A model that only fastText itself can read, or none at all."""
 
 
-class _Model(ctypes.Structure):
-    """The struct `model` of fast_text.c."""
+class _Model(native.Model):
+    """The struct `model` of fast_text.c; its fields keep the arrays that they point to."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("dimension", "shortest", "longest", "word_grams", "bucket", "grams")),
         *((name, ctypes.c_int64) for name in ("words", "labels", "slots")),
-        *((name, ctypes.c_void_p) for name in ("input", "output", "tree", "names", "starts", "table")),
-        *((name, ctypes.c_void_p) for name in ("kept", "before")),
+        *((name, ctypes.POINTER(ctypes.c_float)) for name in ("input", "output")),
+        ("tree", ctypes.POINTER(ctypes.c_int32)),
+        ("names", ctypes.POINTER(ctypes.c_uint8)),
+        ("starts", ctypes.POINTER(ctypes.c_int64)),
+        ("table", ctypes.POINTER(ctypes.c_int32)),
+        ("kept", ctypes.POINTER(ctypes.c_uint64)),
+        ("before", ctypes.POINTER(ctypes.c_int32)),
         ("hierarchical", ctypes.c_int64),
     )
 
@@ -70,9 +75,9 @@ class Arrays:
         if not library or not utf8:
             raise LookupError("there is no compiled library, or no UTF-8")
         probability = ctypes.c_float()
-        room = native.room_for(utf8[1]).text if delete_feeds else None
+        room = native.room_for(utf8.size).text if delete_feeds else None
         number = library.altiplano_best_label(
-            ctypes.byref(self._model), *utf8, room, self._cache(library), ctypes.byref(probability)
+            self._model, utf8, utf8.size, room, self._cache(library), ctypes.byref(probability)
         )
         if number == _NO_MEMORY:
             raise MemoryError("no memory for the words of a line")
@@ -80,12 +85,11 @@ class Arrays:
             raise LookupError("not a number")
         return None if number == _NO_LABEL else (self._labels[number], probability.value)
 
-    def _cache(self, library: ctypes.CDLL) -> int:
+    def _cache(self, library: ctypes.CDLL) -> Any:
         """Return where this thread remembers words."""
         if not hasattr(self._threads, "cache"):
-            self._threads.cache = np.zeros(library.altiplano_label_cache_bytes(ctypes.byref(self._model)), np.uint8)
-            self._threads.address = self._threads.cache.ctypes.data
-        return int(self._threads.address)
+            self._threads.cache = native.first(np.zeros(library.altiplano_label_cache_bytes(self._model), np.uint8))
+        return self._threads.cache
 
     def _read(self, file: _File) -> None:
         magic, version = file.numbers("2i")
@@ -114,13 +118,13 @@ class Arrays:
         _require(len(matrix) <= _LARGEST, "too many rows")
         self._labels = [name.decode(errors="replace") for name in names[words:]]
         starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
-        blob = np.frombuffer(b"".join(names), np.uint8)
+        blob = np.frombuffer(bytearray(b"".join(names)), np.uint8)
         tree = _tree(counts[words:]) if loss == _HIERARCHICAL else np.empty(0, np.int32)
-        # The struct points to these.
-        self._arrays = (matrix, output, tree, blob, starts, _table(blob, starts), bits, before)
+        table = _table(blob, starts)
+        arrays: tuple[NDArray[Any], ...] = (matrix, output, tree, blob, starts, table, bits, before)
         self._model = _Model(
-            *(dimension, shortest, longest, word_grams, bucket, grams, words, labels, len(self._arrays[5]) - 1),
-            *(array.ctypes.data for array in self._arrays),
+            *(dimension, shortest, longest, word_grams, bucket, grams, words, labels, len(table) - 1),
+            *(native.pointer(array) for array in arrays),
         )
         self._model.hierarchical = loss == _HIERARCHICAL
 
@@ -219,7 +223,7 @@ def _table(names: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.in
         raise ValueError("there is no compiled library")
     count = len(starts) - 1
     table = np.full(1 << (2 * count).bit_length(), -1, np.int32)
-    library.altiplano_name_table(names.ctypes.data, starts.ctypes.data, count, table.ctypes.data, len(table) - 1)
+    library.altiplano_name_table(native.first(names), native.first(starts), count, native.first(table), len(table) - 1)
     return table
 
 

@@ -6,6 +6,9 @@
 needs it: where there is no compiler, the Python twins of these functions give the same result more slowly. The library
 lies beside its source and is named after the source's digest, so that an old one is never loaded (its name does not end
 in .so, which Python would take for a module). It knows nothing of Python, and so serves any version of it.
+
+No address is ever a number here: what C is given is an object that keeps the memory it stands for (`Utf8` a text's,
+`first` an array's), and the types of the arguments refuse numbers. So nothing can be freed while C may still use it.
 """
 
 from __future__ import annotations
@@ -37,42 +40,101 @@ _REMOVE_NUL, _ADD_LAST_LINE, _LOSE_ZERO, _LOSE_HEADERS = 1, 2, 4, 8  # the flags
 _MD5 = 1  # a kind of hash
 _NO_MEMORY, _ONLY_PROSE = -2, -3
 _64_BITS = (1 << 64) - 1
-_NUMBER, _TEXT, _ARRAY = ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
-_FUNCTIONS = {
+_CODES = 0x110000
+
+
+class Model(ctypes.Structure):
+    """What C takes a struct of a model by: an instance of any structure under this one, which keeps its arrays."""
+
+
+_NUMBER, _TEXT, _MODEL = ctypes.c_int64, ctypes.c_char_p, ctypes.POINTER(Model)
+_BYTES, _FLOATS = ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_float)
+_UINT32S, _UINT64S = ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64)
+_INT32S, _INT64S = ctypes.POINTER(ctypes.c_int32), ctypes.POINTER(ctypes.c_int64)
+_FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "hash": (_TEXT, _NUMBER, ctypes.c_int),
-    "mapped": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY),
-    "paragraphs": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
-    "without": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY),
-    "stripped": (_TEXT, _NUMBER, ctypes.c_int, _ARRAY, _ARRAY),
-    "prose": (_TEXT, _NUMBER, _ARRAY, _ARRAY),
-    "unique": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _ARRAY, _ARRAY),
-    "prose_lines": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY, _ARRAY),
-    "has_words": (_TEXT, _NUMBER, _ARRAY, _ARRAY, _NUMBER),
-    "sentence_ends": (_TEXT, _NUMBER, _ARRAY, _NUMBER, _NUMBER),
-    "name_table": (_ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
-    "plain": (ctypes.c_void_p, _ARRAY),
-    "pieces": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, _NUMBER, _ARRAY, _ARRAY, _NUMBER, _ARRAY),
-    "trie": (_ARRAY, _ARRAY, _ARRAY, _NUMBER, _ARRAY, _NUMBER),
-    "label_cache_bytes": (ctypes.c_void_p,),
-    "best_label": (ctypes.c_void_p, _TEXT, _NUMBER, _ARRAY, _ARRAY, ctypes.c_void_p),
+    "mapped": (_TEXT, _NUMBER, _UINT32S, _BYTES, _INT64S),
+    "paragraphs": (_TEXT, _NUMBER, ctypes.c_int, _UINT32S, _BYTES, _UINT64S, _INT64S),
+    "without": (_TEXT, _NUMBER, _UINT32S, _NUMBER, _BYTES, _INT64S),
+    "stripped": (_TEXT, _NUMBER, ctypes.c_int, _BYTES, _INT64S),
+    "prose": (_TEXT, _NUMBER, _BYTES, _INT64S),
+    "unique": (_TEXT, _NUMBER, _UINT32S, _BYTES, _UINT64S, _INT64S),
+    "prose_lines": (_TEXT, _NUMBER, _UINT32S, _NUMBER, _BYTES, _UINT64S, _INT64S),
+    "has_words": (_TEXT, _NUMBER, _UINT32S, _UINT64S, _NUMBER),
+    "sentence_ends": (_TEXT, _NUMBER, _UINT64S, _NUMBER, _NUMBER),
+    "name_table": (_BYTES, _INT64S, _NUMBER, _INT32S, _NUMBER),
+    "plain": (_MODEL, _BYTES),
+    "pieces": (_MODEL, _TEXT, _NUMBER, _BYTES, _NUMBER, _UINT64S, _BYTES, _NUMBER, _INT64S),
+    "trie": (_BYTES, _INT64S, _FLOATS, _NUMBER, _BYTES, _NUMBER),
+    "label_cache_bytes": (_MODEL,),
+    "best_label": (_MODEL, _TEXT, _NUMBER, _BYTES, _BYTES, _FLOATS),
 }
 
 _AS_UTF8 = ctypes.pythonapi.PyUnicode_AsUTF8AndSize
-_AS_UTF8.argtypes, _AS_UTF8.restype = (ctypes.py_object, ctypes.POINTER(ctypes.c_ssize_t)), ctypes.c_void_p
+_AS_UTF8.argtypes, _AS_UTF8.restype = (
+    (ctypes.py_object, ctypes.POINTER(ctypes.c_ssize_t)),
+    ctypes.POINTER(ctypes.c_char),
+)
 _FROM_UTF8 = ctypes.pythonapi.PyUnicode_DecodeUTF8
-_FROM_UTF8.argtypes, _FROM_UTF8.restype = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_char_p), ctypes.py_object
+_FROM_UTF8.argtypes, _FROM_UTF8.restype = (_BYTES, ctypes.c_ssize_t, ctypes.c_char_p), ctypes.py_object
+_KINDS: Final[dict[np.dtype[Any], Any]] = {
+    np.dtype(kind): kind
+    for kind in (ctypes.c_uint8, ctypes.c_int32, ctypes.c_uint32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_float)
+}
+
+
+class Utf8:
+    """A text's bytes in UTF-8 as C takes them, and their number; Python keeps them as long as the text, this the text.
+
+    Raises UnicodeEncodeError for a text with a lone surrogate.
+    """
+
+    __slots__ = ("_as_parameter_", "_text", "size")
+
+    def __init__(self, text: str) -> None:
+        size = ctypes.c_ssize_t()
+        self._text = text
+        self._as_parameter_ = _AS_UTF8(text, ctypes.byref(size))
+        self.size = size.value
+
+
+def first(values: NDArray[Any], at: int = 0) -> Any:
+    """Return an array as C takes it, from its byte `at` on: its first number, which keeps all; None for an empty array.
+
+    The array is contiguous and may be written to.
+    """
+    return _KINDS[values.dtype].from_buffer(values, at) if values.size else None
+
+
+def pointer(values: NDArray[Any]) -> Any:
+    """Return the same for a field of a struct, which then keeps the array."""
+    return ctypes.pointer(first(values)) if values.size else None
 
 
 class Table(NamedTuple):
-    """What becomes of each character, shape (0x110000,), and where that lies."""
+    """What becomes of each character, shape (0x110000,), and the same as C takes it."""
 
     values: NDArray[np.uint32]
-    address: int
+    first: Any
 
     @classmethod
     def of(cls, values: NDArray[np.uint32]) -> Table:
-        """Return a table of these values."""
-        return cls(values, values.ctypes.data)
+        """Return a table of these values, GONE or CONTEXTUAL among them; the rooms of C hold what it makes of a text.
+
+        Raises ValueError for a value that is no character, or one of more than twice the bytes of what it replaces.
+        """
+        if values.shape != (_CODES,) or values.dtype != np.uint32:
+            raise ValueError(
+                f"table: {values.shape} of {values.dtype}; must have a uint32 for each of {_CODES:,} codes"
+            )
+        written = np.where(values == CONTEXTUAL, 0, _utf8_sizes(values))
+        if len(wrong := np.flatnonzero((values > GONE) | (written > 2 * _utf8_sizes(np.arange(_CODES))))):
+            code, value = int(wrong[0]), int(values[wrong[0]])
+            raise ValueError(f"table: U+{code:04X} becomes {value:#x}; must be a character of at most twice its bytes")
+        kept = values.copy()
+        found = cls(kept, first(kept))
+        kept.flags.writeable = False
+        return found
 
 
 class Words:
@@ -87,19 +149,19 @@ class Words:
             while self._slots[slot]:
                 slot = (slot + 1) & mask
             self._slots[slot] = value
-        self._set = (self._slots.ctypes.data, mask)
+        self._set = (first(self._slots), mask)
 
     def may_be_in(self, text: str) -> bool:
         """Return False only if none of them stands in the text in any case, between characters of no word."""
         if not (native := library()) or not (utf8 := in_utf8(text)):
             return True
-        return bool(native.altiplano_has_words(*utf8, word_table().address, *self._set))
+        return bool(native.altiplano_has_words(utf8, utf8.size, word_table().first, *self._set))
 
     def sentence_ends(self, text: str, stop: int) -> int:
         """Return how many marks end a sentence for certain, at most `stop`; these words may be abbreviations."""
         if not (native := library()) or not (utf8 := in_utf8(text)):
             return 0
-        return int(native.altiplano_sentence_ends(*utf8, *self._set, stop))
+        return int(native.altiplano_sentence_ends(utf8, utf8.size, *self._set, stop))
 
 
 class Prose(NamedTuple):
@@ -144,7 +206,7 @@ def utf8_size(text: str) -> int:
     if text.isascii():
         return len(text)
     utf8 = in_utf8(text)
-    return utf8[1] if utf8 else len(text.encode(errors="replace"))
+    return utf8.size if utf8 else len(text.encode(errors="replace"))
 
 
 def with_question_marks(text: str) -> str:
@@ -156,16 +218,16 @@ def md5(text: str) -> int | None:
     """Return the first 8 bytes of a text's MD5 as a number, big-endian."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    return int(native.altiplano_hash(*utf8, _MD5))
+    return int(native.altiplano_hash(utf8, utf8.size, _MD5))
 
 
 def mapped(text: str, table: Table) -> bytes | None:
     """Return a text as `table` has its characters, in UTF-8; no character may take more than twice its bytes."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = room_for(2 * utf8[1])
-    done = _done(native.altiplano_mapped(*utf8, table.address, room.text, room.found))
-    return ctypes.string_at(room.text, room.sizes[0]) if done else None
+    room = room_for(2 * utf8.size)
+    done = _done(native.altiplano_mapped(utf8, utf8.size, table.first, room.text, room.sizes))
+    return room.as_bytes() if done else None
 
 
 def paragraphs(text: str, table: Table, *, remove_nul: bool, add_last_line: bool, lose_zero: bool) -> Firsts | None:
@@ -173,8 +235,8 @@ def paragraphs(text: str, table: Table, *, remove_nul: bool, add_last_line: bool
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     flags = remove_nul * _REMOVE_NUL | add_last_line * _ADD_LAST_LINE | lose_zero * _LOSE_ZERO
-    room = room_for(utf8[1])
-    count = native.altiplano_paragraphs(*utf8, flags, table.address, room.text, room.keys, room.found)
+    room = room_for(utf8.size)
+    count = native.altiplano_paragraphs(utf8, utf8.size, flags, table.first, room.text, room.keys, room.sizes)
     return Firsts(room.as_text(), room.as_keys(count), room.sizes[1]) if _done(count) else None
 
 
@@ -182,9 +244,9 @@ def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int
     """Return the twin of `filters.paragraphs.without`."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = room_for(utf8[1])
+    room = room_for(utf8.size)
     numbers = np.sort(removed).astype(np.uint32, copy=False)
-    count = native.altiplano_without(*utf8, numbers.ctypes.data, len(numbers), room.text, room.found)
+    count = native.altiplano_without(utf8, utf8.size, first(numbers), len(numbers), room.text, room.sizes)
     assert not len(numbers) or numbers[-1] < room.sizes[1], "a line is removed that the text has not"
     return room.as_text(), room.sizes[1], count
 
@@ -194,16 +256,16 @@ def stripped(text: str, *, remove_nul: bool, lose_header_lines: bool) -> str | N
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
     flags = remove_nul * _REMOVE_NUL | lose_header_lines * _LOSE_HEADERS
-    room = room_for(utf8[1])
-    return room.as_text() if _done(native.altiplano_stripped(*utf8, flags, room.text, room.found)) else None
+    room = room_for(utf8.size)
+    return room.as_text() if _done(native.altiplano_stripped(utf8, utf8.size, flags, room.text, room.sizes)) else None
 
 
 def prose(text: str) -> Prose | None:
     """Return the lines that C4's rules for their ends and words leave, without citations."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = room_for(utf8[1])
-    count = native.altiplano_prose(*utf8, room.text, room.found)
+    room = room_for(utf8.size)
+    count = native.altiplano_prose(utf8, utf8.size, room.text, room.sizes)
     return Prose(room.as_text(), count, bool(room.sizes[1])) if _done(count) else None
 
 
@@ -211,8 +273,8 @@ def unique(text: str, table: Table) -> Firsts | None:
     """Return the twin of `filters.c4.firsts`; `table` has each character in lower case."""
     if not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = room_for(utf8[1])
-    count = native.altiplano_unique(*utf8, table.address, room.text, room.keys, room.found)
+    room = room_for(utf8.size)
+    count = native.altiplano_unique(utf8, utf8.size, table.first, room.text, room.keys, room.sizes)
     return Firsts(room.as_text(), room.as_keys(count), len(text)) if _done(count) else None
 
 
@@ -220,8 +282,8 @@ def prose_lines(text: str, table: Table, least: int) -> Firsts | Prose | None:
     """Return what `unique` says of `prose`; only `prose` if that has under `least` lines, or content to be judged."""
     if least < 1 or not (native := library()) or not (utf8 := in_utf8(text)):
         return None
-    room = room_for(utf8[1])
-    count = native.altiplano_prose_lines(*utf8, table.address, least, room.text, room.keys, room.found)
+    room = room_for(utf8.size)
+    count = native.altiplano_prose_lines(utf8, utf8.size, table.first, least, room.text, room.keys, room.sizes)
     if count == _ONLY_PROSE:
         page = room.as_text()
         return Prose(page, page.count("\n") + 1 if page else 0, bool(room.sizes[1]))
@@ -279,28 +341,33 @@ def compile_library() -> str | None:
     return None
 
 
-def in_utf8(text: str) -> tuple[int, int] | None:
-    """Return where a text lies in UTF-8, which Python keeps as long as the text, and its bytes; None if it has none."""
-    size = ctypes.c_ssize_t()
+def in_utf8(text: str) -> Utf8 | None:
+    """Return a text in UTF-8; None if it has none."""
     try:
-        return _AS_UTF8(text, ctypes.byref(size)), size.value
+        return Utf8(text)
     except UnicodeEncodeError:  # a lone surrogate
         return None
 
 
 class _Room:
-    """Where the functions write: text, keys of lines, and two sizes, with the addresses of all three."""
+    """Where the functions write: text, keys of lines, and two sizes."""
 
     def __init__(self, size: int) -> None:
-        text, self._keys = np.empty(size + 2, np.uint8), np.empty(size + 2, np.uint64)
+        self._text, self._keys = np.empty(size + 2, np.uint8), np.empty(size + 2, np.uint64)
         self.sizes = (ctypes.c_int64 * 2)()
-        self._arrays = (text, self._keys)
-        self.text, self.keys = text.ctypes.data, self._keys.ctypes.data
-        self.found = ctypes.addressof(self.sizes)
+        self.text, self.keys = first(self._text), first(self._keys)
+
+    def text_from(self, start: int) -> Any:
+        """Return the room for text from a byte on."""
+        return first(self._text, start)
 
     def as_text(self) -> str:
         """Return what was written."""
         return cast(str, _FROM_UTF8(self.text, self.sizes[0], None))
+
+    def as_bytes(self, start: int = 0) -> bytes:
+        """Return the bytes that were written from a byte on."""
+        return self._text[start : start + self.sizes[0]].tobytes()
 
     def as_keys(self, count: int) -> NDArray[np.uint64]:
         """Return the keys that were written, shape (count,)."""
@@ -325,6 +392,11 @@ def room_for(size: int) -> _Room:
     if kept is None:
         kept = _ROOMS.kept = _Room(_ROOM_BYTES)
     return kept
+
+
+def _utf8_sizes(codes: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Return how many bytes each character takes, 0 for GONE."""
+    return (np.searchsorted([0x80, 0x800, 0x10000, GONE], codes, side="right") + 1) % 5
 
 
 def _phrase_hash(words: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ What is rare (pieces of a user's own or of bytes, space as a suffix, another typ
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,16 @@ class UnsupportedError(ValueError):
     """A model that only SentencePiece itself can use."""
 
 
-class _Model(ctypes.Structure):
-    """The struct `model` of unigram.c."""
+class _Model(native.Model):
+    """The struct `model` of unigram.c; its fields keep the arrays that they point to."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("prefix", "squeeze", "units", "replacements")),
         ("unknown", ctypes.c_float),
-        *((name, ctypes.c_void_p) for name in ("trie", "map", "replaced", "plain")),
+        ("trie", ctypes.POINTER(ctypes.c_uint8)),
+        ("map", ctypes.POINTER(ctypes.c_uint32)),
+        ("replaced", ctypes.POINTER(ctypes.c_uint8)),
+        ("plain", ctypes.POINTER(ctypes.c_uint8)),
     )
 
 
@@ -66,13 +69,13 @@ class Unigram:
         units, replaced = _charsmap(file.charsmap)
         trie = _trie(library, names, scores)
         plain = np.zeros(256, np.uint8)
-        self._arrays = (trie, units, replaced, plain)  # which the struct points to
+        arrays: tuple[NDArray[Any], ...] = (trie.view(np.uint8), units, replaced, plain)
         self._model = _Model(
             *(bool(fields["add_dummy_prefix"]), bool(fields["remove_extra_whitespaces"])),
             *(len(units), len(replaced), float(scores.min() - _UNKNOWN_PENALTY)),
-            *(array.ctypes.data if array.size else None for array in self._arrays),
+            *(native.pointer(array) for array in arrays),
         )
-        library.altiplano_plain(ctypes.byref(self._model), plain.ctypes.data)
+        library.altiplano_plain(self._model, native.first(plain))
 
     def joined(self, text: bytes) -> tuple[bytes, int] | None:
         """Return the pieces of a text in UTF-8 with a space between them, and their number.
@@ -84,11 +87,10 @@ class Unigram:
             return (b"", 0) if not text else None
         half = _WIDTH * len(text) + _LEAST_ROOM
         room = native.room_for(2 * half)
-        out = room.text + half
         count = library.altiplano_pieces(
-            *(ctypes.byref(self._model), text, len(text)), *(room.text, half, room.keys, out, half, room.found)
+            *(self._model, text, len(text), room.text, half, room.keys, room.text_from(half), half, room.sizes)
         )
-        return (ctypes.string_at(out, room.sizes[0]), count) if count >= 0 else None
+        return (room.as_bytes(half), count) if count >= 0 else None
 
 
 def _charsmap(content: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
@@ -98,18 +100,21 @@ def _charsmap(content: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     size = int.from_bytes(content[:4], "little")
     if size % 4 or not 4 <= size <= len(content) - 4:
         raise UnsupportedError("a damaged map of characters")
-    return np.frombuffer(content, "<u4", size // 4, 4).copy(), np.frombuffer(content[4 + size :] + b"\0", np.uint8)
+    return np.frombuffer(content, "<u4", size // 4, 4).copy(), np.frombuffer(
+        bytearray(content[4 + size :] + b"\0"), np.uint8
+    )
 
 
 def _trie(library: ctypes.CDLL, names: list[bytes], scores: NDArray[np.float32]) -> NDArray[np.void]:
     """Return the double array of pieces, in the order of their bytes."""
-    blob = np.frombuffer(b"".join(names), np.uint8)
+    blob = np.frombuffer(bytearray(b"".join(names)), np.uint8)
     starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
     places = 2 * len(blob) + 1_024
     while True:
         trie = np.zeros(places, _PLACE)
         used = library.altiplano_trie(
-            *(blob.ctypes.data, starts.ctypes.data, scores.ctypes.data, len(names), trie.ctypes.data, places)
+            *(native.first(blob), native.first(starts), native.first(scores), len(names)),
+            *(native.first(trie.view(np.uint8)), places),
         )
         if used >= 0:
             return trie[:used].copy()

@@ -117,6 +117,16 @@ def test_words_that_take_turns_in_the_cache(trained: Path) -> None:
         assert ours.best(text) == next(iter(fast_text.predict(slow, text).items()))
 
 
+@pytest.mark.parametrize("newlines", ["delete", "space"])
+@pytest.mark.parametrize("size", [native._ROOM_BYTES - 1, native._ROOM_BYTES + 1, 5_000_000])
+def test_a_text_over_the_room_that_is_kept(trained: Path, size: int, newlines: fast_text.Newlines) -> None:
+    """What more than 4 MiB need has a room of its own, which lasts until the text is read."""
+    text = ("tal wald\nfluss ügel berg 日本\nwal\nd " * (size // 30))[:size]
+    line = text.replace("\n", FEEDS[newlines])
+    expected = fast_text.predict(fasttext.load_model(str(trained)), line)
+    assert fast_text.Labeller(trained).best(text, newlines) == next(iter(expected.items()))
+
+
 @pytest.mark.parametrize("kind", list(LEFT_TO_FASTTEXT))
 def test_what_is_rare_is_left_to_fasttext(kind: str, tmp_path: Path) -> None:
     arguments, quantise = LEFT_TO_FASTTEXT[kind]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import hashlib
 import shutil
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -259,11 +261,73 @@ def test_hashes_of_all_lengths(kind: int) -> None:
     library = native.library()
     assert library is not None
     content = np.random.default_rng(0).bytes(1_000)
-    buffer = ctypes.create_string_buffer(content, len(content))
     for size in (*range(260), 1_000):
-        found = library.altiplano_hash(ctypes.addressof(buffer), size, kind)
+        found = library.altiplano_hash(content, size, kind)
         digest = (hashlib.md5 if kind == 1 else hashlib.sha1)(content[:size]).digest()
         assert found == int.from_bytes(digest[:8], "big" if kind == 1 else "little")
+
+
+def test_no_number_is_taken_for_an_address() -> None:
+    """An address alone keeps nothing: what it points to may be freed before C reads it."""
+    library = native.library()
+    assert library is not None
+    for name, kinds in native._FUNCTIONS.items():
+        for place, kind in enumerate(kinds):
+            if kind not in (native._NUMBER, ctypes.c_int):
+                arguments = [0 if other in (native._NUMBER, ctypes.c_int) else None for other in kinds]
+                arguments[place] = 1 << 40
+                with pytest.raises(ctypes.ArgumentError, match=f"argument {place + 1}"):
+                    getattr(library, f"altiplano_{name}")(*arguments)
+
+
+def test_what_c_is_given_keeps_its_memory() -> None:
+    class Pair(native.Model):
+        _fields_ = (("some", ctypes.POINTER(ctypes.c_float)), ("more", ctypes.POINTER(ctypes.c_int64)))
+
+    arrays: list[Any] = [np.arange(9, dtype=np.float32), np.arange(5), np.arange(7, dtype=np.uint8)]
+    kept = list(map(weakref.ref, arrays))
+    pair, part = Pair(native.pointer(arrays[0]), native.pointer(arrays[1])), native.first(arrays[2], 3)
+    del arrays
+    gc.collect()
+    assert all(array() is not None for array in kept)
+    assert (pair.some[8], pair.more[4], part.value) == (8.0, 4, 3)
+    del pair, part
+    gc.collect()
+    assert not any(array() is not None for array in kept)
+
+
+def test_a_text_is_kept_by_its_bytes() -> None:
+    class Text(str):
+        """A str that can be watched."""
+
+    text = Text("é" * 50)
+    watched, utf8 = weakref.ref(text), native.in_utf8(text)
+    del text
+    assert watched() is not None
+    assert utf8 is not None
+    assert native.Utf8("é" * 50).size == utf8.size == 100
+    del utf8
+    assert watched() is None
+
+
+@pytest.mark.parametrize(("code", "value"), [(0x41, 0x800), (0x41, 0x10000), (0xE9, 0x110001), (0x41, 2**32 - 1)])
+def test_a_table_never_makes_more_than_there_is_room_for(code: int, value: int) -> None:
+    values = native.lower_table().values.copy()
+    values[0x41] = 0xE9  # twice the bytes
+    assert native.mapped("A" * 99, native.Table.of(values)) == "é".encode() * 99
+    values[code] = value
+    with pytest.raises(ValueError, match=rf"table: U\+{code:04X} becomes {value:#x}; must be a character of at most"):
+        native.Table.of(values)
+
+
+def test_a_table_has_all_characters_and_stays_as_it_is() -> None:
+    values = native.lower_table().values
+    with pytest.raises(ValueError, match=r"table: \(2,\) of uint32; must have a uint32 for each"):
+        native.Table.of(values[:2])
+    with pytest.raises(ValueError, match="of int64"):
+        native.Table.of(values.astype(np.int64))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="read-only"):
+        values[0] = 1
 
 
 def test_threads_do_not_meet() -> None:
