@@ -15,6 +15,7 @@
 enum { NO_LABEL = -1, NO_MEMORY = -2, NOT_HERE = -3 };
 enum { ALL_GRAMS = 0, NO_GRAMS = 1, SOME_GRAMS = 2 };
 enum { ROWS = 2048, SHORT = 64, WIDTH = 16 };
+enum { DEEPEST = 128 }; /* of trees; filters/fast_text_file.py takes none that is as deep */
 enum { CACHED_BYTES = 16, FEW_ROWS = 10, MANY_ROWS = 26, CACHED_WORDS = 1 << 16 };
 
 static const uint32_t HASH_START = 2166136261u, HASH_FACTOR = 16777619u; /* FNV-1a of signed bytes */
@@ -95,6 +96,8 @@ static inline void add_gram(state *s, uint32_t gram) {
     }
 }
 
+static inline int has_grams(const model *m) { return m->grams != NO_GRAMS && m->bucket > 0; }
+
 /* Words */
 
 static inline uint32_t hashed(uint32_t hash, uint8_t byte) { return (hash ^ (uint32_t)(int8_t)byte) * HASH_FACTOR; }
@@ -135,7 +138,7 @@ static int add_grams(state *s, const uint8_t *word, int64_t size) {
 
 static int add_word(state *s, const uint8_t *word, int64_t size, int64_t number) {
     if (number >= 0) add_row(s, number);
-    return s->m->longest > 0 && s->m->grams != NO_GRAMS ? add_grams(s, word, size) : 0;
+    return s->m->longest > 0 && has_grams(s->m) ? add_grams(s, word, size) : 0;
 }
 
 static inline int cached_rows(const model *m) { return m->grams == ALL_GRAMS ? MANY_ROWS : FEW_ROWS; }
@@ -164,7 +167,7 @@ static int add_new_word(state *s, const uint8_t *word, int64_t size, uint32_t ha
 /* N-grams of words, which have their rows among those of characters. */
 static void add_word_grams(state *s, const int32_t *hashes, int64_t count) {
     const model *m = s->m;
-    if (m->grams == NO_GRAMS) return;
+    if (!has_grams(m)) return;
     for (int64_t i = 0; i < count; i++) {
         uint64_t hash = (uint64_t)(int64_t)hashes[i];
         for (int64_t j = i + 1; j < count && j < i + m->word_grams; j++) {
@@ -246,7 +249,8 @@ typedef struct {
 } best;
 
 /* The same order and the same pruning as fastText's search; labels are its nodes 0 to labels - 1, the root its last. */
-static int search(const model *m, const float *hidden, int64_t node, float score, best *found) {
+static int search(const model *m, const float *hidden, int64_t node, float score, int depth, best *found) {
+    if (depth > DEEPEST) return NOT_HERE;
     if (score < log_of(0) || (found->label >= 0 && score < found->score)) return 0;
     if (node < m->labels) {
         *found = (best){node, score};
@@ -257,8 +261,8 @@ static int search(const model *m, const float *hidden, int64_t node, float score
     f = (float)(1. / (1 + expf(-f)));
     const int32_t *children = m->tree + 2 * (node - m->labels);
     const float not_f = (float)(1.0 - f);
-    int problem = search(m, hidden, children[0], score + log_of(not_f), found);
-    return problem ? problem : search(m, hidden, children[1], score + log_of(f), found);
+    int problem = search(m, hidden, children[0], score + log_of(not_f), depth + 1, found);
+    return problem ? problem : search(m, hidden, children[1], score + log_of(f), depth + 1, found);
 }
 
 static int softmax(const model *m, const float *hidden, best *found) {
@@ -321,7 +325,7 @@ int64_t altiplano_best_label(const model *m, const uint8_t *text, int64_t size, 
     if (!problem && s->count) {
         const float share = (float)(1.0 / (double)s->count);
         for (int64_t i = 0; i < m->dimension; i++) s->sum[i] *= share;
-        problem = m->hierarchical ? search(m, s->sum, 2 * m->labels - 2, 0, &found) : softmax(m, s->sum, &found);
+        problem = m->hierarchical ? search(m, s->sum, 2 * m->labels - 2, 0, 0, &found) : softmax(m, s->sum, &found);
     }
     free(s);
     *probability = expf(found.score);

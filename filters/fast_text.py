@@ -11,7 +11,7 @@ from typing import Literal, Protocol, cast
 
 import fasttext
 
-from filters import native
+from filters import fast_text_file, native
 from filters.fast_text_model import Arrays, UnsupportedError
 
 LABEL = "__label__"
@@ -32,9 +32,15 @@ class Model(Protocol):
 
 
 def load(path: Path) -> Model:
-    """Return the model at `path` (.bin or .ftz); raises ValueError if there is none."""
+    """Return the model at `path` (.bin or .ftz); raises ValueError if there is none, or none that is fit for use."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; a fastText model (.bin or .ftz) is expected")
+    fast_text_file.opened(path)
+    return _loaded(path)
+
+
+def _loaded(path: Path) -> Model:
+    """Return a model whose file is checked."""
     try:
         return cast(Model, _engine().load_model(str(path)))
     except (ValueError, RuntimeError, MemoryError, OSError) as error:
@@ -66,20 +72,22 @@ def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
 class Labeller:
     """The most probable label of a text: fastText's answer, from our own C where it is compiled and knows the model.
 
-    Raises ValueError if there is no model at the path.
+    Raises ValueError if there is no model at the path, or none that is fit for use.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._arrays: Arrays | None = None
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file; a fastText model (.bin or .ftz) is expected")
         try:
             self._arrays = Arrays(path)
-        except (UnsupportedError, OSError):
-            _ = self._model  # knows more, or says what is wrong
+        except UnsupportedError:
+            _ = self._model
 
     @cached_property
     def _model(self) -> Model:
-        return load(self._path)
+        return _loaded(self._path)
 
     def best(self, text: str, newlines: Newlines = "space") -> tuple[str, float]:
         """Return the most probable label of a text as one line, and its probability; ("", 0.0) if no word is known.

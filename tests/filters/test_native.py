@@ -325,7 +325,7 @@ def test_a_table_has_all_characters_and_stays_as_it_is() -> None:
     with pytest.raises(ValueError, match=r"table: \(2,\) of uint32; must have a uint32 for each"):
         native.Table.of(values[:2])
     with pytest.raises(ValueError, match="of int64"):
-        native.Table.of(values.astype(np.int64))  # type: ignore[arg-type]
+        native.Table.of(values.astype(np.int64))
     with pytest.raises(ValueError, match="read-only"):
         values[0] = 1
 
