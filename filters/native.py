@@ -98,7 +98,7 @@ class Utf8:
         self.size = size.value
 
 
-def first(values: NDArray[Any], at: int = 0) -> Any:
+def first(values: NDArray[np.generic], at: int = 0) -> Any:
     """Return an array as C takes it, from its byte `at` on: its first number, which keeps all; None for an empty array.
 
     The array is contiguous and may be written to.
@@ -106,7 +106,7 @@ def first(values: NDArray[Any], at: int = 0) -> Any:
     return _KINDS[values.dtype].from_buffer(values, at) if values.size else None
 
 
-def pointer(values: NDArray[Any]) -> Any:
+def pointer(values: NDArray[np.generic]) -> Any:
     """Return the same for a field of a struct, which then keeps the array."""
     return ctypes.pointer(first(values)) if values.size else None
 

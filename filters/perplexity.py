@@ -25,6 +25,7 @@ from filters import kneser_ney, lmplz
 from filters.language_model_text import Newlines, normalise_utf8
 from filters.language_model_text import normalise as normalise
 from filters.unigram import Unigram
+from tokenizer import model_file
 from tokenizer.atomic import replacing
 from tokenizer.encode import without_surrogates
 from tokenizer.training import lines_of, train_model
@@ -217,9 +218,11 @@ def _load_unigram(path: Path) -> Unigram | None:
 
 
 def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
+    content = path.read_bytes()
     try:
-        return sentencepiece.SentencePieceProcessor(model_proto=path.read_bytes())
-    except RuntimeError as error:
+        model_file.check(content)
+        return sentencepiece.SentencePieceProcessor(model_proto=content)
+    except (ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a SentencePiece model: {error}") from error
 
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { NOT_HERE = -1 };
-enum { BYTES = 256 };
+enum { BYTES = 256, TRIES = 1024 };
 
 /* A place of the double array: its child by a byte is at base + byte, if that one's parent says so. */
 typedef struct {
@@ -63,7 +63,10 @@ typedef struct {
 static step next_step(const model *m, const uint8_t *text, int64_t size) {
     int64_t where = 0;
     const int64_t longest = m->map ? replaced_at(m, text, size, &where) : 0;
-    if (!longest || where >= m->replacements) return (step){text, width(*text), width(*text)};
+    if (!longest || where >= m->replacements) {
+        const int64_t wide = width(*text) < size ? width(*text) : size;
+        return (step){text, wide, wide};
+    }
     const uint8_t *found = m->replaced + where;
     return (step){found, (int64_t)strlen((const char *)found), longest};
 }
@@ -177,7 +180,7 @@ int64_t altiplano_plain(const model *m, uint8_t *plain) {
 int64_t altiplano_pieces(const model *m, const uint8_t *text, int64_t size, uint8_t *work, int64_t room, void *nodes,
                          uint8_t *out, int64_t out_room, int64_t *found) {
     const int64_t length = normalise(m, text, size, work, room);
-    if (length < 0) return NOT_HERE;
+    if (length < 0 || length >= INT32_MAX) return NOT_HERE; /* starts of pieces have 32 bits */
     node *path = nodes;
     find_path(m, work, length, path);
     /* From the end, written from the end. */
@@ -228,6 +231,8 @@ static int64_t insert(builder *b, int64_t first, int64_t last, int64_t depth, in
         while (i < count && b->trie[base + labels[i]].parent < 0) i++;
         if (i == count) break;
     }
+    /* Places far behind are left free, else each search might go through all of them. */
+    if (base - b->next > TRIES) b->next = base - TRIES;
     b->trie[at].base = (int32_t)base;
     for (int i = 0; i < count; i++) b->trie[base + labels[i]].parent = at;
     if (base + labels[count - 1] >= b->used) b->used = base + labels[count - 1] + 1;

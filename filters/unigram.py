@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters import native
+from tokenizer import charsmap
 from tokenizer.model_file import CONTROL, NORMAL, UNKNOWN, ModelFile
 
 _UNKNOWN_PENALTY: Final = np.float32(10.0)  # unigram_model.cc, kUnkPenalty
 _LONGEST_PIECE: Final = 1_000  # bytes
+_PLACES_PER_BYTE: Final = 64  # models have two bytes for each place
 _PLACE: Final = np.dtype([("base", "<i4"), ("parent", "<i4"), ("score", "<f4")])
 # Bytes of room for each byte of a text, normalised or in pieces (most need not even two), and for any text.
 _WIDTH: Final = 4
@@ -42,7 +44,10 @@ class _Model(native.Model):
 
 
 class Unigram:
-    """A model for `altiplano_pieces`; raises UnsupportedError for another kind, or without the library."""
+    """A model for `altiplano_pieces`; raises UnsupportedError for another kind, or without the library.
+
+    Raises ValueError, IndexError or struct.error for what is no model.
+    """
 
     def __init__(self, content: bytes) -> None:
         library = native.library()
@@ -66,7 +71,7 @@ class Unigram:
         scores = np.array([score for _, score in pieces], np.float32)
         if not np.isfinite(scores).all():
             raise UnsupportedError("unusual scores")
-        units, replaced = _charsmap(file.charsmap)
+        units, replaced = charsmap.split(file.charsmap)
         trie = _trie(library, names, scores)
         plain = np.zeros(256, np.uint8)
         arrays: tuple[NDArray[Any], ...] = (trie.view(np.uint8), units, replaced, plain)
@@ -93,24 +98,13 @@ class Unigram:
         return (room.as_bytes(half), count) if count >= 0 else None
 
 
-def _charsmap(content: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-    """Return the double array of a map of characters, and the texts that it points into."""
-    if not content:
-        return np.empty(0, np.uint32), np.empty(0, np.uint8)
-    size = int.from_bytes(content[:4], "little")
-    if size % 4 or not 4 <= size <= len(content) - 4:
-        raise UnsupportedError("a damaged map of characters")
-    return np.frombuffer(content, "<u4", size // 4, 4).copy(), np.frombuffer(
-        bytearray(content[4 + size :] + b"\0"), np.uint8
-    )
-
-
 def _trie(library: ctypes.CDLL, names: list[bytes], scores: NDArray[np.float32]) -> NDArray[np.void]:
     """Return the double array of pieces, in the order of their bytes."""
     blob = np.frombuffer(bytearray(b"".join(names)), np.uint8)
     starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
     places = 2 * len(blob) + 1_024
-    while True:
+    most = _PLACES_PER_BYTE * len(blob) + 1_024
+    while places <= most:
         trie = np.zeros(places, _PLACE)
         used = library.altiplano_trie(
             *(native.first(blob), native.first(starts), native.first(scores), len(names)),
@@ -119,3 +113,4 @@ def _trie(library: ctypes.CDLL, names: list[bytes], scores: NDArray[np.float32])
         if used >= 0:
             return trie[:used].copy()
         places *= 2
+    raise UnsupportedError(f"pieces of {len(blob)} bytes need over {most} places")

@@ -18,7 +18,7 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from tokenizer.fast import FastEncoder, fast_encoder
-from tokenizer.model_file import ModelFile
+from tokenizer.model_file import ModelFile, check
 from tokenizer.spec import LARGEST_VOCABULARY
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -46,8 +46,9 @@ class Tokenizer:
         model = path.read_bytes()
         self._path = path
         try:
+            check(model)
             self._engine = sentencepiece.SentencePieceProcessor(model_proto=model)
-        except RuntimeError as error:
+        except (ValueError, RuntimeError) as error:
             raise ValueError(f"{path} is not a SentencePiece model: {error}") from error
         self.sha256: str = hashlib.sha256(model).hexdigest()
         self.vocabulary: int = self._engine.piece_size()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tokenizer import charsmap
+
 Value = int | bytes
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -20,7 +22,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Numbers and defaults of sentencepiece_model.proto; a field that is absent has its default.
 MODEL_TYPES: Final = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
-_PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
+_PIECES, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5
 _TRAINER_FIELDS: Final[Mapping[int, tuple[str, str | int | float | bool]]] = {
     3: ("model_type", "unigram"),
     4: ("vocab_size", 8000),
@@ -83,19 +85,36 @@ class ModelFile:
     @classmethod
     def parse(cls, data: bytes) -> ModelFile:
         """Parse the serialised model `data`; damage is a ValueError, IndexError or struct.error."""
-        pieces, trainer, normalizer = [], b"", b""
+        pieces, trainers, normalizers = [], [], []
         for number, value in _fields(data):
             if number == _PIECES:
                 pieces.append(_piece(_bytes(value)))
             elif number == _TRAINER:
-                trainer += _bytes(value)
+                trainers.append(_bytes(value))
             elif number == _NORMALIZER:
-                normalizer += _bytes(value)
+                normalizers.append(_bytes(value))
         if not pieces:
             raise ValueError("it has no pieces")
-        charsmap = b"".join(_bytes(value) for number, value in _fields(normalizer) if number == 2)
+        # Parts of one message follow each other, and of a field that comes twice the last counts.
+        trainer, normalizer = b"".join(trainers), b"".join(normalizers)
         fields = _named(trainer, _TRAINER_FIELDS) | _named(normalizer, _NORMALIZER_FIELDS)
-        return cls(tuple(pieces), fields, charsmap)
+        return cls(tuple(pieces), fields, _charsmap(normalizer))
+
+
+def check(data: bytes) -> None:
+    """Raise ValueError for a model whose maps of characters SentencePiece would follow out of its memory, or for ever.
+
+    What else may be wrong with it SentencePiece says itself.
+    """
+    try:
+        for kind in (_NORMALIZER, _DENORMALIZER):
+            charsmap.split(_charsmap(b"".join(_bytes(value) for number, value in _fields(data) if number == kind)))
+    except IndexError as error:
+        raise ValueError(f"a number is cut at byte {len(data)}") from error
+
+
+def _charsmap(normalizer: bytes) -> bytes:
+    return next((_bytes(value) for number, value in reversed([*_fields(normalizer)]) if number == 2), b"")
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Value]]:
