@@ -1,0 +1,115 @@
+"""Our C under AddressSanitizer and UndefinedBehaviorSanitizer, and a pytest plug-in that makes tests use it.
+
+    sources -> a folder -> C compiler, -fsanitize -> library -> pytest -p tests.sanitized, the runtimes loaded first
+
+Python itself is not instrumented, but takes its memory from the same guarded allocator (PYTHONMALLOC), so that a read
+past the end of a str or an array is found as well. Leaks are not looked for: Python's own at its end would hide ours.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from filters import native
+
+FOLDER: Final = "ALTIPLANO_SANITIZED"
+_COMPILER: Final = "ALTIPLANO_SANITIZED_COMPILER"
+OPTIONS: Final = (
+    *("-O1", "-g", "-fno-omit-frame-pointer", "-std=c11", "-ffp-contract=off", "-shared", "-fPIC", "-lm"),
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+)
+# What each compiler calls its runtimes, and what it needs to use them.
+_RUNTIMES: Final = (
+    (("libasan.so", "libubsan.so"), ()),
+    (("libclang_rt.asan-x86_64.so",), ("-shared-libasan",)),
+    (("libclang_rt.asan-aarch64.so",), ("-shared-libasan",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sanitizers:
+    """A compiler, the options that it needs, and the libraries that must be loaded before all others."""
+
+    compiler: str
+    options: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+def find() -> Sanitizers | str:
+    """Return what there is of a compiler with sanitizers, or why there is none."""
+    tried = []
+    for name in dict.fromkeys((os.environ.get("CC") or "cc", *native.COMPILERS)):
+        compiler = shutil.which(name)
+        if compiler is None:
+            continue
+        for names, options in _RUNTIMES:
+            # C++ of other modules throws: the runtime must know who catches.
+            libraries = [_library(compiler, library) for library in (*names, "libstdc++.so.6")]
+            if all(libraries):
+                return Sanitizers(compiler, (*OPTIONS, *options), tuple(filter(None, libraries)))
+        tried.append(compiler)
+    if tried:
+        return f"no runtime of the sanitizers beside {', '.join(tried)} (of gcc, libasan and libubsan)"
+    return "there is no C compiler"
+
+
+def _library(compiler: str, name: str) -> str | None:
+    done = subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=False)
+    found = Path(done.stdout.strip())
+    return str(found.resolve()) if found.is_absolute() and found.is_file() else None
+
+
+def environment(found: Sanitizers, **changes: str) -> dict[str, str]:
+    """Return the environment of a process in which the sanitizers work."""
+    checks = "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:detect_stack_use_after_return=1"
+    return {
+        **os.environ,
+        "LD_PRELOAD": " ".join(found.libraries),
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": checks,
+        "UBSAN_OPTIONS": "abort_on_error=1:print_stacktrace=1",
+        **changes,
+    }
+
+
+def run_tests(found: Sanitizers, folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run pytest with these arguments and the sources that lie in `folder`."""
+    settings = environment(found, **{FOLDER: str(folder), _COMPILER: found.compiler})
+    # What the sanitizers write as they end the process is not captured with a test's output.
+    command = [sys.executable, "-m", "pytest", "-p", "tests.sanitized", "--capture=sys", *arguments]
+    root = Path(__file__).parent.parent
+    return subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, check=False)
+
+
+def copy_sources(folder: Path) -> None:
+    """Copy our sources to a folder."""
+    for source in native.SOURCES:
+        shutil.copy(source, folder)
+
+
+def use(folder: Path, compiler: str, options: tuple[str, ...]) -> None:
+    """Compile the sources in a folder, and make all of this process call them; a RuntimeError says why it cannot."""
+    module: Any = native
+    module.SOURCES = tuple(folder / source.name for source in native.SOURCES)
+    module.OPTIONS = options
+    os.environ["CC"] = compiler
+    if problem := native.compile_library():
+        raise RuntimeError(problem)
+    native.library.cache_clear()
+    if native.library() is None:
+        raise RuntimeError(f"{native.path()} cannot be loaded")
+
+
+def pytest_configure() -> None:
+    """Make the tests of this process call the sanitized library."""
+    found = find()
+    if isinstance(found, str):
+        raise RuntimeError(found)
+    use(Path(os.environ[FOLDER]), os.environ[_COMPILER], found.options)
