@@ -51,7 +51,8 @@ _NUMBER, _TEXT, _MODEL = ctypes.c_int64, ctypes.c_char_p, ctypes.POINTER(Model)
 _BYTES, _FLOATS = ctypes.POINTER(ctypes.c_uint8), ctypes.POINTER(ctypes.c_float)
 _UINT32S, _UINT64S = ctypes.POINTER(ctypes.c_uint32), ctypes.POINTER(ctypes.c_uint64)
 _INT32S, _INT64S = ctypes.POINTER(ctypes.c_int32), ctypes.POINTER(ctypes.c_int64)
-_FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
+# What is called from Python, altiplano_NAME in C, and the types of the arguments.
+FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "hash": (_TEXT, _NUMBER, ctypes.c_int),
     "mapped": (_TEXT, _NUMBER, _UINT32S, _BYTES, _INT64S),
     "paragraphs": (_TEXT, _NUMBER, ctypes.c_int, _UINT32S, _BYTES, _UINT64S, _INT64S),
@@ -194,7 +195,7 @@ def library() -> ctypes.CDLL | None:
         found = ctypes.CDLL(str(path()))
     except OSError:
         return None
-    for name, arguments in _FUNCTIONS.items():
+    for name, arguments in FUNCTIONS.items():
         function = getattr(found, f"altiplano_{name}")
         function.argtypes, function.restype = arguments, _NUMBER
     found.altiplano_hash.restype = ctypes.c_uint64

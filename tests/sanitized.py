@@ -88,23 +88,34 @@ def run_tests(found: Sanitizers, folder: Path, arguments: Sequence[str]) -> subp
     return subprocess.run(command, cwd=root, env=settings, capture_output=True, text=True, check=False)
 
 
-def copy_sources(folder: Path) -> None:
-    """Copy our sources to a folder."""
+def copy_sources(folder: Path, sources: Path | None = None) -> None:
+    """Copy our sources, or those of another folder, to a folder."""
     for source in native.SOURCES:
-        shutil.copy(source, folder)
+        shutil.copy(sources / source.name if sources else source, folder)
 
 
 def use(folder: Path, compiler: str, options: tuple[str, ...]) -> None:
     """Compile the sources in a folder, and make all of this process call them; a RuntimeError says why it cannot."""
+    point_to(folder, options)
+    before = os.environ.get("CC")
+    os.environ["CC"] = compiler
+    try:
+        problem = native.compile_library()
+    finally:
+        os.environ.pop("CC")
+        if before is not None:
+            os.environ["CC"] = before
+    if problem or native.library() is None:
+        raise RuntimeError(problem or f"{native.path()} cannot be loaded")
+
+
+def point_to(folder: Path, options: tuple[str, ...]) -> Path:
+    """Make this process take its library from a folder with our sources; return where it is to lie."""
     module: Any = native
     module.SOURCES = tuple(folder / source.name for source in native.SOURCES)
     module.OPTIONS = options
-    os.environ["CC"] = compiler
-    if problem := native.compile_library():
-        raise RuntimeError(problem)
     native.library.cache_clear()
-    if native.library() is None:
-        raise RuntimeError(f"{native.path()} cannot be loaded")
+    return native.path()
 
 
 def pytest_configure() -> None:

@@ -262,7 +262,7 @@ def test_texts_that_fill_their_rooms(line: str, size: int) -> None:
 
 
 def test_every_function_has_a_large_text() -> None:
-    assert set(CASES) == set(native._FUNCTIONS)
+    assert set(CASES) == set(native.FUNCTIONS)
 
 
 def test_a_large_model_is_checked_where_it_lies(tmp_path: Path) -> None:

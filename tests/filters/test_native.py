@@ -271,7 +271,7 @@ def test_no_number_is_taken_for_an_address() -> None:
     """An address alone keeps nothing: what it points to may be freed before C reads it."""
     library = native.library()
     assert library is not None
-    for name, kinds in native._FUNCTIONS.items():
+    for name, kinds in native.FUNCTIONS.items():
         for place, kind in enumerate(kinds):
             if kind not in (native._NUMBER, ctypes.c_int):
                 arguments = [0 if other in (native._NUMBER, ctypes.c_int) else None for other in kinds]

@@ -34,7 +34,9 @@ from pipelines.document import Document, Drop
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, warc, wet
 from tests.hostile.targets import Target
 from tests.hostile.tokens import BOOK_FILES, HTTP, INDEX, REPOSITORY, ROW, SUBMISSION, WARC, XML
+from tokenizer import charsmap
 from tokenizer.model_file import ModelFile
+from tokenizer.model_file import check as check_model
 
 CUT = b"\n~~~~\n"
 NAME = "dumps/part-0"
@@ -244,6 +246,15 @@ def model_file(data: bytes) -> None:
     """Read a tokenizer's model; these errors become the ValueError of `ModelFile.read`."""
     with suppress(ValueError, IndexError, struct.error):
         ModelFile.parse(data)
+    with suppress(ValueError):
+        check_model(data)
+
+
+def character_map(data: bytes) -> object:
+    """Read a map of characters."""
+    with suppress(ValueError):
+        return charsmap.split(data)
+    return None
 
 
 PAGE = b"Title" + CUT + b"<timestamp>2022-06-01T00:00:00Z</timestamp><text>A '''page''' &amp; more.</text>"
@@ -328,7 +339,14 @@ FILES: dict[str, Target] = {
         seeds=[CODE],
     ),
     "tokenizer.model_file": Target(
-        model_file, (b"\x0a", b"\x12\x02", b"\x15", b"\xff" * 9, b"\x80", b"\0"), (b"\x0a\x03\x0a\x01a",)
+        model_file,
+        (b"\x0a", b"\x12\x02", b"\x15", b"\xff" * 9, b"\x80", b"\0", b"\x1a\x02\x12\0"),
+        (b"\x0a\x03\x0a\x01a\x1a\x02\x12\0",),
+    ),
+    "tokenizer.charsmap": Target(
+        character_map,
+        (b"\0\4\0\0", b"\0\0\0\x80", b"\x61\x85\1\0", b"a\0", b"\xff\xff\xff\xff"),
+        (b"", b"\0\4\0\0" + bytes(1024), b"\0\4\0\0" + b"\0\0\0\x80" * 256 + b"a\0"),
     ),
     "github_tables": reads(github_input.read, parquet, avro, tokens=REPOSITORY, seeds=[CODE]),
 }
