@@ -10,7 +10,7 @@ outside and behind their checksums. Each target runs in a process of its own, wi
 runs the seed decides everything.
 
 The targets of our C (native.*) run under AddressSanitizer and UndefinedBehaviorSanitizer, each beside what must give
-the same answer; a wrong access ends its target. They need a C compiler with these sanitizers. How many lines of C a
+the same answer; a wrong access ends its target. They need gcc with its sanitizers. How many lines of C a
 target reached is counted by running the inputs that were kept once more.
 
 The last line is one JSON object; the exit code is 1 if anything was found.

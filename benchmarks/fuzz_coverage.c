@@ -1,6 +1,6 @@
 /* Tells libFuzzer which parts of our C an input reaches, and what was compared there.
 
-   A compiler with -fsanitize-coverage=trace-pc (gcc, clang) calls a function at each part, and one at each comparison.
+   gcc with -fsanitize-coverage=trace-pc,trace-cmp calls a function at each part, and one at each comparison.
    libFuzzer wants a counter for each part instead, so each part gets one when it is first reached. Its own functions
    come as pointers: it is inside a Python module, where no linker looks. This file itself is compiled without. */
 

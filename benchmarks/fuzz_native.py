@@ -3,7 +3,7 @@
     sources + fuzz_coverage.c -> C compiler: sanitizers, a call for each part -> library -> libFuzzer's counters
     sources -> C compiler: gcov's counters -> library -> all inputs that were kept, once more -> lines
 
-One compiler serves for all: gcc or clang, with its runtimes; nothing is linked with libFuzzer, which Atheris brings.
+One compiler serves for all: gcc, with its runtimes; nothing is linked with libFuzzer, which Atheris brings.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def instrument(folder: Path, sources: Path | None = None) -> None:
     sanitized.copy_sources(folder, sources)
     shim = folder / "coverage.o"
     _run([found.compiler, "-O2", "-fPIC", "-c", str(_SHIM), "-o", str(shim)])
-    sanitized.use(folder, found.compiler, (*found.options, *_COUNTED, str(shim)))
+    sanitized.use(folder, found.compiler, (*sanitized.OPTIONS, *_COUNTED, str(shim)))
 
 
 def start() -> None:

@@ -25,45 +25,35 @@ OPTIONS: Final = (
     *("-O1", "-g", "-fno-omit-frame-pointer", "-std=c11", "-ffp-contract=off", "-shared", "-fPIC", "-lm"),
     *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
 )
-# What each compiler calls its runtimes, and what it needs to use them.
-_RUNTIMES: Final = (
-    (("libasan.so", "libubsan.so"), ()),
-    (("libclang_rt.asan-x86_64.so",), ("-shared-libasan",)),
-    (("libclang_rt.asan-aarch64.so",), ("-shared-libasan",)),
-)
+# C++ of other modules throws: the runtime must know who catches.
+_LIBRARIES: Final = ("libasan.so", "libubsan.so", "libstdc++.so.6")
 
 
 @dataclass(frozen=True, slots=True)
 class Sanitizers:
-    """A compiler, the options that it needs, and the libraries that must be loaded before all others."""
+    """A compiler, and the libraries that must be loaded before all others."""
 
     compiler: str
-    options: tuple[str, ...]
     libraries: tuple[str, ...]
 
 
 def find() -> Sanitizers | str:
-    """Return what there is of a compiler with sanitizers, or why there is none."""
+    """Return gcc with its sanitizers, or why there is none."""
     tried = []
     for name in dict.fromkeys((os.environ.get("CC") or "cc", *native.COMPILERS)):
         compiler = shutil.which(name)
-        if compiler is None:
+        # clang finds gcc's runtimes, but its code needs its own.
+        if compiler is None or "clang" in _said(compiler, "--version"):
             continue
-        for names, options in _RUNTIMES:
-            # C++ of other modules throws: the runtime must know who catches.
-            libraries = [_library(compiler, library) for library in (*names, "libstdc++.so.6")]
-            if all(libraries):
-                return Sanitizers(compiler, (*OPTIONS, *options), tuple(filter(None, libraries)))
+        libraries = [Path(_said(compiler, f"-print-file-name={library}")) for library in _LIBRARIES]
+        if all(library.is_absolute() and library.is_file() for library in libraries):
+            return Sanitizers(compiler, tuple(str(library.resolve()) for library in libraries))
         tried.append(compiler)
-    if tried:
-        return f"no runtime of the sanitizers beside {', '.join(tried)} (of gcc, libasan and libubsan)"
-    return "there is no C compiler"
+    return f"no libasan and libubsan beside {', '.join(tried)}" if tried else "there is no gcc"
 
 
-def _library(compiler: str, name: str) -> str | None:
-    done = subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=False)
-    found = Path(done.stdout.strip())
-    return str(found.resolve()) if found.is_absolute() and found.is_file() else None
+def _said(compiler: str, question: str) -> str:
+    return subprocess.run([compiler, question], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def environment(found: Sanitizers, **changes: str) -> dict[str, str]:
@@ -123,4 +113,4 @@ def pytest_configure() -> None:
     found = find()
     if isinstance(found, str):
         raise RuntimeError(found)
-    use(Path(os.environ[FOLDER]), os.environ[_COMPILER], found.options)
+    use(Path(os.environ[FOLDER]), os.environ[_COMPILER], OPTIONS)

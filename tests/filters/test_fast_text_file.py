@@ -110,17 +110,21 @@ def test_a_hostile_model_is_refused_by_name(name: str, tmp_path: Path) -> None:
     path.write_bytes(model.content())
     if name == "a long name":
         assert path.stat().st_size < 110_000
-    for load in (fast_text.load, fast_text.Labeller, LanguageIdentifier, ReferenceClassifier, Arrays):
+    for load in (fast_text.load, fast_text.Labeller, LanguageIdentifier, ReferenceClassifier):
         start = time.process_time()
-        tracemalloc.start()
         with pytest.raises(ValueError, match=said) as told:
             load(path)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+        assert time.process_time() - start < SECONDS
         assert not isinstance(told.value, UnsupportedError), "fastText would have been asked"
         assert str(told.value).startswith(f"{path}: not a fastText model that can be used: ")
-        assert time.process_time() - start < SECONDS
-        assert peak < BYTES + 20 * path.stat().st_size
+    if path.stat().st_size > 1 << 20:
+        return  # measuring it takes far longer than reading it
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=said):
+        Arrays(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < BYTES + 20 * path.stat().st_size
 
 
 @pytest.mark.parametrize(
