@@ -126,7 +126,7 @@ TARGETS ?=
 SECONDS_EACH ?= 60
 
 .PHONY: fuzz
-fuzz: setup-test $(VENV)/fuzz.stamp ## fuzz readers and cleaners: TARGETS="wet warc" SECONDS_EACH=60 (all, if none is named)
+fuzz: setup-test $(VENV)/fuzz.stamp ## fuzz readers, cleaners and our C: TARGETS="wet warc" SECONDS_EACH=60 (all, if none is named)
 	@$(BIN)/python benchmarks/fuzz.py $(TARGETS) --seconds $(SECONDS_EACH) $(ARGS)
 
 .PHONY: docs
