@@ -580,8 +580,9 @@ static inline int is_plain_space(uint8_t byte) { return byte == ' ' || byte == '
    that is not in the set, alone between spaces, and before one that begins with a letter. */
 int64_t altiplano_sentence_ends(const uint8_t *text, int64_t size, const uint64_t *slots, int64_t mask, int64_t stop) {
     int64_t count = 0;
-    if (size < 7) return 0; /* two before the word, two of it, the mark, and two behind */
-    for (const uint8_t *mark = text + 4, *end = text + size - 2; mark < end; mark++) {
+    /* Before the mark are two bytes and a word of two, behind it two bytes. */
+    for (int64_t i = 4; i < size - 2; i++) {
+        const uint8_t *mark = text + i;
         if (*mark != '.' && *mark != '?' && *mark != '!') continue;
         if (!is_plain_space(mark[1]) || !is_ascii_letter(mark[2])) continue;
         const uint8_t *word = mark;
