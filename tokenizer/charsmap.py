@@ -25,7 +25,8 @@ _LEAF: Final = np.uint32(1 << 31)
 def split(charsmap: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """Return the double array and the texts that it points into, with NUL behind them; both empty for no map.
 
-    Raises ValueError for a map that leads outside of itself, turns in circles, or makes a text too long.
+    Raises ValueError for a map that leads outside of itself, turns in circles, or makes of a text what is too long or
+    no UTF-8.
     """
     if not charsmap:
         return np.empty(0, np.uint32), np.empty(0, np.uint8)
@@ -36,11 +37,16 @@ def split(charsmap: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     texts = charsmap[4 + size :]
     if (longest := max(map(len, texts.split(b"\0")))) > LONGEST_TEXT:
         raise ValueError(f"map of characters: a text of {longest} bytes; must be at most {LONGEST_TEXT}")
-    _check(units, len(texts))
-    return units, np.frombuffer(bytearray(texts + b"\0"), np.uint8)
+    try:
+        texts.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"map of characters: its texts are not UTF-8: {error}") from error
+    ended = np.frombuffer(bytearray(texts + b"\0"), np.uint8)
+    _check(units, ended[:-1])
+    return units, ended
 
 
-def _check(units: NDArray[np.uint32], texts: int) -> None:
+def _check(units: NDArray[np.uint32], texts: NDArray[np.uint8]) -> None:
     """Require that what can be reached from the root lies in the array, its values in the texts, and that it ends."""
     places = np.arange(len(units))
     # Where the children of a unit begin, and where those begin that it is one of: its byte is its place among them.
@@ -60,6 +66,8 @@ def _check(units: NDArray[np.uint32], texts: int) -> None:
         leaves = reached[ended[found]]
         leaves = leaves[leaves < len(units)]  # others are told of as they are reached
         values = units[leaves] & ~_LEAF
-        if len(values) and (largest := int(values.max())) >= texts:
-            raise ValueError(f"map of characters: points to text {largest}; must be under {texts}")
+        if len(values) and (largest := int(values.max())) >= len(texts):
+            raise ValueError(f"map of characters: points to text {largest}; must be under {len(texts)}")
+        if (inside := values[texts[values] & 0xC0 == 0x80]).size:
+            raise ValueError(f"map of characters: points to text {inside[0]}; must not be inside of a character")
     raise ValueError(f"map of characters: a sequence of over {LONGEST_SEQUENCE} bytes")
