@@ -18,7 +18,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import fasttext
 import numpy as np
 import sentencepiece
 
@@ -278,12 +277,16 @@ def plain_in(units: np.ndarray[Any, np.dtype[np.uint32]]) -> Callable[[int], boo
 
 @cache
 def label_models() -> list[tuple[Any, fast_text.Labeller]]:
-    """Return fastText's reader and ours of some kinds of models."""
+    """Return the engine's reader and ours of some kinds of models.
+
+    The engine is that of a build, fasttext-new: of a softmax, fastText's own wheel differs in the last bits for about
+    one of 20,000 texts, from both.
+    """
     found = []
     for kind in ("words", "pairs of words", "tree", "quantised", "no n-gram left"):
         arguments, quantise = test_fast_text.KINDS[kind]
         path = test_fast_text.train(Path(tempfile.mkdtemp(prefix="fuzz-")), dict(arguments), quantise)
-        found.append((fasttext.load_model(str(path)), fast_text.Labeller(path)))
+        found.append((fast_text.load(path), fast_text.Labeller(path)))
     return found
 
 
@@ -316,7 +319,7 @@ def run_label_cache_bytes(data: bytes) -> object:
         return None
     rows = 26 if fast_text_file.opened(path)[1].kept is None else 10
     assert loaded().altiplano_label_cache_bytes(ours._model) == (1 << 16) * (24 + 4 * rows)
-    theirs = fasttext.load_model(str(path))
+    theirs = fast_text.load(path)
     for newlines, instead in test_fast_text.FEEDS.items():
         expected = next(iter(fast_text.predict(theirs, line.replace("\n", instead)).items()), None)
         assert ours.best(line, delete_feeds=newlines == "delete") == expected
