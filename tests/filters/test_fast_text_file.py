@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -191,6 +190,8 @@ def test_trees_are_as_deep_as_counts_make_them(monkeypatch: pytest.MonkeyPatch) 
 
 def test_random_numbers_are_refused_or_read_in_little_memory(tmp_path: Path) -> None:
     """Whatever the numbers of the header are: in a process of its own, so that its memory can be measured."""
+    if not Path("/proc/self/status").is_file():
+        pytest.skip("memory is not measured here: there is no /proc")
     choose = random.Random(7)
     for trial in range(60):
         model = choose.choice([PLAIN, PRUNED, SOFTMAX, many_labels([3, 2, 2, 1])])
@@ -205,11 +206,11 @@ def test_random_numbers_are_refused_or_read_in_little_memory(tmp_path: Path) -> 
                 model = replace(model, sizes=sizes)
         (tmp_path / f"{trial}.bin").write_bytes(model.content() if trial % 5 else model.content()[: trial * 9])
     code = (
-        "import pathlib, resource, sys; from filters import fast_text; refused = 0\n"
+        "import pathlib, re, sys; from filters import fast_text; refused = 0\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    try: fast_text.Labeller(path).best('tal berg wald ' * 50)\n"
         "    except ValueError as error: assert str(path) in str(error); refused += 1\n"
-        "print(refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(refused, re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])"
     )
     # A sanitizer's own memory is not what is asked for.
     plain = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "PYTHONMALLOC")}
@@ -225,7 +226,6 @@ def test_random_numbers_are_refused_or_read_in_little_memory(tmp_path: Path) -> 
     refused, kilobytes = map(int, done.stdout.split())
     assert 20 < refused < 60
     assert kilobytes < 500_000
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime < 600
 
 
 def test_a_matrix_that_would_unpack_without_end_is_left_to_fasttext(tmp_path: Path) -> None:
