@@ -179,8 +179,11 @@ def _named(
 def _typed(name: str, default: str | float | bool, value: Value) -> str | int | float | bool:
     if isinstance(default, float):
         return float(struct.unpack("<f", _bytes(value))[0])
+    if isinstance(default, str) and name != "model_type":
+        return _bytes(value).decode()
     if isinstance(value, bytes):
-        return value.decode()
+        # Protocol buffers skip such a field; a model that has one is damaged.
+        raise ValueError(f"{name}: text where a number was expected")
     if name == "model_type":
         return MODEL_TYPES.get(value, f"unknown ({value})")
     if isinstance(default, bool):

@@ -135,6 +135,16 @@ def test_a_hostile_map_is_refused(name: str, field: bytes, model: bytes, tmp_pat
             Unigram(path.read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("field", "said"), [(b"\x1a\0", "add_dummy_prefix: text where"), (b"\x08\1", "a number where text")]
+)
+def test_a_field_of_another_kind_is_damage(field: bytes, said: str, model: bytes) -> None:
+    """SentencePiece skips it; taken for "no", as it once was, it made other pieces."""
+    damaged = model + b"\x1a" + varint(len(field)) + field
+    with pytest.raises(ValueError, match=said):
+        ModelFile.parse(damaged)
+
+
 def test_many_parts_of_a_message_are_put_together_once(model: bytes) -> None:
     """400,000 parts: put together one by one they would take minutes."""
     part = b"\x12\x08" + b"\x20\x80\x80\x80\x80\x80\x80\x00"
