@@ -25,9 +25,9 @@ from filters import kneser_ney, lmplz
 from filters.language_model_text import Newlines, normalise_utf8
 from filters.language_model_text import normalise as normalise
 from filters.unigram import Unigram
-from tokenizer import model_file
 from tokenizer.atomic import replacing
 from tokenizer.encode import without_surrogates
+from tokenizer.loading import load_engine
 from tokenizer.training import lines_of, train_model
 
 Bucket = Literal["head", "middle", "tail", "all"]
@@ -85,7 +85,7 @@ class PerplexityModel:
     def __init__(self, pieces_path: Path, language_model_path: Path, *, newlines: Newlines = "delete") -> None:
         self._paths = (pieces_path, language_model_path)
         self._newlines: Newlines = newlines
-        self._pieces = _load_pieces(pieces_path)
+        self._pieces = load_engine(pieces_path)
         self._unigram = _load_unigram(pieces_path)
         config = kenlm.Config()
         config.show_progress = False
@@ -188,7 +188,7 @@ def train_language_model(
     By our own estimator the same texts in any order give the same bytes; with `program`, KenLM's lmplz, the same
     numbers. `prune` is that of `kneser_ney.estimate`.
     """
-    engine = _load_pieces(pieces_path)
+    engine = load_engine(pieces_path)
     found = ([piece.decode() for piece in pieces] for text in texts if (pieces := _pieces_of(engine, text, newlines)))
     if program is not None:
         return lmplz.estimate(found, output, order=order, prune=prune, program=program)
@@ -215,15 +215,6 @@ def _load_unigram(path: Path) -> Unigram | None:
         return Unigram(path.read_bytes())
     except (ValueError, IndexError, struct.error):  # what SentencePiece takes, and `tokenizer.model_file` does not
         return None
-
-
-def _load_pieces(path: Path) -> sentencepiece.SentencePieceProcessor:
-    content = path.read_bytes()
-    try:
-        model_file.check(content)
-        return sentencepiece.SentencePieceProcessor(model_proto=content)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} is not a SentencePiece model: {error}") from error
 
 
 def _pieces_of(engine: sentencepiece.SentencePieceProcessor, text: str, newlines: Newlines) -> list[bytes]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import sentencepiece
 from numpy.typing import NDArray
 
 from tokenizer.fast import FastEncoder, fast_encoder
-from tokenizer.model_file import ModelFile, check
+from tokenizer.loading import load_engine
+from tokenizer.model_file import ModelFile
 from tokenizer.spec import LARGEST_VOCABULARY
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -45,11 +45,7 @@ class Tokenizer:
     def __init__(self, path: Path) -> None:
         model = path.read_bytes()
         self._path = path
-        try:
-            check(model)
-            self._engine = sentencepiece.SentencePieceProcessor(model_proto=model)
-        except (ValueError, RuntimeError) as error:
-            raise ValueError(f"{path} is not a SentencePiece model: {error}") from error
+        self._engine = load_engine(path, model)
         self.sha256: str = hashlib.sha256(model).hexdigest()
         self.vocabulary: int = self._engine.piece_size()
         self.bos: int = self._engine.bos_id()

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import sentencepiece
 import torch
 from rich.console import Console
 
 from model.llama import LLaMA
 from pipelines import contamination, paths
+from tokenizer.loading import load_engine
 from train.export import open_checkpoint
 from train.loss import token_losses
 
@@ -223,7 +223,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     named = [text.partition("=") for text in options.tasks]
     questions = {task: read(task, Path(paths.form(path)), options.limit) for task, _, path in named}
     run = open_checkpoint(Path(options.run), options.corpus, console.print)
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
+    tokenizer = load_engine(run.corpus.tokenizer)
     bos_id = next(iter(run.corpus.manifests.values())).bos_id
     bos = [] if bos_id is None else [bos_id]
     for task, group in questions.items():

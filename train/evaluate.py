@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from model.generate import generate
+from tokenizer.loading import load_engine
 from train.corpus import Corpus, Stream
 from train.parallel import ALONE, World, reshard
 from train.run import Run, token_losses
@@ -54,7 +55,7 @@ class Pieces:
     @classmethod
     def load(cls, path: Path) -> Pieces:
         """Read them from a SentencePiece model."""
-        model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        model = load_engine(path)
         first = model.encode("a", out_type=str)[0]
         lengths = [_length(model, token) for token in range(model.get_piece_size())]
         return cls(np.array(lengths, np.int64), 1 if first.startswith(SPACE) else 0)
@@ -154,7 +155,7 @@ def evaluate_run(run: Run) -> tuple[dict[str, Score], dict[str, Any]]:
 def continue_text(run: Run) -> str:
     """Return the prompt and what the model continues it with, drawn with the run's seed."""
     config = run.config
-    tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(run.corpus.tokenizer))
+    tokenizer = load_engine(run.corpus.tokenizer)
     manifest = next(iter(run.corpus.manifests.values()))
     prompt = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(config.prompt)
     prompt = (prompt or [manifest.eos_id or 0])[: run.model.config.context]

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "tokenizer.check.main": "a command line",
     "tokenizer.fast.fast_encoder": "reads a tokenizer's own model",
     "tokenizer.probes.piece_probes": "reads a tokenizer's own pieces",
+    "tokenizer.loading.load_engine": "damaged models are tried in tests/tokenizer/test_charsmap.py and test_unigram.py",
     "tokenizer.training.train": "trains on what a build has cleaned",
     "tokenizer.training.train_model": "trains on what a build has cleaned",
     "pipelines.dedup.clusters.of_runs": "reads runs of hashes, our own files",

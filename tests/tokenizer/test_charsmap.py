@@ -10,10 +10,10 @@ import pytest
 import sentencepiece
 from numpy.typing import NDArray
 
-from filters import native, perplexity
+from filters import native
 from filters.unigram import Unigram
 from tests.tokenizer.texts import corpus
-from tokenizer import charsmap
+from tokenizer import charsmap, loading
 from tokenizer.encode import Tokenizer
 from tokenizer.model_file import ModelFile
 from tokenizer.training import train_model
@@ -125,7 +125,7 @@ def test_a_hostile_map_is_refused(name: str, field: bytes, model: bytes, tmp_pat
     path = tmp_path / "pieces.model"
     hostile = with_map(model, content)
     path.write_bytes(model + field + hostile[len(model) + 1 :])
-    for load in (perplexity._load_pieces, Tokenizer):
+    for load in (loading.load_engine, Tokenizer):
         with pytest.raises(
             ValueError, match=rf"pieces\.model is not a SentencePiece model: map of characters: .*{said}"
         ):
