@@ -11,5 +11,5 @@ RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/alt
     && pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/altiplano/gcp.txt
 COPY dist/altiplano_corpus-*.whl /opt/altiplano/
 RUN pip install --no-cache-dir --no-deps /opt/altiplano/altiplano_corpus-*.whl \
-    && python -m filters.native \
-    && python -c "import pipelines.corpus, pipelines.runners"
+    && python -m filters.native.binding \
+    && python -c "import pipelines.corpus, pipelines.runners.beam"

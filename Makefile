@@ -42,8 +42,8 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 	@touch $@
 
 # Compiled where there is a C compiler; without it the same result takes longer.
-$(VENV)/native.stamp: filters/native.c filters/fast_text.c filters/unigram.c filters/native.py $(VENV)/corpus.stamp
-	@$(BIN)/python -m filters.native
+$(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/native/unigram.c filters/native/binding.py $(VENV)/corpus.stamp
+	@$(BIN)/python -m filters.native.binding
 	@touch $@
 
 .PHONY: setup-corpus setup-train setup-test setup-full setup-engine

@@ -28,8 +28,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from filters.boilerplate import Mode, clean
-from filters.code_languages import language_of
+from filters.code.boilerplate import Mode, clean
+from filters.code.languages import language_of
 from pipelines.readers.github import decode
 
 # The figures that the published systems' failures are measured against (docs: sources, GitHub).

@@ -20,9 +20,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines import decisions, summary
-from pipelines.paper_inputs import PAPER_INPUTS, TIB
+from pipelines.account import summary
+from pipelines.inputs.paper import PAPER_INPUTS, TIB
 from pipelines.recipes import PAPER
+from pipelines.stages import decisions
 from pipelines.table1 import TABLE_1
 
 DAY, GB = 86_400, 10**9

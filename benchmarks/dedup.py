@@ -28,9 +28,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.peers import NotMeasuredError, Peer, environment, run_script
-from pipelines import runs
 from pipelines.dedup import near, pairs
 from pipelines.document import Document
+from pipelines.files import runs
 from pipelines.readers.gutenberg import decode
 
 PEERS = Peer(

@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import fuzz_native  # noqa: E402
-from filters import native  # noqa: E402
+from filters.native import binding  # noqa: E402
 
 SECONDS_EACH = 20  # of wall time, so that a busy machine is no finding
 MEGABYTES = 2_048
@@ -95,7 +95,7 @@ def _compiled(options: argparse.Namespace) -> list[str]:
     if problem := fuzz_native.missing():
         print(f"OUR C IS NOT FUZZED: {problem}", file=sys.stderr, flush=True)
         return []
-    return [f"native.{name}" for name in native.FUNCTIONS]
+    return [f"native.{name}" for name in binding.FUNCTIONS]
 
 
 def _instrumented(parser: argparse.ArgumentParser, module: str) -> Mapping[str, Target]:

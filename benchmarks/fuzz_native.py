@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from filters import native
+from filters.native import binding
 from tests import sanitized
 
 _SHIM: Final = Path(__file__).with_name("fuzz_coverage.c")
@@ -64,7 +64,7 @@ def instrument(folder: Path, sources: Path | None = None) -> None:
 
 def start() -> None:
     """Give libFuzzer the counters; Atheris is imported."""
-    library = native.library()
+    library = binding.library()
     assert library is not None
     engine = ctypes.CDLL(_engine())
     hooks = (ctypes.c_void_p * len(_HOOKS))(*(ctypes.cast(engine[name], ctypes.c_void_p).value for name in _HOOKS))
@@ -84,10 +84,10 @@ def count_lines(folder: Path, sources: Path | None = None) -> None:
     assert not isinstance(found, str), found
     sanitized.copy_sources(folder, sources)
     target = sanitized.point_to(folder, _LINES)
-    for source in native.SOURCES:
+    for source in binding.SOURCES:
         # Object by object: gcov looks for its notes beside them.
         _run([found.compiler, *_LINES, "-c", str(source), "-o", str(source.with_suffix(".o"))])
-    _run([found.compiler, *_LINES, *(str(source.with_suffix(".o")) for source in native.SOURCES), "-o", str(target)])
+    _run([found.compiler, *_LINES, *(str(source.with_suffix(".o")) for source in binding.SOURCES), "-o", str(target)])
 
 
 def lines(folder: Path) -> Lines:
@@ -103,7 +103,7 @@ def lines(folder: Path) -> Lines:
         )
         for row in map(json.loads, filter(None, told.stdout.splitlines())):
             for file in row["files"]:
-                if Path(file["file"]).name in {source.name for source in native.SOURCES}:
+                if Path(file["file"]).name in {source.name for source in binding.SOURCES}:
                     found[Path(file["file"]).name] = {
                         line["line_number"]: (line.get("function_name", ""), line["count"] > 0)
                         for line in file["lines"]

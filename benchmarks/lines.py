@@ -24,10 +24,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines import fork_server, plain, runners, runs
-from pipelines.decisions import Decision, reducers_for
 from pipelines.dedup import lines, near
-from pipelines.stages import Decide, Paths
+from pipelines.files import runs
+from pipelines.runners import beam, fork_server, plain
+from pipelines.stages.decisions import Decision, reducers_for
+from pipelines.stages.kinds import Decide, Paths
 
 PER_FILE = 1_000_000
 LINES_OF_A_PAGE = 25
@@ -78,7 +79,7 @@ def decide(folder: Path, files: int, reducers: int, fan_in: int, workers: int) -
     """Decide over the runs, in the plain loop (0 workers) or on the local runner."""
     for step in decision_of(folder, files, reducers, fan_in).steps("web/duplicate_lines", run_files(folder, files)):
         if workers:
-            runners.run_local([step], workers=workers)
+            beam.run_local([step], workers=workers)
         else:
             plain.run([step])
 

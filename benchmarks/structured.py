@@ -27,7 +27,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.peers import Peer, compare, run_job, timed
-from filters import boilerplate, code, wikitext
+from filters.code import boilerplate, heuristics
+from filters.wikitext import cleaner
 from pipelines.document import Document
 from pipelines.readers import Dump, github, mediawiki, stack_exchange
 
@@ -65,7 +66,7 @@ def articles(folders: Sequence[Path]) -> Iterator[dict[str, str]]:
             for page in mediawiki.read(stream, dump, Counter()):
                 if isinstance(page, Document):
                     namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
-                    if wikitext.reason(namespace, redirect, page.text, language) is None:
+                    if cleaner.reason(namespace, redirect, page.text, language) is None:
                         yield {
                             "text": page.text,
                             "language": language,
@@ -105,7 +106,7 @@ def joined(path: str) -> list[str]:
 def cleaned(rows: Sequence[dict[str, str]], mode: boilerplate.Mode) -> list[str]:
     """Return the files that are kept, without boilerplate."""
     texts = ((boilerplate.clean(row["text"], row["path"], mode), row["path"]) for row in rows)
-    return [text for text, path in texts if code.reason(text, path) is None]
+    return [text for text, path in texts if heuristics.reason(text, path) is None]
 
 
 def quality(pages: Sequence[dict[str, str]], texts: Sequence[str], prose: Sequence[list[str]]) -> dict[str, float]:
@@ -135,7 +136,7 @@ def run(folders: Sequence[Path], output: Path) -> dict[str, dict[str, float]]:
     """Run all comparisons that there are dumps for."""
     result: dict[str, dict[str, float]] = {}
     if pages := list(articles(folders)):
-        seconds, texts = timed(lambda: [wikitext.clean(page["text"], page["language"]) for page in pages], ROUNDS)
+        seconds, texts = timed(lambda: [cleaner.clean(page["text"], page["language"]) for page in pages], ROUNDS)
         peers = run_job(PEERS, output, "wikipedia", pages)
         result |= compare("wikipedia", sum(len(page["text"].encode()) for page in pages), seconds, peers, BAR)
         prose = run_job(PEERS, output, "numbers", pages)

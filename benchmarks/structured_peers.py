@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.peers import measured
-from filters.wikipedia_names import names_of
+from filters.wikitext.names import names_of
 
 ROUNDS = 3
 NUMBER = re.compile(r"\d(?:[\d.,\xa0\u202f]*\d)?")

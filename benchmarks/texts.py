@@ -26,13 +26,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.peers import Peer, compare, run_job, timed
-from filters import gutenberg, latex
+from filters import gutenberg
+from filters.latex import cleaner
 from pipelines.document import Document
 from pipelines.readers import Dump, arxiv
 from pipelines.readers import gutenberg as books
 from pipelines.recipes import Papers
 from pipelines.sources import arxiv as source
-from pipelines.stages import Context
+from pipelines.stages.kinds import Context
 
 PEERS = Peer(
     "texts", "texts_peers.py", ("expand-latex-macros==2.0.0", "gutenbergpy==0.4.0", "gutenberg-cleaner==0.1.6")
@@ -70,7 +71,7 @@ def read(path: Path) -> arxiv.Submission:
     return record
 
 
-def papers(paths: Iterable[Path], mode: latex.Mode) -> list[str]:
+def papers(paths: Iterable[Path], mode: cleaner.Mode) -> list[str]:
     """Return the text of each paper, "" for one that is dropped."""
     context = Context(Papers(mode=mode), {})
     found = (source.clean(read(path), context) for path in paths)
@@ -87,9 +88,9 @@ def book(data: bytes) -> str:
 def run_arxiv(paths: Sequence[Path], redpajama: Path | None, output: Path) -> dict[str, dict[str, float]]:
     """Compare papers: whole submissions with RedPajama's cleaner, flattened sources with a macro expander."""
     result: dict[str, dict[str, float]] = {}
-    files = [latex.sources(read(path).files) for path in paths]
-    mains = [latex.find_main(found) for found in files]
-    flat = [latex.flatten(found, main) for found, main in zip(files, mains, strict=True) if main]
+    files = [cleaner.sources(read(path).files) for path in paths]
+    mains = [cleaner.find_main(found) for found in files]
+    flat = [cleaner.flatten(found, main) for found, main in zip(files, mains, strict=True) if main]
     size = sum(len(text.encode()) for text in flat)
     if redpajama:
         theirs = run_job(PEERS, output, "redpajama", [str(redpajama.resolve()), [str(path) for path in paths]])
@@ -99,7 +100,7 @@ def run_arxiv(paths: Sequence[Path], redpajama: Path | None, output: Path) -> di
         same = sum(a == (b or "") for a, b in zip(texts, theirs["redpajama"]["texts"], strict=True))
         print(f"  published mode gives RedPajama's own text on {same} of {len(paths)} submissions")
         result["arxiv_published_identical"] = {"ratio": same / len(paths), "bar": 1.0}
-    seconds, texts = timed(lambda: [latex.clean(text).text for text in flat], ROUNDS, REPEATS)
+    seconds, texts = timed(lambda: [cleaner.clean(text).text for text in flat], ROUNDS, REPEATS)
     found = run_job(PEERS, output, "macros", flat)
     result |= compare("arxiv_macros", size, seconds, found, BAR)
     for name, made in {"ours": texts, **{name: row["texts"] for name, row in found.items()}}.items():

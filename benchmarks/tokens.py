@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import sentencepiece
 
-from pipelines import storage, tables
+from pipelines.files import storage, tables
 from tokenizer.encode import Tokenizer, without_surrogates
 
 ENCODING_BAR = 8.0  # times SentencePiece's CPU speed

@@ -35,7 +35,7 @@ import torch
 
 from model.configs import LLAMA_VOCABULARY, ModelConfig, named
 from model.llama import LLaMA
-from pipelines.shards import END, TOKEN, Manifest, Shard, sha256_file
+from pipelines.tokens.shards import END, TOKEN, Manifest, Shard, sha256_file
 from tests.train.watch import Watch
 from train import parallel
 from train.config import RunConfig, choose_device

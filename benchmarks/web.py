@@ -34,11 +34,11 @@ from rich.table import Table
 
 from benchmarks import peers, web_chains, web_peers
 from benchmarks.web_chains import Runner, Settings
-from filters import paragraphs, perplexity
+from filters.web import paragraphs, perplexity
 from pipelines.document import Document
+from pipelines.optional.personal_information import DEFAULT_SITES, SITES
 from pipelines.readers import Dump, wet
-from pipelines.sample_data.web import Capture, Crawl, Page, visible_text, write_wet
-from pipelines.sources.personal_information import DEFAULT_SITES, SITES
+from pipelines.sample.web import Capture, Crawl, Page, visible_text, write_wet
 
 BARS = {"common_crawl_vs_cc_net": 3.0, "c4_vs_datatrove": 8.0, "c4_vs_dolma": 2.0, "beam_vs_plain": 1.2}
 PAGES_IN_A_FILE = 2_000

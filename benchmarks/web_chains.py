@@ -24,17 +24,21 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from filters import c4 as c4_rules
-from filters import paragraphs
-from pipelines import corpus, ours, plain, runners, sample, tables
-from pipelines.chain import Chain
+from filters.web import c4 as c4_rules
+from filters.web import paragraphs
 from pipelines.divergences import in_mode
 from pipelines.document import Document
-from pipelines.graph import Input, Model, Node, run_waves
-from pipelines.jobs import Job, Shuffle
+from pipelines.files import ours, tables
+from pipelines.options import parse, prepare
 from pipelines.recipes import SAMPLE, Recipe
+from pipelines.runners import beam, plain
+from pipelines.sample import layout
 from pipelines.sources import c4, common_crawl
-from pipelines.stages import Context, Map
+from pipelines.stages.chain import Chain
+from pipelines.stages.graph import Node, run_waves
+from pipelines.stages.jobs import Job, Shuffle
+from pipelines.stages.kinds import Context, Map
+from pipelines.stages.source import Input, Model
 
 Runner = Literal["plain", "beam"]
 # CCNet's own functions end with the perplexity; the classifier of references, and the keys of URLs that it needs, are
@@ -77,7 +81,7 @@ def run(settings: Settings) -> dict[str, Any]:
     _warm_up(settings)
     execute: Callable[[Sequence[Job | Shuffle]], None] = plain.run
     if settings.runner == "beam":
-        execute = partial(runners.run_local, workers=1)
+        execute = partial(beam.run_local, workers=1)
     before = cpu_seconds()
     run_waves([*(Node(f"models/{name}", (), list) for name in settings.models), *chain.nodes()], execute)
     spent = cpu_seconds() - before
@@ -120,7 +124,7 @@ def drops(chain: Chain) -> Iterator[dict[str, Any]]:
 def make_language_model(raw: Path, output: Path) -> Path:
     """Return the folder of language models made of the sample's Wikipedia; made once."""
     options = ["--source", "wikipedia", "--source", "common_crawl", "--raw", str(raw), "--output", str(output)]
-    prepared = corpus.prepare(*corpus.parse(options))
+    prepared = prepare(*parse(options))
     wanted = ("wikipedia/articles", "models/language_models")
     run_waves([node for node in prepared.nodes() if node.name in wanted], plain.run)
     return output / "models" / "language_models"
@@ -128,8 +132,8 @@ def make_language_model(raw: Path, output: Path) -> Path:
 
 def lay_out(raw: Path) -> list[Path]:
     """Lay the sample out if it is not there, and return its WET files."""
-    sample.lay_out(raw)
-    found = sample.inputs(raw)
+    layout.lay_out(raw)
+    found = layout.inputs(raw)
     return [Path(path) for path in (*found["common_crawl"], *found["c4"])]
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.peers import run_job
 from benchmarks.structured import PEERS as PACKAGES
 from benchmarks.structured import articles
-from filters import wikitext
+from filters.wikitext import cleaner
 from pipelines.readers.mediawiki import LICENSE
 
 ARTICLES = 10
@@ -39,8 +39,8 @@ INTRODUCTION = f"""\
 # Wikipedia, side by side
 
 Written by `python benchmarks/wikipedia_page.py`; do not edit. Each excerpt is one passage of an article, as wikitext,
-as `filters.wikitext` makes it, as `mwparserfromhell`'s `strip_code()` does (RedPajama, Hugging Face's loader), and as
-`wikiextractor` does; the slices of dumps that these come from hold no templates, so it expands none.
+as `filters.wikitext.cleaner` makes it, as `mwparserfromhell`'s `strip_code()` does (RedPajama, Hugging Face's loader),
+and as `wikiextractor` does; the slices of dumps that these come from hold no templates, so it expands none.
 
 The excerpts are by the authors of the articles named, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/);
 each article's history, at its address, names them. The speeds and figures over whole dumps are those of
@@ -63,7 +63,7 @@ def passage(text: str, language: str) -> tuple[int, str]:
         and part.count("{{") == part.count("}}")
         and part.count("[[") == part.count("]]")
         and part.count("<ref") <= part.count("</ref>") + part.count("/>")
-        and len(wikitext.clean(part, language)) >= MIN_PROSE
+        and len(cleaner.clean(part, language)) >= MIN_PROSE
     ]
     return max(((telling(part), part) for part in candidates), default=(0, ""))
 
@@ -105,7 +105,7 @@ def main() -> None:
         peers = run_job(PACKAGES, output, "wikipedia", pages)
     sections = []
     for index, page in enumerate(pages):
-        ours = wikitext.clean(page["text"], page["language"])
+        ours = cleaner.clean(page["text"], page["language"])
         sections.append(section(page, {"ours": ours, **{name: peers[name]["texts"][index] for name in PEERS}}))
     arguments.page.write_text("\n\n".join([INTRODUCTION.strip(), *sections]) + "\n", encoding="utf-8")
 

@@ -37,7 +37,7 @@ from model.checkpoint import (
     to_hugging_face,
 )
 from model.configs import ModelConfig
-from pipelines import ours, paths
+from pipelines.files import ours, paths
 
 SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipelines import lock, ours, paths, storage
+from pipelines.files import lock, ours, paths, storage
 
 DOWNLOADS = "work/downloads/"
 _ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|part-\d{3})"

@@ -33,7 +33,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import ours, parquet_pages, paths, storage, tables
+from pipelines.files import ours, parquet_pages, paths, storage, tables
 
 LONGEST: Final = 13
 SHORTEST: Final = 8

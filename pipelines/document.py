@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from filters.native import utf8_size
+from filters.native.binding import utf8_size
 
 EXCERPT_CHARACTERS = 300
 

@@ -6,17 +6,18 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 
-from pipelines import paper_inputs
-from pipelines.corpus import PAPER_LIST, Build, prepare
-from pipelines.jobs import Job, Shuffle
+from pipelines.build import Build
+from pipelines.inputs import paper
+from pipelines.options import PAPER_LIST, prepare
 from pipelines.recipes import RECIPES
+from pipelines.stages.jobs import Job, Shuffle
 
 
 def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator[str]:
     """Yield the paper's list, which needs no network, or what a build of given inputs would do first."""
     names = options.source or RECIPES[options.recipe].sources
     if options.recipe != "sample" and options.input in ([], [PAPER_LIST]):
-        yield from paper_inputs.lines(names, options.output)
+        yield from paper.lines(names, options.output)
     else:
         yield from lines(prepare(options, beam_arguments), options.runner, beam_arguments)
 
@@ -40,10 +41,10 @@ def lines(prepared: Build, runner: str, beam_arguments: Sequence[str]) -> Iterat
         yield "first wave: nothing is left to do"
     if runner in ("local", "plain") or not jobs:
         return
-    from pipelines import runners
+    from pipelines.runners import beam
 
-    engine = runners.engine_of(runner)
+    engine = beam.engine_of(runner)
     yield f"engine: {engine.runner} {' '.join(beam_arguments)}"
     with tempfile.TemporaryDirectory() as folder:
-        pipeline, _ = runners.compiled(jobs, engine=engine, beam_arguments=beam_arguments, folder=folder)
+        pipeline, _ = beam.compiled(jobs, engine=engine, beam_arguments=beam_arguments, folder=folder)
         yield f"graph: {pipeline.to_runner_api().ByteSize():,} bytes, no text crosses a shuffle"

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from filters.language import Newlines
-from filters.wikipedia_names import LANGUAGES
+from filters.web.language import Newlines
+from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, differs
 
 Match = Literal["url", "host"]
@@ -249,7 +249,7 @@ class LanguageModels:
 
     languages: tuple[str, ...] = ("en",)  # none: every language that the Wikipedia inputs are in
     order: int = 5
-    pieces: int = 65_536  # at most; a small text gets fewer (filters.perplexity.vocabulary_for)
+    pieces: int = 65_536  # at most; a small text gets fewer (filters.web.perplexity.vocabulary_for)
     documents: int = 1_000_000  # CCNet, Makefile: NDOC_FOR_LM
     text_bytes: int = 1 << 30  # of whole articles; CCNet takes the openings of its million, less than this
     estimator: Literal["lmplz", "kneser_ney"] = "lmplz"

@@ -17,9 +17,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import paths
 from pipelines.card import facts
 from pipelines.card.facts import Corpus, Mixed
+from pipelines.files import paths
 from pipelines.quantities import number
 
 PLAIN_WIDTH = 150  # columns where the output is no terminal

@@ -16,7 +16,7 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from filters.wikipedia_names import LANGUAGES
+from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, divergences, in_mode
 from pipelines.recipes import PAPER, Recipe
 

@@ -24,9 +24,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import cached, paths, shards, storage, tables
 from pipelines.document import Document
-from pipelines.shards import Manifest, Shard
+from pipelines.files import cached, paths, storage, tables
+from pipelines.tokens import shards
+from pipelines.tokens.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
 
 EXCERPT: Final = 200  # characters on each side of a token

@@ -24,8 +24,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import lock, ours, paths, shards, storage, tables, withdraw
+from pipelines import withdraw
+from pipelines.files import lock, ours, paths, storage, tables
 from pipelines.hashing import SCALE, keyed, seal, share
+from pipelines.tokens import shards
 
 BUCKETS: Final = 4096
 

@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines import shards, storage
+from pipelines.files import storage
 from pipelines.hashing import seal
-from pipelines.stages import Paths
+from pipelines.stages.kinds import Paths
+from pipelines.tokens import shards
 
 MANIFEST = "manifest.json"
 

@@ -23,8 +23,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from filters import boilerplate, c4, latex_macros, latex_published, latex_tokens
-from filters.code_languages import COMMENTS
+from filters.code import boilerplate
+from filters.code.languages import COMMENTS
+from filters.latex import macros, published, tokens
+from filters.web import c4
 
 # The parser and its codes have no public name; a pattern's parts are in them only.
 codes: Any = importlib.import_module("re._constants")
@@ -110,12 +112,12 @@ def _bad_words() -> None:
 
 def _delimiters() -> None:
     for delimiter in (" ", r"\end", ". ", "[", "*x"):
-        latex_macros._delimited(f"a {{b}} c {delimiter} d", 0, delimiter, long=True)
+        macros._delimited(f"a {{b}} c {delimiter} d", 0, delimiter, long=True)
 
 
 def _scanners() -> None:
     for short in (frozenset[str](), frozenset("|!")):
-        latex_tokens._scanner.__wrapped__(latex_tokens.Environments(short=short))
+        tokens._scanner.__wrapped__(tokens.Environments(short=short))
 
 
 def _languages() -> None:
@@ -129,19 +131,19 @@ def _last_comments() -> None:
 
 
 MADE: Mapping[str, tuple[ModuleType, Callable[[], object]]] = {
-    "filters/boilerplate.py: _patterns": (boilerplate, _languages),
-    "filters/boilerplate.py: _last_comment": (boilerplate, _last_comments),
-    "filters/c4.py: __init__": (c4, _bad_words),
-    "filters/latex_macros.py: _delimited": (latex_macros, _delimiters),
-    "filters/latex_published.py: _expand": (
-        latex_published,
-        lambda: latex_published._expand(r"\a{x} \b", {r"\a": "y", r"\b": "z"}, set()),
+    "filters/code/boilerplate.py: _patterns": (boilerplate, _languages),
+    "filters/code/boilerplate.py: _last_comment": (boilerplate, _last_comments),
+    "filters/web/c4.py: __init__": (c4, _bad_words),
+    "filters/latex/macros.py: _delimited": (macros, _delimiters),
+    "filters/latex/published.py: _expand": (
+        published,
+        lambda: published._expand(r"\a{x} \b", {r"\a": "y", r"\b": "z"}, set()),
     ),
-    "filters/latex_tokens.py: _scanner": (latex_tokens, _scanners),
+    "filters/latex/tokens.py: _scanner": (tokens, _scanners),
 }
 """What makes patterns of what it is given, and a call of it that has it make some."""
 
-OTHERS: Mapping[str, str] = {"pipelines/remote.py: match": "Beam's translation of a user's glob"}
+OTHERS: Mapping[str, str] = {"pipelines/files/remote.py: match": "Beam's translation of a user's glob"}
 """Where a pattern is made that is not ours, and whose it is."""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from filters import native
+from filters.native import binding, web
 
 FOLDER: Final = "ALTIPLANO_SANITIZED"
 _COMPILER: Final = "ALTIPLANO_SANITIZED_COMPILER"
@@ -40,7 +40,7 @@ class Sanitizers:
 def find() -> Sanitizers | str:
     """Return gcc with its sanitizers, or why there is none."""
     tried = []
-    for name in dict.fromkeys((os.environ.get("CC") or "cc", *native.COMPILERS)):
+    for name in dict.fromkeys((os.environ.get("CC") or "cc", *binding.COMPILERS)):
         compiler = shutil.which(name)
         # clang finds gcc's runtimes, but its code needs its own.
         if compiler is None or "clang" in _said(compiler, "--version"):
@@ -80,7 +80,7 @@ def run_tests(found: Sanitizers, folder: Path, arguments: Sequence[str]) -> subp
 
 def copy_sources(folder: Path, sources: Path | None = None) -> None:
     """Copy our sources, or those of another folder, to a folder."""
-    for source in native.SOURCES:
+    for source in binding.SOURCES:
         shutil.copy(sources / source.name if sources else source, folder)
 
 
@@ -90,22 +90,22 @@ def use(folder: Path, compiler: str, options: tuple[str, ...]) -> None:
     before = os.environ.get("CC")
     os.environ["CC"] = compiler
     try:
-        problem = native.compile_library()
+        problem = binding.compile_library()
     finally:
         os.environ.pop("CC")
         if before is not None:
             os.environ["CC"] = before
-    if problem or native.library() is None:
-        raise RuntimeError(problem or f"{native.path()} cannot be loaded")
+    if problem or binding.library() is None:
+        raise RuntimeError(problem or f"{binding.path()} cannot be loaded")
 
 
 def point_to(folder: Path, options: tuple[str, ...]) -> Path:
     """Make this process take its library from a folder with our sources; return where it is to lie."""
-    module: Any = native
-    module.SOURCES = tuple(folder / source.name for source in native.SOURCES)
+    module: Any = web
+    module.SOURCES = tuple(folder / source.name for source in binding.SOURCES)
     module.OPTIONS = options
-    native.library.cache_clear()
-    return native.path()
+    binding.library.cache_clear()
+    return binding.path()
 
 
 def pytest_configure() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import ours
+from pipelines.files import ours
 
 REPOSITORY = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -20,7 +20,8 @@ import torch
 from rich.console import Console
 
 from model.llama import LLaMA
-from pipelines import contamination, paths
+from pipelines import contamination
+from pipelines.files import paths
 from tokenizer.loading import load_engine
 from train.export import open_checkpoint
 from train.loss import token_losses

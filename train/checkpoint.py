@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from model import tensor_files
-from pipelines.shards import sha256_file
+from pipelines.tokens.shards import sha256_file
 
 FORMAT = "altiplano-checkpoint/1"
 Digests = Mapping[str, Mapping[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import torch
 
-from pipelines import paths
+from pipelines.files import paths
 from pipelines.quantities import number
 from train.plan import LLAMA_PROPORTIONS
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.shards import Manifest, document_ends, sha256_file, sources, tokens
+from pipelines.tokens.shards import Manifest, document_ends, sha256_file, sources, tokens
 from tokenizer.spec import LARGEST_VOCABULARY
 from train.mixture import Mixture
 

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from model.checkpoint import hugging_face_config, to_hugging_face
 from model.convert import SHARD_BYTES, write_hugging_face
-from pipelines import ours, paths
+from pipelines.files import ours, paths
 from tokenizer.fast import definition, unsuitable
 from tokenizer.model_file import CONTROL, UNKNOWN, ModelFile
 from tokenizer.probes import SPACE

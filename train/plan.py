@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines import paths
+from pipelines.files import paths
 from pipelines.quantities import UNITS, number
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 from train import scaling

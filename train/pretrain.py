@@ -25,7 +25,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import ours
+from pipelines.files import ours
 from train import checkpoint, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display

@@ -17,7 +17,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pipelines import ours, paths
+from pipelines.files import ours, paths
 from train import curves
 from train.plan import human
 from train.records import EVALUATIONS, LOG, Row, read_log

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import paths, trace
+from pipelines import trace
+from pipelines.files import paths
 from train.corpus import Corpus, mixture_of, open_corpus
 from train.mixture import Mixture, parse_proportions
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import tables
 from pipelines.card import facts
 from pipelines.card.facts import TITLES, Corpus, Json
+from pipelines.files import tables
 from pipelines.hashing import SCALE, keyed
 from pipelines.table1 import TABLE_1
 

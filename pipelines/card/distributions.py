@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import shards, storage
 from pipelines.card.facts import TITLES, Corpus, Json
 from pipelines.card.measures import Measure
 from pipelines.card.samples import Sample
 from pipelines.document import Document
+from pipelines.files import storage
 from pipelines.hashing import keyed
+from pipelines.tokens import shards
 from tokenizer.encode import Tokenizer
 
 BINS = 36

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipelines import storage
+from pipelines.files import storage
 from pipelines.recipes import PAPER
 from pipelines.table1 import SOURCES, TABLE_1, TOTAL_PROPORTION, Row
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from filters import c4, code, sentences
+from filters.code import heuristics
+from filters.web import c4, sentences
 from pipelines.card.facts import Corpus
 from pipelines.card.samples import EXAMPLES
 from pipelines.document import Document
@@ -104,13 +105,13 @@ def _c4(recipe: dict[str, dict[str, float]], stage: str, reason: str) -> Measure
 
 
 def _github(recipe: dict[str, dict[str, float]], tokenizer: Tokenizer | None, reason: str) -> Measure | None:
-    if reason == code.Reason.LONG_LINE:
-        return _constant("longest line", "below", _longest_line, code.MAX_LINE_CHARACTERS)
-    if reason == code.Reason.LONG_AVERAGE_LINE:
-        return _constant("average line", "below", _average_line, code.MAX_AVERAGE_LINE_CHARACTERS)
-    if reason == code.Reason.FEW_ALPHANUMERICS:
-        return _constant("share of alphanumerics", "above", _alphanumerics, code.MIN_ALPHANUMERIC_SHARE)
-    if reason == code.Reason.FEW_LETTERS_PER_TOKEN and tokenizer is not None:
+    if reason == heuristics.Reason.LONG_LINE:
+        return _constant("longest line", "below", _longest_line, heuristics.MAX_LINE_CHARACTERS)
+    if reason == heuristics.Reason.LONG_AVERAGE_LINE:
+        return _constant("average line", "below", _average_line, heuristics.MAX_AVERAGE_LINE_CHARACTERS)
+    if reason == heuristics.Reason.FEW_ALPHANUMERICS:
+        return _constant("share of alphanumerics", "above", _alphanumerics, heuristics.MIN_ALPHANUMERIC_SHARE)
+    if reason == heuristics.Reason.FEW_LETTERS_PER_TOKEN and tokenizer is not None:
         value = _letters_per_token(tokenizer)
         return _constant("letters per token", "above", value, recipe["tokens"]["min_letters_per_token"], slow=True)
     return None
@@ -152,12 +153,12 @@ def _average_line(document: Document) -> float:
 
 
 def _alphanumerics(document: Document) -> float:
-    return code.alphanumerics(document.text) / max(1, len(document.text))
+    return heuristics.alphanumerics(document.text) / max(1, len(document.text))
 
 
 def _letters_per_token(tokenizer: Tokenizer) -> Callable[[Document], float | None]:
     def value(document: Document) -> float | None:
         tokens = len(tokenizer.encode_batch([document.text], bos=False, eos=False)[0])
-        return code.letters(document.text) / tokens if tokens else None
+        return heuristics.letters(document.text) / tokens if tokens else None
 
     return value

@@ -10,15 +10,15 @@ from typing import Any
 
 import jinja2
 
-from pipelines import cached, ours, storage
 from pipelines.card import differences, distributions, facts, measures, plots, samples, training
 from pipelines.card.compare import Comparison
 from pipelines.card.facts import TITLES, Corpus, Json
 from pipelines.card.measures import Measure, Near
 from pipelines.card.plots import Figure
 from pipelines.card.samples import EXAMPLES, Sample
-from pipelines.changes import CHARACTERS
 from pipelines.document import Document
+from pipelines.files import cached, ours, storage
+from pipelines.stages.changes import CHARACTERS
 from pipelines.table1 import TABLE_1, TOKENS
 from tokenizer.encode import Tokenizer
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import jinja2
 
-from pipelines import ours, storage
 from pipelines.card import facts
 from pipelines.card.facts import TITLES, Corpus
+from pipelines.files import ours, storage
 
 HUGGING_FACE, CROISSANT = "README.md", "croissant.json"
 NAME: Final = "altiplano-corpus"

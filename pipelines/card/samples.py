@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines import tables
 from pipelines.card.facts import Json
 from pipelines.document import Document
+from pipelines.files import tables
 from pipelines.hashing import keyed
 
 FILES = 32  # of a source's document files, and of each stage's files of drops

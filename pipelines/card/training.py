@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines import storage
 from pipelines.card.distributions import Curves
 from pipelines.card.facts import TITLES, Json
+from pipelines.files import storage
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 
 LOG, EVALUATIONS, SUMMARY = "log.jsonl", "evaluations.jsonl", "summary.json"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import runs
+from pipelines.files import runs
 
 KEYS: Final = 4_000_000  # read at most
 FILES: Final = 4_096  # runs looked at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.runs import Records
+from pipelines.files.runs import Records
 
 
 def not_owner(records: Records, items: npt.NDArray[np.uint32], own: int) -> npt.NDArray[np.bool_]:

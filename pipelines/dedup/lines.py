@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from filters import native, paragraphs
+from filters.native import binding
+from filters.web import paragraphs
 from pipelines.dedup import exact
-from pipelines.runs import Records
-from pipelines.stages import Lines
+from pipelines.files.runs import Lines, Records
 
 
 def seen_twice(records: Records, items: npt.NDArray[np.uint32], own: int) -> npt.NDArray[np.bool_]:
@@ -30,7 +30,7 @@ def without(text: str, removed: Lines, counts: Counter[str]) -> str | None:
     left, before, after = paragraphs.without(text, removed)
     counts["lines"] += before
     counts["lines_removed"] += before - after
-    size = native.utf8_size(text) + 1
+    size = binding.utf8_size(text) + 1
     counts["bytes"] += size
-    counts["bytes_removed"] += size - (native.utf8_size(left) + 1 if after else 0)
+    counts["bytes_removed"] += size - (binding.utf8_size(left) + 1 if after else 0)
     return left if after else None

@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipelines import runs, tables
 from pipelines.dedup import near
 from pipelines.document import Document
+from pipelines.files import runs, tables
 from pipelines.hashing import keyed
 
 Measure = Literal["containment", "jaccard"]

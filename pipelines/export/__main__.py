@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pipelines import ours, paths
 from pipelines.export import datatrove, mds, megatron, nanogpt, parquet
 from pipelines.export.common import Source, open_sources
+from pipelines.files import ours, paths
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Source], Path], None]]] = {
     "megatron": megatron.export,

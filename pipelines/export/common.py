@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import shards, tables
-from pipelines.shards import Manifest, Shard
+from pipelines.files import tables
+from pipelines.tokens import shards
+from pipelines.tokens.shards import Manifest, Shard
 
 
 @dataclass(frozen=True, slots=True)

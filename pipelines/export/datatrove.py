@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines import shards, storage
 from pipelines.export.common import Source, link
+from pipelines.files import storage
+from pipelines.tokens import shards
 
 
 def export(sources: Iterable[Source], output: Path) -> None:

@@ -16,8 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import storage
 from pipelines.export.common import Source
+from pipelines.files import storage
 
 SIZE_LIMIT: Final = 1 << 26  # MDSWriter's default
 _LARGEST: Final = 1 << 32  # offsets are uint32

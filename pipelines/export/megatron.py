@@ -17,8 +17,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines import shards, storage
 from pipelines.export.common import Source, link
+from pipelines.files import storage
+from pipelines.tokens import shards
 
 MAGIC: Final = b"MMIDIDX\x00\x00"
 VERSION: Final = 1

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from pipelines import storage
 from pipelines.export.common import Source, link
+from pipelines.files import storage
 from tokenizer.check import SPACE
 from tokenizer.model_file import NORMAL, ModelFile
 

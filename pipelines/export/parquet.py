@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines import storage
 from pipelines.export.common import Source
+from pipelines.files import storage
 
 _FIELDS: Final = [("id", pa.string()), ("input_ids", pa.list_(pa.uint16()))]
 SCHEMA: Final = pa.schema([pa.field(name, kind) for name, kind in _FIELDS])

@@ -23,8 +23,8 @@ from enum import StrEnum
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from filters import license
-from filters.code_languages import language_of
+from filters.code import license
+from filters.code.languages import language_of
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.readers import Dump
 

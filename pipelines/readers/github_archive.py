@@ -27,9 +27,9 @@ from enum import StrEnum
 from typing import IO, Any, BinaryIO
 from urllib.parse import quote
 
-from filters.code_languages import language_of
-from filters.license import MAX_EXPRESSION_CHARACTERS
-from filters.license_text import identify
+from filters.code.languages import language_of
+from filters.code.license import MAX_EXPRESSION_CHARACTERS
+from filters.code.license_text import identify
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump
 from pipelines.readers.github import SOURCE, decode

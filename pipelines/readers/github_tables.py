@@ -21,8 +21,8 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 
-from pipelines import parquet_pages
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.files import parquet_pages
 from pipelines.readers import Dump, avro_blocks, github
 from pipelines.readers.github import MAX_LINE_BYTES, Reason
 

@@ -26,7 +26,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 from xml.parsers import expat
 
-from filters.wikipedia_names import LANGUAGES, names_of
+from filters.wikitext.names import LANGUAGES, names_of
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump
 

@@ -5,38 +5,38 @@ tar of submissions ─ papers ─> documents
 
 from __future__ import annotations
 
-from filters import latex, latex_project, latex_published
+from filters.latex import cleaner, project, published
 from pipelines.document import Document, Drop
-from pipelines.graph import Source
 from pipelines.readers import arxiv
 from pipelines.readers.arxiv import Submission
-from pipelines.stages import Context, Map
+from pipelines.stages.kinds import Context, Map
+from pipelines.stages.source import Source
 
 
 def clean(submission: Submission, context: Context) -> Document | Drop:
     """Find the main file, put its inputs together, and clean the whole; in `published` mode clean file by file."""
     if context.recipe.mode == "published":
         return _published(submission)
-    found = latex_project.paper(latex_project.sources(submission.files))
+    found = project.paper(project.sources(submission.files))
     raw = _document(submission, found[1] if found else "")
     if found is None:
-        return raw.drop("papers", latex.Reason.NO_MAIN_FILE)
-    cleaned = latex.clean(found[1])
-    return _finished(raw, cleaned, latex.check(cleaned))
+        return raw.drop("papers", cleaner.Reason.NO_MAIN_FILE)
+    cleaned = cleaner.clean(found[1])
+    return _finished(raw, cleaned, cleaner.check(cleaned))
 
 
 def _published(submission: Submission) -> Document | Drop:
-    texts = latex_published.decode(submission.files)
+    texts = published.decode(submission.files)
     raw = _document(submission, "\n".join(texts or ()))
     if texts is None:
-        return raw.drop("papers", latex.Reason.NOT_UTF_8)
-    cleaned = latex.published(texts)
-    reason = latex.check(cleaned)
+        return raw.drop("papers", cleaner.Reason.NOT_UTF_8)
+    cleaned = cleaner.published(texts)
+    reason = cleaner.check(cleaned)
     # RedPajama keeps what is nothing but headings.
-    return _finished(raw, cleaned, None if reason is latex.Reason.EMPTY else reason)
+    return _finished(raw, cleaned, None if reason is cleaner.Reason.EMPTY else reason)
 
 
-def _finished(raw: Document, cleaned: latex.Cleaned, reason: latex.Reason | None) -> Document | Drop:
+def _finished(raw: Document, cleaned: cleaner.Cleaned, reason: cleaner.Reason | None) -> Document | Drop:
     if reason:
         return raw.drop("papers", reason)
     return raw.with_text(cleaned.text).with_attributes(
@@ -62,9 +62,9 @@ def statistics(paper: Document) -> dict[str, int]:
 
 def raw_text(submission: Submission) -> str:
     """Return the submission's LaTeX, the main file with its inputs."""
-    files = latex_project.sources(submission.files)
-    main = latex_project.find_main(files)
-    return latex_project.flatten(files, main) if main else ""
+    files = project.sources(submission.files)
+    main = project.find_main(files)
+    return project.flatten(files, main) if main else ""
 
 
 def _document(submission: Submission, text: str) -> Document:

@@ -19,11 +19,12 @@ import numpy as np
 from filters import gutenberg
 from pipelines.dedup import exact, pairs
 from pipelines.document import Document, Drop
-from pipelines.graph import Input, Source
+from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import digest_of, keyed
 from pipelines.readers import gutenberg as reader
 from pipelines.recipes import Books
-from pipelines.stages import Context, Decide, Item, Keys, Lines, Map, Part, Resolve
+from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Resolve
+from pipelines.stages.source import Input, Source
 
 
 def clean(book: Document, context: Context) -> Document | Drop:

@@ -14,18 +14,18 @@ from typing import BinaryIO
 
 import numpy as np
 
-from filters import c4
-from pipelines import losses
+from filters.web import c4
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
-from pipelines.graph import Source
+from pipelines.files.runs import RANK_LIMIT, Keys, Lines
 from pipelines.hashing import keyed
-from pipelines.last_call import last_call
+from pipelines.optional import personal_information
 from pipelines.readers import Dump, warc
 from pipelines.recipes import C4Pages
-from pipelines.runs import RANK_LIMIT
-from pipelines.sources import personal_information
-from pipelines.stages import Context, Decide, Keys, Lines, Map
+from pipelines.stages import losses
+from pipelines.stages.kinds import Context, Decide, Map
+from pipelines.stages.last_call import last_call
+from pipelines.stages.source import Source
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:

@@ -15,21 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-from filters import paragraphs, perplexity, reference
-from filters.language import LanguageIdentifier
-from filters.language import reason as language_reason
-from filters.native import Firsts
-from pipelines import losses
+from filters.native.web import Firsts
+from filters.web import paragraphs, perplexity, reference
+from filters.web.language import LanguageIdentifier
+from filters.web.language import reason as language_reason
 from pipelines.dedup import exact, lines
+from pipelines.dedup.citations import URL, citation_keys
 from pipelines.document import Document, Drop
-from pipelines.graph import Source
-from pipelines.language_models import load_cutoffs, load_language_model
-from pipelines.last_call import last_call
+from pipelines.files.runs import Keys, Lines
+from pipelines.models.language import load_cutoffs, load_language_model
+from pipelines.optional import personal_information
 from pipelines.readers import warc
 from pipelines.recipes import Paragraphs
-from pipelines.sources import personal_information
-from pipelines.sources.wikipedia import URL, citation_keys
-from pipelines.stages import Context, Decide, Keys, Lines, Map
+from pipelines.stages import losses
+from pipelines.stages.kinds import Context, Decide, Map
+from pipelines.stages.last_call import last_call
+from pipelines.stages.source import Source
 
 
 def long_enough(page: Document, context: Context) -> Document | Drop:

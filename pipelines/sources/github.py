@@ -16,15 +16,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from filters import boilerplate, code, license
-from pipelines import losses
+from filters.code import boilerplate, heuristics, license
 from pipelines.dedup import exact
 from pipelines.document import Document, Drop
-from pipelines.graph import Source
+from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, github_input
-from pipelines.stages import Context, Decide, Keys, Lines, Map
-from pipelines.tokens import load_tokenizer
+from pipelines.stages import losses
+from pipelines.stages.kinds import Context, Decide, Map
+from pipelines.stages.source import Source
+from pipelines.tokens.encode import load_tokenizer
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -48,7 +49,7 @@ def without_boilerplate(file: Document, stage: str, mode: boilerplate.Mode) -> D
     cleaned = file.with_text(boilerplate.clean(file.text, path, mode))
     if file.text.strip() and not cleaned.text.strip():
         return file.drop(stage, "only_boilerplate")
-    unfit = code.reason(cleaned.text, path)
+    unfit = heuristics.reason(cleaned.text, path)
     return file.drop(stage, unfit) if unfit else cleaned
 
 
@@ -68,8 +69,8 @@ def unique(file: Document, removed: Lines, context: Context) -> Document | Drop:
 def enough_letters(file: Document, context: Context) -> Document | Drop:
     """Drop files with too few letters per token."""
     tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
-    if reason := code.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
-        share = {"letters_per_token": round(code.letters(file.text) / tokens, 4)} if tokens else {}
+    if reason := heuristics.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
+        share = {"letters_per_token": round(heuristics.letters(file.text) / tokens, 4)} if tokens else {}
         return file.drop("tokens", reason, **share)
     return file
 

@@ -14,13 +14,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipelines import losses, storage
 from pipelines.document import Document, Drop
-from pipelines.graph import Source, Unpacking
+from pipelines.files import storage
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, stack_exchange
 from pipelines.readers.stack_exchange import Post
-from pipelines.stages import Context, Join, Map
+from pipelines.stages import losses
+from pipelines.stages.kinds import Context, Join, Map
+from pipelines.stages.source import Source, Unpacking
 
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

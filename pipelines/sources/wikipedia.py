@@ -5,21 +5,18 @@ multistream XML by byte ranges ─ articles ─> documents, and (hash of cited U
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
-from filters import reference, wikitext
-from filters.wikipedia_names import names_of
-from pipelines import storage
+from filters.wikitext import cleaner
+from filters.wikitext.names import names_of
+from pipelines.dedup.citations import citation_keys
 from pipelines.document import Document, Drop
-from pipelines.graph import Input, Source, one_item_per_file
-from pipelines.hashing import keyed
+from pipelines.files import storage
+from pipelines.files.runs import Keys
 from pipelines.readers import mediawiki
 from pipelines.recipes import Wikipedia
-from pipelines.stages import Context, Item, Keys, Map, Part
-
-URL, HOST = 0, 1
+from pipelines.stages.kinds import Context, Item, Map, Part
+from pipelines.stages.source import Input, Source, one_item_per_file
 
 
 def clean(page: Document, context: Context) -> Document | Drop:
@@ -28,26 +25,15 @@ def clean(page: Document, context: Context) -> Document | Drop:
     if language not in context.recipe.languages:
         return page.drop("articles", "language_not_wanted")
     namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
-    if reason := wikitext.reason(namespace, redirect, page.text, language):
+    if reason := cleaner.reason(namespace, redirect, page.text, language):
         return page.drop("articles", reason)
-    cleaned = page.with_text(wikitext.clean(page.text, language))
+    cleaned = page.with_text(cleaner.clean(page.text, language))
     return cleaned if cleaned.text.strip() else page.drop("articles", "empty")
 
 
 def cited_keys(page: Document, article: Document, context: Context) -> Keys:
     """Return the keys of the URLs that a page cites (line 0) and of their hosts (line 1)."""
-    return citation_keys(wikitext.cited_urls(page.text))
-
-
-def citation_keys(urls: Iterable[str], *, hosts: bool = True) -> Keys:
-    """Return keys that a citing and a cited page share: of normalised URLs (line 0) and of their hosts (line 1)."""
-    found = list(urls)
-    keys = {(URL, reference.normalise_url(url)) for url in found}
-    if hosts:
-        keys |= {(HOST, reference.host(url)) for url in found}
-    wanted = [(line, keyed("host" if line == HOST else "url", key)) for line, key in sorted(keys) if key]
-    hashes, lines = np.array([key for _, key in wanted], np.uint64), np.array([line for line, _ in wanted], np.uint32)
-    return hashes, None, lines
+    return citation_keys(cleaner.cited_urls(page.text))
 
 
 def items(inputs: Sequence[Input], recipe: Wikipedia) -> list[Item]:

@@ -29,7 +29,7 @@ import py7zr
 import pyarrow
 import pyarrow.parquet
 
-from filters import latex
+from filters.latex import cleaner
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, warc, wet
 from tests.hostile.targets import Target
@@ -165,7 +165,7 @@ def check(found: Sequence[Any], counts: Counter[str]) -> None:
             assert_text(one)
         elif isinstance(one, arxiv.Submission):
             one.id.encode()
-            latex.sources(one.files)
+            cleaner.sources(one.files)
 
 
 def assert_unlike(ids: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from filters import c4, fast_text, language, perplexity, reference
+from filters.models import fast_text
+from filters.web import c4, language, perplexity, reference
 from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer.encode import Tokenizer
 from tokenizer.spec import LLAMA

@@ -21,20 +21,23 @@ from typing import Any
 import numpy as np
 import sentencepiece
 
-from filters import c4, fast_text, fast_text_file, native, paragraphs, sentences, unigram
-from filters.fast_text_model import Arrays, UnsupportedError
-from tests.filters import test_fast_text, test_native, test_unigram
-from tests.filters.fast_text_models import PLAIN, PRUNED, SOFTMAX
+from filters.models import fast_text, fast_text_file, unigram
+from filters.models.fast_text_model import Arrays, UnsupportedError
+from filters.native import binding, web
+from filters.web import c4, paragraphs, sentences
+from tests.filters.models import test_fast_text, test_unigram
+from tests.filters.models.fast_text_models import PLAIN, PRUNED, SOFTMAX
+from tests.filters.native import test_web
 from tests.hostile.targets import ODD, Target, text
 from tests.tokenizer.test_charsmap import array, packed, with_map
 from tokenizer import charsmap, model_file
 
-_PARTS = tuple(piece.encode(errors="replace") for piece in (*test_native.PIECES, *test_native.SENTENCE_PIECES, *ODD))
+_PARTS = tuple(piece.encode(errors="replace") for piece in (*test_web.PIECES, *test_web.SENTENCE_PIECES, *ODD))
 
 
 def loaded() -> ctypes.CDLL:
     """Return the library, which there must be."""
-    library = native.library()
+    library = binding.library()
     assert library is not None, "there is no compiled library to fuzz"
     return library
 
@@ -42,8 +45,8 @@ def loaded() -> ctypes.CDLL:
 @contextmanager
 def in_python() -> Iterator[None]:
     """Let the twins in Python answer."""
-    found: Any = native.library
-    module: Any = native
+    found: Any = binding.library
+    module: Any = web
     module.library = lambda: None
     try:
         yield
@@ -80,12 +83,12 @@ def run_hash(data: bytes) -> object:
 
 
 @cache
-def tables() -> list[native.Table]:
+def tables() -> list[web.Table]:
     """Return tables of characters: lower case, words, and one that makes all that it can of each."""
     values = np.arange(0x110000, dtype=np.uint32)
     for start, stop, value in ((0, 0x80, 0x7FF), (0x80, 0x800, 0x10FFFF), (0x800, 0x10000, 0x10FFFF)):
         values[start:stop] = value
-    return [native.lower_table(), native.word_table(), native.Table.of(values)]
+    return [web.lower_table(), web.word_table(), web.Table.of(values)]
 
 
 def run_mapped(data: bytes) -> object:
@@ -93,9 +96,9 @@ def run_mapped(data: bytes) -> object:
     table, line = tables()[number % 3], text(rest)
     codes = [int(table.values[ord(character)]) for character in line]
     expected = None
-    if native.CONTEXTUAL not in codes:
-        expected = "".join(chr(code) for code in codes if code != native.GONE).encode()
-    assert native.mapped(line, table) == expected
+    if web.CONTEXTUAL not in codes:
+        expected = "".join(chr(code) for code in codes if code != web.GONE).encode()
+    assert web.mapped(line, table) == expected
     return expected
 
 
@@ -123,7 +126,7 @@ def run_stripped(data: bytes) -> object:
 
 def run_prose(data: bytes) -> object:
     page = text(data)
-    found = native.prose(page)
+    found = web.prose(page)
     if found is not None:
         lines, number, hinted = c4._python_prose(page)
         assert (found.text, found.number) == (lines, number)
@@ -150,13 +153,13 @@ def run_has_words(data: bytes) -> object:
     number, rest = flags(data)
     page = text(rest)
     some = [(word,) for word in page.lower().split()[: number % 8] if word.isalpha()]
-    words = native.Words([*some, ("no", "way")])
-    table = native.word_table().values
-    if all(table[ord(character)] != native.CONTEXTUAL for character in page):
-        lowered = "".join(chr(code) if (code := int(table[ord(c)])) != native.GONE else " " for c in page).split()
+    words = web.Words([*some, ("no", "way")])
+    table = web.word_table().values
+    if all(table[ord(character)] != web.CONTEXTUAL for character in page):
+        lowered = "".join(chr(code) if (code := int(table[ord(c)])) != web.GONE else " " for c in page).split()
         wanted = any((word,) in some for word in lowered) or ("no", "way") in pairwise(lowered)
         assert words.may_be_in(page) or not wanted
-    return same(lambda: test_native.bad_words().reason(page))
+    return same(lambda: test_web.bad_words().reason(page))
 
 
 def run_sentence_ends(data: bytes) -> object:
@@ -177,7 +180,7 @@ def run_name_table(data: bytes) -> object:
     starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
     table = np.full(1 << (2 * len(names)).bit_length(), -1, np.int32)
     mask = len(table) - 1
-    loaded().altiplano_name_table(native.first(blob), native.first(starts), len(names), native.first(table), mask)
+    loaded().altiplano_name_table(binding.first(blob), binding.first(starts), len(names), binding.first(table), mask)
     for number, name in enumerate(names):
         slot = fnv(name) & mask
         while table[slot] not in (number, -1):

@@ -29,7 +29,7 @@ def functions() -> dict[str, CodeType]:
 def _modules() -> Iterator[ModuleType]:
     for package in map(importlib.import_module, PACKAGES):
         yield package
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield importlib.import_module(found.name)
 
 

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import contamination, parquet_pages, tables
+from pipelines import contamination
+from pipelines.files import parquet_pages, tables
 from pipelines.readers import avro_blocks
 
 LIMIT = 512 << 20  # bytes beyond what the modules take

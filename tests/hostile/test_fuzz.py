@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from filters import native
+from filters.native import binding
 from tests import sanitized
 from tests.hostile import fuzzed
 
 COMMAND = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
 RUNS = 200
-COMPILED = {f"native.{name}" for name in native.FUNCTIONS}
+COMPILED = {f"native.{name}" for name in binding.FUNCTIONS}
 
 engine = pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="the extra 'fuzz' is not installed")
 
@@ -57,10 +57,10 @@ def test_a_bug_that_is_planted_in_c_is_found_and_saved(name: str, tmp_path: Path
     sanitized.copy_sources(sources)
     start = "uint64_t altiplano_hash(const uint8_t *text, int64_t size, int kind) {"
     branches = "if (size > 2 && text[0] == 0x4C) if (text[1] == 0x9A) if (text[2] == 0x21)"
-    content = (sources / "native.c").read_text(encoding="utf-8")
+    content = (sources / "web.c").read_text(encoding="utf-8")
     assert start in content
     planted = f"{start} {branches} return (uint64_t)({PLANTED[name]});"
-    (sources / "native.c").write_text(content.replace(start, planted), encoding="utf-8")
+    (sources / "web.c").write_text(content.replace(start, planted), encoding="utf-8")
     code, told = fuzz(tmp_path / "found", "native.hash", "--sources", str(sources), "--runs", "2000000")
     assert (code, told["findings"]) == (1, 1)
     (saved,) = told["targets"]["native.hash"]["found"]
@@ -79,7 +79,7 @@ def test_every_target_is_fuzzed(tmp_path: Path) -> None:
         covered, lines = told["targets"][name]["lines"]
         assert 0 < covered <= lines
     if compiled:
-        assert set(told["lines"]) == {source.name for source in native.SOURCES}
+        assert set(told["lines"]) == {source.name for source in binding.SOURCES}
 
 
 @engine

@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 
-from filters import native
+from filters.native import binding
 from tests.hostile.native_targets import TARGETS
 
-NAMES = [f"native.{name}" for name in native.FUNCTIONS]
+NAMES = [f"native.{name}" for name in binding.FUNCTIONS]
 
 
 @pytest.fixture(autouse=True)
 def compiled() -> None:
-    if problem := native.compile_library():
+    if problem := binding.compile_library():
         pytest.skip(f"NOT TESTED: {problem}")
-    native.library.cache_clear()
-    assert native.library() is not None
+    binding.library.cache_clear()
+    assert binding.library() is not None
 
 
 def test_every_exported_function_has_a_target() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in native.SOURCES)
+    source = "".join(path.read_text(encoding="utf-8") for path in binding.SOURCES)
     exported = re.findall(r"^u?int64_t altiplano_(\w+)\(", source, re.M)
-    assert sorted(exported) == sorted(native.FUNCTIONS), (
+    assert sorted(exported) == sorted(binding.FUNCTIONS), (
         "a function that Python does not know of, or the other way round"
     )
     others = re.findall(r"^(?!u?int64_t altiplano_|static|typedef|enum|struct|__attribute__)\w[\w *]*\(", source, re.M)
@@ -36,7 +36,7 @@ def test_every_exported_function_has_a_target() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_target_calls_its_function(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    library, called = native.library(), set()
+    library, called = binding.library(), set()
 
     class Watched(SimpleNamespace):
         def __getattr__(self, function: str) -> Any:
@@ -45,7 +45,7 @@ def test_a_target_calls_its_function(name: str, monkeypatch: pytest.MonkeyPatch)
 
     target = TARGETS[name]
     target.run(b"")
-    monkeypatch.setattr(native, "library", Watched)
+    monkeypatch.setattr(binding, "library", Watched)
     for seed in target.seeds:
         target.run(seed)
     assert name in called

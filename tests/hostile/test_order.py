@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import runs
 from pipelines.dedup import exact, lines, near, pairs
 from pipelines.document import Document
+from pipelines.files import runs
 
 Rule = Callable[[runs.Records, npt.NDArray[np.uint32], int], npt.NDArray[np.bool_]]
 

@@ -23,14 +23,19 @@ from typing import Any
 
 import pytest
 
-from filters import fast_text, personal_info, reference
-from filters.perplexity import PerplexityModel
-from pipelines import cached, contamination, language_models, remote, shards, storage, summary, trace, verify, withdraw
+from filters.models import fast_text
+from filters.web import personal_info, reference
+from filters.web.perplexity import PerplexityModel
+from pipelines import contamination, trace, verify, withdraw
+from pipelines.account import summary
 from pipelines.card import facts
 from pipelines.export import megatron
 from pipelines.export.common import open_sources
+from pipelines.files import cached, remote, storage
 from pipelines.hashing import seal
+from pipelines.models import language
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, stack_exchange
+from pipelines.tokens import shards
 from tests.pipelines import made
 from tokenizer.encode import Tokenizer
 from tokenizer.model_file import ModelFile
@@ -472,8 +477,8 @@ PICKLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "fastText's model": ("lid.bin", fast_text.load),
     "a classifier": ("reference.bin", lambda path: reference.ReferenceClassifier(path, "label")),
     "pieces": ("pieces.model", lambda path: PerplexityModel(path, path)),
-    "cut-offs": ("cutoffs.json", lambda path: language_models.load_cutoffs(str(path.parent))),
-    "CCNet's cut-offs": ("cutoff.csv", lambda path: language_models.load_cutoffs(str(path))),
+    "cut-offs": ("cutoffs.json", lambda path: language.load_cutoffs(str(path.parent))),
+    "CCNet's cut-offs": ("cutoff.csv", lambda path: language.load_cutoffs(str(path))),
     "a list of sites": ("sites.txt", personal_info.Sites.load),
     "a tokenizer": ("tokenizer.model", Tokenizer),
     "a tokenizer's pieces": ("other.model", ModelFile.read),
@@ -642,7 +647,7 @@ def test_a_copy_is_compared_before_it_is_used(store: dict[str, bytes], change: s
 # What can run code that it reads, and who may use it and why.
 DANGEROUS = {
     "pickle.load": set(),
-    "pickle.loads": {"pipelines/waves.py"},  # plan files that the same build has just written
+    "pickle.loads": {"pipelines/runners/waves.py"},  # plan files that the same build has just written
     "pickle.Unpickler": {"train/sharded_table.py"},  # makes inert records only
     "torch.load": {"model/tensor_files.py"},  # with weights_only, see below
     "np.load": set(),

@@ -8,38 +8,20 @@ from functools import partial
 
 import numpy as np
 
-from filters import (
-    boilerplate,
-    boilerplate_phrases,
-    c4,
-    code,
-    code_languages,
-    gutenberg,
-    html,
-    language,
-    language_model_text,
-    latex,
-    latex_expand,
-    latex_macros,
-    latex_project,
-    latex_published,
-    latex_styles,
-    latex_tokens,
-    license,
-    license_text,
-    paragraphs,
-    personal_info,
-    reference,
-    sentences,
-    wikipedia_names,
-    wikitext,
-    wikitext_brackets,
-    wikitext_lines,
-    wikitext_tags,
-    wikitext_templates,
-)
+from filters import gutenberg, html
+from filters.code import boilerplate, heuristics, languages, license, license_text, phrases
+from filters.latex import cleaner as latex_cleaner
+from filters.latex import expand, styles
+from filters.latex import macros as latex_macros
+from filters.latex import project as latex_project
+from filters.latex import published as latex_published
+from filters.latex import tokens as latex_tokens
+from filters.web import c4, language, language_model_text, paragraphs, personal_info, reference, sentences
+from filters.wikitext import brackets, names, tags, templates
+from filters.wikitext import cleaner as wikitext_cleaner
+from filters.wikitext import lines as wikitext_lines
+from pipelines.dedup import citations, near, pairs
 from pipelines.dedup import lines as dedup_lines
-from pipelines.dedup import near, pairs
 from pipelines.document import Document
 from pipelines.readers import arxiv, github_input, mediawiki, stack_exchange
 from pipelines.readers import gutenberg as gutenberg_reader
@@ -48,8 +30,8 @@ from tests.hostile.targets import of_text
 from tests.hostile.tokens import BOOK, CODE, MARKUP, NAMES, PATHS, PERSONAL, PROSE, SPDX, TEX, URLS, WIKI
 from tokenizer import encode, training
 
-ENGLISH = wikipedia_names.names_of("en")
-LANGUAGES = wikipedia_names.LANGUAGES
+ENGLISH = names.names_of("en")
+LANGUAGES = names.LANGUAGES
 
 
 def clean_code(text: str, mode: boilerplate.Mode = "corrected") -> str:
@@ -58,10 +40,10 @@ def clean_code(text: str, mode: boilerplate.Mode = "corrected") -> str:
 
 
 def clean_latex(source: str) -> str:
-    for cleaned in (latex.published([source, source]), latex.clean(source, mode="published")):
-        latex.check(cleaned)
-    cleaned = latex.clean(source)
-    latex.check(cleaned)
+    for cleaned in (latex_cleaner.published([source, source]), latex_cleaner.clean(source, mode="published")):
+        latex_cleaner.check(cleaned)
+    cleaned = latex_cleaner.clean(source)
+    latex_cleaner.check(cleaned)
     return cleaned.text
 
 
@@ -134,13 +116,13 @@ def lines(text: str, published: bool = False) -> str:
 
 def article(text: str) -> str:
     language = LANGUAGES[len(text) % len(LANGUAGES)]
-    wikitext.reason("0", None, text, language)
-    return wikitext.clean(text, language)
+    wikitext_cleaner.reason("0", None, text, language)
+    return wikitext_cleaner.clean(text, language)
 
 
 def links(text: str) -> str:
     target, _, shown = text.partition("|")
-    return wikitext_brackets.link_text(target, shown or None, ENGLISH)
+    return brackets.link_text(target, shown or None, ENGLISH)
 
 
 def book(text: str) -> str:
@@ -151,10 +133,10 @@ def book(text: str) -> str:
 
 def source_file(text: str) -> None:
     path = text[:40]
-    code_languages.language_of(path)
-    code.reason(text, PATHS[len(text) % len(PATHS)])
-    code.letters_per_token_reason(text, len(text) // 3)
-    assert code.letters(text) <= code.alphanumerics(text)
+    languages.language_of(path)
+    heuristics.reason(text, PATHS[len(text) % len(PATHS)])
+    heuristics.letters_per_token_reason(text, len(text) // 3)
+    assert heuristics.letters(text) <= heuristics.alphanumerics(text)
 
 
 def identified(text: str) -> language.Reason | None:
@@ -214,7 +196,7 @@ def published_latex(source: str) -> str:
 
 
 def extensions(source: str) -> str:
-    return wikitext_tags.restore(*wikitext_tags.strip_extensions(source))
+    return tags.restore(*tags.strip_extensions(source))
 
 
 # What each function is fed with, by the tokens of its format; "a.b" is the function b of filters/a.py.
@@ -222,9 +204,9 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     CODE: {
         "boilerplate.clean": clean_code,
         "boilerplate.clean, published": partial(clean_code, mode="published"),
-        "boilerplate_phrases.has_boilerplate": boilerplate_phrases.has_boilerplate,
-        "boilerplate_phrases.editor_kind": boilerplate_phrases.editor_kind,
-        "boilerplate_phrases.marks": lambda text: boilerplate_phrases.marks(text.split("\n")),
+        "boilerplate_phrases.has_boilerplate": phrases.has_boilerplate,
+        "boilerplate_phrases.editor_kind": phrases.editor_kind,
+        "boilerplate_phrases.marks": lambda text: phrases.marks(text.split("\n")),
         "code.reason": source_file,
         "license_text.identify": license_text.identify,
         "tokenizer.encode, code": tokens,
@@ -255,18 +237,19 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "c4.normalise_url": c4.normalise_url,
         "reference.normalise_url": reference.normalise_url,
         "reference.host": addresses,
+        "citations.citation_keys": lambda text: citations.citation_keys(text.split())[0].tolist(),
     },
     SPDX: {"license.reason": license.reason},
     BOOK: {"gutenberg.clean": book},
     MARKUP: {"html.to_text": html.to_text},
     TEX: {
         "latex.clean": clean_latex,
-        "latex_expand.expand": lambda text: latex_expand.expand(text).text,
+        "latex_expand.expand": lambda text: expand.expand(text).text,
         "latex_project.paper": project,
         "latex_project.decode": decoded,
         "latex_published.clean": published_latex,
-        "latex_styles.definitions": latex_styles.definitions,
-        "latex_styles.is_known": latex_styles.is_known,
+        "latex_styles.definitions": styles.definitions,
+        "latex_styles.is_known": styles.is_known,
         "latex_tokens.normalize": latex_tokens.normalize,
         "latex_tokens.protect": protected,
         "latex_tokens.letters_at": latex_tokens.letters_at,
@@ -283,17 +266,17 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     },
     WIKI: {
         "wikitext.clean": article,
-        "wikitext.cited_urls": wikitext.cited_urls,
-        "wikitext_brackets.resolve": lambda text: wikitext_brackets.resolve(text, ENGLISH, "sr"),
+        "wikitext.cited_urls": wikitext_cleaner.cited_urls,
+        "wikitext_brackets.resolve": lambda text: brackets.resolve(text, ENGLISH, "sr"),
         "wikitext_brackets.link_text": links,
-        "wikitext_brackets.table_text": wikitext_brackets.table_text,
+        "wikitext_brackets.table_text": brackets.table_text,
         "wikitext_lines.layout": lambda text: wikitext_lines.layout(text, ENGLISH),
         "wikitext_tags.strip_extensions": extensions,
-        "wikitext_tags.strip_html": wikitext_tags.strip_html,
-        "wikitext_tags.decode_entities": wikitext_tags.decode_entities,
-        "wikitext_templates.render": lambda text: wikitext_templates.render(text, ENGLISH, "en"),
-        "wikitext_templates.kind_of": lambda text: wikitext_templates.kind_of(text, "de"),
-        "wikitext_templates.format_number": lambda text: wikitext_templates.format_number(text, ENGLISH),
+        "wikitext_tags.strip_html": tags.strip_html,
+        "wikitext_tags.decode_entities": tags.decode_entities,
+        "wikitext_templates.render": lambda text: templates.render(text, ENGLISH, "en"),
+        "wikitext_templates.kind_of": lambda text: templates.kind_of(text, "de"),
+        "wikitext_templates.format_number": lambda text: templates.format_number(text, ENGLISH),
     },
 }
 SEEDS = {

@@ -1,6 +1,6 @@
 r"""RedPajama's rule for arXiv by scanning, without its expressions: slow, unbounded, for small sources only.
 
-Written from the description of its steps in `filters.latex_published`, which uses expressions: two ways to one text.
+Written from the description of its steps in `filters.latex.published`, which uses expressions: two ways to one text.
 """
 
 from __future__ import annotations

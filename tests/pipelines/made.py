@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import storage, tables
+from pipelines.account.manifest import write_corpus_manifest
 from pipelines.document import Document
+from pipelines.files import storage, tables
 from pipelines.hashing import SCALE, keyed, share
-from pipelines.manifest import write_corpus_manifest
-from pipelines.shards import END, SPLITS, SUFFIXES, TOKEN, Manifest, Shard, document_table, sha256_file
+from pipelines.tokens.shards import END, SPLITS, SUFFIXES, TOKEN, Manifest, Shard, document_table, sha256_file
 from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer.encode import Tokenizer
 from tokenizer.spec import LLAMA

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cached, clean, corpus, lock, ours, remote, report, storage, trace, verify
+from pipelines import build, clean, corpus, report, trace, verify
+from pipelines.files import cached, lock, ours, remote, storage
 from tests.pipelines import servers, tiny
 
 # Google's client leaves a connection that broke to the collector.
@@ -87,7 +88,7 @@ def contents(output: str) -> dict[str, bytes]:
         name: path
         for name, path in found.items()
         if name.split("/")[0] not in ("work", "manifest.json", "report.html", "summary.json", ours.MARK)
-        and not (name.endswith("/manifest.json") and name.split("/")[0] in corpus.SOURCES)
+        and not (name.endswith("/manifest.json") and name.split("/")[0] in build.SOURCES)
         and name != "models/manifest.json"
     }
     return dict(zip(wanted, storage.together(storage.read_bytes, list(wanted.values()), output), strict=True))

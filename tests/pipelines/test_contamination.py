@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import contamination, storage
+from pipelines import contamination
 from pipelines.contamination import Overlap, benchmark_files, build, examples, main, scan
+from pipelines.files import storage
 from tests.pipelines import made
 
 QUESTION = "Which of the two bridges over the slow river was built first, and who paid for its nine stone arches?"

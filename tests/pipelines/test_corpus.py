@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import corpus, shards, tables, verify
+from pipelines import build, corpus, verify
+from pipelines.files import tables
+from pipelines.options import parse
+from pipelines.tokens import shards
 from tests.pipelines import tiny
 from tests.pipelines.tiny import identity
 
@@ -34,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, dumps_and_options: tuple[Pat
 
 def test_every_source_is_there_and_adds_up(built: Path) -> None:
     assert list(verify.problems(str(built))) == []
-    for name in corpus.SOURCES:
+    for name in build.SOURCES:
         manifest = json.loads((built / name / "manifest.json").read_text())
         assert manifest["documents"]["count"] > 0, name
         read = manifest["stages"][0]
@@ -139,11 +142,11 @@ def test_a_second_run_does_nothing_and_a_changed_field_redoes_what_reads_it(
     shutil.copytree(built, output)
     options = [*dumps_and_options[1], "--output", str(output), "--runner", "plain"]
     ran: list[str] = []
-    monkeypatch.setattr("pipelines.plain.run", lambda jobs: ran.extend(job.label for job in jobs))
+    monkeypatch.setattr("pipelines.runners.plain.run", lambda jobs: ran.extend(job.label for job in jobs))
     assert corpus.main(options) == 0
     assert ran == []
     with pytest.raises(RuntimeError, match="results are missing"):
-        corpus.build(*corpus.parse([*options, "--set", "c4.english.threshold=0.5"]))
+        corpus.build(*parse([*options, "--set", "c4.english.threshold=0.5"]))
     assert ran == ["c4/english"]
 
 

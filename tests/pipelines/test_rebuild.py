@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus, ours, plain, tables, verify
-from pipelines.jobs import Job, Shuffle
+from pipelines import corpus, verify
+from pipelines.files import ours, tables
+from pipelines.runners import plain
+from pipelines.stages.jobs import Job, Shuffle
 from tests.pipelines import tiny
 from tests.pipelines.tiny import identity
 from tests.tokenizer.models import KINDS, llama_pieces, serialized

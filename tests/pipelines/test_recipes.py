@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from filters import c4, paragraphs, perplexity
+from filters.web import c4, paragraphs, perplexity
 from pipelines.recipes import LLAMA2, PAPER, RECIPES, SAMPLE
 from pipelines.settings import check
 from tests.pipelines.tiny import leaves

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import clean, contamination, corpus, report, sample, summary, trace, verify
+from pipelines import clean, contamination, corpus, report, trace, verify
 from pipelines import export as export_package
+from pipelines.account import summary
 from pipelines.export import __main__ as export
+from pipelines.sample import layout
 from tests.pipelines import tiny
 
 NAME = "my données"
@@ -215,6 +217,6 @@ class TestNeverInputs:
 def test_the_samples_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "raw").mkdir()
     (here / "raw/dump.xml").write_text("mine")
-    assert sample.main(["--output", "raw/", "--cache", "none"]) == 1
+    assert layout.main(["--output", "raw/", "--cache", "none"]) == 1
     assert (here / "raw/dump.xml").read_text() == "mine"
     capsys.readouterr()

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import storage, trace, verify
-from pipelines.shards import Manifest, document_ends, tokens
+from pipelines import trace, verify
+from pipelines.files import storage
+from pipelines.tokens.shards import Manifest, document_ends, tokens
 from tests.pipelines import made
 from tokenizer.encode import Tokenizer
 

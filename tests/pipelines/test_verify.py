@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import corpus, storage, tables, verify
+from pipelines import corpus, verify
+from pipelines.files import storage, tables
 from tests.pipelines import tiny
 
 ARXIV, TOKENS = Path("arxiv"), Path("tokens/arxiv")

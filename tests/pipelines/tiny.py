@@ -14,10 +14,12 @@ import random
 import tarfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from xml.sax.saxutils import escape, quoteattr
 
 import fasttext
 import py7zr
+from py7zr.helpers import ArchiveTimestamp
 
 WHO = ["The herder", "A teacher from the valley", "Our neighbour", "The old engineer", "Every visitor", "The council"]
 DID = ["carried", "described", "repaired", "painted", "measured", "forgot about", "wrote a letter about", "counted"]
@@ -178,7 +180,9 @@ def stack_exchange(path: Path, questions: int) -> None:
             rows.append(row(Id=1000 * number + answer, PostTypeId=2, ParentId=number, Score=score, Body=text))
     rows.append(row(Id=77_777, PostTypeId=2, ParentId=66_666, Score=1, Body="<p>Lost.</p>"))
     xml = '<?xml version="1.0" encoding="utf-8"?>\n<posts>\n' + "\n".join(rows) + "\n</posts>\n"
-    with py7zr.SevenZipFile(path, "w") as archive:
+    # An archive holds when its files were written; the same dumps are to be the same bytes at any time.
+    written = patch.object(ArchiveTimestamp, "from_now", lambda: ArchiveTimestamp.from_datetime(1_600_000_000.0))
+    with written, py7zr.SevenZipFile(path, "w") as archive:
         archive.writestr(xml, "Posts.xml")
 
 
@@ -214,6 +218,11 @@ def write(folder: Path) -> list[str]:
     stack_exchange(folder / "herders.stackexchange.com.7z", 12)
     language_model(folder / "models/lid.bin", folder)
     (folder / "models/bad_words.txt").write_text("unmentionable\n")
+    return options(folder)
+
+
+def options(folder: Path) -> list[str]:
+    """Return the options of the corpus command that build the dumps under `folder`."""
     inputs = {
         "common_crawl": "common_crawl/*.gz",
         "c4": "c4/*.gz",
@@ -223,8 +232,8 @@ def write(folder: Path) -> list[str]:
         "arxiv": "arXiv_src_*.tar",
         "stack_exchange": "*.7z",
     }
-    options = [word for name, pattern in inputs.items() for word in ("--input", f"{name}={folder}/{pattern}")]
-    options += ["--model", f"lid={folder}/models/lid.bin", "--model", f"bad_words={folder}/models/bad_words.txt"]
+    words = [word for name, pattern in inputs.items() for word in ("--input", f"{name}={folder}/{pattern}")]
+    words += ["--model", f"lid={folder}/models/lid.bin", "--model", f"bad_words={folder}/models/bad_words.txt"]
     settings = (
         "tokenizer.vocabulary=600",
         "shards.shard_tokens=5000",
@@ -234,7 +243,7 @@ def write(folder: Path) -> list[str]:
         # The generated prose is all alike to a language model, so that percentiles of its perplexity mean nothing.
         "common_crawl.reference.buckets=head,middle,tail",
     )
-    return options + [word for setting in settings for word in ("--set", setting)]
+    return words + [word for setting in settings for word in ("--set", setting)]
 
 
 def identity(output: Path) -> dict[str, Any]:

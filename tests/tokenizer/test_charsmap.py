@@ -10,8 +10,8 @@ import pytest
 import sentencepiece
 from numpy.typing import NDArray
 
-from filters import native
-from filters.unigram import Unigram
+from filters.models.unigram import Unigram
+from filters.native import binding
 from tests.tokenizer.texts import corpus
 from tokenizer import charsmap, loading
 from tokenizer.encode import Tokenizer
@@ -111,7 +111,7 @@ def test_the_map_that_comes_last_counts(model: bytes) -> None:
     assert ModelFile.parse(other).charsmap == packed(array())
     theirs = sentencepiece.SentencePieceProcessor(model_proto=other)
     assert theirs.normalize("a cat") == "▁b▁cbt"
-    if native.library():
+    if binding.library():
         pieces = theirs.encode("a cat", out_type=bytes)
         assert Unigram(other).joined(b"a cat") == (b" ".join(pieces), len(pieces))
 
@@ -130,7 +130,7 @@ def test_a_hostile_map_is_refused(name: str, field: bytes, model: bytes, tmp_pat
             ValueError, match=rf"pieces\.model is not a SentencePiece model: map of characters: .*{said}"
         ):
             load(path)
-    if native.library() and field == b"\x1a":
+    if binding.library() and field == b"\x1a":
         with pytest.raises(ValueError, match=said):
             Unigram(path.read_bytes())
 

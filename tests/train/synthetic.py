@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sentencepiece
 
-from pipelines.shards import END, SPLITS, TOKEN, Manifest, Shard, sha256_file
+from pipelines.tokens.shards import END, SPLITS, TOKEN, Manifest, Shard, sha256_file
 
 _SUBJECTS = ("the baker", "a small heron", "our neighbour", "the river", "somebody", "Ünal", "the 3rd train")
 _VERBS = ("follows", "paints", "forgets", "counts 12 of", "carries", "écoute", "warms")

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.shards import Manifest
 from pipelines.table1 import SOURCES
+from pipelines.tokens.shards import Manifest
 from tests.train.synthetic import edit_manifest
 from train.corpus import mixture_of, open_corpus, sequences_in
 

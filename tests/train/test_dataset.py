@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.shards import Manifest, Shard
 from pipelines.table1 import SOURCES, TABLE_1
+from pipelines.tokens.shards import Manifest, Shard
 from train.corpus import Stream, mixture_of, open_corpus
 from train.dataset import SequenceDataset, Steps, loader
 

@@ -10,8 +10,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from model.configs import ModelConfig
 from model.llama import LLaMA
-from pipelines.shards import Manifest
 from pipelines.table1 import SOURCES
+from pipelines.tokens.shards import Manifest
 from tests.train.synthetic import edit_manifest, texts, write_corpus
 from train.corpus import open_corpus
 from train.evaluate import Pieces, Score, evaluate, score

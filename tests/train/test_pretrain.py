@@ -11,8 +11,8 @@ import torch
 
 from model import configs
 from model.configs import ModelConfig
-from pipelines.shards import Manifest
 from pipelines.table1 import SOURCES
+from pipelines.tokens.shards import Manifest
 from tests.train.synthetic import edit_manifest
 from train.checkpoint import load_latest
 from train.config import RunConfig, parse

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines import shards
+from pipelines.tokens import shards
 from tests.pipelines import made
 from tokenizer.encode import Tokenizer
 from train import trace

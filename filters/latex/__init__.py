@@ -1,0 +1,1 @@
+"""LaTeX of arXiv: a paper's files to one text, macros expanded."""

@@ -1,0 +1,312 @@
+r"""Expands a source's own macros as TeX would: from left to right, each definition in force from where it stands.
+
+    text -> stack of frames (the text, and the body of each macro in use) -> pieces of output
+
+A compiled expression jumps from command to command; what is between is copied in slices. Definitions are taken out and
+remembered (for the group they are in), uses are replaced and their result read again, conditionals that can be decided
+are decided. What cannot be expanded (a macro that needs TeX itself, recursion, more than the budget) stays as it is.
+The work is bounded: a use that makes too much is taken back whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from filters.latex import macros
+from filters.latex.conditionals import MATH_LOOKBACK
+from filters.latex.definitions import HANDLERS
+from filters.latex.frames import USE_LIMIT, Frame, Reader
+from filters.latex.macros import Environment, Macro
+from filters.latex.tokens import AT, WORD
+
+# The command that closes a user environment's group after the body of its end.
+_END_OF_ENVIRONMENT = f"\\{AT}endenvironment "
+
+_COMMAND = re.compile(rf"\\(?:({WORD})|(.))|([{{}}])", re.DOTALL)
+_ENVIRONMENT = re.compile(r"[ \t]*\{([^{}\\\n]+)\}")
+# Where TeX drops a line's end after a command without harm, and a reader would miss it.
+_BREAK = re.compile(r"[ \t]*\n[ \t]*\\(?:begin|end|\[|item|(?:sub)*section|paragraph|label|centering|includegraphics)")
+_NO_SPACE_BEFORE = frozenset("{}~.!,:;?/')-\\] \t\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The text with its macros expanded, and whether a bound was met.
+
+    `defined` and `expanded` are the names of macros and environments (as "begin{NAME}"), `standard` those names that
+    were written out in their standard meaning after all (a macro built on what it replaces).
+    """
+
+    text: str
+    defined: frozenset[str]
+    expanded: frozenset[str]
+    standard: frozenset[str]
+    uses: int
+    bounded: bool
+
+
+def expand(text: str) -> Expanded:
+    """Return the text with its definitions taken out and its macros expanded.
+
+    `text` comes from `filters.latex.tokens.protect`. Time is linear in the text and in what it expands to, which
+    `WORK_LIMIT` and `WORK_FACTOR` bound.
+    """
+    return _Expander(text).run()
+
+
+class _Expander(Reader):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.expanded: set[str] = set()
+        self.standard: set[str] = set()
+        self.uses = 0
+        self.own: dict[str, Callable[[Frame, int], None]] = {
+            "begin": self._begin,
+            "end": self._end,
+            "begingroup": lambda frame, start: self.state.enter(),
+            "endgroup": lambda frame, start: self.state.leave(),
+            "bgroup": lambda frame, start: self.state.enter(),
+            "egroup": lambda frame, start: self.state.leave(),
+            f"{AT}endenvironment": self._end_environment,
+            f"{AT}ifstar": self._if_star,
+            f"{AT}ifnextchar": self._if_next,
+            "xspace": self._xspace,
+            "else": self._else,
+            "fi": self._fi,
+            "iftoggle": self._if_toggle,
+            "ifbool": self._if_toggle,
+        }
+
+    def run(self) -> Expanded:
+        state, stack, search = self.state, self.stack, _COMMAND.search
+        macros_now, setters, known = state.macros, state.conditionals.setters, self.own.keys() | HANDLERS.keys()
+        while stack:
+            frame = stack[-1]
+            if len(stack) == 1:
+                self.use, self.use_limit = None, USE_LIMIT
+            match = search(frame.text, frame.position)
+            if match is None:
+                self.flush(frame, len(frame.text))
+                stack.pop()
+                continue
+            frame.position = match.end()
+            name = match[match.lastindex or 0]
+            if match.lastindex == 3:
+                (state.enter if name == "{" else state.leave)()
+            elif name in macros_now or name in known or name in setters or name.startswith("if"):
+                self._command(frame, name, match.start())
+        return Expanded(
+            text="".join(self.pieces),
+            defined=frozenset(state.defined),
+            expanded=frozenset(self.expanded),
+            standard=frozenset(self.standard),
+            uses=self.uses,
+            bounded=self.work > self.limit or bool(state.runaway),
+        )
+
+    def _command(self, frame: Frame, name: str, start: int) -> None:
+        """Expand a command or carry it out; one that is neither is stepped over, and written out later."""
+        state = self.state
+        if name in state.runaway:
+            return
+        if macro := state.macros.get(name):
+            if self._expandable(macro):
+                self._expand(macro, frame, start)
+        elif own := self.own.get(name):
+            own(frame, start)
+        elif handler := HANDLERS.get(name):
+            end = handler(state, frame.text, frame.position)
+            if end is not None:
+                self.remove(frame, start, end)
+        elif name in state.conditionals.setters:
+            flag, value = state.conditionals.setters[name]
+            state.conditionals.flags[flag] = value
+            self.remove(frame, start, macros.skip_space(frame.text, frame.position))
+        elif name.startswith("if") and state.conditionals.is_conditional(name):
+            self._if(frame, name, start)
+
+    # Macros
+
+    def _expandable(self, macro: Macro) -> bool:
+        if macro.opaque or self.work > self.limit:
+            return False
+        return all(name in self.state.macros for name in macro.internals)
+
+    def _expand(self, macro: Macro, frame: Frame, start: int) -> None:
+        command = frame.text[start : frame.position]
+        self.flush(frame, start)
+        frame.take(frame.position)
+        self.begin_use(macro.name, start)
+        starred = self.state.macros.get(f"{macro.name}*")
+        if starred and frame.text.startswith("*", frame.position):
+            frame.take(frame.position + 1)
+            macro = starred
+        arguments = self.arguments(macro)
+        if arguments is None:
+            self.emit(command)
+            return
+        self.uses += 1
+        self.expanded.add(macro.name)
+        if not arguments and not macro.delimiters[0]:
+            self._after_word(macro)
+        if macro.alias:
+            self.standard.add(macro.body.removeprefix("\\"))
+            self.emit(macro.body)
+        else:
+            self.push(macros.substitute(macro, arguments, self.use_limit), macro.name)
+
+    def _after_word(self, macro: Macro) -> None:
+        """Skip what TeX skips after a command's name, and the empty group that protects a blank there."""
+        frame = self.stack[-1]
+        text, position = frame.text, frame.position
+        if macro.keeps_space or not macro.name[-1].isalpha():
+            return
+        if text.startswith("{}", position):
+            if not text.startswith(("^", "_"), position + 2):
+                frame.take(position + 2)
+        elif text.startswith("\\ ", position):
+            frame.take(position + 1)
+        elif not _BREAK.match(text, position):
+            frame.take(macros.skip_space(text, position))
+
+    # Environments
+
+    def _environment(self, frame: Frame, verb: str) -> tuple[str, int, Environment | None] | None:
+        """Return the name after a begin or end, where it ends, and what to put in its place."""
+        match = _ENVIRONMENT.match(frame.text, frame.position)
+        if match is None or match[1] == "document":
+            return None
+        found = self.state.environments.get(match[1])
+        usable = found and self._expandable(found.begin) and self._expandable(found.end)
+        return match[1], match.end(), found if usable and f"{verb}{{{match[1]}}}" not in self.state.runaway else None
+
+    def _begin(self, frame: Frame, start: int) -> None:
+        found = self._environment(frame, "begin")
+        if found is None:
+            return
+        name, end, environment = found
+        if environment is None:
+            self.state.enter()
+            return
+        self.flush(frame, start)
+        self.begin_use(f"begin{{{name}}}", start)
+        self.state.enter()
+        frame.take(end)
+        arguments = self.arguments(environment.begin)
+        if arguments is None:
+            self.emit(f"\\begin{{{name}}}")
+        else:
+            self.uses += 1
+            self.expanded.add(f"begin{{{name}}}")
+            self.push(macros.substitute(environment.begin, arguments, self.use_limit), f"begin{{{name}}}")
+
+    def _end(self, frame: Frame, start: int) -> None:
+        found = self._environment(frame, "end")
+        if found is None:
+            return
+        name, end, environment = found
+        if environment is None:
+            self.state.leave()
+            return
+        self.flush(frame, start)
+        self.begin_use(f"end{{{name}}}", start)
+        frame.take(end)
+        self.push(environment.end.body + _END_OF_ENVIRONMENT, f"end{{{name}}}")
+
+    def _end_environment(self, frame: Frame, start: int) -> None:
+        self.flush(frame, start)
+        frame.take(min(frame.position + 1, len(frame.text)))
+        self.state.leave()
+
+    # Look-ahead
+
+    def _next(self) -> tuple[Frame, int] | None:
+        """Return the frame and the position of the next character that is no blank."""
+        for frame in reversed(self.stack):
+            position = macros.skip_space(frame.text, frame.position)
+            if position < len(frame.text):
+                return frame, position
+        return None
+
+    def _if_star(self, frame: Frame, start: int) -> None:
+        yes = macros.read_body(frame.text, frame.position)
+        no = yes and macros.read_body(frame.text, yes[1])
+        if yes and no:
+            self.remove(frame, start, no[1])
+            self.begin_use(f"{AT}ifstar", start)
+            ahead = self._next()
+            starred = ahead is not None and ahead[0].text.startswith("*", ahead[1])
+            if starred and ahead:
+                ahead[0].take(ahead[1] + 1)
+            self.push((yes if starred else no)[0], f"{AT}ifstar")
+
+    def _if_next(self, frame: Frame, start: int) -> None:
+        wanted = macros.read_body(frame.text, frame.position)
+        yes = wanted and macros.read_body(frame.text, wanted[1])
+        no = yes and macros.read_body(frame.text, yes[1])
+        if wanted and yes and no:
+            self.remove(frame, start, no[1])
+            self.begin_use(f"{AT}ifnextchar", start)
+            character = "{" if wanted[0] == "\\bgroup" else wanted[0]
+            ahead = self._next()
+            matches = ahead is not None and ahead[0].text.startswith(character, ahead[1])
+            self.push((yes if matches else no)[0], f"{AT}ifnextchar")
+
+    def _xspace(self, frame: Frame, start: int) -> None:
+        self.flush(frame, start)
+        frame.take(frame.position)
+        for outer in reversed(self.stack):
+            if outer.position < len(outer.text):
+                if outer.text.startswith("{}", outer.position):
+                    outer.take(outer.position + 2)
+                elif outer.text[outer.position] not in _NO_SPACE_BEFORE:
+                    self.emit(" ")
+                return
+
+    # Conditionals
+
+    def _if(self, frame: Frame, name: str, start: int) -> None:
+        conditionals = self.state.conditionals
+        before = self.tail() + frame.text[max(frame.start, start - MATH_LOOKBACK) : start] if name == "ifmmode" else ""
+        decision = conditionals.decide(name, frame.text, frame.position, before)
+        if decision is None:
+            conditionals.open.append(False)
+        elif decision[0]:
+            conditionals.open.append(True)
+            self.remove(frame, start, decision[1])
+        else:
+            self._skip(frame, start, decision[1], stop_at_else=True)
+
+    def _skip(self, frame: Frame, start: int, position: int, *, stop_at_else: bool) -> None:
+        found = None
+        if self.work <= self.limit:
+            found = self.state.conditionals.skip(frame.text, position, stop_at_else=stop_at_else)
+            self.work += (found[1] if found else len(frame.text)) - position
+        if found is None:
+            # Without its \fi a conditional would take the rest of the paper along.
+            self.remove(frame, start, position)
+            return
+        if found[0] == "else":
+            self.state.conditionals.open.append(True)
+        self.remove(frame, start, found[1])
+
+    def _else(self, frame: Frame, start: int) -> None:
+        if self.state.conditionals.open and self.state.conditionals.open[-1]:
+            self.state.conditionals.open.pop()
+            self._skip(frame, start, frame.position, stop_at_else=False)
+
+    def _fi(self, frame: Frame, start: int) -> None:
+        if self.state.conditionals.open and self.state.conditionals.open.pop():
+            self.remove(frame, start, macros.skip_space(frame.text, frame.position))
+
+    def _if_toggle(self, frame: Frame, start: int) -> None:
+        name = macros.read_body(frame.text, frame.position)
+        yes = name and macros.read_body(frame.text, name[1])
+        no = yes and macros.read_body(frame.text, yes[1])
+        value = self.state.conditionals.toggles.get(name[0]) if name else None
+        if value is not None and yes and no:
+            self.remove(frame, start, no[1])
+            self.begin_use("iftoggle", start)
+            self.push((yes if value else no)[0], "iftoggle")

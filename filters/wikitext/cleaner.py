@@ -1,0 +1,63 @@
+"""Wikitext to text that a person would want to read, the addresses it cites, and the reasons to drop a page.
+
+wikitext -> `wikitext_tags` (comments, notes, literals) -> `wikitext_brackets` (links, templates, tables)
+-> `wikitext_tags` (HTML) -> `wikitext_lines` (headings, lists, sections) -> text
+
+Kept: the text of links, headings with text under them, lists, quotations, quantities and words that templates carry,
+mathematics (its LaTeX source as it is) and code, prose and lists in layout tables. Removed, by the names of every
+language: files, categories, links to other languages, notes and references, navigation, tables of data, the sections of
+references and links. Every step is linear in the length of the page and bounded in depth.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from filters.wikitext.brackets import resolve
+from filters.wikitext.citations import cited_urls
+from filters.wikitext.lines import layout
+from filters.wikitext.names import names_of
+from filters.wikitext.tags import restore, strip_extensions, strip_html
+
+__all__ = ["Reason", "cited_urls", "clean", "reason"]
+
+BLANK_LINES = re.compile(r"\n{3,}")
+
+
+class Reason(StrEnum):
+    """Why a page is no article of the corpus."""
+
+    NAMESPACE = "namespace"
+    REDIRECT = "redirect"
+    EMPTY = "empty"
+
+
+def clean(wikitext: str, language: str) -> str:
+    """Return the readable text of a page of the Wikipedia of `language`; ValueError if it is not one of the 20."""
+    names = names_of(language)
+    if "\r" in wikitext:
+        wikitext = wikitext.replace("\r\n", "\n").replace("\r", "\n")
+    text, literals = strip_extensions(wikitext)
+    text = restore(layout(strip_html(resolve(text, names, language)), names), literals)
+    return (BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip()
+
+
+def reason(namespace: str, redirect: str | None, text: str, language: str) -> Reason | None:
+    """Return why a page is to be dropped, or None: by namespace, redirect, or because nothing is left.
+
+    `namespace` is the export's number ("0" for articles), `redirect` the target of its `<redirect>` element, or None if
+    it has none. `text` may be raw, where exports before version 0.4 show a redirect only by the word it begins with, or
+    cleaned, where it may be empty.
+    """
+    if namespace != "0":
+        return Reason.NAMESPACE
+    start = text[:200].lstrip()
+    if redirect is not None or (start.startswith("#") and _is_redirect(start, language)):
+        return Reason.REDIRECT
+    return None if text.strip() else Reason.EMPTY
+
+
+def _is_redirect(start: str, language: str) -> bool:
+    word = re.match(r"(#[^\s:\[]+)\s*:?\s*\[\[", start)
+    return word is not None and word[1].casefold() in names_of(language).redirect

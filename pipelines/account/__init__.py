@@ -1,0 +1,1 @@
+"""What must add up: counts of every stage, damage that was found, a build's summary."""

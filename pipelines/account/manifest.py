@@ -1,0 +1,251 @@
+"""Manifests and the account: what went in, what each stage kept and dropped, and the check that it adds up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pipelines.account import damage
+from pipelines.dedup import clusters
+from pipelines.files import storage, strays, tables
+from pipelines.hashing import seal
+from pipelines.stages import changes, losses
+from pipelines.stages.chain import Chain
+from pipelines.stages.kinds import DECISIONS, Decide, Join, Map, Resolve, reducer_name
+
+VERSION = 1
+KINDS = ("documents", "drops")
+# The manifests of each stage of a source, as `Chain.manifests` reads them.
+Rows = Sequence[Sequence[dict[str, Any]]]
+
+
+def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up one stage's item manifests; raise RuntimeError if a row does not add up."""
+    dropped: dict[str, dict[str, list[int]]] = {}
+    read: Counter[str] = Counter()
+    statistics: Counter[str] = Counter()
+    for row in manifests:
+        read.update(row["read"])
+        statistics.update(row["statistics"])
+        for stage, reasons in row["dropped"].items():
+            for reason, (documents, size) in reasons.items():
+                total = dropped.setdefault(stage, {}).setdefault(reason, [0, 0])
+                total[0] += documents
+                total[1] += size
+    account = {
+        "stage": name,
+        "in": sum(row["in"] for row in manifests),
+        "kept": sum(row["kept"] for row in manifests),
+        "kept_bytes": sum(row["kept_bytes"] for row in manifests),
+        "merged": sum(row["merged"] for row in manifests),
+        "dropped": dropped,
+        "read": dict(sorted(read.items())),
+        "statistics": dict(sorted(statistics.items())),
+        "cpu_seconds": round(sum(row["cpu_seconds"] for row in manifests), 1),
+        # Of the largest worker when an item ended: a process that is reused keeps what an item before it took.
+        "worker_memory_bytes": max((row.get("worker_memory_bytes", 0) for row in manifests), default=0),
+    }
+    gone = sum(documents for reasons in dropped.values() for documents, _ in reasons.values())
+    if account["in"] != account["kept"] + account["merged"] + gone:
+        raise RuntimeError(f"{name} does not add up: {account}")
+    return account
+
+
+def source_account(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
+    """Return the accounts of a source's stages, in order; raise RuntimeError if one does not take on what was kept."""
+    accounts: list[dict[str, Any]] = []
+    for stage, found in zip(chain.source.stages, rows, strict=True):
+        if isinstance(stage, DECISIONS):
+            continue
+        account = stage_account(f"{chain.source.name}/{stage.name}", found)
+        if accounts and account["in"] != accounts[-1]["kept"]:
+            raise RuntimeError(
+                f"{account['stage']} took {account['in']} of {accounts[-1]['kept']} documents kept before"
+            )
+        accounts.append(account)
+    return accounts
+
+
+def decisions(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
+    """Return what each of a source's decisions compared and marked."""
+    found = []
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, DECISIONS):
+            (facts,) = rows[index]
+            found.append({"stage": stage.name, "items": len(chain.items_of(index)), **facts})
+    return found
+
+
+def cluster_sizes(chain: Chain) -> dict[str, Any]:
+    """Return how large the clusters of copies are, by decision on duplicates: within the first window."""
+    found = {}
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, Resolve):
+            row = storage.read_json(chain.paths.manifest(stage.name, reducer_name(0)))
+            found[stage.name] = {"cluster_sizes": row.get("cluster_sizes", {})}
+        elif isinstance(stage, Decide) and stage.duplicates:
+            decision = chain.decision(index)
+            found[stage.name] = clusters.of_runs(
+                chain.compared(index)[: min(decision.width, decision.items)], decision.dtype
+            )
+    return found
+
+
+def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[str]:
+    """Return what is implausible: a stage that lost more than this share of its documents as duplicates."""
+    found = []
+    for account in accounts:
+        source = account["stage"].partition("/")[0]
+        lost = sum(
+            documents
+            for stage, reasons in account["dropped"].items()
+            for reason, (documents, _) in reasons.items()
+            if losses.is_loss(source, stage, reason)
+        )
+        if lost > max_duplicates * account["in"]:
+            share = f"{lost:,} of {account['in']:,} documents ({lost / account['in']:.0%})"
+            found.append(f"{account['stage']} lost {share} as duplicates: more than max_duplicates={max_duplicates}")
+    return found
+
+
+def _alarms(chain: Chain, groups: Sequence[dict[str, Any]]) -> list[str]:
+    share = chain.recipe.max_duplicates
+    found = (losses.warnings(f"{chain.source.name}/{row['stage']}", row["kind"], row, share) for row in groups)
+    return [warning for warnings in found for warning in warnings]
+
+
+def write_source_manifest(chain: Chain) -> dict[str, Any]:
+    """Check the account from the data and write the source's manifest, last."""
+    output, stages = chain.output, chain.source.stages
+    rows = [chain.manifests(index) for index in range(len(stages))]
+    accounts = source_account(chain, rows)
+    final = max(index for index in range(len(stages)) if chain.is_final(index))
+    documents = [row["documents"] for row in rows[final]]
+    mapped = [found for stage, found in zip(stages, rows, strict=True) if not isinstance(stage, DECISIONS)]
+    drops = [row["drops"] for found in mapped for row in found]
+    groups = chain.lost()
+    kept = _rows(output, documents)
+    if kept != accounts[-1]["kept"]:
+        raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
+    wanted = chain.recipe.contamination
+    options = {"contamination": asdict(wanted)} if wanted.drop else {}
+    shown = f"{chain.source.name}/changes.json"
+    write_if_changed(f"{output}/{shown}", shown_changes(chain))
+    manifest = {
+        "version": VERSION,
+        "source": chain.source.name,
+        "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part), **options},
+        "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
+        "models": {name: chain.models(name).digest for name in _models(chain)},
+        "stages": accounts,
+        "decisions": decisions(chain, rows),
+        "losses": groups,
+        "clusters": cluster_sizes(chain),
+        "changes": {"path": shown, "sha256": storage.sha256(f"{output}/{shown}")},
+        "warnings": [
+            *damage.warnings(chain, rows[0]),
+            *warnings(accounts, chain.recipe.max_duplicates),
+            *_alarms(chain, groups),
+            *_model_warnings(chain),
+        ],
+        "documents": {
+            "count": kept,
+            "bytes": accounts[-1]["kept_bytes"],
+            "digest": combined_digest(documents),
+            "files": documents,
+        },
+        "drops": {
+            "count": _rows(output, drops),
+            "digest": combined_digest(drops),
+            "files": drops,
+        },
+    }
+    write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
+    if not chain.recipe.keep_staged:
+        _remove_staged(chain)
+    return manifest
+
+
+def shown_changes(chain: Chain) -> dict[str, list[changes.Pair]]:
+    """Return documents before and after each stage that changed some (`pipelines.stages.changes`)."""
+    found = {}
+    for index, stage in enumerate(chain.source.stages):
+        if not isinstance(stage, DECISIONS):
+            items = chain.items_of(index + isinstance(stage, Join))
+            found[stage.name] = changes.collect([chain.paths.changes(stage.name, item.key) for item in items])
+    return {name: pairs for name, pairs in found.items() if pairs}
+
+
+def remove_strays(chain: Chain) -> list[str]:
+    """Remove the files of documents and drops that no item has any more; return lines that say which, and what stays.
+
+    The source's stages are finished, and its own manifest is not written yet.
+    """
+    stages = chain.source.stages
+    final = max(index for index in range(len(stages)) if chain.is_final(index))
+    rows = [chain.manifests(index) for index, stage in enumerate(stages) if not isinstance(stage, DECISIONS)]
+    kept = {f"{chain.output}/{row[kind]['path']}" for found in rows for row in found for kind in KINDS if row[kind]}
+
+    def manifest_of(name: str) -> str:
+        stage, dash, item = name.removesuffix(".parquet").partition("-")
+        return chain.paths.manifest(stage, item) if dash else ""
+
+    def manifest_of_documents(name: str) -> str:
+        return chain.paths.manifest(stages[final].name, name.removesuffix(".parquet"))
+
+    folder = f"{chain.output}/{chain.source.name}"
+    documents = strays.clear(f"{folder}/documents", kept, manifest_of_documents)
+    return documents + strays.clear(f"{folder}/drops", kept, manifest_of)
+
+
+def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], tokenizer: str) -> None:
+    """Write OUTPUT/manifest.json, last of all: what makes up the corpus, each manifest with its SHA-256, sealed."""
+    paths = [f"{folder}{source}/manifest.json" for source in sources for folder in ("", "tokens/")]
+    paths += [
+        path.removeprefix(f"{output}/")
+        for path in storage.list_files(f"{output}/models")
+        if path.endswith("/manifest.json")
+    ]
+    content: dict[str, Any] = {
+        "recipe": recipe,
+        "sources": list(sources),
+        "tokenizer": tokenizer,
+        "files": {path: storage.sha256(f"{output}/{path}") for path in paths},
+    }
+    content["seal"] = seal(content)
+    write_if_changed(f"{output}/manifest.json", content)
+
+
+def _rows(output: str, written: Sequence[dict[str, Any]]) -> int:
+    return sum(storage.together(lambda entry: tables.rows(f"{output}/{entry['path']}"), written, output))
+
+
+def _models(chain: Chain) -> list[str]:
+    return sorted({name for stage in chain.source.stages for name in getattr(stage, "models", ())})
+
+
+def _model_warnings(chain: Chain) -> list[str]:
+    manifests = (storage.read_json(f"{chain.models(name).path}/manifest.json") for name in _models(chain))
+    return [warning for found in manifests if found for warning in found.get("warnings", ())]
+
+
+def _remove_staged(chain: Chain) -> None:
+    for index, stage in enumerate(chain.source.stages):
+        if isinstance(stage, Map) and not chain.is_final(index) and not stage.spill:
+            for item in chain.items_of(index):
+                storage.remove(chain.staged(index, item))
+
+
+def write_if_changed(path: str, content: Mapping[str, Any]) -> None:
+    """Write JSON unless the file holds it already: a build that changes nothing leaves every file as it was."""
+    if storage.read_json(path) != json.loads(json.dumps(content)):
+        storage.write_json(path, content)
+
+
+def combined_digest(tables_written: Sequence[dict[str, Any]]) -> str:
+    """Return a digest over tables that depends neither on their names nor on their order."""
+    return hashlib.sha256("".join(sorted(entry["digest"] for entry in tables_written)).encode()).hexdigest()

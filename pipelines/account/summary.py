@@ -1,0 +1,94 @@
+"""A build's summary as JSON: for each source and stage documents and bytes in and out, CPU seconds, workers' memory.
+
+    python -m pipelines.account.summary data/corpus
+
+Everything but what the last build took is added up from manifests. It is written to OUTPUT/summary.json when a build
+ends, and is no part of the corpus: it says how long this build took on these machines, not what was built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipelines.files import paths, storage
+from pipelines.tokens import shards
+
+FILE = "summary.json"
+
+
+def summary(output: str, build: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the summary of a finished corpus; `build` are the facts of the build itself.
+
+    Raises ValueError if the corpus is not finished.
+    """
+    corpus = storage.read_json(f"{output}/manifest.json")
+    if not isinstance(corpus, dict):
+        raise ValueError(f"{output}/manifest.json: missing, so the corpus is not finished")
+    named_by = f"{output}/manifest.json"
+    sources = {name: _source(output, storage.inside(name, named_by)) for name in corpus["sources"]}
+    return {"recipe": corpus["recipe"], "build": dict(build or {}), "sources": sources}
+
+
+def _source(output: str, name: str) -> dict[str, Any]:
+    found = storage.read_json(f"{output}/{name}/manifest.json")
+    tokens = shards.Manifest.load(f"{output}/tokens/{name}")
+    return {
+        "inputs": {"files": len(found["inputs"]), "bytes": sum(entry["size"] for entry in found["inputs"])},
+        "stages": list(_stages(found)),
+        "documents": found["documents"]["count"],
+        "bytes": found["documents"]["bytes"],
+        "dropped": found["drops"]["count"],
+        "tokens": tokens.grand_total("tokens"),
+        "warnings": found["warnings"],
+    }
+
+
+def _stages(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    size = sum(entry["size"] for entry in found["inputs"])
+    for account in found["stages"]:
+        gone = {
+            f"{stage}/{reason}": documents
+            for stage, reasons in account["dropped"].items()
+            for reason, (documents, _) in reasons.items()
+        }
+        yield {
+            "stage": account["stage"],
+            "documents_in": account["in"],
+            "documents_out": account["kept"],
+            "documents_merged": account["merged"],
+            "bytes_in": size,
+            "bytes_out": account["kept_bytes"],
+            "dropped": gone,
+            "cpu_seconds": account["cpu_seconds"],
+            "worker_memory_bytes": account.get("worker_memory_bytes"),
+        }
+        size = account["kept_bytes"]
+
+
+def write(output: str, build: Mapping[str, Any]) -> None:
+    """Write OUTPUT/summary.json."""
+    storage.write_json(f"{output}/{FILE}", summary(output, build))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the summary of a corpus as JSON."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.account.summary", description="Summarise a corpus as JSON."
+    )
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
+    options = parser.parse_args(arguments)
+    try:
+        last = storage.read_json(f"{options.corpus}/{FILE}") or {}
+        found = summary(options.corpus, last.get("build"))
+    except ValueError as error:
+        parser.error(str(error))
+    print(json.dumps(found, indent=1, ensure_ascii=False))  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""What is built: the recipe, a chain for each source, the models between them, and the nodes of it all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipelines.account import damage, manifest
+from pipelines.hashing import digest_of
+from pipelines.models import draws, training, web
+from pipelines.models.by_path import Given
+from pipelines.optional import decontamination, near_duplicates
+from pipelines.recipes import Recipe, Shards
+from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
+from pipelines.stages.chain import Chain
+from pipelines.stages.graph import Node, needed
+from pipelines.stages.jobs import Job
+from pipelines.stages.kinds import Join, Map
+from pipelines.stages.source import Input, Model, Source
+from pipelines.table1 import TABLE_1
+from pipelines.tokens.encode import Tokens
+
+SOURCES: Mapping[str, Source] = {
+    source.name: source
+    for source in (
+        common_crawl.SOURCE,
+        c4.SOURCE,
+        github.SOURCE,
+        wikipedia.SOURCE,
+        books.SOURCE,
+        arxiv.SOURCE,
+        stack_exchange.SOURCE,
+    )
+}
+
+
+PROPORTION = {row.name: row.proportion for row in TABLE_1}
+
+
+def source_of(name: str, recipe: Recipe) -> Source:
+    """Return a source with the stages that the recipe switches on."""
+    return decontamination.chosen(near_duplicates.chosen(SOURCES[name], getattr(recipe, name)), recipe)
+
+
+@dataclass
+class Build:
+    """One build: the recipe, the inputs of each source, the given models, and where everything is written."""
+
+    recipe: Recipe
+    inputs: Mapping[str, Sequence[Input]]
+    output: str
+    given: Mapping[str, Given]
+    only_models: bool = False
+    chains: dict[str, Chain] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chains = {}
+        for name, found in self.inputs.items():
+            chain = Chain(source_of(name, self.recipe), self.recipe, found, self.output, self.model, self.chains)
+            self.chains[name] = chain
+        self.web_models = web.WebModels(self.recipe, self.output, self.chains)
+        self.tokens = {
+            name: Tokens(name, self.output, self._shards_recipe(name), self._documents_of(chain), self._tokenizer)
+            for name, chain in self.chains.items()
+        }
+
+    def model(self, name: str) -> Model:
+        """Return a model by name, given or finished."""
+        if name in self.given:
+            return self.given[name].model
+        found = training.model(f"{self.output}/models/{name}", self.parts_of(name))
+        return replace(found, path=f"{found.path}/tokenizer.model") if name == "tokenizer" else found
+
+    def parts_of(self, name: str) -> Sequence[str]:
+        """Return the names of the parts that a model is made in; one that is made whole has none."""
+        return self.web_models.languages() if name == "language_models" else ()
+
+    def _shards_recipe(self, name: str) -> Shards:
+        recipe = self.recipe.shards
+        return replace(recipe, validation=dict(recipe.validation_of).get(name, recipe.validation), validation_of=())
+
+    def _tokenizer(self) -> Model:
+        return self.model("tokenizer")
+
+    def _documents_of(self, chain: Chain) -> Any:
+        return lambda: self.shards_of(chain, len(chain.source.stages) - 1)
+
+    def shards_of(self, chain: Chain, index: int) -> list[tuple[str, str]]:
+        """Return (path, identity) of the document shards that a stage left."""
+        stage = chain.source.stages[index]
+        if isinstance(stage, Join):
+            rows = chain.manifests(index)
+            return [(f"{self.output}/{row['documents']['path']}", f"{row['identity']}/{row['item']}") for row in rows]
+        return [(chain.staged(index, item), chain.identity(index, item)) for item in chain.items_of(index)]
+
+    def nodes(self) -> list[Node]:
+        """Return every node of the build; of a build of models only, what the models of CommonCrawl need."""
+        found = list(self._nodes())
+        return needed(found, {f"models/{name}" for name in web.NAMES}) if self.only_models else found
+
+    def _nodes(self) -> Iterator[Node]:
+        for name in self.given:
+            yield Node(f"models/{name}", (), list)
+        for chain in self.chains.values():
+            yield from chain.nodes()
+        not_trained = {f"models/{name}{draw}" for name in self.given for draw in ("", "_draw")}
+        yield from (node for node in self._model_nodes() if node.name not in not_trained)
+        for name, tokens in self.tokens.items():
+            yield from tokens.nodes(self._last(name))
+
+    def _last(self, name: str) -> str:
+        return f"{name}/{self.chains[name].source.stages[-1].name}"
+
+    def _model_nodes(self) -> Iterator[Node]:
+        if "common_crawl" in self.chains or self.only_models:
+            yield from self.web_models.nodes()
+        if "stack_exchange" in self.chains:
+            yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
+        before = tuple(f"{name}/{self._before_tokenizer(name).name}" for name in self.chains)
+        yield Node("models/tokenizer_draw", before, self._plan_draw)
+        yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer, training=True)
+
+    def _before_tokenizer(self, name: str) -> Map | Join:
+        """Return a source's last stage that does not need the tokenizer."""
+        source = self.chains[name].source
+        found = source.stages[near_duplicates.last_before_tokenizer(source)]
+        assert isinstance(found, Map | Join)
+        return found
+
+    def _plan_sites(self) -> list[Job]:
+        chain = self.chains["stack_exchange"]
+        posts: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
+        for item, row in zip(chain.items(), chain.manifests(0), strict=True):
+            posts[dict(item.parts[0].attributes)["site"]] += row["in"]
+        for found in chain.inputs:
+            sizes[dict(found.attributes)["site"]] += found.size
+        questions = self.recipe.stack_exchange.questions
+        recipe = (questions.largest_sites, questions.meta_sites)
+        ranked = [(entry, entry) for entry in ((site, posts[site], sizes[site]) for site in sorted(posts))]
+        return training.pending(
+            [training.training_of(self.output, "stack_exchange_sites", training.make_sites, recipe, ranked)]
+        )
+
+    def _draws(self) -> list[tuple[str, draws.Draw]]:
+        total = self.recipe.tokenizer.training_bytes / sum(PROPORTION[name] for name in self.chains)
+        found = []
+        for name, chain in self.chains.items():
+            index = chain.index_of(self._before_tokenizer(name).name)
+            rate = draws.rate(total * PROPORTION[name], sum(row["kept_bytes"] for row in chain.manifests(index)))
+            for path, identity in self.shards_of(chain, index):
+                task = draws.Draw(
+                    path=path,
+                    run=f"{self.output}/work/models/tokenizer/{name}-{Path(path).stem}",
+                    rates={"text": rate},
+                    identity=digest_of(training.VERSION, identity, rate),
+                    take=draws.take_texts,
+                )
+                found.append((name, task))
+        return found
+
+    def _plan_draw(self) -> list[Job]:
+        jobs = draws.pending("models/tokenizer_draw", [task for _, task in self._draws()])
+        return self._restored({task.path for job in jobs for task in job.elements}) or jobs
+
+    def _restored(self, paths: Set[str]) -> list[Job]:
+        jobs = []
+        for name, chain in self.chains.items():
+            index = chain.index_of(self._before_tokenizer(name).name)
+            items = [(n, item) for n, item in enumerate(chain.items_of(index)) if chain.staged(index, item) in paths]
+            jobs += chain.restore(index, "tokenizer_draw", items)
+        return jobs
+
+    def _plan_tokenizer(self) -> list[Job]:
+        drawn = [((source, task.run_of("text")), task.identity) for source, task in self._draws()]
+        recipe = self.recipe.tokenizer
+        return training.pending(
+            [training.training_of(self.output, "tokenizer", training.make_tokenizer, recipe, drawn)]
+        )
+
+    def finished(self, node: Node) -> list[str]:
+        """Write what a finished node completes: a source's manifest, or its token manifest. Return what to tell."""
+        told: list[str] = []
+        for name, chain in self.chains.items():
+            if node.name == f"{name}/{chain.source.stages[0].name}":
+                told += damage.warnings(chain, chain.manifests(0))
+            if node.name == chain.last_node:
+                told += manifest.remove_strays(chain)
+                manifest.write_source_manifest(chain)
+            elif node.name == f"{name}/shards":
+                told += self.tokens[name].remove_strays()
+                self.tokens[name].finish()
+        return told

@@ -1,0 +1,27 @@
+"""Whether a result is there and of what it should be made of: manifests compared with identities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pipelines.files import storage
+
+E = TypeVar("E")
+
+
+def is_current(manifest: str, identity: str) -> bool:
+    """Tell whether a manifest is there and has this identity."""
+    return _is_of(storage.read_json(manifest), identity)
+
+
+def _is_of(found: Any, identity: str) -> bool:
+    return isinstance(found, dict) and found.get("identity") == identity
+
+
+def not_current(entries: Sequence[E], manifest_of: Callable[[E], tuple[str, str]]) -> list[E]:
+    """Return the entries whose manifest, given by path and identity, is not there; reads remote ones together."""
+    wanted = [manifest_of(entry) for entry in entries]
+    found = storage.read_jsons([path for path, _ in wanted])
+    rows = zip(entries, wanted, found, strict=True)
+    return [entry for entry, (_, identity), row in rows if not _is_of(row, identity)]

@@ -1,0 +1,162 @@
+"""One build at a time in a corpus directory: a lock that ends with its build, also where there are no file locks.
+
+    local     a lock on the file OUTPUT/work/lock, which the kernel takes back however the build ends
+    remote    the object OUTPUT/work/lock.json, written only where there is none, and again by its owner now and then
+
+A build that is killed leaves its object behind. The next one takes it over: at once if the owner was a process of this
+machine that is gone, otherwise when it was not renewed for LEASE_SECONDS. Whoever removes the object breaks the lock.
+Every write is on the condition that the object is what its writer saw last, so that one of two succeeds, and a build
+that was taken for dead (its machine slept, its network was gone) finds out at its next renewal, and ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.files import remote, storage
+
+LEASE_SECONDS = 600.0
+RENEWAL_SECONDS = 60.0
+
+
+@contextmanager
+def alone(output: str) -> Iterator[Callable[[], None]]:
+    """Hold a corpus directory for this build; give what raises RuntimeError once it is held no longer.
+
+    Raises ValueError if another build holds it.
+    """
+    if storage.is_remote(output):
+        with _RemoteLock(output).held() as check:
+            yield check
+        return
+    Path(output, "work").mkdir(parents=True, exist_ok=True)
+    with Path(output, "work", "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"--output {output}: another build is writing there") from None
+        yield lambda: None
+
+
+class _RemoteLock:
+    """The lock of a directory on object storage, with a thread that renews it."""
+
+    def __init__(self, output: str) -> None:
+        self._path = f"{output}/work/lock.json"
+        self._output = output
+        self._token = uuid.uuid4().hex
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._content = b""
+        self._version: str | None = None
+        self._renewed = time.time()
+        self._lost = ""
+        self._ended = threading.Event()
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[], None]]:
+        found = remote.read_version(self._path)
+        if found is not None:
+            self._refuse_living(found[0])
+        if not self._write(found[1] if found is not None else None):
+            raise ValueError(f"--output {self._output}: another build has just begun to write there")
+        thread = threading.Thread(target=self._renew, daemon=True)
+        thread.start()
+        try:
+            yield self.check
+        finally:
+            self._ended.set()
+            thread.join()
+            self._release()
+
+    def check(self) -> None:
+        """Raise RuntimeError if the lock was lost, or could not be renewed for so long that another may have it."""
+        if not self._lost and time.time() - self._renewed > LEASE_SECONDS:
+            self._lost = f"it could not be renewed for {LEASE_SECONDS:.0f} s"
+        if self._lost:
+            raise RuntimeError(f"{self._path}: this build does not hold the lock any longer: {self._lost}")
+
+    def _refuse_living(self, content: bytes) -> None:
+        found = _parsed(content)
+        if found.get("machine") == _machine() and not is_running(found.get("process")):
+            return
+        age = time.time() - found.get("renewed", 0.0)
+        if age > LEASE_SECONDS:
+            return
+        raise ValueError(
+            f"--output {self._output}: another build is writing there: {found.get('owner')}, since "
+            f"{found.get('started')}, last heard of {max(0.0, age):.0f} s ago. If it is gone, wait until that is "
+            f"{LEASE_SECONDS:.0f} s, or remove {self._path}"
+        )
+
+    def _write(self, version: str | None) -> bool:
+        now = time.time()
+        row = {
+            "owner": f"{platform.node()}, process {os.getpid()}",
+            "machine": _machine(),
+            "process": os.getpid(),
+            "started": self._started,
+            "renewed": now,
+            "token": self._token,
+        }
+        content = json.dumps(row).encode()
+        written = remote.swap(self._path, content, version)
+        if written is None:
+            return False
+        self._content, self._version, self._renewed = content, written, now
+        return True
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWAL_SECONDS):
+            try:
+                if not self._write(self._version):
+                    self._lost = "another build took it over, or somebody removed it"
+                    return
+            except OSError:  # the store cannot be reached now; `check` says when that has been too long
+                continue
+
+    def _release(self) -> None:
+        if self._lost:
+            return
+        found = remote.read_version(self._path)
+        if found is not None and found[0] == self._content:
+            remote.delete(self._path)
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    """Return what a lock says; of one that cannot be read, that it was renewed just now."""
+    try:
+        found = json.loads(content)
+        return {**found, "renewed": float(found["renewed"])}
+    except (ValueError, TypeError, KeyError):
+        return {"renewed": time.time()}
+
+
+def _machine() -> str:
+    """Return what tells this machine's processes from those of any other, or of another container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{platform.node()} {boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # no Linux: a process is never said to be gone
+        return uuid.uuid4().hex
+
+
+def is_running(process: Any) -> bool:
+    """Tell whether a process of this machine is running, also when that cannot be known."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, ValueError, TypeError):
+        return True
+    return True

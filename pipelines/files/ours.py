@@ -1,0 +1,211 @@
+"""Folders that are ours: each has a mark, and nothing of anybody else's is removed, renamed or overwritten.
+
+    FOLDER/.altiplano    {"made_by": "altiplano-corpus", "kind": "corpus", "files": {"report.html": SHA-256 or null}}
+
+    claim        a new or empty folder gets its mark; one with others' files, or of another kind, is refused
+    owner        the marked folder that a path lies in: what we made is never an input
+    write        one file for people, never over one that is not as we left it
+    replacing    all files of a folder made anew: those that its mark names give way, all others stay
+
+`files` names what a later command may overwrite or remove. What a build writes is named by its own manifests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from pipelines.files import paths, storage
+from pipelines.files.lock import is_running
+from pipelines.hashing import seal
+
+MARK: Final = ".altiplano"
+MADE_BY: Final = "altiplano-corpus"
+# What a new disk has before anything is on it.
+_BARE: Final = frozenset({"lost+found"})
+_MAKING: Final = ".making-"
+_NAMED: Final = 3  # files of others that a refusal names
+
+
+class Kind(StrEnum):
+    """What a folder of ours holds."""
+
+    CORPUS = "corpus"
+    RUN = "run"
+    EXPORT = "export"
+    MODEL = "model"
+    SAMPLE = "sample"
+    DUMPS = "dumps"
+
+    @property
+    def is_input(self) -> bool:
+        """Whether a corpus may be made of what lies in the folder."""
+        return self in (Kind.SAMPLE, Kind.DUMPS)
+
+
+def kind_of(folder: str) -> Kind | None:
+    """Return what a folder of ours holds, None for any other."""
+    mark = _mark(folder)
+    if mark is not None:
+        return Kind(mark["kind"])
+    # A corpus that was copied without its hidden files is known by its seal.
+    manifest = storage.read_json(f"{folder}/manifest.json")
+    sealed = isinstance(manifest, dict) and "seal" in manifest and manifest["seal"] == seal(manifest)
+    return Kind.CORPUS if sealed else None
+
+
+def named(folder: str) -> set[str]:
+    """Return the names of the files that the mark of a folder names; ValueError if one of them leads out of it."""
+    found = set((_mark(folder) or {"files": ()})["files"])
+    for name in found:
+        paths.within(folder, name)
+    return found
+
+
+def require(folder: str, kind: Kind) -> None:
+    """Raise ValueError unless a folder is ours and holds what it should."""
+    found = kind_of(folder)
+    if found is None:
+        raise ValueError(f"{folder}: this is no {kind} of ours (it has no {MARK} that says so); nothing is touched")
+    if found is not kind:
+        raise ValueError(f"{folder}: this folder is marked as {found}, not as {kind}; name another")
+
+
+def claim(folder: str, kind: Kind) -> None:
+    """Mark a new or empty folder as ours; ValueError if it holds what is not, or something of ours of another kind."""
+    if not storage.is_remote(folder) and Path(folder).exists() and not Path(folder).is_dir():
+        raise ValueError(f"{folder}: this is a file; a folder is expected")
+    if kind_of(folder) is None:
+        if others := _others(folder):
+            more = ", ..." if len(others) > _NAMED else ""
+            raise ValueError(
+                f"{folder}: this folder is not empty (it holds {', '.join(others[:_NAMED])}{more}) and no {kind} of "
+                "ours; name a new or an empty folder"
+            )
+        _write_mark(folder, kind, {})
+    require(folder, kind)
+    if _mark(folder) is None:
+        _write_mark(folder, kind, {})
+
+
+def owner(path: str, known: dict[str, tuple[str, Kind] | None]) -> tuple[str, Kind] | None:
+    """Return the nearest folder of ours that a file lies in, links followed, and its kind; `known` remembers folders.
+
+    A store that does not let us look for a mark has none of ours.
+    """
+    above = path.rpartition("/")[0] if storage.is_remote(path) else str(Path(path).resolve().parent)
+    if above not in known:
+        known[above] = _owner(above, known)
+    return known[above]
+
+
+def _owner(folder: str, known: dict[str, tuple[str, Kind] | None]) -> tuple[str, Kind] | None:
+    try:
+        kind = kind_of(folder)
+    except PermissionError:
+        kind = None
+    if kind is not None:
+        return folder, kind
+    is_top = folder.partition("://")[2].count("/") == 0 if storage.is_remote(folder) else folder == os.sep
+    return None if is_top else owner(folder, known)
+
+
+def write(folder: str, name: str, content: bytes) -> str:
+    """Write a file for people into a folder of ours and return its path.
+
+    Raises ValueError if a file of that name is there that is not as we left it.
+    """
+    path, digest = f"{folder}/{name}", hashlib.sha256(content).hexdigest()
+    mark = _mark(folder) or {"kind": kind_of(folder), "files": {}}
+    if storage.exists(path) and storage.sha256(path) not in (digest, mark["files"].get(name)):
+        raise ValueError(f"{path}: this file is not as we left it, and is not overwritten; move it away")
+    storage.write_bytes(path, content)
+    if mark["kind"] is not None and mark["files"].get(name) != digest:
+        _write_mark(folder, mark["kind"], {**mark["files"], name: digest})
+    return path
+
+
+def refuse_overwriting(option: str, path: str | None) -> None:
+    """Raise ValueError if a file that an option names to be written is there already: it may be anybody's."""
+    if path is not None and storage.exists(path):
+        raise ValueError(f"{option} {path}: there is such a file, and it is not overwritten; name another")
+
+
+@contextmanager
+def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
+    """Give an empty folder to write to, whose files take the place of those that an earlier call left in `folder`.
+
+    Nothing changes if the block raises. ValueError for a folder that is not ours, and if a new file would take the
+    place of one that is not.
+    """
+    claim(str(folder), kind)
+    _remove_unfinished(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{_MAKING}{os.getpid()}-") as made:
+        yield Path(made)
+        _take_over(folder, kind, Path(made))
+
+
+def _take_over(folder: Path, kind: Kind, made: Path) -> None:
+    names = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_symlink() or path.is_file()}
+    before = named(str(folder))
+    for name in sorted(names - before):
+        if os.path.lexists(folder / name):
+            raise ValueError(f"{folder / name}: this file is none that we wrote, and is not overwritten; move it away")
+    _write_mark(str(folder), kind, dict.fromkeys(sorted(names | before)))
+    remove_named(str(folder), before - names)
+    for name in sorted(names):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (made / name).replace(target)
+    _write_mark(str(folder), kind, dict.fromkeys(sorted(names)))
+
+
+def remove_named(folder: str, names: Collection[str]) -> None:
+    """Remove files of a folder by their names, and those folders in it that held nothing else."""
+    for name in names:
+        storage.remove(f"{folder}/{name}")
+    if storage.is_remote(folder):
+        return
+    emptied = {parent for name in names for parent in PurePosixPath(name).parents}
+    for name in sorted(map(str, emptied), reverse=True):
+        path = Path(folder, name)
+        if name != "." and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what killed calls left half made."""
+    for path in folder.glob(f"{_MAKING}*"):
+        process = path.name.removeprefix(_MAKING).partition("-")[0]
+        if process.isdecimal() and not is_running(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _others(folder: str) -> list[str]:
+    """Return names of a few things in a folder without a mark; hidden ones of a local folder do not count."""
+    if storage.is_remote(folder):
+        return [path.removeprefix(f"{folder}/") for path in storage.some(folder, _NAMED + 1)]
+    if not Path(folder).is_dir():
+        return []
+    names = (path.name for path in Path(folder).iterdir())
+    return sorted(name for name in names if not name.startswith(".") and name not in _BARE)
+
+
+def _mark(folder: str) -> dict[str, Any] | None:
+    found = storage.read_json(f"{folder}/{MARK}")
+    if not isinstance(found, dict) or found.get("made_by") != MADE_BY:
+        return None
+    files = found.get("files")
+    is_whole = found.get("kind") in list(Kind) and isinstance(files, dict)
+    return found if is_whole else None
+
+
+def _write_mark(folder: str, kind: str, files: Mapping[str, str | None]) -> None:
+    storage.write_json(f"{folder}/{MARK}", {"made_by": MADE_BY, "kind": kind, "files": dict(files)})

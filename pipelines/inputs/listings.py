@@ -1,0 +1,448 @@
+"""Listings of a crawl's files (`wet.paths.gz`, `warc.paths.gz`), and files on the web: fetched once, then kept.
+
+    --input 'common_crawl[files=100]=https://data.commoncrawl.org/crawl-data/CC-MAIN-2019-18/wet.paths.gz'
+
+    listing -> paths, a line each -> `files` of them, chosen by hash -> base URL + path -> OUTPUT/work/downloads
+
+A line may say more than a path: size and SHA-256, set off by tabs; a file that is another is then refused. The choice
+depends on the paths alone, and 200 files hold the 100. A file is downloaded to a name of its own and goes on where it
+stopped, within a run (by Range) and after it; it is there once it is whole, with its URL, size and SHA-256 beside it. A
+file that was removed and comes back another is refused, for the corpus was made of the first one.
+
+A listing may come from anybody: it sends us only to its own host, that of `base`, and those that `hosts=A+B` names (and
+hosts below them), redirects too, and no file may be larger than `limit` bytes. Names and passwords in an address, and
+what signs it, are neither printed nor kept.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import io
+import random
+import re
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from pipelines.files import addresses, paths, storage
+from pipelines.hashing import keyed
+
+COMMON_CRAWL = "https://data.commoncrawl.org/"  # what its listings are relative to
+ATTEMPTS = 8  # without a byte of progress
+PAUSE_SECONDS = 1.0  # at most, after the first failure; twice that after each further one
+LONGEST_PAUSE_SECONDS = 120.0
+TIMEOUT_SECONDS = 60.0
+AT_ONCE = 4
+LISTING_LIMIT = 1 << 30  # bytes; a crawl's listing of 100,000 files has 14 MB
+FILE_LIMIT = 1 << 36  # bytes; the largest dumps that LLaMA's sources name have about 25 GB
+REDIRECTS = 10
+FILES_WITHOUT_ASKING = 100
+FETCHED = ("http", "https")
+
+_LISTING = re.compile(r".*\.paths(?:\.gz)?", re.DOTALL)
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+_SAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+ATTRIBUTES = ("files", "base", "hosts", "limit")
+_OF_ANY_FILE = ("hosts", "limit")  # also of a single file on the web
+
+
+class DownloadError(RuntimeError):
+    """A file cannot be had now: names the URL, what the server said, and how often it was asked."""
+
+
+class _Failure(Exception):  # noqa: N818
+    """One attempt failed, in a way that another may not; `pause` is what the server asked for, in seconds."""
+
+    def __init__(self, message: str, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a listing: a path or URL, and as far as they are given its size in bytes and its SHA-256."""
+
+    path: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple[dict[str, str], list[str]] | None:
+    """Return what an input stands for that is a listing or on the web: its other attributes, and the files.
+
+    None where `pattern` is neither. The files are local ones under `downloads`, or where the listing's base is: a
+    folder, or an object store that Beam reads. Raises ValueError (the listing, the URL or the attribute is wrong; the
+    server refuses) or DownloadError.
+    """
+    listing = _LISTING.fullmatch(urlsplit(pattern).path if is_web(pattern) else pattern) is not None
+    if not listing and not is_web(pattern):
+        for name in ATTRIBUTES:
+            if name in attributes:
+                also = " or a file on the web" if name in _OF_ANY_FILE else ""
+                raise ValueError(f"{pattern}: the attribute {name} goes with a listing (*.paths.gz){also}")
+        return None
+    rest = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
+    limit, hosts = _limit(attributes.get("limit"), pattern), _hosts(attributes, pattern)
+    if not listing:
+        return rest, fetch([pattern], downloads, hosts=hosts, limit=limit)
+    wanted = _wanted(attributes.get("files"), pattern)
+    local = fetch([pattern], downloads, hosts=hosts, limit=LISTING_LIMIT)[0] if is_web(pattern) else pattern
+    entries = {entry.path: entry for entry in entries_of(local)}
+    chosen = choose(list(entries), wanted, pattern)
+    urls = {_joined(attributes.get("base"), path, pattern): entries[path].sha256 for path in chosen}
+    _check_hosts(urls, hosts, pattern)
+    # One of each scheme: a check looks for credentials, and a crawl has 90,000 files.
+    for url in {url.partition("://")[0]: url for url in urls if storage.is_remote(url) and not is_web(url)}.values():
+        storage.check(url)
+    web = {url: sha256 for url, sha256 in urls.items() if is_web(url)}
+    fetched = dict(zip(web, fetch(list(web), downloads, listed=web, hosts=hosts, limit=limit), strict=True))
+    return rest, [fetched.get(url) or paths.pattern(url) for url in urls]
+
+
+def _limit(text: str | None, pattern: str) -> int:
+    if text is None:
+        return FILE_LIMIT
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise ValueError(f"{pattern}: limit={text} is no number of bytes")
+    return int(text)
+
+
+def _hosts(attributes: Mapping[str, str], pattern: str) -> frozenset[str]:
+    """Return the hosts that an input may lead to: its own, that of its base, and those that are named."""
+    told = [pattern, attributes.get("base", COMMON_CRAWL)]
+    own = {addresses.host_of(address) for address in told if storage.is_remote(address)}
+    return frozenset(own | set(filter(None, attributes.get("hosts", "").split("+"))))
+
+
+def _check_hosts(urls: Iterable[str], hosts: frozenset[str], pattern: str) -> None:
+    for url in urls:
+        if storage.is_remote(url) and not addresses.is_allowed(url, hosts):
+            host = addresses.host_of(url)
+            raise ValueError(
+                f"{pattern}: names a file on {host}, which is neither the listing's own host nor that of its base; if "
+                f"you trust it, add hosts={host}"
+            )
+
+
+def address_of(path: str, downloads: str) -> str:
+    """Return the URL that a file under `downloads` was fetched from; any other path is its own address."""
+    if str(PurePosixPath(path).parent) != downloads:
+        return path
+    return str((storage.read_json(f"{path}.json") or {}).get("url", path))
+
+
+def is_web(path: str) -> bool:
+    """Tell whether a path is fetched by HTTP."""
+    return path.partition("://")[0].lower() in FETCHED and "://" in path
+
+
+def _wanted(files: str | None, pattern: str) -> int | None:
+    if files is None or files == "all":
+        return None if files else -1
+    if not (files.isascii() and files.isdecimal() and int(files) > 0):
+        raise ValueError(f"{pattern}: files={files} is no number of files; write files=100, or files=all")
+    return int(files)
+
+
+def entries_of(listing: str) -> list[Entry]:
+    """Return what a listing names, in its order, each path once; raise ValueError if it is none."""
+    with storage.open_read(listing) as stream:
+        head = stream.read(2)
+    try:
+        with storage.open_read(listing) as stream:
+            if head == b"\x1f\x8b":
+                with gzip.open(stream) as unpacked:
+                    content = unpacked.read(LISTING_LIMIT + 1)
+            else:
+                content = stream.read(LISTING_LIMIT + 1)
+        text = content.decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{listing}: this listing cannot be read: {error}") from None
+    if len(content) > LISTING_LIMIT:
+        raise ValueError(f"{listing}: more than {LISTING_LIMIT} bytes are no listing")
+    lines = [line.strip() for line in io.StringIO(text) if line.strip()]
+    if not lines:
+        raise ValueError(f"{listing}: this listing names no file")
+    entries: dict[str, Entry] = {}
+    for line in lines:
+        entry = _entry(line, listing)
+        if entries.setdefault(entry.path, entry) != entry:
+            raise ValueError(f"{listing}: {entry.path} is listed twice, with other sizes or digests")
+    return list(entries.values())
+
+
+def _entry(line: str, listing: str) -> Entry:
+    path, *facts = line.split("\t")
+    if not path.isprintable() or len(path) > 2_000 or ".." in path:
+        raise ValueError(f"{listing}: {path[:100]!r} is no path of a file")
+    if not facts:
+        return Entry(path)
+    size, sha256 = facts if len(facts) == 2 else ("", "")
+    if not (size.isascii() and size.isdecimal() and _SHA256.fullmatch(sha256)):
+        raise ValueError(
+            f"{listing}: {line[:200]!r}: write a path, or a path, its size and its SHA-256, set off by tabs"
+        )
+    return Entry(path, int(size), sha256)
+
+
+def choose(paths: Sequence[str], wanted: int | None, listing: str) -> list[str]:
+    """Return `wanted` of the paths, those with the smallest keyed hash; all of them for None.
+
+    -1 means that nobody said: all of a short listing, ValueError for a long one.
+    """
+    if wanted == -1 and len(paths) > FILES_WITHOUT_ASKING:
+        raise ValueError(f"{listing} names {len(paths)} files: say how many, as [files=100], or [files=all]")
+    if wanted is not None and wanted > len(paths):
+        raise ValueError(f"{listing} names {len(paths)} files, not {wanted}")
+    ranked = sorted(paths, key=lambda path: (keyed("listing", path), path))
+    return ranked if wanted is None or wanted < 0 else ranked[:wanted]
+
+
+def _joined(base: str | None, path: str, listing: str) -> str:
+    """Return where a listed file is: the base and its path.
+
+    Without a base it is what comes before the path's first folder in the listing's own URL, and Common Crawl's server
+    for a listing on disk.
+    """
+    if "://" in path:
+        return path
+    if base is None:
+        before, found, _ = listing.partition(f"/{path.partition('/')[0]}/")
+        base = before if storage.is_remote(listing) and found else COMMON_CRAWL
+    return f"{base.rstrip('/')}/{path.lstrip('/')}"
+
+
+# --- downloads -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a URL's file lies: whole, on its way, and what is known of it."""
+
+    final: Path
+    part: Path
+    record: Path
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to be fetched."""
+
+    url: str
+    client: httpx2.Client
+    pause: Callable[[float], None]
+    say: Callable[[str], None]
+    listed: str | None
+    hosts: frozenset[str]
+    limit: int
+
+    @property
+    def shown(self) -> str:
+        """The address without what nobody else may see."""
+        return addresses.shown(self.url)
+
+
+def fetch(
+    urls: Sequence[str],
+    downloads: str,
+    pause: Callable[[float], None] = time.sleep,
+    report: Callable[[str], None] | None = None,
+    listed: Mapping[str, str | None] | None = None,
+    hosts: frozenset[str] = frozenset(),
+    limit: int = FILE_LIMIT,
+) -> list[str]:
+    """Return the local file of each URL, downloading what is missing, a few at once.
+
+    `pause` waits some seconds, `report` takes a line for each finished file (None: to standard error), `listed` is the
+    SHA-256 of those files whose listing tells it, `hosts` are those that a server may redirect to besides its own, and
+    `limit` is in bytes. Raises ValueError if a server refuses (403, 404 ...), sends us elsewhere, or has a larger file,
+    another one than before or than the listed one, DownloadError if it keeps failing.
+    """
+    if not urls:
+        return []
+    if storage.is_remote(downloads):
+        raise ValueError(f"{downloads}: files from the web are kept in the corpus directory, so --output must be local")
+    say = report or (lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
+    with httpx2.Client(timeout=TIMEOUT_SECONDS) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+        jobs = [
+            _Job(url, client, pause, say, (listed or {}).get(url), hosts | {addresses.host_of(url)}, limit)
+            for url in urls
+        ]
+        futures = [pool.submit(_fetch, job, downloads) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def place_of(url: str, downloads: str) -> _Place:
+    """Return where a URL's file lies: under its own name, which another URL's file of that name does not share."""
+    name = _SAFE.sub("_", PurePosixPath(urlsplit(url).path).name)[-150:].lstrip(".") or "file"
+    final = Path(downloads, f"{keyed('download', addresses.lasting(url)):016x}-{name}")
+    return _Place(final, final.with_name(f".{final.name}.part"), final.with_name(f"{final.name}.json"))
+
+
+def _fetch(job: _Job, downloads: str) -> str:
+    place = place_of(job.url, downloads)
+    place.final.parent.mkdir(parents=True, exist_ok=True)
+    with _held(place.part):
+        known = storage.read_json(str(place.record)) or {}
+        if place.final.exists() and known.get("size") == place.final.stat().st_size:
+            _check(job, known, job.listed, "this is not the file that is listed")
+            return str(place.final)
+        if not place.final.exists():
+            _download(job, place.part)
+        source = place.final if place.final.exists() else place.part
+        found = {"url": job.shown, "size": source.stat().st_size, "sha256": storage.sha256(str(source))}
+        try:
+            _check(job, found, job.listed, "this is not the file that is listed")
+            changed = f"the file has changed since it was first fetched (remove {place.record} to take the new one)"
+            _check(job, found, known.get("sha256"), changed)
+        except ValueError:
+            place.part.unlink(missing_ok=True)
+            raise
+        source.replace(place.final)
+        _tag(place.part).unlink(missing_ok=True)
+        storage.write_json(str(place.record), found)
+    job.say(f"fetched {job.shown} ({found['size']:,} bytes)")
+    return str(place.final)
+
+
+def _check(job: _Job, found: Mapping[str, Any], wanted: str | None, problem: str) -> None:
+    if wanted is not None and found["sha256"] != wanted:
+        raise ValueError(f"{job.shown}: {problem}: SHA-256 {found['sha256']}, not {wanted}")
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """Keep other processes from writing the same file."""
+    lock = part.with_suffix(".lock")
+    with lock.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _download(job: _Job, part: Path) -> None:
+    """Fetch a file into `part`, going on after what is there; attempts that bring nothing new are counted."""
+    failures, furthest = 0, 0
+    while True:
+        try:
+            _attempt(job, part)
+            return
+        except (_Failure, httpx2.TransportError) as error:
+            reached = part.stat().st_size if part.exists() else 0
+            failures = 1 if reached > furthest else failures + 1
+            furthest = max(furthest, reached)
+            if failures >= ATTEMPTS:
+                reason = addresses.hide(str(error)) or type(error).__name__
+                raise DownloadError(f"{job.shown}: cannot be fetched after {failures} attempts: {reason}") from None
+            asked = error.pause if isinstance(error, _Failure) else 0.0
+            # Full jitter, so that many clients do not come back together.
+            longest = min(PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
+            job.pause(max(min(asked, LONGEST_PAUSE_SECONDS), random.uniform(0, longest)))
+
+
+def _attempt(job: _Job, part: Path) -> None:
+    start = part.stat().st_size if part.exists() else 0
+    tag = _tag(part)
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+        with suppress(FileNotFoundError):
+            headers["If-Range"] = tag.read_text(encoding="utf-8")
+    with _opened(job, headers) as response:
+        total = _accepted(job, response, start, part)
+        if response.status_code == 416:
+            return
+        resumed = response.status_code == 206
+        if not resumed:
+            _remember(tag, response.headers.get("etag", ""))
+        _check_size(job, total or 0, part)
+        with part.open("ab" if resumed else "wb") as stream:
+            # Blocks of a fixed size would lose what came of the last one before the connection broke.
+            for block in response.iter_raw():
+                stream.write(block)
+                _check_size(job, stream.tell(), part)
+    if total is not None and part.stat().st_size != total:
+        raise _Failure(f"{part.stat().st_size} of {total} bytes came")
+
+
+@contextmanager
+def _opened(job: _Job, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
+    """Give the answer to a request, redirects followed to hosts that may be asked; what a redirect says is not read."""
+    url = job.url
+    try:
+        for _ in range(REDIRECTS + 1):
+            with job.client.stream("GET", url, headers=headers) as response:
+                if response.next_request is None:
+                    yield response
+                    return
+                url = _redirected(job, str(response.next_request.url))
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise ValueError(f"{job.shown}: {addresses.hide(str(error))}") from None
+    raise ValueError(f"{job.shown}: the server redirects more than {REDIRECTS} times")
+
+
+def _redirected(job: _Job, url: str) -> str:
+    """Return where a redirect leads; ValueError for another host, or from https to http."""
+    if not is_web(url) or not addresses.is_allowed(url, job.hosts):
+        host = addresses.host_of(url)
+        raise ValueError(
+            f"{job.shown}: the server sends us to {host}; if you trust it, add [hosts={host}] to the input"
+        )
+    if job.url.lower().startswith("https:") and not url.lower().startswith("https:"):
+        raise ValueError(f"{job.shown}: the server sends us from https to http")
+    return url
+
+
+def _check_size(job: _Job, size: int, part: Path) -> None:
+    if size > job.limit:
+        part.unlink(missing_ok=True)
+        raise ValueError(
+            f"{job.shown}: larger than {job.limit:,} bytes; if it should be, add [limit=BYTES] to the input"
+        )
+
+
+def _tag(part: Path) -> Path:
+    return part.with_suffix(".etag")
+
+
+def _remember(tag: Path, value: str) -> None:
+    # A weak tag does not promise the same bytes, and the standard allows none in If-Range.
+    if value and not value.startswith("W/"):
+        tag.write_text(value, encoding="utf-8")
+    else:
+        tag.unlink(missing_ok=True)
+
+
+def _accepted(job: _Job, response: httpx2.Response, start: int, part: Path) -> int | None:
+    """Return the size of the whole file, None if the server does not say; raise where there is nothing to read."""
+    status = response.status_code
+    spoken = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+    if status == 200:
+        length = response.headers.get("content-length", "")
+        return int(length) if length.isdecimal() else None
+    if status == 206 and spoken and spoken[1] is not None and int(spoken[1]) == start:
+        return int(spoken[2]) if spoken[2] != "*" else None
+    if status == 416 and spoken and spoken[2] == str(start):
+        return start
+    if status in (206, 416):
+        part.unlink(missing_ok=True)
+        raise _Failure(f"the server answered {status} for the bytes from {start} on")
+    if status in _AGAIN:
+        after = response.headers.get("retry-after", "")
+        raise _Failure(f"the server answered {status}", float(after) if after.isdecimal() else 0.0)
+    raise ValueError(f"{job.shown}: the server refuses it: {status} {response.reason_phrase}")

@@ -1,0 +1,1 @@
+"""Models made from the pipelines' own output, or given by path."""

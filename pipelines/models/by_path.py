@@ -1,0 +1,169 @@
+"""Models given by path: what each has to be, checked before any work starts, and its digest by content.
+
+--model language_models=DIR   LANG/pieces.model and LANG/model.arpa, or CCNet's LANG.sp.model and LANG.arpa.bin
+--model cutoffs=PATH          a folder with cutoffs.json, or CCNet's cutoff.csv
+--model reference=PATH        a folder with reference.bin and scores.json, or any fastText classifier
+--model benchmarks=DIR        a file or folder for each benchmark, see `pipelines.contamination`
+--model NAME=FILE             lid, bad_words, personal_information_sites, tokenizer
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filters.web import personal_info, reference
+from pipelines import contamination
+from pipelines.files import cached, storage
+from pipelines.files import paths as places
+from pipelines.files.current import is_current
+from pipelines.hashing import digest_of
+from pipelines.models import language
+from pipelines.models.training import FILE, TOKENIZER, copied
+from pipelines.optional import decontamination
+from pipelines.optional.personal_information import DEFAULT_SITES, SITES
+from pipelines.recipes import Recipe
+from pipelines.stages.source import Model
+
+# Models that are given, not trained, and where the sample keeps them.
+GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
+# Models that are trained, and may be given instead.
+TRAINED = ("language_models", "cutoffs", "reference", "stack_exchange_sites", TOKENIZER)
+_FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "benchmarks")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A model given by path, with the SHA-256 of each file that is used of it."""
+
+    model: Model
+    files: dict[str, str]
+
+
+UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not use
+
+
+def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
+    """Return the path of each model that is given: by an option NAME=PATH, in the sample's folder, or with the package.
+
+    Raises ValueError for an option that is none, or that the recipe has no use for.
+    """
+    found = {name: f"{raw}/{path}" for name, path in GIVEN.items()}
+    found[SITES] = str(DEFAULT_SITES)
+    known = (*GIVEN, SITES, decontamination.MODEL, *TRAINED)
+    for option in options:
+        name, equals, path = option.partition("=")
+        if not equals:
+            raise ValueError(f"--model {option}: write it as NAME=PATH")
+        if name not in known:
+            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
+        if name == decontamination.MODEL and not recipe.contamination.drop:
+            raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
+        if name == SITES and not recipe.excludes_sites:
+            field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
+            raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
+        try:
+            found[name] = places.form(path)
+        except ValueError as error:
+            raise ValueError(f"--model {option}: {error}") from None
+    if recipe.contamination.drop and decontamination.MODEL not in found:
+        raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
+    return found
+
+
+def chosen(found: Mapping[str, str], recipe: Recipe, needed: Set[str]) -> dict[str, Given]:
+    """Return the models that stages need of those at these paths; raise ValueError naming the option that is wrong."""
+    models = {}
+    for name, path in found.items():
+        if name in needed | {TOKENIZER}:
+            try:
+                models[name] = given(name, path, recipe)
+            except ValueError as error:
+                raise ValueError(f"--model {name}={path}: {error}") from None
+    if SITES in models and not recipe.excludes_sites:
+        models[SITES] = UNREAD  # a list that is not read is no part of a result's identity
+    if "reference" in needed and not recipe.common_crawl.reference.classifier:
+        models["reference"] = UNREAD
+    return models
+
+
+def given(name: str, path: str, recipe: Recipe) -> Given:
+    """Return a model given by path; raise ValueError if it is not there or not of the right form."""
+    try:
+        found = Path(cached.local(path))
+    except FileNotFoundError as error:
+        raise ValueError(str(error)) from None
+    if not found.exists():
+        raise ValueError("no such file or directory" if name in _FOLDERS else "no such file")
+    if name == "language_models":
+        return _hashed(found, language.given_files(str(found), recipe.common_crawl.quality.languages))
+    if name == "cutoffs":
+        file = _there(found / "cutoffs.json") if found.is_dir() else found
+        language.load_cutoffs(str(found))
+        return _hashed(found, [file])
+    if name == "reference":
+        return _hashed(found, _classifier_files(found, recipe))
+    if name == "benchmarks":
+        files = contamination.digests(found)
+        return Given(Model(path, digest_of(files)), files)
+    if name in _FOLDERS:
+        return _hashed(found, [_there(found / "sites.json")])
+    if name == TOKENIZER and found.is_dir():
+        found = found / FILE
+    if not found.is_file():
+        raise ValueError("this is no file" if found.exists() else "no such file")
+    if name == "personal_information_sites":
+        personal_info.Sites.load(found)
+    if name == TOKENIZER:  # known as one that is trained here
+        files = {FILE: storage.sha256(str(found))}
+        return Given(Model(str(found), digest_of([files])), files)
+    return _hashed(found, [found])
+
+
+def staged(one: Given, directory: str) -> Given:
+    """Return a model as one in a directory that every worker reaches, copied there if it is not there yet."""
+    if not one.files:  # a model that is not read
+        return one
+    source = Path(one.model.path)
+    folder, manifest = source if source.is_dir() else source.parent, f"{directory}/manifest.json"
+    if not is_current(manifest, one.model.digest):
+        storage.remove(manifest)
+        files = copied([folder / name for name in sorted(one.files)], folder, directory)
+        storage.write_json(manifest, {"identity": one.model.digest, "files": files})
+    path = directory if source.is_dir() else f"{directory}/{source.name}"
+    return replace(one, model=replace(one.model, path=path))
+
+
+def _classifier_files(path: Path, recipe: Recipe) -> list[Path]:
+    wanted = recipe.common_crawl.reference
+    file = _there(path / "reference.bin") if path.is_dir() else path
+    reference.ReferenceClassifier(file, wanted.label)
+    if wanted.threshold is not None:
+        return [file]
+    if not path.is_dir():
+        raise ValueError("a classifier by itself needs a threshold: --set common_crawl.reference.threshold=0.25")
+    scores = _there(path / "scores.json")
+    try:
+        float(json.loads(scores.read_text(encoding="utf-8"))["threshold"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{scores}: no threshold ({error!r})") from None
+    return [file, scores]
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise ValueError(f"a directory with {file.name} is expected")
+    return file
+
+
+def _hashed(path: Path, files: Sequence[Path]) -> Given:
+    folder = path if path.is_dir() else path.parent
+    return _found(str(path), {str(file.relative_to(folder)): storage.sha256(str(file)) for file in sorted(files)})
+
+
+def _found(path: str, files: dict[str, str]) -> Given:
+    # A file by itself is known by its content alone, whatever its name.
+    one = next(iter(files.values())) if len(files) == 1 else digest_of(files)
+    return Given(Model(path, one), files)

@@ -1,0 +1,1 @@
+"""Stages that any source's chain may add."""

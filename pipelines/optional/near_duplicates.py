@@ -1,0 +1,66 @@
+"""Near-duplicates of any source, switched on by its recipe: three stages after the source's own (before GitHub's last).
+
+documents ─ near_keys ─> staged, band keys or sampled shingles ─ near (resolve) ─ near_unique ─> documents
+
+The texts are staged once more for it; `--set c4.near.measure=jaccard` is all there is to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from pipelines.dedup import near, pairs
+from pipelines.document import Document, Drop
+from pipelines.files.runs import Keys, Lines
+from pipelines.recipes import NearDuplicates
+from pipelines.stages.kinds import Context, Join, Map, Resolve
+from pipelines.stages.source import Source
+
+STAGE, REASON = "near_unique", "near_duplicate"
+
+
+def same(document: Document, context: Context) -> Document:
+    """Keep the document as it is."""
+    return document
+
+
+def keys(raw: Document, document: Document, context: Context) -> Keys:
+    """Return what finds the document among its like: sampled shingles, or the bands of its signature."""
+    sample, cut = _found_by(context.recipe)
+    return pairs.containment_keys(document, sample) if sample else pairs.jaccard_keys(document, cut)
+
+
+@cache
+def _found_by(recipe: NearDuplicates) -> tuple[int, near.Bands]:
+    """Return one in how many shingles is compared (0: by Jaccard), and the bands."""
+    cut = near.bands(recipe.threshold, recipe.recall)
+    shared = max(1, round(recipe.threshold * recipe.shortest))
+    return (near.sampling(shared, recipe.recall) if recipe.measure == "containment" else 0), cut
+
+
+def unique(document: Document, removed: Lines, context: Context) -> Document | Drop:
+    """Drop the near-duplicates of what stays."""
+    return document.drop(STAGE, REASON) if len(removed) else document
+
+
+def last_before_tokenizer(source: Source) -> int:
+    """Return the position of a source's last stage that leaves documents and does not need the tokenizer."""
+    found = enumerate(source.stages)
+    return max(i for i, stage in found if isinstance(stage, Map | Join) and "tokenizer" not in stage.models)
+
+
+def chosen(source: Source, recipe: Any) -> Source:
+    """Return the source with the stages that its recipe switches on."""
+    wanted: NearDuplicates | None = getattr(recipe, "near", None)
+    if wanted is None or wanted.measure == "off":
+        return source
+    _found_by(wanted)  # a threshold that no signature finds is a mistake to name now
+    added = (
+        Map("near_keys", same, recipe="near", keys=keys, ranked=True),
+        Resolve("near", recipe="near", measure=wanted.measure),
+        Map(STAGE, unique, recipe="near"),
+    )
+    end = last_before_tokenizer(source) + 1
+    return replace(source, stages=(*source.stages[:end], *added, *source.stages[end:]))

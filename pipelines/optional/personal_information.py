@@ -1,0 +1,43 @@
+"""What the web sources do about personal information, if the recipe says so: leave sites out, mask in what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from filters.web import personal_info
+from pipelines.document import Document, Drop
+from pipelines.stages.kinds import Context
+
+SITES = "personal_information_sites"  # the model: a list of hosts
+DEFAULT_SITES = Path(__file__).with_name("personal_information_sites.txt")
+
+
+def listed(page: Document, stage: str, context: Context) -> Drop | None:
+    """Return the drop of a page whose site is on the list, without an excerpt; None where the recipe keeps it."""
+    if not context.recipe.exclude_personal_information_sites:
+        return None
+    reason = _sites(context.models[SITES]).reason(page.url)
+    return replace(page.drop(stage, reason), excerpt="") if reason else None
+
+
+def masked(page: Document, context: Context) -> Document:
+    """Return a page with addresses and numbers masked, and how many as attributes, if the recipe says so."""
+    if not context.recipe.mask_personal_information:
+        return page
+    found = personal_info.masked(page.text)
+    counts = {
+        "masked_emails": found.emails,
+        "masked_ip_addresses": found.ip_addresses,
+        "masked_telephones": found.telephones,
+    }
+    context.counts.update(counts)
+    title = personal_info.mask(page.title) if page.title else page.title
+    told = {name: str(count) for name, count in counts.items() if count}
+    return replace(page, text=found.text, title=title).with_attributes(**told)
+
+
+@cache
+def _sites(path: str) -> personal_info.Sites:
+    return personal_info.Sites.load(Path(path))

@@ -1,0 +1,124 @@
+"""The command line of a build, checked before any work starts, and the inputs and models that it names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from filters.models import lmplz
+from pipelines.build import SOURCES, Build, source_of
+from pipelines.files import ours, paths, storage
+from pipelines.inputs import inputs, paper
+from pipelines.models import by_path
+from pipelines.optional import decontamination
+from pipelines.recipes import RECIPES, Recipe
+from pipelines.sample import layout
+from pipelines.settings import check, override
+from pipelines.stages.source import Input
+from pipelines.tokens.encode import load_tokenizer
+
+# What `--input` takes besides single dumps.
+PAPER_LIST = "paper"
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Parse the command line; what it does not know goes to Beam."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.corpus", description="Build the corpus.", allow_abbrev=False
+    )
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
+    parser.add_argument("--source", action="append", choices=list(SOURCES), metavar="NAME", help="only this source")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
+    parser.add_argument("--raw", type=paths.option, default="data/raw", help="folder of the sample (default: data/raw)")
+    parser.add_argument(
+        "--output", type=paths.output_option, default="data/corpus", help="corpus directory (default: data/corpus)"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
+    parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
+    parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
+    parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
+    parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be read and run, and do nothing")
+    return parser.parse_known_args(arguments)
+
+
+def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
+    """Check all options and find the inputs; raise ValueError naming the option, before any work starts."""
+    storage.check(options.output)
+    if options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: at least 1")
+    if options.runner not in ("local", "plain"):
+        from pipelines.runners import beam
+
+        beam.check_engine(options.runner, beam_arguments, options.output)
+    elif beam_arguments:
+        raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
+    recipe = RECIPES[options.recipe]
+    for assignment in options.set:
+        recipe = override(recipe, assignment)
+    check(recipe)
+    for loaded in (load_tokenizer, decontamination.load):
+        loaded.cache_clear()  # files that an earlier build of this process read may have changed
+    names = [name for name in recipe.sources if not options.source or name in options.source]
+    if options.models:
+        names = [name for name in names if name in ("common_crawl", "wikipedia")]
+    named = by_path.paths(options.model, options.raw, recipe)
+    try:
+        ours.claim(options.output, ours.Kind.CORPUS)
+    except ValueError as error:
+        raise ValueError(f"--output {error}") from None
+    found = _find_inputs(options, names)
+    if options.runner not in ("local", "plain"):
+        beam.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
+    stages = [stage for name in found for stage in source_of(name, recipe).stages]
+    chosen = by_path.chosen(named, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
+    if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
+        raise ValueError(
+            "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
+            "made from, or --model language_models=DIR and --model reference=DIR"
+        )
+    if ("common_crawl" in found or options.models) and "language_models" not in chosen:
+        _check_estimator(recipe)
+    return Build(recipe, found, options.output, chosen, options.models)
+
+
+def _check_estimator(recipe: Recipe) -> None:
+    if recipe.language_models.estimator == "lmplz":
+        try:
+            lmplz.find(recipe.language_models.lmplz)
+        except ValueError as error:
+            raise ValueError(
+                f"language_models.lmplz is {error} (--set language_models.lmplz=PATH); or use our own estimator, which "
+                "holds the text in memory: --set language_models.estimator=kneser_ney"
+            ) from None
+
+
+def _input_options(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return the options of single inputs: `paper` stands for those that the paper's list names."""
+    listed = paper.given(names, f"{options.output}/work/downloads") if PAPER_LIST in options.input else []
+    return [option for option in options.input if option != PAPER_LIST] + listed
+
+
+def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str, list[Input]]:
+    patterns: dict[str, list[tuple[Mapping[str, str], str]]] = {}
+    for option in _input_options(options, names):
+        name, attributes, pattern = inputs.parse_option(option, list(SOURCES))
+        if name not in names:
+            raise ValueError(f"--input {option}: the source {name} is not built (--source, or the recipe)")
+        patterns.setdefault(name, []).append((attributes, pattern))
+    if options.recipe == "sample" and not options.input:
+        for name, dumps in layout.inputs(Path(options.raw)).items():
+            if name in names and not dumps:
+                raise ValueError(f"--raw {options.raw}: no dumps of {name}; run python -m pipelines.sample first")
+            if name in names:
+                patterns[name] = [({}, path) for path in dumps]
+    if not patterns:
+        raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
+    if left := [name for name in options.source or () if name not in patterns]:
+        raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
+    cache = f"{options.output}/work/inputs.json"
+    return {name: inputs.find(SOURCES[name], patterns[name], cache) for name in names if name in patterns}

@@ -1,0 +1,136 @@
+"""How a build's jobs are executed: by the plain loop, by workers of this machine, or by an engine.
+
+    waves      ─> one pipeline at a time, with all workers
+    trainings  ─> on this machine, given several workers: a pipeline of its own for each, beside the waves
+
+A training keeps one process busy for as long as it takes. Beside it there are as many workers as ever, but they let it
+go first, so that no core is idle and what waits for the model waits no longer than it must.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence, Set
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Self
+
+from pipelines.runners import fork_server
+from pipelines.stages.jobs import Job, Shuffle
+
+YIELDING = 5  # how much nicer workers are than a training that they run beside
+POLL = 0.25  # seconds
+
+Jobs = Sequence[Job | Shuffle]
+
+
+class Trainings:
+    """Runs trainings in threads, which wait for worker processes; `kill` ends all workers after an error."""
+
+    def __init__(
+        self,
+        execute: Callable[[Jobs], None],
+        begin: Callable[[Jobs], None],
+        kill: Callable[[], None],
+        poll: Callable[[], None],
+    ) -> None:
+        self._execute, self._begin, self._kill, self._poll = execute, begin, kill, poll
+        self._threads = ThreadPoolExecutor(thread_name_prefix="training")
+        self._running: dict[str, Future[None]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while wait(self._running.values(), POLL if error else None).not_done:
+            self._kill()  # again, for a training may just be starting a worker
+        self._threads.shutdown()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a training is running."""
+        return any(not future.done() for future in self._running.values())
+
+    def start(self, name: str, jobs: Jobs) -> None:
+        """Start the jobs of a training."""
+        self._begin(jobs)
+        self._running[name] = self._threads.submit(self._execute, jobs)
+
+    def check(self) -> None:
+        """Raise what a training raised; show how far the others are."""
+        for future in self._running.values():
+            if future.done():
+                future.result()
+        self._poll()
+
+    def ended(self, wait_for_one: bool) -> Set[str]:
+        """Return the trainings that have ended since the last call, at least one if wanted; raise what one raised."""
+        while wait_for_one and not wait(self._running.values(), POLL, FIRST_COMPLETED).done:
+            self._poll()
+        self.check()
+        ended = {name for name, future in self._running.items() if future.done()}
+        self._running = {name: future for name, future in self._running.items() if name not in ended}
+        return ended
+
+
+class Execution:
+    """Executes the waves of one build as its options say, and trainings beside them.
+
+    `begin` is called with the jobs of each, `poll` a few times a second meanwhile; both by the thread of the build.
+    """
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        beam_arguments: Sequence[str],
+        begin: Callable[[Jobs], None],
+        poll: Callable[[], None],
+    ) -> None:
+        self._options, self._beam_arguments, self._begin, self._poll = options, beam_arguments, begin, poll
+        self.beside: Trainings | None = None
+        if options.runner == "local" and options.workers > 1:
+            fork_server.start()  # it imports Beam while this process does
+            from pipelines.runners import worker
+
+            self.beside = Trainings(self._train, begin, worker.kill_all, poll)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.beside is not None:
+            self.beside.__exit__(kind, error, trace)
+
+    def run(self, jobs: Jobs) -> None:
+        """Execute one wave."""
+        self._begin(jobs)
+        options = self._options
+        if options.runner == "plain":
+            from pipelines.runners import plain
+
+            plain.run(jobs)
+            return
+        from pipelines.runners import beam
+
+        if options.runner == "local":
+            poll = self._poll if self.beside is None else self.beside.check
+            nice = YIELDING if self.beside is not None and self.beside.busy else 0
+            beam.run_local(jobs, workers=options.workers, nice=nice, deadline=options.deadline, poll=poll)
+            return
+        beam.run_engine(
+            jobs,
+            engine=beam.engine_of(options.runner),
+            beam_arguments=self._beam_arguments,
+            folder=f"{options.output}/work/plan",
+            deadline=options.deadline,
+            poll=self._poll,
+        )
+
+    def _train(self, jobs: Jobs) -> None:
+        from pipelines.runners import beam
+
+        beam.run_local(jobs, workers=self._options.workers, apart=True, deadline=self._options.deadline)

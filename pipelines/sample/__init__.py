@@ -1,0 +1,1 @@
+"""The sample: real content from pinned packages, in the true dump formats."""

@@ -1,0 +1,198 @@
+"""The kinds of stage that a source's chain is made of; `pipelines.stages.run` executes one work item of each.
+
+Map      read a dump (or the previous stage's shard), clean and filter each record; write documents, drops, and the
+         packed keys on which something global is decided
+Decide   for each bucket of keys over all items: which documents or lines must go
+Resolve  the same for near-duplicates: pairs by bucket, verified on the documents' texts, and one small decision
+Join     for each bucket of spilled records over all items: documents made of several records
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, BinaryIO, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.document import Document, Drop
+from pipelines.files import runs
+from pipelines.files.runs import Keys
+from pipelines.readers import Dump
+
+
+class Read(Protocol):
+    """A reader: see `pipelines.readers`."""
+
+    def __call__(self, stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
+        """Yield records and drops, counting records independently."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file, or the byte range [start, end) of one, with the attributes that belong to its identity."""
+
+    path: str
+    digest: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    start: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A unit of work: a file, a byte range, or a group of small files. `key` depends on their content only."""
+
+    key: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a step may know: its own part of the recipe, and the paths of the models it asked for.
+
+    What it adds to `counts` is added up in the stage's manifest, over all documents, those that it drops too.
+    """
+
+    recipe: Any
+    models: Mapping[str, str]
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Map:
+    """Clean and filter each record by itself.
+
+    `step(record, context)` answers the document or its drop; after a `Decide` it is `step(document, removed, context)`
+    with the removed line numbers (`runs.WHOLE` for the whole document). `recipe` names the field of the source's
+    recipe that the step reads, `models` the models. `keys(record, document, context)` yields what a later `Decide`
+    compares, from the record that came in and the document that is kept;
+    `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
+    `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
+    text of a record that is no document yet, to be shown beside what became of it.
+    """
+
+    name: str
+    step: Callable[..., Any]
+    recipe: str
+    models: tuple[str, ...] = ()
+    keys: Callable[[Any, Document, Context], Keys] | None = None
+    ranked: bool = False
+    spill: Callable[[Any], tuple[int, bytes]] | None = None
+    statistics: Callable[[Document], Mapping[str, int]] | None = None
+    raw: Callable[[Any], str] = attrgetter("text")
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Decide:
+    """Decide over all items, bucket by bucket: `rule(records, items, own)` marks the records that must go.
+
+    `items` says which item each record came from; those below `own` are this source's. `other` names a stage of
+    another source ("wikipedia/articles") whose keys are compared too. `window` names a field of the source's recipe
+    with the number of items that are compared with each other (0: all of them), `recipe` the part of the recipe that
+    the rule was made with. What is marked are `duplicates`, which too many of alarm, and which stay so whatever other
+    records there are; or something else.
+    """
+
+    name: str
+    rule: Callable[[runs.Records, npt.NDArray[np.uint32], int], npt.NDArray[np.bool_]]
+    ranked: bool = False
+    window: str | None = None
+    other: str | None = None
+    recipe: str = ""
+    duplicates: bool = True
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Join:
+    """Make documents of spilled records: `reduce(payloads, context)` yields documents, drops, or (document, merged).
+
+    `merged` is how many records went into the document besides the one that it stands for; `raw(payloads, document)` is
+    the text that a document was made of, to be shown beside it.
+    """
+
+    name: str
+    reduce: Callable[[Iterable[bytes], Context], Iterator[tuple[Document, int] | Drop]]
+    recipe: str
+    models: tuple[str, ...] = ()
+    raw: Callable[[Sequence[bytes], Document], str] | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """Decide over all items which documents are near-duplicates of one that stays, by containment or Jaccard.
+
+    The `Map` before gives the keys of `pipelines.dedup.pairs`; `recipe` names a field of the source's recipe that has a
+    `threshold`. The steps are those of `pipelines.stages.resolution`.
+    """
+
+    name: str
+    recipe: str
+    measure: Literal["containment", "jaccard"] = "containment"
+    version: int = 1
+
+
+Stage = Map | Decide | Resolve | Join
+DECISIONS = (Decide, Resolve)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a source's stages write: everything under the corpus directory."""
+
+    output: str
+    source: str
+
+    def work(self, stage: str, name: str) -> str:
+        """Return the path of a staged file."""
+        return f"{self.output}/work/{self.source}/{stage}/{name}"
+
+    def documents(self, item: str) -> str:
+        """Return the path of a finished document shard."""
+        return f"{self.output}/{self.source}/documents/{item}.parquet"
+
+    def drops(self, stage: str, item: str) -> str:
+        """Return the path of a shard of drops."""
+        return f"{self.output}/{self.source}/drops/{stage}-{item}.parquet"
+
+    def losses(self, stage: str, item: str) -> str:
+        """Return the path of the run in which an item says what each host or repository lost."""
+        return self.work(stage, f"{item}.losses")
+
+    def manifest(self, stage: str, item: str) -> str:
+        """Return the path of an item's manifest for a stage."""
+        return self.work(stage, f"{item}.json")
+
+    def changes(self, stage: str, item: str) -> str:
+        """Return the path of what an item shows of a stage's documents, before and after."""
+        return self.work(stage, f"{item}.changes")
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """Where an item finds what it must remove: as the `place`-th item in each of the `files` that a stage wrote."""
+
+    stage: str
+    kind: str
+    files: range
+    place: int
+
+    def paths(self, paths: Paths) -> list[str]:
+        """Return the paths of the files."""
+        return [paths.work(self.stage, f"{self.kind}-{number:06d}.removals") for number in self.files]
+
+    def read(self, paths: Paths) -> runs.Records:
+        """Return the removals, shape (n,), sorted by document and line."""
+        return runs.read_removals(self.paths(paths), self.place)[0]
+
+
+def reducer_name(reducer: int) -> str:
+    """Return the name under which a reducer's files lie."""
+    return f"bucket-{reducer:06d}"

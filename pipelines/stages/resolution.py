@@ -1,0 +1,133 @@
+"""The steps of a `Resolve`: candidate pairs by bucket of keys, verification by bucket of pairs, one decision.
+
+    runs of keys ─ shuffle ─> candidates, one run of pairs each ─ shuffle ─> overlaps ─ one small task ─> removals
+
+Every step leaves manifests under the stage's name, so that an interrupted one goes on where it stopped; what is
+shuffled are slices of run files. The steps themselves are in `pipelines.dedup.pairs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipelines.dedup import clusters, pairs
+from pipelines.files import runs, storage
+from pipelines.stages.jobs import Job, Shuffle
+from pipelines.stages.kinds import Paths, Resolve, reducer_name
+
+# Verification tasks: enough for any number of workers, few enough for slices of every bucket's pairs.
+MAX_VERIFIERS = 256
+CANDIDATES, VERIFIED = "candidates", "verified"
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One `Resolve` over the items of the stage before, and where everything is written.
+
+    It travels with each task, so that it holds no lists of files: those of shards are in a file.
+    """
+
+    stage: Resolve
+    paths: Paths
+    identity: str
+    items: int
+    buckets: int
+    threshold: float
+
+    @property
+    def manifest(self) -> str:
+        """The path of the decision's manifest: that of the only reducer."""
+        return self.paths.manifest(self.stage.name, reducer_name(0))
+
+    @property
+    def verifiers(self) -> int:
+        """The number of verification tasks."""
+        return min(self.buckets, MAX_VERIFIERS)
+
+    @property
+    def _listed(self) -> str:
+        return self.paths.work(f"{self.stage.name}_{VERIFIED}", "shards.json")
+
+    def steps(self, label: str, shards: Sequence[str], run_files: Sequence[str]) -> Iterator[Job | Shuffle]:
+        """Yield the steps in order, each complete: a step runs when those before it are done.
+
+        `shards` and `run_files` are those of the stage before, in the order of items.
+        """
+        if storage.read_json(self._listed) != list(shards):
+            storage.write_json(self._listed, list(shards))
+        found = [self._file(CANDIDATES, bucket, "run") for bucket in range(self.buckets)]
+        for name, sources, reduce, count in (
+            (CANDIDATES, run_files, self.find, self.buckets),
+            (VERIFIED, found, self.verify, self.verifiers),
+        ):
+            outputs = [self._manifest(name, bucket) for bucket in range(count)]
+            elements = list(enumerate(sources))
+            yield Shuffle(f"{label}, {name}", self.split, elements, reduce, range(count), outputs)
+        yield Job(label, run_resolve, [self], [self.manifest])
+
+    def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
+        """Yield (bucket, slice) of one run."""
+        yield from runs.slices(*element)
+
+    def find(self, bucket: int, found: Sequence[runs.Slice]) -> None:
+        """Write the candidate pairs of one bucket of keys."""
+        storage.remove(self._manifest(CANDIDATES, bucket))
+        records, items, _ = runs.gather(found, runs.RANKED_KEY)
+        made, hot = pairs.candidates(records, items)
+        runs.write_keys(self._file(CANDIDATES, bucket, "run"), made, self.verifiers)
+        self._finish(CANDIDATES, bucket, {"pairs": len(made), "hot": hot})
+
+    def verify(self, bucket: int, found: Sequence[runs.Slice]) -> None:
+        """Write the overlaps among one bucket of pairs."""
+        storage.remove(self._manifest(VERIFIED, bucket))
+        candidates, _, _ = runs.gather(found, pairs.PAIR)
+        wanted = pairs.merged(candidates, self.stage.measure, self.threshold)
+        load = partial(pairs.load, storage.read_json(self._listed))
+        overlaps = pairs.verified(wanted, load, self.stage.measure, self.threshold)
+        storage.write_bytes(self._file(VERIFIED, bucket, "overlaps"), overlaps.tobytes())
+        facts = {"pairs": len(candidates), "pairs_verified": len(wanted), "pairs_overlapping": len(overlaps)}
+        self._finish(VERIFIED, bucket, facts)
+
+    def _file(self, step: str, bucket: int, kind: str) -> str:
+        return self.paths.work(f"{self.stage.name}_{step}", f"{reducer_name(bucket)}.{kind}")
+
+    def _manifest(self, step: str, bucket: int) -> str:
+        return self.paths.manifest(f"{self.stage.name}_{step}", reducer_name(bucket))
+
+    def _finish(self, step: str, bucket: int, facts: dict[str, int]) -> None:
+        content = {"identity": self.identity, "item": reducer_name(bucket), **facts}
+        storage.write_json(self._manifest(step, bucket), content)
+
+    def decide(self) -> None:
+        """Write what must go; RuntimeError if a pair was lost on the way to its verification."""
+        storage.remove(self.manifest)
+        found = [storage.read_json(self._manifest(CANDIDATES, bucket)) for bucket in range(self.buckets)]
+        done = [storage.read_json(self._manifest(VERIFIED, bucket)) for bucket in range(self.verifiers)]
+        made, arrived = sum(row["pairs"] for row in found), sum(row["pairs"] for row in done)
+        if made != arrived:
+            raise RuntimeError(f"{self.paths.source}/{self.stage.name} verified {arrived} of {made} candidate pairs")
+        files = (self._file(VERIFIED, bucket, "overlaps") for bucket in range(self.verifiers))
+        overlaps = np.concatenate([np.frombuffer(storage.read_bytes(path), pairs.OVERLAP) for path in files])
+        items, removals, sizes = pairs.resolved(overlaps)
+        path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
+        runs.write_removals(path, items, removals, self.items)
+        content: dict[str, Any] = {
+            "identity": self.identity,
+            "item": reducer_name(0),
+            "marked": len(removals),
+            "cluster_sizes": clusters.by_size(sizes),
+            "pairs_verified": sum(row["pairs_verified"] for row in done),
+            "pairs_overlapping": len(overlaps),
+            "hot_keys": sum(row["hot"] for row in found),
+        }
+        storage.write_json(self.manifest, content)
+
+
+def run_resolve(task: Resolution) -> None:
+    """Execute the last step."""
+    task.decide()

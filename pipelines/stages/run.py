@@ -1,0 +1,324 @@
+"""One work item of a stage, executed: the same function on every runner.
+
+    Map    dump or the shard before -> records -> step -> documents, drops, packed keys -> manifest
+    Join   spilled records of one bucket -> documents, drops -> manifest
+
+It removes its manifest first and writes it last, under deterministic names: one shard of documents and one of drops.
+`in = kept + merged + dropped` is checked from what was written; what goes in is counted by the reader (first stage) or
+taken from the previous shard's own footer.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.document import Document, Drop
+from pipelines.files import cached, failures, runs, storage, tables
+from pipelines.files.runs import Keys, Lines
+from pipelines.hashing import share
+from pipelines.readers import Dump
+from pipelines.stages import losses
+from pipelines.stages.changes import Changes
+from pipelines.stages.kinds import Context, Item, Join, Map, Part, Paths, Read, Removals, reducer_name
+
+KIBIBYTE = 1024  # the unit of Linux' ru_maxrss
+
+
+def local_models(paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the models' paths with remote ones fetched: what reads models takes local paths only."""
+    return {name: cached.local(path) for name, path in paths.items()}
+
+
+class Tally:
+    """Writes one item's documents and drops and counts them; `finish` checks that they add up."""
+
+    def __init__(
+        self, paths: Paths, stage: str, item: str, documents: str | None, excerpts: float, *, final: bool
+    ) -> None:
+        self._paths, self._stage, self._item = paths, stage, item
+        self._stack = ExitStack()
+        self._excerpts = excerpts
+        self._documents_path = documents
+        self._drops_path = paths.drops(stage, item)
+        self._final = final
+        self._documents = (
+            tables.DocumentWriter(self._stack.enter_context(storage.write(documents)), staged=not final)
+            if documents
+            else None
+        )
+        self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)))
+        self.dropped: dict[str, dict[str, list[int]]] = {}
+        self.spilled = 0
+        self.merged = 0
+        self.statistics: Counter[str] = Counter()
+        self._started = time.process_time()
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for writer in (self._documents, self._drops):
+            if writer is not None:
+                writer.abandon()
+        self._stack.__exit__(*error)
+
+    def keep(self, document: Document) -> None:
+        """Write a document."""
+        assert self._documents is not None
+        self._documents.write(document)
+
+    def drop(self, drop: Drop) -> None:
+        """Write a drop."""
+        self._drops.write(drop, excerpt=share("excerpt", drop.id) < self._excerpts)
+        row = self.dropped.setdefault(drop.stage, {}).setdefault(drop.reason, [0, 0])
+        row[0] += 1
+        row[1] += drop.size
+
+    def finish(self, identity: str, records_in: int, read: Mapping[str, int]) -> None:
+        """Close the shards, check the counts against what they hold, and write the manifest."""
+        documents = self._documents.close() if self._documents else None
+        drops = self._drops.close()
+        self._stack.close()
+        kept = tables.rows(self._documents_path) if self._documents_path else self.spilled
+        dropped = tables.rows(self._drops_path)
+        if records_in != kept + self.merged + dropped:
+            raise RuntimeError(
+                f"{self._paths.source}/{self._stage} item {self._item} does not add up: {records_in} in, "
+                f"{kept} kept, {self.merged} merged, {dropped} dropped"
+            )
+        storage.write_json(
+            self._paths.manifest(self._stage, self._item),
+            {
+                "identity": identity,
+                "item": self._item,
+                "in": records_in,
+                "kept": kept,
+                "kept_bytes": documents.size if documents else 0,
+                "merged": self.merged,
+                "dropped": self.dropped,
+                "read": dict(read),
+                "statistics": dict(self.statistics),
+                "documents": documents.named(self._relative(self._documents_path))
+                if documents and self._documents_path and self._final
+                else None,
+                "drops": drops.named(self._relative(self._drops_path)),
+                "cpu_seconds": round(time.process_time() - self._started, 3),
+                "worker_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE,
+            },
+        )
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(f"{self._paths.output}/")
+
+
+@dataclass(frozen=True)
+class MapTask:
+    """One item of a `Map`: where to read, what was decided, where to write."""
+
+    stage: Map
+    paths: Paths
+    item: Item
+    identity: str
+    recipe: Any
+    models: Mapping[str, str]
+    read: Read | None
+    previous: str | None
+    removals: Removals | None
+    final: bool
+    buckets: int
+    excerpts: float = 1.0
+    group: losses.Group | None = None
+
+
+def run_map(task: MapTask) -> None:
+    """Execute one item of a `Map`; raise RuntimeError naming the source, the file and the record if a step fails.
+
+    A record whose id another one of the item has (a page that a damaged dump holds twice) is dropped: ids are what
+    shards, splits and owners go by.
+    """
+    stage, paths, key = task.stage, task.paths, task.item.key
+    manifest = paths.manifest(stage.name, key)
+    storage.remove(manifest)
+    context = Context(task.recipe, local_models(task.models))
+    documents = None if stage.spill else paths.documents(key) if task.final else _staged(paths, stage.name, key)
+    collected = _KeyCollector(stage)
+    changes = Changes()
+    counts: Counter[str] = Counter()
+    seen: set[str] = set()
+    run = paths.work(stage.name, f"{key}.run")
+    lost = losses.Counts(task.group) if task.group else None
+    with Tally(paths, stage.name, key, documents, task.excerpts, final=task.final) as tally:
+        for record, removed in _records(task, counts):
+            outcome, keys = _apply(task, record, removed, context)
+            if isinstance(outcome, Document) and task.previous is None:
+                if outcome.id in seen:
+                    outcome = outcome.drop("read", "duplicate_id")
+                else:
+                    seen.add(outcome.id)
+            if lost:
+                lost.add(record, outcome)
+            if isinstance(outcome, Drop):
+                tally.drop(outcome)
+            elif stage.spill:
+                collected.spill(*keys)
+            else:
+                tally.keep(outcome)
+                changes.add(outcome.id, partial(stage.raw, record), outcome.text)
+                if stage.keys:
+                    collected.add(*keys)
+                if stage.statistics:
+                    tally.statistics.update(stage.statistics(outcome))
+        tally.statistics.update(context.counts)
+        collected.write(run, task.buckets)
+        changes.write(paths.changes(stage.name, key))
+        if lost:
+            lost.write(paths.losses(stage.name, key), task.buckets)
+        tally.spilled = runs.records(run) if stage.spill else 0
+        records_in = tables.rows(task.previous) if task.previous else counts["records"]
+        tally.finish(task.identity, records_in, counts)
+
+
+def _staged(paths: Paths, stage: str, item: str) -> str:
+    return paths.work(stage, f"{item}.parquet")
+
+
+def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context) -> tuple[Any, Any]:
+    """Return what becomes of a record, and what is packed of it: its keys, or what is spilled."""
+    stage = task.stage
+    if isinstance(record, Drop):
+        return record, None
+    try:
+        outcome = stage.step(record, context) if removed is None else stage.step(record, removed, context)
+        if isinstance(outcome, Drop):
+            return outcome, None
+        if stage.spill:
+            return outcome, stage.spill(outcome)
+        if not isinstance(outcome, Document) or outcome.id != record.id:
+            raise TypeError(f"the step answered {outcome!r:.200}, neither this document nor its drop")
+        return outcome, stage.keys(record, outcome, context) if stage.keys else None
+    except Exception as error:
+        name = ", ".join(part.path for part in task.item.parts[:3])
+        identity = getattr(record, "id", "?")
+        raise RuntimeError(
+            f"{task.paths.source}/{task.stage.name} failed on record {identity} of {name}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines | None]]:
+    if task.previous is None:
+        assert task.read is not None
+        for part in task.item.parts:
+            try:
+                yield from ((record, None) for record in read_part(task.read, part, counts))
+            except Exception as error:
+                kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+                what = str(error).removeprefix(f"{part.path}: ")
+                raise RuntimeError(
+                    f"{task.paths.source}/{task.stage.name} cannot read {part.path}: {kind}{what}"
+                ) from error
+        return
+    if task.removals is None:
+        yield from ((document, None) for document in tables.read_documents(task.previous))
+        return
+    removals = task.removals.read(task.paths)
+    documents = np.arange(tables.rows(task.previous) + 1)
+    starts = np.searchsorted(removals["doc"], documents)
+    for row, document in enumerate(tables.read_documents(task.previous)):
+        yield document, removals["line"][starts[row] : starts[row + 1]]
+
+
+def read_part(read: Read, part: Part, counts: Counter[str]) -> Iterator[Any]:
+    """Read one part of an item; byte ranges go to readers that take `start` and `end`."""
+    dump = Dump(name=part.path, digest=part.digest, attributes=dict(part.attributes))
+    bounds = {} if part.end is None and part.start == 0 else {"start": part.start, "end": part.end}
+    with storage.open_read(part.path) as stream:
+        yield from failures.records(stream, lambda reading: read(reading, dump, counts, **bounds))
+
+
+class _KeyCollector:
+    """Collects what an item's kept documents say for a later decision, and writes it as one run."""
+
+    def __init__(self, stage: Map) -> None:
+        self._stage = stage
+        self._keys: list[Keys] = []
+        self._hashes: list[int] = []
+        self._payloads: list[bytes] = []
+
+    def add(self, hashes: npt.NDArray[np.uint64], ranks: npt.NDArray[np.uint64] | None, lines: Lines | None) -> None:
+        assert (ranks is not None) == self._stage.ranked
+        self._keys.append((hashes, ranks, lines))
+
+    def spill(self, key: int, payload: bytes) -> None:
+        self._hashes.append(key)
+        self._payloads.append(payload)
+
+    def write(self, path: str, buckets: int) -> None:
+        if self._stage.spill:
+            runs.write_blobs(path, self._hashes, self._payloads, buckets)
+        elif self._stage.keys:
+            runs.write_keys(path, self._records(), buckets)
+
+    def _records(self) -> runs.Records:
+        """Return the keys of all documents as one array: field by field, for documents are many and keys few."""
+        counts = [len(hashes) for hashes, _, _ in self._keys]
+        records = np.empty(sum(counts), runs.key_dtype(ranked=self._stage.ranked))
+        if self._keys:
+            every = np.full(max(counts), runs.WHOLE, np.uint32)
+            records["hash"] = np.concatenate([hashes for hashes, _, _ in self._keys])
+            records["doc"] = np.repeat(np.arange(len(counts), dtype=np.uint32), counts)
+            records["line"] = np.concatenate(
+                [every[: len(hashes)] if lines is None else lines for hashes, _, lines in self._keys]
+            )
+            if self._stage.ranked:
+                records["rank"] = np.concatenate([ranks for _, ranks, _ in self._keys if ranks is not None])
+        return records
+
+
+@dataclass(frozen=True)
+class JoinTask:
+    """One `Join` over the runs of all items."""
+
+    stage: Join
+    paths: Paths
+    identity: str
+    recipe: Any = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    final: bool = False
+    excerpts: float = 1.0
+
+    def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
+        """Yield (reducer, slice) of one run."""
+        yield from runs.slices(*element)
+
+    def reduce(self, reducer: int, found: Sequence[runs.Slice]) -> None:
+        """Make the documents of one bucket."""
+        name, paths = reducer_name(reducer), self.paths
+        storage.remove(paths.manifest(self.stage.name, name))
+        documents = paths.documents(name) if self.final else _staged(paths, self.stage.name, name)
+        ordered = sorted(found, key=lambda where: (where.item, where.start))
+        payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
+        context = Context(self.recipe, local_models(self.models))
+        changes = Changes()
+        with Tally(paths, self.stage.name, name, documents, self.excerpts, final=self.final) as tally:
+            for outcome in self.stage.reduce(payloads, context):
+                if isinstance(outcome, Drop):
+                    tally.drop(outcome)
+                else:
+                    document, merged = outcome
+                    tally.keep(document)
+                    if self.stage.raw:
+                        changes.add(document.id, partial(self.stage.raw, payloads, document), document.text)
+                    tally.merged += merged
+            changes.write(paths.changes(self.stage.name, name))
+            tally.finish(self.identity, len(payloads), {})

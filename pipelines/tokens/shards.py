@@ -1,0 +1,192 @@
+"""Token shards: raw little-endian uint16 tokens, uint64 document ends, document ids, and one manifest per source.
+
+    DIRECTORY/manifest.json              written last: what it does not name is not there
+    DIRECTORY/train-00000.bin            uint16 tokens of all documents, one after the other
+    DIRECTORY/train-00000.index          uint64 exclusive ends of the documents, in tokens
+    DIRECTORY/train-00000.documents.parquet   each document in the same order: its id, the bytes of its text, and the
+                                              file and row of SOURCE/documents that hold it
+    DIRECTORY/validation-00000.*         the same for the validation split
+
+The same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer reads with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.files import storage
+
+FORMAT = "altiplano-shards/2"
+TOKEN = np.dtype("<u2")
+END = np.dtype("<u8")
+SPLITS = ("train", "validation")
+SUFFIXES = ("bin", "index", "documents.parquet")
+COUNTS = ("documents", "tokens", "text_bytes")
+# Of a shard's documents, so many are read to find one.
+GROUP_ROWS = 1 << 14
+_DOCUMENTS = pa.schema(
+    pa.field(name, kind)
+    for name, kind in [("id", pa.string()), ("bytes", pa.int64()), ("file", pa.string()), ("row", pa.int64())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as the manifest names it: its counts and the SHA-256 of each of its three files."""
+
+    name: str
+    tokens: int
+    documents: int
+    text_bytes: int
+    bin_sha256: str
+    index_sha256: str
+    documents_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one source's token directory holds.
+
+    `tokenizer_sha256` is the digest of the SentencePiece model, `vocabulary` its number of pieces; `bos_id` and
+    `eos_id` stand around every document (None: not written). `languages` says what each split holds by language.
+    """
+
+    source: str
+    tokenizer_sha256: str
+    vocabulary: int
+    bos_id: int | None
+    eos_id: int | None
+    recipe: dict[str, Any]
+    splits: dict[str, tuple[Shard, ...]]
+    languages: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    dtype: str = "uint16"
+    format: str = FORMAT
+
+    def total(self, split: str, what: str) -> int:
+        """Return the sum of `tokens`, `documents` or `text_bytes` over a split's shards."""
+        return sum(getattr(shard, what) for shard in self.splits[split])
+
+    def grand_total(self, what: str) -> int:
+        """Return the sum of `tokens`, `documents` or `text_bytes` over all splits."""
+        return sum(self.total(split, what) for split in self.splits)
+
+    def language_total(self, split: str, what: str) -> int:
+        """Return the sum of `tokens`, `documents` or `text_bytes` over a split's languages."""
+        return sum(counts[what] for counts in self.languages.get(split, {}).values())
+
+    def by_language(self) -> dict[str, dict[str, int]]:
+        """Return `documents`, `tokens` and `text_bytes` of each language over all splits, in the order of names."""
+        names = sorted({name for split in self.languages.values() for name in split})
+        every = {name: [split[name] for split in self.languages.values() if name in split] for name in names}
+        return {name: {what: sum(counts[what] for counts in found) for what in COUNTS} for name, found in every.items()}
+
+    def to_json(self) -> str:
+        """Return the manifest as canonical JSON."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def load(cls, directory: Path | str) -> Manifest:
+        """Read DIRECTORY/manifest.json.
+
+        Raises ValueError naming the file if it is missing, damaged, of another format, or names what is not in its
+        directory.
+        """
+        path = f"{directory}/manifest.json"
+        try:
+            fields = json.loads(storage.read_bytes(path).decode())
+        except FileNotFoundError:
+            raise ValueError(
+                f"{path}: no manifest, so there are no token shards here (was the build finished?)"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: not JSON: {error}") from None
+        found = fields.get("format") if isinstance(fields, dict) else fields
+        if found != FORMAT:
+            raise ValueError(f"{path}: format is {found!r}, this reads {FORMAT!r}")
+        try:
+            fields["splits"] = {
+                split: tuple(Shard(**shard) for shard in shards) for split, shards in fields["splits"].items()
+            }
+            manifest = cls(**fields)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: damaged: {error!r}") from None
+        _check_names(manifest, path)
+        return manifest
+
+
+def _check_names(manifest: Manifest, path: str) -> None:
+    """Refuse names that lead out of a directory: they become paths that are read, and written by an export."""
+    shards = [shard for found in manifest.splits.values() for shard in found]
+    for name in (manifest.source, *manifest.splits, *(shard.name for shard in shards)):
+        if "/" in storage.inside(name, path):
+            raise ValueError(f"{path}: it names {name!r}, a name without folders is expected")
+    for shard in shards:
+        for what in COUNTS:
+            count = getattr(shard, what)
+            if type(count) is not int or count < 0:
+                raise ValueError(f"{path}: {what} of {shard.name} is {count!r}, a number from 0 is expected")
+
+
+def tokens(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint16]:
+    """Map a shard's tokens, shape (shard.tokens,), without copying; raise ValueError if the length is wrong.
+
+    Those of a remote shard are read.
+    """
+    return _map(f"{directory}/{shard.name}.bin", TOKEN, shard.tokens)
+
+
+def document_ends(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint64]:
+    """Map a shard's exclusive document ends, shape (shard.documents,), in tokens; raise ValueError likewise."""
+    return _map(f"{directory}/{shard.name}.index", END, shard.documents)
+
+
+def _map(path: str, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
+    try:
+        size = storage.size(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: the manifest names this shard, but the file is missing") from None
+    if size != length * dtype.itemsize:
+        raise ValueError(f"{path}: {size} bytes, the manifest says {length * dtype.itemsize}")
+    if storage.is_remote(path):
+        return np.frombuffer(storage.read_bytes(path), dtype)
+    if length == 0:
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype=dtype, mode="r")
+
+
+def document_table(rows: Iterable[tuple[str, int, str, int]]) -> bytes:
+    """Return the Parquet file of a shard's documents, each (id, UTF-8 bytes of its text, file, row)."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(_DOCUMENTS)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _DOCUMENTS, strict=True)]
+    table = pa.table(arrays, schema=_DOCUMENTS)
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", row_group_size=GROUP_ROWS)
+    return sink.getvalue()
+
+
+def sources(tokens_directory: Path | str) -> Iterator[str]:
+    """Yield the names of the sources that have token shards under a corpus' `tokens` directory, sorted."""
+    for path in storage.list_files(f"{tokens_directory}/*/manifest.json"):
+        yield path.split("/")[-2]
+
+
+def paths_of(directory: str, name: str) -> list[str]:
+    """Return the paths of a shard's files."""
+    return [f"{directory}/{name}.{suffix}" for suffix in SUFFIXES]
+
+
+def sha256_file(path: Path | str) -> str:
+    """Return the SHA-256 of a local file as hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""Licence texts: what the sentences of a LICENSE file say it is; what is easily confused is told apart."""
+
+import time
+from importlib import metadata
+
+import pytest
+
+from filters.code.license import reason
+from filters.code.license_text import identify
+from tests.slowness import slowness
+
+MIT = """Copyright (c) 2020 Someone
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of it, to do anything{notice}.
+"""
+NOTICE = ", if the above copyright notice and this permission notice stay in all copies"
+BSD = """Redistribution and use in source and binary forms, with or without modification, are permitted if:
+* Redistributions of source code must retain the notice.
+* Redistributions in binary form must reproduce the notice.
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        (MIT.format(notice=NOTICE), "MIT"),
+        (MIT.format(notice=NOTICE).replace(" ", "\n * "), "MIT"),
+        (MIT.format(notice=""), "MIT-0"),
+        (MIT.format(notice=NOTICE) + "Except as contained in this notice, no name shall be used.", "X11"),
+        (BSD, "BSD-2-Clause"),
+        (BSD + "Neither the name of X nor of its contributors may be used.", "BSD-3-Clause"),
+        (BSD + "All advertising materials mentioning this must say so.", "BSD-4-Clause"),
+        (BSD + "No license to any party's patent rights are granted by this license.", "BSD-3-Clause-Clear"),
+        ("Apache License\n Version 2.0, January 2004\n", "Apache-2.0"),
+        ("GNU GENERAL PUBLIC LICENSE\n   Version 3, 29 June 2007", "GPL-3.0"),
+        ("GNU LESSER GENERAL PUBLIC LICENSE\n   Version 2.1, February 1999", "LGPL-2.1"),
+        ("Mozilla Public License Version 2.0 ... GNU General Public License, Version 2.0", "MPL-2.0"),
+        ("Permission to use, copy, modify, and/or distribute this software for any purpose", "ISC"),
+        (MIT.format(notice=NOTICE) + BSD, "MIT AND BSD-2-Clause"),
+        ("All rights reserved. Ask us.", None),
+        ("", None),
+    ],
+)
+def test_texts_are_named(text: str, expression: str | None) -> None:
+    assert identify(text) == expression
+
+
+def test_the_names_are_expressions_that_the_filter_reads() -> None:
+    assert reason(identify(MIT.format(notice=NOTICE) + BSD)) is None
+    assert reason(identify(MIT.format(notice=NOTICE) + "GNU General Public License version 2")) is not None
+
+
+@pytest.mark.parametrize(
+    ("package", "expression"),
+    [
+        ("jinja2", "BSD-3-Clause"),
+        ("hypothesis", "MPL-2.0"),
+        ("py7zr", "LGPL-2.1"),
+        ("pytest", "MIT"),
+        ("warcio", "Apache-2.0"),
+        ("mypy", "MIT AND Python-2.0.1 AND BSD-2-Clause"),  # its own, and those of what it took over
+    ],
+)
+def test_the_texts_of_installed_packages(package: str, expression: str) -> None:
+    files = [file for file in metadata.files(package) or () if file.name in ("LICENSE", "LICENSE.txt")]
+    own = min(files, key=lambda file: len(file.parts))
+    assert identify(own.read_text(encoding="utf-8")) == expression
+    assert (reason(expression) is None) == (package in ("jinja2", "pytest", "warcio"))
+
+
+@pytest.mark.parametrize("piece", ["redistribution and use in source and binary forms ", "(c) ", "http://a.b/ ", "* "])
+def test_a_huge_text_costs_bounded_time(piece: str) -> None:
+    before = time.process_time()
+    identify(piece * (1 << 20))
+    assert time.process_time() - before < 5 * slowness()

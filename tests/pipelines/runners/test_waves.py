@@ -1,0 +1,177 @@
+"""What goes through the one shuffle of a wave, and the lint that looks for anything else in the compiled graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+from pipelines.document import Document
+from pipelines.files.runs import Slice
+from pipelines.runners import beam as runners
+from pipelines.runners import lint, plain, waves
+from pipelines.runners.waves import Parcel
+from pipelines.stages.jobs import Job, Shuffle
+from tests.pipelines.runners.test_beam import contents, jobs
+
+PORTABLE = runners.ENGINES["portable"]
+ENDPOINT = ["--job_endpoint=localhost:1"]
+
+
+@pytest.mark.parametrize(
+    "parcel",
+    [
+        Parcel(),
+        Parcel(call=b"pickled"),
+        Parcel(pointer=-7),
+        Parcel(pointer=Slice(3, "gs://b/é.run", 1 << 40, 5)),
+        Parcel(pointer=Slice(3, "/a.run", 0, 5, True)),
+    ],
+)
+def test_parcels_come_back(parcel: Parcel) -> None:
+    coder = waves.ParcelCoder()
+    assert coder.decode(coder.encode(parcel)) == parcel
+
+
+def test_every_field_of_a_pointer_is_packed() -> None:
+    names = [field.name for field in dataclasses.fields(Slice)]
+    assert names == ["item", "path", "start", "count", "group"], "waves.ParcelCoder packs these"
+
+
+@pytest.mark.parametrize(
+    "content", ["a line of text", b"bytes", Document(id="a", source="b", text="c", dump="d", offset=0)]
+)
+def test_only_pointers_are_packed(content: Any) -> None:
+    with pytest.raises(TypeError, match="only pointers are shuffled, not"):
+        waves.ParcelCoder().encode(Parcel(pointer=content))
+    with pytest.raises(TypeError, match="is no path"):
+        waves.ParcelCoder().encode(Parcel(pointer=Slice(0, "text " * 1_000, 0, 0)))
+
+
+def leak(number: int) -> Iterator[tuple[int, Any]]:
+    yield 0, f"the text of document {number}"
+
+
+def ignore(bucket: int, found: Any) -> None:
+    raise AssertionError(found)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_shuffles_text_fails(workers: int) -> None:
+    shuffle = Shuffle("leak", leak, [1, 2], ignore, [0, 1], [])
+    with pytest.raises(RuntimeError, match="only pointers are shuffled, not str"):
+        runners.run_local([shuffle], workers=workers)
+
+
+def planted(build: Callable[[beam.Pipeline], Any]) -> list[str]:
+    pipeline = beam.Pipeline(runner="PortableRunner")
+    build(pipeline)
+    return list(lint.problems(pipeline))
+
+
+def parcels(key: Any, kind: Any) -> Any:
+    return beam.Create([(key, Parcel())], reshuffle=False).with_output_types(tuple[kind, Parcel])
+
+
+def test_the_lint_catches_planted_violations() -> None:
+    document = Document(id="a", source="b", text="c", dump="d", offset=0)
+    text = beam.Create([(b"key", "a line of text")], reshuffle=False)
+    (found,) = planted(lambda pipeline: pipeline | text | "lines" >> beam.GroupByKey())
+    assert found.startswith("lines shuffles StrUtf8Coder")
+    documents = beam.Create([(b"key", document)], reshuffle=False).with_output_types(tuple[bytes, Document])
+    (found,) = planted(lambda pipeline: pipeline | documents | "documents" >> beam.GroupByKey())
+    assert found.startswith("documents shuffles ")
+    packed = beam.Create([(b"key", b"text")], reshuffle=False).with_output_types(tuple[bytes, bytes])
+    (found,) = planted(lambda pipeline: pipeline | packed | "bytes" >> beam.GroupByKey())
+    assert found.startswith("bytes shuffles BytesCoder")
+    (found,) = planted(
+        lambda pipeline: pipeline | beam.Create(["text"], reshuffle=False) | "spread" >> beam.Reshuffle()
+    )
+    assert found.startswith("spread shuffles StrUtf8Coder")
+    (found,) = planted(lambda pipeline: pipeline | parcels({"a": 1}, dict[str, int]) | "keys" >> beam.GroupByKey())
+    assert "which need not be deterministic" in found
+    assert planted(lambda pipeline: pipeline | parcels(b"key", bytes) | beam.GroupByKey()) == []
+
+
+def test_the_lint_catches_a_graph_that_holds_its_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lint, "LARGEST_GRAPH", 100_000)
+    large = beam.Create([(b"key", Parcel(call=os.urandom(200_000)))], reshuffle=False)
+    (found,) = planted(lambda p: p | large.with_output_types(tuple[bytes, Parcel]) | beam.GroupByKey())
+    assert found.endswith("bytes, an engine takes 100,000")
+
+
+def test_an_engine_s_graph_names_chunks_of_a_plan_file_and_passes_the_lint(tmp_path: Path) -> None:
+    sizes = []
+    for count in (1_000, 20_000):
+        many = [Job("many", print, [f"s3://bucket/{n:064d}" for n in range(count)], [])]
+        pipeline, files = runners.compiled(many, engine=PORTABLE, beam_arguments=ENDPOINT, folder=f"{tmp_path}/{count}")
+        assert [Path(file).parent.name for file in files] == [str(count)]
+        sizes.append(pipeline.to_runner_api().ByteSize())
+    assert sizes[1] - sizes[0] < 38 * 200
+
+
+def test_an_engine_s_graph_does_what_the_plain_loop_does(tmp_path: Path) -> None:
+    for name in ("plain", "engine"):
+        (tmp_path / name).mkdir()
+    plain.run(jobs(tmp_path / "plain"))
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    waves.build_engine(pipeline, jobs(tmp_path / "engine"), str(tmp_path / "plans"))
+    pipeline.run().wait_until_finish()
+    assert contents(tmp_path / "engine") == contents(tmp_path / "plain")
+
+
+class Planted:
+    """What whoever can write to the corpus' storage might put into a plan."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_plan_that_another_wrote_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "engine").mkdir()
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    (plan,) = waves.build_engine(pipeline, jobs(tmp_path / "engine"), str(tmp_path / "plans"))
+    payload = pickle.dumps(Planted(tmp_path / "executed"))
+    content = bytearray(Path(plan).read_bytes())
+    content[: len(payload)] = payload
+    Path(plan).write_bytes(content)
+    with pytest.raises(RuntimeError, match="this plan is not the one that this build has written"):
+        pipeline.run().wait_until_finish()
+    assert not (tmp_path / "executed").exists()
+    assert contents(tmp_path / "engine") == {}
+    pickle.loads(payload)
+    assert (tmp_path / "executed").exists()  # so it would have been
+
+
+@pytest.mark.parametrize(
+    ("runner", "arguments", "output", "message"),
+    [
+        ("dataflow", ["--project=p"], "gs://b/c", "needs --region, --temp_location"),
+        ("DataflowRunner", ["--project=p", "--region=r", "--temp_location=gs://b/t"], "data/c", "must be on gs://"),
+        ("flink", [], "s3://b/c", "needs --flink_master"),
+        ("spark", ["--spark_master_url=spark://h:7077"], "data/corpus", "must be on s3:// or gs://"),
+        ("portable", [], "data/corpus", "needs --job_endpoint"),
+        ("beamish", [], "data/corpus", "there is no such runner, only local, plain, dataflow, flink, spark, portable"),
+        ("dask", [], "data/corpus", "wrong results"),
+    ],
+)
+def test_what_an_engine_lacks_is_named(runner: str, arguments: list[str], output: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        runners.check_engine(runner, arguments, output)
+
+
+def test_inputs_that_workers_do_not_reach_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"--input /dumps/x.gz: the workers of dataflow do not reach it"):
+        runners.check_reached("dataflow", ["gs://b/x.gz", "/dumps/x.gz"])
+    runners.check_reached("dataflow", ["gs://b/x.gz"])
+    runners.check_reached("portable", ["/dumps/x.gz"])
