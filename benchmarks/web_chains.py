@@ -44,7 +44,9 @@ Runner = Literal["plain", "beam"]
 # CCNet's own functions end with the perplexity; the classifier of references, and the keys of URLs that it needs, are
 # RedPajama's.
 _UP_TO_QUALITY = common_crawl.SOURCE.stages[: 1 + [stage.name for stage in common_crawl.SOURCE.stages].index("quality")]
-SCORED = replace(common_crawl.SOURCE, stages=(*_UP_TO_QUALITY[:-1], replace(cast(Map, _UP_TO_QUALITY[-1]), keys=None)))
+SCORED = replace(
+    common_crawl.SOURCE, stages=(*_UP_TO_QUALITY[:-1], replace(cast("Map[Any]", _UP_TO_QUALITY[-1]), keys=None))
+)
 SOURCES = {"common_crawl": SCORED, "c4": c4.SOURCE}
 PUBLISHED = in_mode(replace(SAMPLE, excerpts=0.01), "published")
 WARM = "The first page of a process also loads what all the others use, été and Σ included. " * 5

@@ -123,7 +123,7 @@ class Build:
         yield Node("models/tokenizer_draw", before, self._plan_draw)
         yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer, training=True)
 
-    def _before_tokenizer(self, name: str) -> Map | Join:
+    def _before_tokenizer(self, name: str) -> Map[Any] | Join[Any]:
         """Return a source's last stage that does not need the tokenizer."""
         source = self.chains[name].source
         found = source.stages[near_duplicates.last_before_tokenizer(source)]

@@ -91,6 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(*map(addresses.hide, dry_run.said(options, beam_arguments)), sep="\n")  # noqa: T201
             return 0
         build(options, beam_arguments)
+        seconds = time.monotonic() - started
+        if options.models:
+            print(f"models: {options.output}/models/manifest.json in {seconds:.0f} s")  # noqa: T201
+        else:
+            print_summary(options.output, seconds)
+        return 0
     except ValueError as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
         print(f"error: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
@@ -105,11 +111,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         events.stop(log)
-    if options.models:
-        print(f"models: {options.output}/models/manifest.json in {time.monotonic() - started:.0f} s")  # noqa: T201
-        return 0
-    print_summary(options.output, time.monotonic() - started)
-    return 0
 
 
 if __name__ == "__main__":

@@ -108,7 +108,8 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
     for option in _input_options(options, names):
         name, attributes, pattern = inputs.parse_option(option, list(SOURCES))
         if name not in names:
-            raise ValueError(f"--input {option}: the source {name} is not built (--source, or the recipe)")
+            built = f"only {', '.join(names)}" if names else "no source"
+            raise ValueError(f"--input {option}: {name} is not built, {built} (by --source, --models and the recipe)")
         patterns.setdefault(name, []).append((attributes, pattern))
     if options.recipe == "sample" and not options.input:
         for name, dumps in layout.inputs(Path(options.raw)).items():

@@ -23,7 +23,7 @@ from pipelines.files import runs
 from pipelines.files.runs import Keys, Lines
 from pipelines.optional import near_duplicates
 from pipelines.recipes import Contamination, Recipe
-from pipelines.stages.kinds import Context, Decide, Map
+from pipelines.stages.kinds import Context, Decide, Map, Stage
 from pipelines.stages.source import Source
 
 MODEL = "benchmarks"
@@ -36,7 +36,7 @@ def load(directory: str, words: int) -> contamination.Index:
     return contamination.build([str(path) for path in contamination.benchmarks_in(Path(directory))], words)
 
 
-def keys(raw: Document, document: Document, context: Context) -> Keys:
+def keys(raw: Document, document: Document, context: Context[Contamination]) -> Keys:
     """Return the runs that a benchmark has, each with the number of the first such benchmark as its line."""
     index = load(context.models[MODEL], context.recipe.words)
     found = index.hits(document.text)
@@ -56,11 +56,16 @@ def names(directory: str) -> list[str]:
     return [contamination.benchmark_files(str(path))[0] for path in contamination.benchmarks_in(Path(directory))]
 
 
-def decontaminate(document: Document, removed: Lines, context: Context) -> Document | Drop:
+def decontaminate(document: Document, removed: Lines, context: Context[Contamination]) -> Document | Drop:
     """Drop a document with such a run; the reason names the first benchmark, in the order of names."""
     if not len(removed):
         return document
     return document.drop(STAGE, f"contaminated:{names(context.models[MODEL])[int(removed.min())]}")
+
+
+def contamination_part(recipe: Recipe) -> Contamination:
+    """Return what these stages read of a recipe."""
+    return recipe.contamination
 
 
 def chosen(source: Source, recipe: Recipe) -> Source:
@@ -68,10 +73,10 @@ def chosen(source: Source, recipe: Recipe) -> Source:
     wanted: Contamination = recipe.contamination
     if not wanted.drop:
         return source
-    added = (
-        Map("overlap", near_duplicates.same, recipe="contamination", models=(MODEL,), keys=keys),
-        Decide("rare", partial(rare, max_documents=wanted.max_documents), recipe="contamination", duplicates=False),
-        Map(STAGE, decontaminate, recipe="contamination", models=(MODEL,)),
+    added: tuple[Stage, ...] = (
+        Map("overlap", near_duplicates.same, contamination_part, models=(MODEL,), keys=keys),
+        Decide("rare", partial(rare, max_documents=wanted.max_documents), part=contamination_part, duplicates=False),
+        Map(STAGE, decontaminate, contamination_part, models=(MODEL,)),
     )
     end = near_duplicates.last_before_tokenizer(source) + 1
     return replace(source, stages=(*source.stages[:end], *added, *source.stages[end:]))

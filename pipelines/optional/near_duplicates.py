@@ -8,25 +8,25 @@ The texts are staged once more for it; `--set c4.near.measure=jaccard` is all th
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from pipelines.dedup import near, pairs
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
-from pipelines.recipes import NearDuplicates
-from pipelines.stages.kinds import Context, Join, Map, Resolve
+from pipelines.recipes import NearDuplicates, Recipe
+from pipelines.stages.kinds import Context, Join, Map, Resolve, Stage
 from pipelines.stages.source import Source
 
 STAGE, REASON = "near_unique", "near_duplicate"
 
 
-def same(document: Document, context: Context) -> Document:
+def same(document: Document, context: Context[object]) -> Document:
     """Keep the document as it is."""
     return document
 
 
-def keys(raw: Document, document: Document, context: Context) -> Keys:
+def keys(raw: Document, document: Document, context: Context[NearDuplicates]) -> Keys:
     """Return what finds the document among its like: sampled shingles, or the bands of its signature."""
     sample, cut = _found_by(context.recipe)
     return pairs.containment_keys(document, sample) if sample else pairs.jaccard_keys(document, cut)
@@ -40,7 +40,7 @@ def _found_by(recipe: NearDuplicates) -> tuple[int, near.Bands]:
     return (near.sampling(shared, recipe.recall) if recipe.measure == "containment" else 0), cut
 
 
-def unique(document: Document, removed: Lines, context: Context) -> Document | Drop:
+def unique(document: Document, removed: Lines, context: Context[NearDuplicates]) -> Document | Drop:
     """Drop the near-duplicates of what stays."""
     return document.drop(STAGE, REASON) if len(removed) else document
 
@@ -51,16 +51,23 @@ def last_before_tokenizer(source: Source) -> int:
     return max(i for i, stage in found if isinstance(stage, Map | Join) and "tokenizer" not in stage.models)
 
 
+def near_part(source: str, recipe: Recipe) -> NearDuplicates:
+    """Return what these stages read of a recipe, for a source by its name."""
+    found: NearDuplicates = getattr(recipe, source).near
+    return found
+
+
 def chosen(source: Source, recipe: Any) -> Source:
     """Return the source with the stages that its recipe switches on."""
     wanted: NearDuplicates | None = getattr(recipe, "near", None)
     if wanted is None or wanted.measure == "off":
         return source
     _found_by(wanted)  # a threshold that no signature finds is a mistake to name now
-    added = (
-        Map("near_keys", same, recipe="near", keys=keys, ranked=True),
-        Resolve("near", recipe="near", measure=wanted.measure),
-        Map(STAGE, unique, recipe="near"),
+    part = partial(near_part, source.name)
+    added: tuple[Stage, ...] = (
+        Map("near_keys", same, part, keys=keys, ranked=True),
+        Resolve("near", part, measure=wanted.measure),
+        Map(STAGE, unique, part),
     )
     end = last_before_tokenizer(source) + 1
     return replace(source, stages=(*source.stages[:end], *added, *source.stages[end:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 from filters.web import personal_info
 from pipelines.document import Document, Drop
@@ -14,7 +15,25 @@ SITES = "personal_information_sites"  # the model: a list of hosts
 DEFAULT_SITES = Path(__file__).with_name("personal_information_sites.txt")
 
 
-def listed(page: Document, stage: str, context: Context) -> Drop | None:
+class LeavesOut(Protocol):
+    """A part of a recipe that says whether the listed sites are left out."""
+
+    @property
+    def exclude_personal_information_sites(self) -> bool:
+        """Whether they are."""
+        ...
+
+
+class Masks(Protocol):
+    """A part of a recipe that says whether addresses and numbers are masked."""
+
+    @property
+    def mask_personal_information(self) -> bool:
+        """Whether they are."""
+        ...
+
+
+def listed(page: Document, stage: str, context: Context[LeavesOut]) -> Drop | None:
     """Return the drop of a page whose site is on the list, without an excerpt; None where the recipe keeps it."""
     if not context.recipe.exclude_personal_information_sites:
         return None
@@ -22,7 +41,7 @@ def listed(page: Document, stage: str, context: Context) -> Drop | None:
     return replace(page.drop(stage, reason), excerpt="") if reason else None
 
 
-def masked(page: Document, context: Context) -> Document:
+def masked(page: Document, context: Context[Masks]) -> Document:
     """Return a page with addresses and numbers masked, and how many as attributes, if the recipe says so."""
     if not context.recipe.mask_personal_information:
         return page

@@ -9,11 +9,12 @@ from filters.latex import cleaner, project, published
 from pipelines.document import Document, Drop
 from pipelines.readers import arxiv
 from pipelines.readers.arxiv import Submission
+from pipelines.recipes import Papers, Recipe
 from pipelines.stages.kinds import Context, Map
 from pipelines.stages.source import Source
 
 
-def clean(submission: Submission, context: Context) -> Document | Drop:
+def clean(submission: Submission, context: Context[Papers]) -> Document | Drop:
     """Find the main file, put its inputs together, and clean the whole; in `published` mode clean file by file."""
     if context.recipe.mode == "published":
         return _published(submission)
@@ -86,10 +87,15 @@ def attributes(name: str) -> dict[str, str]:
     return {"month": month} if month else {}
 
 
+def papers_part(recipe: Recipe) -> Papers:
+    """Return what `papers` reads of a recipe."""
+    return recipe.arxiv.papers
+
+
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
-    stages=(Map("papers", clean, recipe="papers", raw=raw_text, statistics=statistics, version=4),),
+    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, version=4),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
 )

@@ -22,12 +22,12 @@ from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import digest_of, keyed
 from pipelines.readers import gutenberg as reader
-from pipelines.recipes import Books
+from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
 from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Resolve
 from pipelines.stages.source import Input, Source
 
 
-def clean(book: Document, context: Context) -> Document | Drop:
+def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
     """Take off header and footer; drop what is no book."""
     cleaned = book.with_text(gutenberg.clean(book.text).strip())
     if len(cleaned.text) < context.recipe.min_characters:
@@ -35,7 +35,7 @@ def clean(book: Document, context: Context) -> Document | Drop:
     return cleaned
 
 
-def encoding_key(raw: Document, book: Document, context: Context) -> Keys:
+def encoding_key(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
     """Return the key of the book in its mirror, the best encoding first; a book outside of one has a key of its own."""
     found = book.attributes
     name = f"{found['collection']}/{found['book']}" if "book" in found else book.id
@@ -52,17 +52,17 @@ def _loss(book: Document) -> int:
     return 0 if book.attributes["encoding"].startswith("utf") else 1
 
 
-def best_encoding(book: Document, removed: Lines, context: Context) -> Document | Drop:
+def best_encoding(book: Document, removed: Lines, context: Context[BookTexts]) -> Document | Drop:
     """Drop the other encodings of a mirror's book."""
     return book.drop("one_encoding", "other_encoding") if len(removed) else book
 
 
-def keys(raw: Document, book: Document, context: Context) -> Keys:
+def keys(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
     """Return the sampled shingles of a book."""
     return pairs.containment_keys(book, context.recipe.sample)
 
 
-def unique(book: Document, removed: Lines, context: Context) -> Document | Drop:
+def unique(book: Document, removed: Lines, context: Context[BookOverlap]) -> Document | Drop:
     """Drop the contained books."""
     return book.drop("books", "contained_in_another") if len(removed) else book
 
@@ -87,15 +87,25 @@ def attributes(name: str) -> dict[str, str]:
     return told if book is None else {**told, "book": book}
 
 
+def texts_part(recipe: Recipe) -> BookTexts:
+    """Return what `texts` and `one_encoding` read of a recipe."""
+    return recipe.books.texts
+
+
+def overlap_part(recipe: Recipe) -> BookOverlap:
+    """Return what `contained` and `books` read of a recipe."""
+    return recipe.books.overlap
+
+
 SOURCE = Source(
     name="books",
     read=reader.read,
     stages=(
-        Map("texts", clean, recipe="texts", keys=encoding_key, ranked=True, version=3),
+        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, version=3),
         Decide("encodings", exact.not_owner, ranked=True),
-        Map("one_encoding", best_encoding, recipe="texts", keys=keys, ranked=True),
-        Resolve("contained", recipe="overlap", version=2),
-        Map("books", unique, recipe="overlap"),
+        Map("one_encoding", best_encoding, texts_part, keys=keys, ranked=True),
+        Resolve("contained", overlap_part, version=2),
+        Map("books", unique, overlap_part),
     ),
     attributes=attributes,
     attribute_names=("collection", "language", "license", "book"),

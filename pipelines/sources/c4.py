@@ -21,7 +21,7 @@ from pipelines.files.runs import RANK_LIMIT, Keys, Lines
 from pipelines.hashing import keyed
 from pipelines.optional import personal_information
 from pipelines.readers import Dump, warc
-from pipelines.recipes import C4Pages
+from pipelines.recipes import C4English, C4Lines, C4Pages, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.last_call import last_call
@@ -33,7 +33,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
     return warc.read(stream, dump, counts, source="c4")
 
 
-def page(raw: Document, context: Context) -> Document | Drop:
+def page(raw: Document, context: Context[C4Pages]) -> Document | Drop:
     """Drop pages of listed sites, and those that are too long."""
     if drop := personal_information.listed(raw, "pages", context):
         return drop
@@ -47,7 +47,7 @@ def _text(text: str, recipe: C4Pages) -> str:
     return c4.page_text(text, remove_nul=recipe.remove_nul, lose_header_lines=recipe.lose_header_lines)
 
 
-def url_key(raw: Document, found: Document, context: Context) -> Keys:
+def url_key(raw: Document, found: Document, context: Context[C4Pages]) -> Keys:
     """Return the key of the page's normalised URL; the page with the largest hash of its text owns it."""
     url = c4.normalise_url(found.url or "")
     return (
@@ -57,7 +57,7 @@ def url_key(raw: Document, found: Document, context: Context) -> Keys:
     )
 
 
-def prose(found: Document, removed: Lines, context: Context) -> Document | Drop:
+def prose(found: Document, removed: Lines, context: Context[C4Lines]) -> Document | Drop:
     """Keep one page for each URL, and of it the lines that are prose, each once."""
     if len(removed):
         return found.drop("lines", "duplicate_url")
@@ -67,7 +67,7 @@ def prose(found: Document, removed: Lines, context: Context) -> Document | Drop:
     return found.with_text(lines.text)
 
 
-def line_keys(raw: Document, found: Document, context: Context) -> Keys:
+def line_keys(raw: Document, found: Document, context: Context[C4Lines]) -> Keys:
     """Return the key of each line; the page whose URL has the smallest hash owns it."""
     lines = _prose_lines(raw.text, context.recipe.min_sentences)
     assert not isinstance(lines, c4.Reason)
@@ -79,7 +79,7 @@ def line_keys(raw: Document, found: Document, context: Context) -> Keys:
 _prose_lines = last_call(c4.prose_lines)  # the step and its keys ask for the same page, one after the other
 
 
-def english(found: Document, removed: Lines, context: Context) -> Document | Drop:
+def english(found: Document, removed: Lines, context: Context[C4English]) -> Document | Drop:
     """Remove the lines that other pages own, then drop what is too short, not English, or has a bad word."""
     cleaned = found.with_text(lines.without(found.text, removed, context.counts) or "")
     bad_words = _bad_words(context.models["bad_words"])
@@ -100,15 +100,30 @@ def _bad_words(path: str) -> c4.BadWords:
     return c4.BadWords(Path(path))
 
 
+def pages_part(recipe: Recipe) -> C4Pages:
+    """Return what `pages` reads of a recipe."""
+    return recipe.c4.pages
+
+
+def lines_part(recipe: Recipe) -> C4Lines:
+    """Return what `lines` reads of a recipe."""
+    return recipe.c4.lines
+
+
+def english_part(recipe: Recipe) -> C4English:
+    """Return what `english` reads of a recipe."""
+    return recipe.c4.english
+
+
 SOURCE = Source(
     name="c4",
     read=read,
     stages=(
-        Map("pages", page, recipe="pages", models=(personal_information.SITES,), keys=url_key, ranked=True, version=2),
+        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=2),
         Decide("one_per_url", exact.not_owner, ranked=True),
-        Map("lines", prose, recipe="lines", keys=line_keys, ranked=True),
+        Map("lines", prose, lines_part, keys=line_keys, ranked=True),
         Decide("line_owners", exact.not_owner, ranked=True),
-        Map("english", english, recipe="english", models=("bad_words",), version=3),
+        Map("english", english, english_part, models=("bad_words",), version=3),
     ),
     group=losses.host,
     group_kind="host",

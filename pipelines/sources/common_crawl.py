@@ -26,14 +26,15 @@ from pipelines.files.runs import Keys, Lines
 from pipelines.models.language import load_cutoffs, load_language_model
 from pipelines.optional import personal_information
 from pipelines.readers import warc
-from pipelines.recipes import Paragraphs
+from pipelines.recipes import Paragraphs, Quality, Recipe, Reference
+from pipelines.sources import wikipedia
 from pipelines.stages import losses
-from pipelines.stages.kinds import Context, Decide, Map
+from pipelines.stages.kinds import Context, Decide, Map, StageOf
 from pipelines.stages.last_call import last_call
 from pipelines.stages.source import Source
 
 
-def long_enough(page: Document, context: Context) -> Document | Drop:
+def long_enough(page: Document, context: Context[Paragraphs]) -> Document | Drop:
     """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
     if drop := personal_information.listed(page, "paragraphs", context):
         return drop
@@ -44,7 +45,7 @@ def long_enough(page: Document, context: Context) -> Document | Drop:
     return page.with_text(found.text)
 
 
-def line_keys(page: Document, body: Document, context: Context) -> Keys:
+def line_keys(page: Document, body: Document, context: Context[Paragraphs]) -> Keys:
     """Return the keys of the page's lines, each once."""
     hashes = _firsts(page.text, context.recipe).hashes
     return hashes, None, np.arange(len(hashes), dtype=np.uint32)
@@ -58,7 +59,7 @@ def _firsts(text: str, recipe: Paragraphs) -> Firsts:
     )
 
 
-def quality(page: Document, removed: Lines, context: Context) -> Document | Drop:
+def quality(page: Document, removed: Lines, context: Context[Quality]) -> Document | Drop:
     """Remove the lines that other pages have too, identify the language, and score the text."""
     left = lines.without(page.text, removed, context.counts)
     if left is None:
@@ -73,7 +74,7 @@ def quality(page: Document, removed: Lines, context: Context) -> Document | Drop
     return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
 
 
-def url_keys(raw: Document, page: Document, context: Context) -> Keys:
+def url_keys(raw: Document, page: Document, context: Context[Quality]) -> Keys:
     """Return the keys that meet those of the URLs that Wikipedia cites, and of the hosts if the recipe counts them.
 
     A large host has many millions of pages, all of one key: no key is written that nobody asks for.
@@ -81,7 +82,7 @@ def url_keys(raw: Document, page: Document, context: Context) -> Keys:
     return citation_keys([page.url or ""], hosts=context.recipe.match == "host")
 
 
-def like_a_reference(page: Document, cited: Lines, context: Context) -> Document | Drop:
+def like_a_reference(page: Document, cited: Lines, context: Context[Reference]) -> Document | Drop:
     """Drop pages outside the wanted buckets, and those that the classifier does not take for references."""
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
@@ -97,7 +98,7 @@ def like_a_reference(page: Document, cited: Lines, context: Context) -> Document
     return personal_information.masked(kept, context)
 
 
-def _bucket(page: Document, context: Context) -> str:
+def _bucket(page: Document, context: Context[Reference]) -> str:
     cutoffs = _cutoffs(context.models["cutoffs"]).get(page.language or "")
     return perplexity.bucket(_perplexity(page), cutoffs)
 
@@ -131,6 +132,26 @@ def _classifier(path: str, label: str) -> reference.ReferenceClassifier:
     return reference.ReferenceClassifier(Path(path, "reference.bin") if Path(path).is_dir() else Path(path), label)
 
 
+def paragraphs_part(recipe: Recipe) -> Paragraphs:
+    """Return what `paragraphs` reads of a recipe."""
+    return recipe.common_crawl.paragraphs
+
+
+def window(recipe: Recipe) -> int:
+    """Return how many files are compared with each other."""
+    return recipe.common_crawl.window
+
+
+def quality_part(recipe: Recipe) -> Quality:
+    """Return what `quality` reads of a recipe."""
+    return recipe.common_crawl.quality
+
+
+def reference_part(recipe: Recipe) -> Reference:
+    """Return what `reference` reads of a recipe."""
+    return recipe.common_crawl.reference
+
+
 SOURCE = Source(
     name="common_crawl",
     read=warc.read,
@@ -138,15 +159,17 @@ SOURCE = Source(
         Map(
             "paragraphs",
             long_enough,
-            recipe="paragraphs",
+            paragraphs_part,
             models=(personal_information.SITES,),
             keys=line_keys,
             version=2,
         ),
-        Decide("duplicate_lines", lines.seen_twice, window="window"),
-        Map("quality", quality, recipe="quality", models=("lid", "language_models"), keys=url_keys, version=2),
-        Decide("cited", exact.in_other_source, other="wikipedia/articles", duplicates=False),
-        Map("reference", like_a_reference, recipe="reference", models=("cutoffs", "reference"), version=3),
+        Decide("duplicate_lines", lines.seen_twice, window=window),
+        Map("quality", quality, quality_part, models=("lid", "language_models"), keys=url_keys, version=2),
+        Decide(
+            "cited", exact.in_other_source, other=StageOf(wikipedia.SOURCE.name, wikipedia.ARTICLES), duplicates=False
+        ),
+        Map("reference", like_a_reference, reference_part, models=("cutoffs", "reference"), version=3),
     ),
     group=losses.host,
     group_kind="host",

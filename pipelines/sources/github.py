@@ -22,6 +22,7 @@ from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, github_input
+from pipelines.recipes import GitHubFiles, GitHubTokens, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.source import Source
@@ -36,7 +37,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
         raise ValueError(f"{dump.name}: the file is empty; an export of BigQuery or a source archive is expected")
 
 
-def clean(file: Document, context: Context) -> Document | Drop:
+def clean(file: Document, context: Context[GitHubFiles]) -> Document | Drop:
     """Drop by licence; clean too, unless raw content is compared."""
     if refused := license.reason(file.license):
         return file.drop("files", refused)
@@ -53,20 +54,20 @@ def without_boilerplate(file: Document, stage: str, mode: boilerplate.Mode) -> D
     return file.drop(stage, unfit) if unfit else cleaned
 
 
-def content_key(raw: Document, file: Document, context: Context) -> Keys:
+def content_key(raw: Document, file: Document, context: Context[GitHubFiles]) -> Keys:
     """Return the key of the file as it is staged (see the module): its text, owned by the smallest keyed hash."""
     content = hashlib.sha256(file.text.encode("utf-8", "replace")).digest()
     return np.frombuffer(content[:8], ">u8").astype(np.uint64), np.array([keyed("owner", file.id)], np.uint64), None
 
 
-def unique(file: Document, removed: Lines, context: Context) -> Document | Drop:
+def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Document | Drop:
     """Drop the copies; clean what is kept if raw content was compared."""
     if len(removed):
         return file.drop("unique", "duplicate")
     return without_boilerplate(file, "unique", context.recipe.boilerplate) if context.recipe.copies == "raw" else file
 
 
-def enough_letters(file: Document, context: Context) -> Document | Drop:
+def enough_letters(file: Document, context: Context[GitHubTokens]) -> Document | Drop:
     """Drop files with too few letters per token."""
     tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
     if reason := heuristics.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
@@ -80,14 +81,24 @@ def attributes(name: str) -> dict[str, str]:
     return github_input.told_by(name)
 
 
+def files_part(recipe: Recipe) -> GitHubFiles:
+    """Return what `files` and `unique` read of a recipe."""
+    return recipe.github.files
+
+
+def tokens_part(recipe: Recipe) -> GitHubTokens:
+    """Return what `tokens` reads of a recipe."""
+    return recipe.github.tokens
+
+
 SOURCE = Source(
     name="github",
     read=read,
     stages=(
-        Map("files", clean, recipe="files", keys=content_key, ranked=True, version=4),
+        Map("files", clean, files_part, keys=content_key, ranked=True, version=4),
         Decide("duplicates", exact.not_owner, ranked=True),
-        Map("unique", unique, recipe="files"),
-        Map("tokens", enough_letters, recipe="tokens", models=("tokenizer",), version=2),
+        Map("unique", unique, files_part),
+        Map("tokens", enough_letters, tokens_part, models=("tokenizer",), version=2),
     ),
     attributes=attributes,
     attribute_names=("repository", "ref", "license"),

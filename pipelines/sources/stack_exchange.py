@@ -19,6 +19,7 @@ from pipelines.files import storage
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, stack_exchange
 from pipelines.readers.stack_exchange import Post
+from pipelines.recipes import Posts, Questions, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Join, Map
 from pipelines.stages.source import Source, Unpacking
@@ -68,7 +69,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Any) -> Iterator[Post | Drop]:
     return stack_exchange.read(stream, dump, counts, start=int(dump.attributes["base_offset"]))
 
 
-def keep(post: Post, context: Context) -> Post:
+def keep(post: Post, context: Context[Posts]) -> Post:
     """Keep every post: which sites are largest is known when all are counted."""
     return post
 
@@ -79,7 +80,7 @@ def spill(post: Post) -> tuple[int, bytes]:
     return keyed("question", f"{post.site}/{question}"), json.dumps(asdict(post)).encode()
 
 
-def questions(payloads: Iterable[bytes], context: Context) -> Iterator[tuple[Document, int] | Drop]:
+def questions(payloads: Iterable[bytes], context: Context[Questions]) -> Iterator[tuple[Document, int] | Drop]:
     """Join the posts of the largest sites, one site after the other; drop the posts of the others."""
     ranking = Path(context.models["stack_exchange_sites"], "sites.json")
     chosen = set(json.loads(ranking.read_text(encoding="utf-8"))["chosen"])
@@ -125,17 +126,27 @@ def attributes(name: str) -> dict[str, str]:
     return {"site": stack_exchange.site_of(name)}
 
 
+def posts_part(recipe: Recipe) -> Posts:
+    """Return what `unpack` and `posts` read of a recipe."""
+    return recipe.stack_exchange.posts
+
+
+def questions_part(recipe: Recipe) -> Questions:
+    """Return what `questions` reads of a recipe."""
+    return recipe.stack_exchange.questions
+
+
 SOURCE = Source(
     name="stack_exchange",
     read=read,
     stages=(
-        Map("posts", keep, recipe="posts", spill=spill),
-        Join("questions", questions, recipe="questions", models=("stack_exchange_sites",), raw=raw_posts, version=3),
+        Map("posts", keep, posts_part, spill=spill),
+        Join("questions", questions, questions_part, models=("stack_exchange_sites",), raw=raw_posts, version=3),
     ),
     attributes=attributes,
     attribute_names=("site",),
     unpack=unpack,
-    unpack_recipe="posts",
+    unpack_part=posts_part,
     group=losses.site,
     group_kind="site",
 )

@@ -14,12 +14,12 @@ from pipelines.document import Document, Drop
 from pipelines.files import storage
 from pipelines.files.runs import Keys
 from pipelines.readers import mediawiki
-from pipelines.recipes import Wikipedia
+from pipelines.recipes import Articles, Recipe, Wikipedia
 from pipelines.stages.kinds import Context, Item, Map, Part
 from pipelines.stages.source import Input, Source, one_item_per_file
 
 
-def clean(page: Document, context: Context) -> Document | Drop:
+def clean(page: Document, context: Context[Articles]) -> Document | Drop:
     """Drop what is no article, clean the wikitext."""
     language = page.language or ""
     if language not in context.recipe.languages:
@@ -31,7 +31,7 @@ def clean(page: Document, context: Context) -> Document | Drop:
     return cleaned if cleaned.text.strip() else page.drop("articles", "empty")
 
 
-def cited_keys(page: Document, article: Document, context: Context) -> Keys:
+def cited_keys(page: Document, article: Document, context: Context[Articles]) -> Keys:
     """Return the keys of the URLs that a page cites (line 0) and of their hosts (line 1)."""
     return citation_keys(cleaner.cited_urls(page.text))
 
@@ -71,10 +71,17 @@ def attributes(name: str) -> dict[str, str]:
     return {"language": mediawiki.language_of(name)}
 
 
+def articles_part(recipe: Recipe) -> Articles:
+    """Return what `articles` reads of a recipe."""
+    return recipe.wikipedia.articles
+
+
+ARTICLES = Map("articles", clean, articles_part, keys=cited_keys, version=4)
+
 SOURCE = Source(
     name="wikipedia",
     read=mediawiki.read,
-    stages=(Map("articles", clean, recipe="articles", keys=cited_keys, version=4),),
+    stages=(ARTICLES,),
     attributes=attributes,
     attribute_names=("language",),
     items=items,

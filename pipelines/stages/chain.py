@@ -83,7 +83,8 @@ class Chain:
                 yield Item(f"{task.part.digest}-{offset:012d}", (part,))
 
     def _unpackings(self) -> list[Unpacking]:
-        recipe = getattr(self.part, self.source.unpack_recipe)
+        assert self.source.unpack_part is not None
+        recipe = self.source.unpack_part(self.recipe)
         directory = self.paths.work("unpack", "")[:-1]
         return [
             Unpacking(
@@ -112,7 +113,7 @@ class Chain:
         for index, stage in enumerate(self.source.stages):
             name = f"{self.source.name}/{stage.name}"
             models = tuple(getattr(stage, "models", ()))
-            other = (stage.other,) if isinstance(stage, Decide) and stage.other and self._has_other(stage) else ()
+            other = (stage.other.name,) if isinstance(stage, Decide) and stage.other and self._has_other(stage) else ()
             needs = (*before, *(f"models/{model}" for model in models), *other)
             yield Node(name, needs, partial(self._plan, index))
             before = (name,)
@@ -180,9 +181,8 @@ class Chain:
         return self._plan_decide(index) if isinstance(stage, Decide) else self._plan_join(index, stage)
 
     def stage_recipe(self, stage: Stage) -> Any:
-        """Return the part of the recipe that a stage reads: a field of its source's part, or one for all sources."""
-        name = getattr(stage, "recipe", "")
-        return getattr(self.part if hasattr(self.part, name) else self.recipe, name) if name else None
+        """Return the part of the recipe that a stage reads, None if it reads none."""
+        return stage.part(self.recipe) if stage.part else None
 
     def identity(self, index: int, item: Item | None = None) -> str:
         """Return what identifies a stage's result: for one item of a `Map`, for all of a `Decide` or `Join`."""
@@ -219,25 +219,25 @@ class Chain:
         return max(i for i in range(index) if not isinstance(self.source.stages[i], DECISIONS))
 
     def _window(self, stage: Stage) -> int:
-        return getattr(self.part, stage.window) if isinstance(stage, Decide) and stage.window else 0
+        return stage.window(self.recipe) if isinstance(stage, Decide) and stage.window else 0
 
     def _has_other(self, stage: Stage) -> bool:
         """Tell whether a stage compares with another source's keys, and that source is built."""
-        return isinstance(stage, Decide) and (stage.other or "").partition("/")[0] in self.neighbours
+        return isinstance(stage, Decide) and stage.other is not None and stage.other.source in self.neighbours
 
     def _other(self, stage: Stage) -> Chain:
         assert isinstance(stage, Decide) and stage.other
-        return self.neighbours[stage.other.partition("/")[0]]
+        return self.neighbours[stage.other.source]
 
     def _other_stage(self, stage: Stage) -> int:
         assert isinstance(stage, Decide) and stage.other
-        return self._other(stage).index_of(stage.other.partition("/")[2])
+        return self._other(stage).index_of(stage.other.stage.name)
 
     def index_of(self, name: str) -> int:
         """Return the position of a stage in the chain."""
         return next(i for i, stage in enumerate(self.source.stages) if stage.name == name)
 
-    def _plan_map(self, index: int, stage: Map) -> list[Job]:
+    def _plan_map(self, index: int, stage: Map[Any]) -> list[Job]:
         pending = not_current(
             list(enumerate(self.items_of(index))),
             lambda entry: (self.paths.manifest(stage.name, entry[1].key), self.identity(index, entry[1])),
@@ -245,7 +245,7 @@ class Chain:
         restored = self.restore(self._previous_map(index), stage.name, pending) if index else []
         return restored or self._map_jobs(index, stage, f"{self.source.name}/{stage.name}", pending)
 
-    def _map_jobs(self, index: int, stage: Map, label: str, items: Sequence[tuple[int, Item]]) -> list[Job]:
+    def _map_jobs(self, index: int, stage: Map[Any], label: str, items: Sequence[tuple[int, Item]]) -> list[Job]:
         tasks = [self._map_task(index, stage, ordinal, item) for ordinal, item in items]
         outputs = [self.paths.manifest(stage.name, task.item.key) for task in tasks]
         weights = storage.together(self._weight, tasks, self.output)
@@ -278,7 +278,7 @@ class Chain:
             return self.items()
         return [Item(reducer_name(reducer), ()) for reducer in range(self.recipe.buckets)]
 
-    def _map_task(self, index: int, stage: Map, ordinal: int, item: Item) -> MapTask:
+    def _map_task(self, index: int, stage: Map[Any], ordinal: int, item: Item) -> MapTask:
         decided = index > 0 and isinstance(self.source.stages[index - 1], DECISIONS)
         previous = self.staged(self._previous_map(index), item) if index else None
         return MapTask(
@@ -307,7 +307,7 @@ class Chain:
             return self.paths.documents(item.key)
         return self.paths.work(self.source.stages[index].name, f"{item.key}.parquet")
 
-    def _plan_join(self, index: int, stage: Join) -> list[Shuffle]:
+    def _plan_join(self, index: int, stage: Join[Any]) -> list[Shuffle]:
         task = JoinTask(
             stage=stage,
             paths=self.paths,

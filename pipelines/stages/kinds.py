@@ -13,15 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.document import Document, Drop
 from pipelines.files import runs
-from pipelines.files.runs import Keys
+from pipelines.files.runs import Keys, Lines
 from pipelines.readers import Dump
+
+R = TypeVar("R")  # the part of a recipe that a stage reads
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Read(Protocol):
@@ -52,24 +55,46 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class Context(Generic[R_co]):
     """What a step may know: its own part of the recipe, and the paths of the models it asked for.
 
     What it adds to `counts` is added up in the stage's manifest, over all documents, those that it drops too.
     """
 
-    recipe: Any
+    recipe: R_co
     models: Mapping[str, str]
     counts: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class StageOf:
+    """A stage of a source, by the source's name."""
+
+    source: str
+    stage: Map[Any]
+
+    @property
+    def name(self) -> str:
+        """SOURCE/STAGE, the name of its node."""
+        return f"{self.source}/{self.stage.name}"
+
+
+class HasThreshold(Protocol):
+    """A part of a recipe that says how alike is too alike."""
+
+    @property
+    def threshold(self) -> float:
+        """From 0 to 1."""
+        ...
+
+
 @dataclass(frozen=True)
-class Map:
+class Map(Generic[R]):
     """Clean and filter each record by itself.
 
     `step(record, context)` answers the document or its drop; after a `Decide` it is `step(document, removed, context)`
-    with the removed line numbers (`runs.WHOLE` for the whole document). `recipe` names the field of the source's
-    recipe that the step reads, `models` the models. `keys(record, document, context)` yields what a later `Decide`
+    with the removed line numbers (`runs.WHOLE` for the whole document). `part` gives the part of a recipe that the step
+    reads, `models` names the models. `keys(record, document, context)` yields what a later `Decide`
     compares, from the record that came in and the document that is kept;
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
     `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
@@ -77,10 +102,10 @@ class Map:
     """
 
     name: str
-    step: Callable[..., Any]
-    recipe: str
+    step: Callable[[Any, Context[R]], Any] | Callable[[Any, Lines, Context[R]], Any]
+    part: Callable[[Any], R]
     models: tuple[str, ...] = ()
-    keys: Callable[[Any, Document, Context], Keys] | None = None
+    keys: Callable[[Any, Document, Context[R]], Keys] | None = None
     ranked: bool = False
     spill: Callable[[Any], tuple[int, bytes]] | None = None
     statistics: Callable[[Document], Mapping[str, int]] | None = None
@@ -92,25 +117,24 @@ class Map:
 class Decide:
     """Decide over all items, bucket by bucket: `rule(records, items, own)` marks the records that must go.
 
-    `items` says which item each record came from; those below `own` are this source's. `other` names a stage of
-    another source ("wikipedia/articles") whose keys are compared too. `window` names a field of the source's recipe
-    with the number of items that are compared with each other (0: all of them), `recipe` the part of the recipe that
-    the rule was made with. What is marked are `duplicates`, which too many of alarm, and which stay so whatever other
-    records there are; or something else.
+    `items` says which item each record came from; those below `own` are this source's. `other` is a stage of another
+    source whose keys are compared too. `window` gives the number of items, by a recipe, that are compared with each
+    other (0: all of them), `part` the part of a recipe that the rule was made with. What is marked are `duplicates`,
+    which too many of alarm, and which stay so whatever other records there are; or something else.
     """
 
     name: str
     rule: Callable[[runs.Records, npt.NDArray[np.uint32], int], npt.NDArray[np.bool_]]
     ranked: bool = False
-    window: str | None = None
-    other: str | None = None
-    recipe: str = ""
+    window: Callable[[Any], int] | None = None
+    other: StageOf | None = None
+    part: Callable[[Any], Any] | None = None
     duplicates: bool = True
     version: int = 1
 
 
 @dataclass(frozen=True)
-class Join:
+class Join(Generic[R]):
     """Make documents of spilled records: `reduce(payloads, context)` yields documents, drops, or (document, merged).
 
     `merged` is how many records went into the document besides the one that it stands for; `raw(payloads, document)` is
@@ -118,8 +142,8 @@ class Join:
     """
 
     name: str
-    reduce: Callable[[Iterable[bytes], Context], Iterator[tuple[Document, int] | Drop]]
-    recipe: str
+    reduce: Callable[[Iterable[bytes], Context[R]], Iterator[tuple[Document, int] | Drop]]
+    part: Callable[[Any], R]
     models: tuple[str, ...] = ()
     raw: Callable[[Sequence[bytes], Document], str] | None = None
     version: int = 1
@@ -129,17 +153,17 @@ class Join:
 class Resolve:
     """Decide over all items which documents are near-duplicates of one that stays, by containment or Jaccard.
 
-    The `Map` before gives the keys of `pipelines.dedup.pairs`; `recipe` names a field of the source's recipe that has a
+    The `Map` before gives the keys of `pipelines.dedup.pairs`; `part` gives the part of a recipe that has a
     `threshold`. The steps are those of `pipelines.stages.resolution`.
     """
 
     name: str
-    recipe: str
+    part: Callable[[Any], HasThreshold]
     measure: Literal["containment", "jaccard"] = "containment"
     version: int = 1
 
 
-Stage = Map | Decide | Resolve | Join
+Stage = Map[Any] | Decide | Resolve | Join[Any]
 DECISIONS = (Decide, Resolve)
 
 

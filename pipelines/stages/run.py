@@ -13,7 +13,7 @@ from __future__ import annotations
 import resource
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -125,7 +125,7 @@ class Tally:
 class MapTask:
     """One item of a `Map`: where to read, what was decided, where to write."""
 
-    stage: Map
+    stage: Map[Any]
     paths: Paths
     item: Item
     identity: str
@@ -192,13 +192,14 @@ def _staged(paths: Paths, stage: str, item: str) -> str:
     return paths.work(stage, f"{item}.parquet")
 
 
-def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context) -> tuple[Any, Any]:
+def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context[Any]) -> tuple[Any, Any]:
     """Return what becomes of a record, and what is packed of it: its keys, or what is spilled."""
     stage = task.stage
     if isinstance(record, Drop):
         return record, None
     try:
-        outcome = stage.step(record, context) if removed is None else stage.step(record, removed, context)
+        step: Callable[..., Any] = stage.step
+        outcome = step(record, context) if removed is None else step(record, removed, context)
         if isinstance(outcome, Drop):
             return outcome, None
         if stage.spill:
@@ -249,7 +250,7 @@ def read_part(read: Read, part: Part, counts: Counter[str]) -> Iterator[Any]:
 class _KeyCollector:
     """Collects what an item's kept documents say for a later decision, and writes it as one run."""
 
-    def __init__(self, stage: Map) -> None:
+    def __init__(self, stage: Map[Any]) -> None:
         self._stage = stage
         self._keys: list[Keys] = []
         self._hashes: list[int] = []
@@ -289,7 +290,7 @@ class _KeyCollector:
 class JoinTask:
     """One `Join` over the runs of all items."""
 
-    stage: Join
+    stage: Join[Any]
     paths: Paths
     identity: str
     recipe: Any = None

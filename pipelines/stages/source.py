@@ -44,7 +44,7 @@ class Source:
     attribute_names: tuple[str, ...] = ()
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
     unpack: Callable[[Unpacking], None] | None = None
-    unpack_recipe: str = ""
+    unpack_part: Callable[[Any], Any] | None = None
     copies: bool = False
     group: losses.Group | None = None
     group_kind: str = ""

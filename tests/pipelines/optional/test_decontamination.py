@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from pipelines import corpus, verify
 from pipelines.document import Document, Drop
 from pipelines.files import runs, tables
 from pipelines.optional import decontamination
+from pipelines.recipes import Contamination
 from pipelines.stages.kinds import Context
 from tests.pipelines import tiny
 
@@ -103,7 +103,7 @@ def test_keys_name_a_run_and_its_first_benchmark(tmp_path: Path) -> None:
     text = "a heron stands in the shallow water of the lake and waits for a slow fish"
     write(tmp_path / "b.jsonl", [text])
     write(tmp_path / "a.jsonl", [" ".join(text.split()[:13])])
-    context = Context(SimpleNamespace(words=13), {"benchmarks": str(tmp_path)})
+    context = Context(Contamination(words=13), {"benchmarks": str(tmp_path)})
     hashes, ranks, lines = decontamination.keys(document(text), document(text), context)
     assert ranks is None
     assert lines is not None

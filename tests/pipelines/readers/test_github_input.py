@@ -88,7 +88,7 @@ def file(text: str, path: str = "a.py", license: str = "mit", number: int = 0) -
     return found
 
 
-def context(mode: Mode) -> Context:
+def context(mode: Mode) -> Context[GitHubFiles]:
     return Context(in_mode(GitHubFiles(), mode), {})
 
 

@@ -17,14 +17,15 @@ from pipelines.dedup import exact, lines
 from pipelines.files import runs, storage
 from pipelines.optional import decontamination
 from pipelines.runners import plain
+from pipelines.sources import wikipedia
 from pipelines.stages.decisions import Decision, reducers_for, spans
 from pipelines.stages.jobs import Shuffle
-from pipelines.stages.kinds import Decide, Paths
+from pipelines.stages.kinds import Decide, Paths, StageOf
 
 RULES = {
     "seen_twice": Decide("lines", lines.seen_twice),
     "owners": Decide("owners", exact.not_owner, ranked=True),
-    "cited": Decide("cited", exact.in_other_source, other="wikipedia/articles", duplicates=False),
+    "cited": Decide("cited", exact.in_other_source, other=StageOf("wikipedia", wikipedia.ARTICLES), duplicates=False),
     "rare": Decide("rare", partial(decontamination.rare, max_documents=2), duplicates=False),
 }
 # Two records of one item have different places, as a reader gives them.

@@ -15,6 +15,7 @@ from pipelines.dedup import near, pairs
 from pipelines.document import Document
 from pipelines.files import runs, storage, tables
 from pipelines.hashing import keyed
+from pipelines.optional.near_duplicates import near_part
 from pipelines.runners import beam, plain
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Paths, Resolve
@@ -77,7 +78,7 @@ def removed(
         "jaccard": lambda document: pairs.jaccard_keys(document, cut),
     }[measure]
     shards, run_files = write(folder, items, buckets, keys)
-    stage = Resolve("near", recipe="near", measure=measure)
+    stage = Resolve("near", partial(near_part, "books"), measure=measure)
     task = Resolution(stage, Paths(str(folder), "books"), "identity", len(shards), buckets, 0.9)
     for step in task.steps("books/near", shards, run_files):
         run([step])
@@ -184,7 +185,9 @@ def test_chunks_hold_no_more_than_the_budget() -> None:
 
 
 def test_what_travels_with_a_task_does_not_grow_with_the_files(tmp_path: Path) -> None:
-    task = Resolution(Resolve("near", recipe="near"), Paths(str(tmp_path), "books"), "identity", 10_000, 4, 0.9)
+    task = Resolution(
+        Resolve("near", partial(near_part, "books")), Paths(str(tmp_path), "books"), "identity", 10_000, 4, 0.9
+    )
     steps = list(task.steps("books/near", ["a.parquet"] * 10_000, ["a.run"] * 10_000))
     for step in steps:
         assert len(pickle.dumps(step.reduce if isinstance(step, Shuffle) else step.elements)) < 1_000
@@ -195,7 +198,7 @@ def test_a_lost_pair_is_noticed(tmp_path: Path) -> None:
     assert removed(tmp_path, [documents])
     victim = next(tmp_path.glob("work/books/near_verified/*.json"))
     storage.write_json(str(victim), {**storage.read_json(str(victim)), "pairs": 10_000})
-    stage = Resolve("near", recipe="near")
+    stage = Resolve("near", partial(near_part, "books"))
     task = Resolution(stage, Paths(str(tmp_path), "books"), "identity", 1, 4, 0.9)
     with pytest.raises(RuntimeError, match="candidate pairs"):
         run_resolve(task)

@@ -58,6 +58,18 @@ def recipe(**changes: Any) -> ToyRecipe:
     return ToyRecipe(name="toy", toy=Toy(**toy), **{"buckets": 4, "excerpts": 1.0, "keep_staged": True, **changes})
 
 
+def step_part(recipe: ToyRecipe) -> Step:
+    return recipe.toy.step
+
+
+def other_part(recipe: ToyRecipe) -> Step:
+    return recipe.toy.other
+
+
+def window_part(recipe: ToyRecipe) -> int:
+    return recipe.toy.window
+
+
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     """Read one document a line, its words by commas; "!" is unreadable, "lost" counts and does not come out."""
     for number, line in enumerate(stream.read().decode().split()):
@@ -77,7 +89,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
             yield document.drop("read", "unreadable") if line == "!" else document
 
 
-def clean(document: Document, context: Context) -> Document | Drop:
+def clean(document: Document, context: Context[Step]) -> Document | Drop:
     if document.text == "fail":
         raise KeyError("no such word")
     if document.text == "nothing":
@@ -87,7 +99,7 @@ def clean(document: Document, context: Context) -> Document | Drop:
     return document.drop("words", "short") if len(document.text) < context.recipe.shortest else document
 
 
-def word_keys(raw: Document, document: Document, context: Context) -> Keys:
+def word_keys(raw: Document, document: Document, context: Context[Step]) -> Keys:
     words = document.text.split("\n")
     if "unkeyed" in words:
         raise ValueError("no key")
@@ -95,7 +107,7 @@ def word_keys(raw: Document, document: Document, context: Context) -> Keys:
     return hashes, None, np.arange(len(words), dtype=np.uint32)
 
 
-def whole_key(raw: Document, document: Document, context: Context) -> Keys:
+def whole_key(raw: Document, document: Document, context: Context[Step]) -> Keys:
     return (
         np.array([keyed("text", document.text)], np.uint64),
         np.array([keyed("owner", document.id)], np.uint64),
@@ -103,7 +115,7 @@ def whole_key(raw: Document, document: Document, context: Context) -> Keys:
     )
 
 
-def without(document: Document, removed: Lines, context: Context) -> Document | Drop:
+def without(document: Document, removed: Lines, context: Context[Step]) -> Document | Drop:
     if runs.WHOLE in removed.tolist():
         return document.drop("left", "duplicate")
     words = document.text.split("\n")
@@ -115,7 +127,7 @@ def spill(document: Document) -> tuple[int, bytes]:
     return keyed("letter", document.text[0]), json.dumps([document.id, document.text]).encode()
 
 
-def by_letter(payloads: Iterable[bytes], context: Context) -> Iterator[tuple[Document, int] | Drop]:
+def by_letter(payloads: Iterable[bytes], context: Context[Step]) -> Iterator[tuple[Document, int] | Drop]:
     letters: dict[str, list[tuple[str, str]]] = {}
     for payload in payloads:
         identifier, text = json.loads(payload)
@@ -127,16 +139,16 @@ def by_letter(payloads: Iterable[bytes], context: Context) -> Iterator[tuple[Doc
 
 
 WORDS = (
-    Map("words", clean, recipe="step", keys=word_keys),
-    Decide("twice", lines.seen_twice, window="window"),
-    Map("left", without, recipe="other"),
+    Map("words", clean, step_part, keys=word_keys),
+    Decide("twice", lines.seen_twice, window=window_part),
+    Map("left", without, other_part),
 )
 TEXTS = (
-    Map("words", clean, recipe="step", keys=whole_key, ranked=True),
+    Map("words", clean, step_part, keys=whole_key, ranked=True),
     Decide("owners", exact.not_owner, ranked=True),
-    Map("left", without, recipe="other"),
+    Map("left", without, other_part),
 )
-LETTERS = (Map("words", clean, recipe="step", spill=spill), Join("letters", by_letter, recipe="other"))
+LETTERS = (Map("words", clean, step_part, spill=spill), Join("letters", by_letter, other_part))
 
 
 class Build:
@@ -284,7 +296,7 @@ def test_what_changed_is_redone_and_nothing_else(tmp_path: Path) -> None:
     assert ran(tmp_path, dumps, recipe(other=Step(1))) == ["left"]
     assert ran(tmp_path, dumps, recipe(step=Step(1), other=Step(1))) == ["words", "twice", "left"]
     assert ran(tmp_path, dumps, recipe(step=Step(1), other=Step(1), window=1)) == ["twice", "left"]
-    newer = (WORDS[0], WORDS[1], Map("left", without, recipe="other", version=2))
+    newer = (WORDS[0], WORDS[1], Map("left", without, other_part, version=2))
     assert ran(tmp_path, dumps, recipe(step=Step(1), other=Step(1), window=1), newer) == ["left"]
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.rglob("words/*.json")}
     assert ran(tmp_path, [*dumps, "f1"], recipe(step=Step(1), other=Step(1), window=1), newer) == [
@@ -365,7 +377,7 @@ def test_the_toy_recipe_is_a_recipe() -> None:
 
 
 def test_an_input_that_comes_back_is_built_again(tmp_path: Path) -> None:
-    single = (Map("words", clean, recipe="step"),)
+    single = (Map("words", clean, step_part),)
     dumps = ["aa bb", "cc dd !"]
     wanted = Build(tmp_path, single, dumps, recipe()).run()
     Build(tmp_path, single, dumps[:1], recipe()).run()
