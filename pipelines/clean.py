@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.files import lock, ours, paths, storage
+from pipelines.table1 import SOURCES
 
 DOWNLOADS = "work/downloads/"
 _ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|part-\d{3})"
@@ -24,7 +25,7 @@ _ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|pa
 _WORK = re.compile(
     rf"""work/(?:
         inputs\.json | lock | plan/[0-9a-f]{{16}}\.plan
-      | (?:[a-z0-9_]+/){{1,2}}(?:
+      | (?:{"|".join(SOURCES)}|models|tokens)/(?:[a-z0-9_]+/)?(?:
             begun | shards\.json | runs\.json
           | (?:[a-z0-9_]+-)?{_ITEM}(?:[-.][a-z]+){{0,2}}\.
             (?:json|parquet|changes|run|removals|overlaps|losses|xml)(?:\.blobs)?
@@ -33,11 +34,16 @@ _WORK = re.compile(
     )""",
     re.VERBOSE,
 )
+_MODEL = re.compile(
+    r"(?:models|work/given)/(?:cutoffs|reference|stack_exchange_sites|tokenizer|benchmarks|lid|bad_words"
+    r"|personal_information_sites|language_models(?:/[a-z]{2,3}(?:-[a-z]+)?)?)"
+)
 _RUN = re.compile(
-    r"log\.jsonl|evaluations\.jsonl|spikes\.jsonl|summary\.json|tensorboard/events\.out\.tfevents\..+"
-    r"|checkpoints/\.?step-\d{8}(?:\.(?:\d+|sharded))?"
+    r"log\.jsonl|evaluations\.jsonl|spikes\.jsonl|tensorboard/events\.out\.tfevents\.\d+\..+\.\d{8}"
+    r"|checkpoints/\.step-\d{8}\.(?:\d+|sharded)"
     r"/(?:\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp)"
 )
+_CHECKPOINT = re.compile(r"checkpoints/step-\d{8}/manifest\.json")
 _LISTED = 5
 
 
@@ -47,16 +53,32 @@ def files_of(folder: str) -> list[str]:
     if kind not in (ours.Kind.CORPUS, ours.Kind.RUN):
         ours.require(folder, ours.Kind.CORPUS)
     there = {path.removeprefix(f"{folder}/") for path in storage.list_files(folder)}
-    named = ours.named(folder) | set(_named(folder, there) if kind is ours.Kind.CORPUS else ())
-    forms = _WORK if kind is ours.Kind.CORPUS else _RUN
+    inner = {name.removesuffix(ours.MARK) for name in there if name.endswith(f"/{ours.MARK}")}
+    there = {name for name in there if not name.startswith((DOWNLOADS, *inner))}
+    named = set(_of_corpus(folder, there) if kind is ours.Kind.CORPUS else _of_run(folder, there))
     temporary = {name for name in there if storage.is_temporary(name.rpartition("/")[2])}
+    forms = _WORK if kind is ours.Kind.CORPUS else _RUN
     found = there & (named | temporary) | {name for name in there if forms.fullmatch(name)}
-    return sorted(name for name in found if not name.startswith(DOWNLOADS))
+    # What its mark names is for people, who may have changed it.
+    return sorted(found - ours.named(folder) | there & ours.unchanged(folder))
 
 
-def _named(corpus: str, there: set[str]) -> Iterator[str]:
+def _of_run(run: str, there: set[str]) -> Iterator[str]:
+    """Yield the names that the manifests of a run's checkpoints name."""
+    for name in sorted(name for name in there if _CHECKPOINT.fullmatch(name)):
+        manifest, folder = storage.read_json(f"{run}/{name}"), name.rpartition("/")[0]
+        state = storage.read_json(f"{run}/{folder}/state.json")
+        copied = isinstance(state, dict) and state.get("step", 0) != int(folder[-8:])
+        if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) and not copied:
+            yield from (name, *(f"{folder}/{file}" for file in manifest["files"]))
+    summary = storage.read_json(f"{run}/summary.json")
+    if isinstance(summary, dict) and "config" in summary:
+        yield "summary.json"
+
+
+def _of_corpus(corpus: str, there: set[str]) -> Iterator[str]:
     """Yield the names that the manifests of a corpus name, its own first."""
-    yield from ("manifest.json", "summary.json", "models/manifest.json")
+    yield from ("manifest.json", "models/manifest.json")
     for name in sorted(there):
         folder, _, file = name.rpartition("/")
         content = storage.read_json(f"{corpus}/{name}") if file.endswith(".json") or file == "begun" else None
@@ -69,7 +91,7 @@ def _named(corpus: str, there: set[str]) -> Iterator[str]:
 def _begun(folder: str, manifests: Sequence[str]) -> Iterator[str]:
     """Yield what the items of a stage may have written, finished or not."""
     source, _, stage = folder.removeprefix("work/").partition("/")
-    for item in (name.removesuffix(".json") for name in manifests):
+    for item in (name.removesuffix(".json") for name in manifests if isinstance(name, str)):
         if source == "tokens":
             yield from (f"tokens/{stage}/{item}.{suffix}" for suffix in ("bin", "index", "documents.parquet"))
         else:
@@ -79,7 +101,7 @@ def _begun(folder: str, manifests: Sequence[str]) -> Iterator[str]:
 def _of_manifest(folder: str, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield a manifest of a source, of its tokens or of a model, and the files that it names."""
     parts = folder.split("/")
-    if (parts[0] == "models" or folder.startswith("work/given/")) and isinstance(manifest.get("files"), dict):
+    if _MODEL.fullmatch(folder) and isinstance(manifest.get("files"), dict):
         yield f"{folder}/manifest.json"
         yield from (f"{folder}/{name}" for name in manifest["files"])
     elif parts[0] == "tokens" and "tokenizer_sha256" in manifest:
@@ -96,10 +118,8 @@ def clean(folder: str) -> tuple[list[str], list[str]]:
     removed = files_of(folder)
     ours.remove_named(folder, removed)
     left = [path.removeprefix(f"{folder}/") for path in storage.list_files(folder)]
-    if left == [ours.MARK]:
-        ours.remove_named(folder, [ours.MARK])
-        if not storage.is_remote(folder) and not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+    if not any(name.startswith(DOWNLOADS) for name in left):
+        ours.give_back(folder)
     return removed, [name for name in left if name != ours.MARK]
 
 

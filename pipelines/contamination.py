@@ -91,7 +91,7 @@ def examples(path: Path) -> Iterator[Any]:
                         raise ValueError(f"a line of more than {_LONGEST_LINE} bytes")
                     if line.strip():
                         yield json.loads(line)
-    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, RecursionError, pa.ArrowException) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from error
 
 
@@ -332,7 +332,16 @@ def show(overlap: Overlap, console: Console) -> None:
     for number, name in enumerate(index.names):
         if name not in {row["benchmark"] for row in rows}:
             usable = index.total[number] - index.short[number]
-            console.print(f"{name}: none of {usable:,} examples ({index.short[number]:,} more are too short to tell)")
+            said = f"{name}: none of {usable:,} examples ({index.short[number]:,} more are too short to tell)"
+            console.print(said, markup=False)
+
+
+def _benchmark(text: str) -> str:
+    """Return NAME=PATH or PATH with the path in its one form; an address, which may hold secrets, is not repeated."""
+    name, equals, path = text.partition("=")
+    if paths.scheme_of(path or text) or paths.scheme_of(name):
+        raise ValueError("benchmark: a file or folder on this machine is expected, or NAME=PATH")
+    return f"{name}={paths.form(path)}" if equals else paths.form(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -358,15 +367,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for option in ("drop", "json"):
             ours.refuse_overwriting(f"--{option}", getattr(options, option))
-        overlap = scan(options.corpus, build(options.benchmark, options.n), options.source, options.max_documents)
+        if options.drop and options.drop == options.json:
+            raise ValueError(f"--drop and --json name one file, {options.drop}; name two")
+        overlap = scan(
+            options.corpus,
+            build(list(map(_benchmark, options.benchmark)), options.n),
+            options.source,
+            options.max_documents,
+        )
     except ValueError as error:
         parser.error(str(error))
     show(overlap, Console(width=120))
-    if options.json:
-        storage.write_json(options.json, overlap.table())
+    ids = [identifier for _, identifier in overlap.contaminated()]
+    try:
+        if options.json:
+            storage.write_json(options.json, overlap.table())
+        if options.drop:
+            storage.write_bytes(options.drop, "".join(f"{identifier}\n" for identifier in ids).encode())
+    except OSError as error:
+        parser.error(str(error))
     if options.drop:
-        ids = [identifier for _, identifier in overlap.contaminated()]
-        storage.write_bytes(options.drop, "".join(f"{identifier}\n" for identifier in ids).encode())
         print(f"{options.drop}: {len(ids):,} documents to drop")  # noqa: T201
     return 0
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pipelines.account import summary
 from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
-from pipelines.files import addresses, lock, storage, strays
+from pipelines.files import addresses, lock, ours, storage, strays
 from pipelines.models import by_path
 from pipelines.options import parse, prepare
 from pipelines.report import print_summary
@@ -38,6 +38,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     prepared = prepare(options, beam_arguments)
     facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
     events.tell("build_started", **facts, sources=list(prepared.chains))
+    ours.claim(options.output, ours.Kind.CORPUS)
     with lock.alone(options.output) as check_lock:
         check_neighbours(prepared)
         if storage.is_remote(options.output):
@@ -83,8 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build the corpus and print the funnel and the mixture; return the exit code."""
     options, beam_arguments = parse(sys.argv[1:] if arguments is None else arguments)
     started = time.monotonic()
-    log = events.write_to(options.log_json)
+    log = None
     try:
+        log = events.write_to(options.log_json)
         if options.dry_run:
             from pipelines import dry_run
 

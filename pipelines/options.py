@@ -66,13 +66,24 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     names = [name for name in recipe.sources if not options.source or name in options.source]
     if options.models:
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
-    named = by_path.paths(options.model, options.raw, recipe)
+    was_there = Path(options.output).is_dir()
     try:
         ours.claim(options.output, ours.Kind.CORPUS)
     except ValueError as error:
         raise ValueError(f"--output {error}") from None
+    try:
+        return _prepared(options, recipe, names)
+    finally:
+        # A build that is refused, or only asked for, leaves no trace.
+        ours.give_back_unused(options.output, was_there=was_there)
+
+
+def _prepared(options: argparse.Namespace, recipe: Recipe, names: Sequence[str]) -> Build:
+    named = by_path.paths(options.model, options.raw, recipe)
     found = _find_inputs(options, names)
     if options.runner not in ("local", "plain"):
+        from pipelines.runners import beam
+
         beam.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
     stages = [stage for name in found for stage in source_of(name, recipe).stages]
     chosen = by_path.chosen(named, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
@@ -122,4 +133,5 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
     if left := [name for name in options.source or () if name not in patterns]:
         raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
     cache = f"{options.output}/work/inputs.json"
-    return {name: inputs.find(SOURCES[name], patterns[name], cache) for name in names if name in patterns}
+    remember = not options.dry_run
+    return {name: inputs.find(SOURCES[name], patterns[name], cache, remember) for name in names if name in patterns}

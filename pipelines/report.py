@@ -85,14 +85,16 @@ def print_summary(output: str, seconds: float | None = None, **options: Any) -> 
     console.print(funnel_table(corpus))
     console.print(mixture_table(facts.mixture(corpus, options.get("run_tokens"))))
     for warning in facts.warnings(corpus):
-        console.print(f"warning: {warning}", style="bold", highlight=False, soft_wrap=True)
+        console.print(f"warning: {warning}", style="bold", highlight=False, soft_wrap=True, markup=False)
     for name in corpus.manifests:
         for check in facts.checks(corpus, name):
             if not check.holds:
                 console.print(f"{name} does not add up: {check.text}", style="bold red", soft_wrap=True)
     path = write_page(corpus, **options)
     took = f" in {seconds:.0f} s" if seconds is not None else ""
-    console.print(f"corpus: {output}{took}; what is different and why, examples, plots: {path}", soft_wrap=True)
+    console.print(
+        f"corpus: {output}{took}; what is different and why, examples, plots: {path}", soft_wrap=True, markup=False
+    )
 
 
 def write_page(
@@ -135,6 +137,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"written: {path}")  # noqa: T201
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except (KeyError, TypeError, AttributeError) as error:  # manifests of a corpus from elsewhere
+        said = f"{options.corpus}: its manifests are not as a build writes them ({error!r})"
+        print(f"error: {said}; python -m pipelines.verify names the file", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 

@@ -119,6 +119,6 @@ def test_clean_removes_no_folder_of_anybody_s(tmp_path: Path) -> None:
         assert "nothing is touched" in done.stderr
         assert sorted(tmp_path.rglob("*")) == before
     ours.claim(f"{tmp_path}/x/our out", ours.Kind.CORPUS)
-    (tmp_path / "x/our out/summary.json").write_text("{}")
+    ours.write(f"{tmp_path}/x/our out", "summary.json", b"{}")
     assert make("clean", *options, f"OUTPUT={tmp_path}/x/our out/", f"RUN={tmp_path}/none").returncode == 0
     assert sorted(tmp_path.rglob("*")) == before

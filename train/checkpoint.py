@@ -29,7 +29,7 @@ MANIFEST, STATE = "manifest.json", "state.json"
 # Of the names in a run's folder, those that are ours; a copy that somebody made beside them is not.
 _STEP = re.compile(r"step-\d{8}")
 _UNFINISHED = re.compile(r"\.step-\d{8}\.(?:\d+|sharded)")
-_FILE = re.compile(r"\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp")
+_FILE = re.compile(r"(?:model|optimizer)\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,37 @@ def seal(temporary: Path, final: Path, files: Digests, state: Mapping[str, Any],
 
 
 def _discard(path: Path) -> None:
-    """Remove a checkpoint's files, and its folder unless somebody keeps other files there."""
-    for file in [file for file in path.iterdir() if _is_ours(file)]:
+    """Remove a checkpoint's files by their names, and its folder unless somebody keeps other files there."""
+    if not _is_checkpoint(path):
+        return
+    # Of a damaged one, whose manifest names nothing, by the names that all have.
+    named = _named(path) or {file.name for file in path.iterdir() if _FILE.fullmatch(file.name)}
+    for file in [file for file in path.iterdir() if file.name in named | {MANIFEST}]:
         file.unlink()
     if not any(path.iterdir()):
         path.rmdir()
+
+
+def _named(path: Path) -> set[str]:
+    """Return the names of the files that a checkpoint's manifest names; none if it is missing or damaged."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        return {str(name) for name in manifest["files"]} if manifest["format"] == FORMAT else set()
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Tell whether a folder is a checkpoint of its name's step, whole or damaged; a copy under another name is none."""
+    if not (_STEP.fullmatch(path.name) and path.is_dir()) or not any(
+        (path / file).is_file() for file in (MANIFEST, STATE)
+    ):
+        return False
+    try:
+        step = json.loads((path / STATE).read_text(encoding="utf-8")).get("step")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return True
+    return not isinstance(step, int) or name(step) == path.name
 
 
 def digests(directory: Path, pattern: str = "*") -> Digests:
@@ -145,7 +171,8 @@ def find_latest(directory: Path, report: Callable[[str], None], before: int | No
 
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint that was found whole; raise ValueError naming a file that holds anything but tensors."""
-    tensors = {file.stem: tensor_files.load(file) for file in sorted(path.glob("*.pt"))}
+    files = [path / file for file in sorted(_named(path)) if file.endswith(".pt")]
+    tensors = {file.stem: tensor_files.load(file) for file in files}
     return Checkpoint(path, tensors, state(path))
 
 
@@ -178,13 +205,7 @@ def _verify(path: Path) -> None:
 
 
 def _steps(directory: Path) -> list[Path]:
-    return sorted(
-        path for path in directory.glob("step-*") if _STEP.fullmatch(path.name) and any(map(_is_ours, path.iterdir()))
-    )
-
-
-def _is_ours(file: Path) -> bool:
-    return _FILE.fullmatch(file.name) is not None
+    return sorted(filter(_is_checkpoint, directory.glob("step-*")))
 
 
 def clear_unfinished(directory: Path) -> None:

@@ -63,7 +63,20 @@ def kind_of(folder: str) -> Kind | None:
 
 def named(folder: str) -> set[str]:
     """Return the names of the files that the mark of a folder names; ValueError if one of them leads out of it."""
-    found = set((_mark(folder) or {"files": ()})["files"])
+    return set(_files(folder))
+
+
+def unchanged(folder: str) -> set[str]:
+    """Return the names of those files that are as we left them: one that somebody has changed is theirs."""
+    return {
+        name
+        for name, digest in _files(folder).items()
+        if digest is None or (storage.exists(f"{folder}/{name}") and storage.sha256(f"{folder}/{name}") == digest)
+    }
+
+
+def _files(folder: str) -> dict[str, str | None]:
+    found: dict[str, str | None] = (_mark(folder) or {"files": {}})["files"]
     for name in found:
         paths.within(folder, name)
     return found
@@ -80,19 +93,41 @@ def require(folder: str, kind: Kind) -> None:
 
 def claim(folder: str, kind: Kind) -> None:
     """Mark a new or empty folder as ours; ValueError if it holds what is not, or something of ours of another kind."""
-    if not storage.is_remote(folder) and Path(folder).exists() and not Path(folder).is_dir():
-        raise ValueError(f"{folder}: this is a file; a folder is expected")
-    if kind_of(folder) is None:
-        if others := _others(folder):
-            more = ", ..." if len(others) > _NAMED else ""
-            raise ValueError(
-                f"{folder}: this folder is not empty (it holds {', '.join(others[:_NAMED])}{more}) and no {kind} of "
-                "ours; name a new or an empty folder"
-            )
+    if may_claim(folder, kind) or _mark(folder) is None:
         _write_mark(folder, kind, {})
-    require(folder, kind)
-    if _mark(folder) is None:
-        _write_mark(folder, kind, {})
+
+
+def may_claim(folder: str, kind: Kind) -> bool:
+    """Return whether a folder is new or empty, False for one of ours of that kind; errors as `claim`'s."""
+    if not storage.is_remote(folder):
+        for path in (Path(folder), *Path(folder).parents):
+            if path.exists() and not path.is_dir():
+                raise ValueError(f"{folder}: {path} is a file; a folder is expected")
+    if kind_of(folder) is not None:
+        require(folder, kind)
+        return False
+    if others := _others(folder):
+        more = ", ..." if len(others) > _NAMED else ""
+        raise ValueError(
+            f"{folder}: this folder is not empty (it holds {', '.join(others[:_NAMED])}{more}) and no {kind} of ours; "
+            "name a new or an empty folder"
+        )
+    return True
+
+
+def give_back_unused(folder: str, *, was_there: bool) -> None:
+    """Take the mark off a folder that holds nothing else: what it was claimed for did not begin."""
+    if kind_of(folder) is not None and not [name for name in _others(folder) if name != MARK]:
+        storage.remove(f"{folder}/{MARK}")
+        if not storage.is_remote(folder) and not was_there:
+            Path(folder).rmdir()
+
+
+def give_back(folder: str) -> None:
+    """Take the mark off a folder in which nothing of ours is left, and the folder away if nothing else is in it."""
+    storage.remove(f"{folder}/{MARK}")
+    if not storage.is_remote(folder) and not Path(folder).is_symlink() and not any(Path(folder).iterdir()):
+        Path(folder).rmdir()
 
 
 def owner(path: str, known: dict[str, tuple[str, Kind] | None]) -> tuple[str, Kind] | None:
@@ -134,7 +169,7 @@ def write(folder: str, name: str, content: bytes) -> str:
 
 def refuse_overwriting(option: str, path: str | None) -> None:
     """Raise ValueError if a file that an option names to be written is there already: it may be anybody's."""
-    if path is not None and storage.exists(path):
+    if path is not None and (storage.exists(path) or Path(path).is_symlink()):
         raise ValueError(f"{option} {path}: there is such a file, and it is not overwritten; name another")
 
 
@@ -145,19 +180,26 @@ def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
     Nothing changes if the block raises. ValueError for a folder that is not ours, and if a new file would take the
     place of one that is not.
     """
+    was_there = folder.is_dir()
     claim(str(folder), kind)
     _remove_unfinished(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f"{_MAKING}{os.getpid()}-") as made:
-        yield Path(made)
-        _take_over(folder, kind, Path(made))
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=f"{_MAKING}{os.getpid()}-") as made:
+            yield Path(made)
+            _take_over(folder, kind, Path(made))
+    finally:
+        give_back_unused(str(folder), was_there=was_there)
 
 
 def _take_over(folder: Path, kind: Kind, made: Path) -> None:
     names = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_symlink() or path.is_file()}
     before = named(str(folder))
-    for name in sorted(names - before):
-        if os.path.lexists(folder / name):
-            raise ValueError(f"{folder / name}: this file is none that we wrote, and is not overwritten; move it away")
+    for name in sorted(names):
+        in_the_way = [folder / parent for parent in PurePosixPath(name).parents if (folder / parent).is_file()]
+        if (folder / name).is_dir() or (name not in before and os.path.lexists(folder / name)) or in_the_way:
+            path = (in_the_way or [folder / name])[0]
+            raise ValueError(f"{path}: this is nothing that we wrote, and is not overwritten; move it away")
+    before = {name for name in before if not (folder / name).is_dir()}
     _write_mark(str(folder), kind, dict.fromkeys(sorted(names | before)))
     remove_named(str(folder), before - names)
     for name in sorted(names):
@@ -203,8 +245,9 @@ def _mark(folder: str) -> dict[str, Any] | None:
     if not isinstance(found, dict) or found.get("made_by") != MADE_BY:
         return None
     files = found.get("files")
-    is_whole = found.get("kind") in list(Kind) and isinstance(files, dict)
-    return found if is_whole else None
+    if found.get("kind") not in list(Kind) or not isinstance(files, dict):
+        return None
+    return found if all(digest is None or isinstance(digest, str) for digest in files.values()) else None
 
 
 def _write_mark(folder: str, kind: str, files: Mapping[str, str | None]) -> None:

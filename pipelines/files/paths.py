@@ -62,8 +62,8 @@ def pattern(path: str) -> str:
 def folder(path: str) -> str:
     """Return the form of a folder that is written to: as `form`, but the root of a disk is no such folder."""
     found = form(path)
-    if not scheme_of(found) and os.path.realpath(found) == os.sep:
-        raise ValueError(f"{path}: the root of the disk is no folder for this; name one below it")
+    if not scheme_of(found) and os.path.realpath(found) in (os.sep, os.path.realpath(os.path.expanduser("~"))):
+        raise ValueError(f"{path}: the root of the disk and your home are no folders for this; name one below it")
     return found
 
 
@@ -76,12 +76,25 @@ def within(folder: str, name: str) -> str:
 
 
 def option(text: str) -> str:
-    """Return `form` of a command's argument, for argparse."""
+    """Return `form` of a command's argument, for argparse; no web address, nor one with a name, password or query."""
+    return _said(_here_or_on_store, text)
+
+
+def address_option(text: str) -> str:
+    """Return `form` of a command's argument that may be a web address too, for argparse."""
     return _said(form, text)
+
+
+def _here_or_on_store(text: str) -> str:
+    scheme, rest = scheme_of(text), text.partition("://")[2]
+    if scheme in WEB or (scheme in STORES and ("@" in rest.partition("/")[0] or "?" in rest)):
+        raise ValueError(f"{scheme}://...: a folder or file here, or s3://BUCKET/NAME or gs://BUCKET/NAME, is expected")
+    return form(text)
 
 
 def output_option(text: str) -> str:
     """Return `folder` of a command's argument, for argparse."""
+    option(text)
     return _said(folder, text)
 
 
@@ -89,7 +102,7 @@ def local_option(text: str) -> Path:
     """Return `form` of an argument that has to be local, for argparse."""
     found = option(text)
     if scheme_of(found):
-        raise argparse.ArgumentTypeError(f"{text}: a path on this machine is expected")
+        raise argparse.ArgumentTypeError(f"{scheme_of(found)}://...: a path on this machine is expected")
     return Path(found)
 
 

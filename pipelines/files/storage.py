@@ -176,7 +176,7 @@ def read_json(path: str) -> Any:
     """
     try:
         return json.loads(read_bytes(path))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, RecursionError):
         return None
 
 

@@ -58,7 +58,7 @@ def clear(folder: str, kept: Set[str], manifest_of: Callable[[str], str]) -> lis
 
 def _begun(folder: str) -> set[str]:
     found = storage.read_json(f"{folder}/{BEGUN}")
-    return set(found) if isinstance(found, list) else set()
+    return {name for name in found if isinstance(name, str)} if isinstance(found, list) else set()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -40,7 +40,9 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
         raise ValueError(f"--input {option}: {error}") from None
 
 
-def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> list[Input]:
+def find(
+    source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str, remember: bool = True
+) -> list[Input]:
     """Return a source's inputs: files with their digests and attributes; what has the same content is one input.
 
     Files on the web are fetched into the folder `downloads` beside `cache` (see `pipelines.inputs.listings`).
@@ -64,9 +66,11 @@ def find(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cach
         for path in found:
             if files.setdefault(path, attributes) != attributes:
                 raise ValueError(f"--input {source.name}={pattern}: {path} is given twice, with other attributes")
-    remembered = storage.read_json(cache) or {}
+    found_before = storage.read_json(cache)
+    remembered = found_before if isinstance(found_before, dict) else {}
     digests = _digests(sorted(files), remembered, cache)
-    storage.write_json(cache, {**remembered, **digests})
+    if remember:
+        storage.write_json(cache, {**remembered, **digests})
     groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
     for path, given in sorted(files.items()):
         told = _told(source, listings.address_of(path, downloads)) if given.keys() < {*source.attribute_names} else {}
@@ -89,9 +93,11 @@ def _others(source: str, pattern: str, found: Sequence[str], folders: dict[str, 
     made = {path: owner for path, owner in owners.items() if owner is not None and not owner[1].is_input}
     if made and len(made) == len(found):
         folder, kind = next(iter(made.values()))
-        raise ValueError(f"--input {source}={pattern}: {folder} is a {kind} that was made here, and is never an input")
+        raise ValueError(
+            f"--input {source}={pattern}: {folder} was made here ({kind}), and what we made is never an input"
+        )
     for folder, kind in sorted(set(made.values())):
-        events.warn(f"--input {source}={pattern}: leaves out {folder}, a {kind} that was made here")
+        events.warn(f"--input {source}={pattern}: leaves out {folder}, which was made here ({kind})")
     return [path for path in found if path not in made]
 
 

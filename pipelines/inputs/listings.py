@@ -30,7 +30,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 
@@ -94,12 +94,13 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
                 raise ValueError(f"{pattern}: the attribute {name} goes with a listing (*.paths.gz){also}")
         return None
     rest = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
+    _check_address(pattern, pattern)
     limit, hosts = _limit(attributes.get("limit"), pattern), _hosts(attributes, pattern)
     if not listing:
         return rest, fetch([pattern], downloads, hosts=hosts, limit=limit)
     wanted = _wanted(attributes.get("files"), pattern)
     local = fetch([pattern], downloads, hosts=hosts, limit=LISTING_LIMIT)[0] if is_web(pattern) else pattern
-    entries = {entry.path: entry for entry in entries_of(local)}
+    entries = {entry.path: entry for entry in entries_of(local, pattern)}
     chosen = choose(list(entries), wanted, pattern)
     urls = {_joined(attributes.get("base"), path, pattern): entries[path].sha256 for path in chosen}
     _check_hosts(urls, hosts, pattern)
@@ -121,13 +122,25 @@ def _limit(text: str | None, pattern: str) -> int:
 
 def _hosts(attributes: Mapping[str, str], pattern: str) -> frozenset[str]:
     """Return the hosts that an input may lead to: its own, that of its base, and those that are named."""
-    told = [pattern, attributes.get("base", COMMON_CRAWL)]
+    told = [pattern, attributes.get("base", pattern if storage.is_remote(pattern) else COMMON_CRAWL)]
     own = {addresses.host_of(address) for address in told if storage.is_remote(address)}
     return frozenset(own | set(filter(None, attributes.get("hosts", "").split("+"))))
 
 
+def _check_address(url: str, pattern: str) -> None:
+    """Raise ValueError naming the input if an address is none that can be asked."""
+    scheme = paths.scheme_of(url)
+    try:
+        host = addresses.host_of(url) if scheme in (*paths.WEB, *paths.STORES) else "none"
+    except ValueError:
+        host = ""
+    if not host.removeprefix(f"{scheme}://") or (scheme and scheme not in (*paths.WEB, *paths.STORES)):
+        raise ValueError(f"{pattern}: {addresses.shown(url)[:200]} is no address of a file that can be asked for")
+
+
 def _check_hosts(urls: Iterable[str], hosts: frozenset[str], pattern: str) -> None:
     for url in urls:
+        _check_address(url, pattern)
         if storage.is_remote(url) and not addresses.is_allowed(url, hosts):
             host = addresses.host_of(url)
             raise ValueError(
@@ -156,8 +169,9 @@ def _wanted(files: str | None, pattern: str) -> int | None:
     return int(files)
 
 
-def entries_of(listing: str) -> list[Entry]:
-    """Return what a listing names, in its order, each path once; raise ValueError if it is none."""
+def entries_of(listing: str, named: str | None = None) -> list[Entry]:
+    """Return what a listing names, in its order, each path once; ValueError, by the name it was given by, if none."""
+    said = listing if named is None else named
     with storage.open_read(listing) as stream:
         head = stream.read(2)
     try:
@@ -169,23 +183,23 @@ def entries_of(listing: str) -> list[Entry]:
                 content = stream.read(LISTING_LIMIT + 1)
         text = content.decode()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(f"{listing}: this listing cannot be read: {error}") from None
+        raise ValueError(f"{said}: this listing cannot be read: {error}") from None
     if len(content) > LISTING_LIMIT:
-        raise ValueError(f"{listing}: more than {LISTING_LIMIT} bytes are no listing")
+        raise ValueError(f"{said}: more than {LISTING_LIMIT} bytes are no listing")
     lines = [line.strip() for line in io.StringIO(text) if line.strip()]
     if not lines:
-        raise ValueError(f"{listing}: this listing names no file")
+        raise ValueError(f"{said}: this listing names no file")
     entries: dict[str, Entry] = {}
     for line in lines:
-        entry = _entry(line, listing)
+        entry = _entry(line, said)
         if entries.setdefault(entry.path, entry) != entry:
-            raise ValueError(f"{listing}: {entry.path} is listed twice, with other sizes or digests")
+            raise ValueError(f"{said}: {entry.path} is listed twice, with other sizes or digests")
     return list(entries.values())
 
 
 def _entry(line: str, listing: str) -> Entry:
     path, *facts = line.split("\t")
-    if not path.isprintable() or len(path) > 2_000 or ".." in path:
+    if not path.isprintable() or len(path) > 2_000 or ".." in unquote(unquote(path)):
         raise ValueError(f"{listing}: {path[:100]!r} is no path of a file")
     if not facts:
         return Entry(path)
@@ -213,14 +227,14 @@ def choose(paths: Sequence[str], wanted: int | None, listing: str) -> list[str]:
 def _joined(base: str | None, path: str, listing: str) -> str:
     """Return where a listed file is: the base and its path.
 
-    Without a base it is what comes before the path's first folder in the listing's own URL, and Common Crawl's server
-    for a listing on disk.
+    Without a base it is what comes before the path's first folder in the listing's own URL, or the listing's folder;
+    Common Crawl's server for a listing on disk.
     """
     if "://" in path:
         return path
     if base is None:
         before, found, _ = listing.partition(f"/{path.partition('/')[0]}/")
-        base = before if storage.is_remote(listing) and found else COMMON_CRAWL
+        base = (before if found else listing.rpartition("/")[0]) if storage.is_remote(listing) else COMMON_CRAWL
     return f"{base.rstrip('/')}/{path.lstrip('/')}"
 
 
@@ -398,7 +412,9 @@ def _opened(job: _Job, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
 
 def _redirected(job: _Job, url: str) -> str:
     """Return where a redirect leads; ValueError for another host, or from https to http."""
-    if not is_web(url) or not addresses.is_allowed(url, job.hosts):
+    if not is_web(url):
+        raise ValueError(f"{job.shown}: the server sends us to what is no address on the web")
+    if not addresses.is_allowed(url, job.hosts):
         host = addresses.host_of(url)
         raise ValueError(
             f"{job.shown}: the server sends us to {host}; if you trust it, add [hosts={host}] to the input"

@@ -118,7 +118,9 @@ def _read(path: str) -> bytes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the URLs of the largest sites' archives, one a line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.inputs.stack_exchange_sites", description=main.__doc__)
-    parser.add_argument("listing", type=paths.option, help="stackexchange_files.xml or Sites.xml, a file or its URL")
+    parser.add_argument(
+        "listing", type=paths.address_option, help="stackexchange_files.xml or Sites.xml, a file or its URL"
+    )
     parser.add_argument("--sites", type=int, default=WANTED, help=f"how many sites (default: {WANTED})")
     parser.add_argument("--base", help="the folder of the archives (default: the listing's own, or archive.org)")
     parser.add_argument("--meta-sites", action="store_true", help="also sites about sites")

@@ -59,8 +59,8 @@ def lay_out(output: Path, cache: Path | None = None) -> None:
     """
     if is_laid_out(output):
         return
-    packages = _fetch(cache or output.parent / "cache")
     with ours.replacing(output, ours.Kind.SAMPLE) as folder:
+        packages = _fetch(cache or output.parent / "cache")
         laid = _lay_out(packages, folder)
         _write_manifest(folder, laid)
 

@@ -312,6 +312,10 @@ def _download(package: Package, cache: Path, finder: PackageFinder, report: Repo
                 problem = "; ".join([*warnings, str(error)])
                 continue
             _check(path, package)
+            if (cache / package.filename).exists():
+                raise SampleError(
+                    f"{cache / package.filename}: this is not the pinned package, or damaged; move it away"
+                )
             path.replace(cache / package.filename)
             return
     where = " ".join(Link(source["url"]).redacted for source in finder.sources)

@@ -226,7 +226,7 @@ def test_every_spelling_is_one_folder_and_strangers_objects_stay(
     assert f"{output}/books/documents: mine.parquet not written by this corpus, and left there" in said
     assert contents(output).keys() != before.keys()
     assert corpus.main([*options, "--input", f"books={output}/books/*.json", "--output", store.path("b")]) == 2
-    assert f"{output} is a corpus that was made here, and is never an input" in capsys.readouterr().err
+    assert f"{output} was made here (corpus), and what we made is never an input" in capsys.readouterr().err
     assert clean.main([spellings[1]]) == 0
     assert set(storage.list_files(output)) == {*theirs, f"{output}/{ours.MARK}"}
 

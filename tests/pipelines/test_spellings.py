@@ -210,7 +210,7 @@ class TestNeverInputs:
             )
         (here / "here").symlink_to(here / "run")
         assert self.build(here, pattern, "out") == 2
-        assert "is never an input" in capsys.readouterr().err
+        assert "what we made is never an input" in capsys.readouterr().err
         assert not list((here / "out").rglob("*.parquet"))
 
 

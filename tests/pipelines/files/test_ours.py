@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -53,7 +54,7 @@ class TestClaim:
 
     def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
         fill(tmp_path, {"a": "x"})
-        with pytest.raises(ValueError, match="this is a file"):
+        with pytest.raises(ValueError, match="is a file; a folder is expected"):
             ours.claim(str(tmp_path / "a"), Kind.RUN)
 
     @pytest.mark.parametrize("mark", ["", "{", "[]", '{"kind": "corpus"}', '{"made_by": "altiplano-corpus"}'])
@@ -129,7 +130,7 @@ class TestReplacing:
         self.replace(tmp_path, {"a": "1", "b": "2"})
         fill(tmp_path, {"c": "mine"})
         before = contents(tmp_path)
-        with pytest.raises(ValueError, match="c: this file is none that we wrote"):
+        with pytest.raises(ValueError, match="c: this is nothing that we wrote"):
             self.replace(tmp_path, {"b": "two", "c": "three"})
         assert contents(tmp_path) == before
 
@@ -168,24 +169,28 @@ class TestReplacing:
 
 class TestClean:
     RUN = ("log.jsonl", "spikes.jsonl", "checkpoints/step-00000100/model.pt", "checkpoints/.step-00000200.77/model.pt")
+    MANIFEST: ClassVar = {
+        "checkpoints/step-00000100/manifest.json": json.dumps({"files": {"model.pt": {}, "../../../x": {}}})
+    }
     THEIRS = (
         *("notes.txt", "log.jsonl.bak", "checkpoints/step-00000100-best/model.pt", "checkpoints/step-00000100/why.txt"),
-        *("checkpoints/best.pt", "tensorboard/mine"),
+        *("checkpoints/best.pt", "tensorboard/mine", "checkpoints/step-00000100/ema.pt", "summary.json", "loss.png"),
+        *("tensorboard/events.out.tfevents.mine", "checkpoints/step-00000300/model.pt"),
     )
 
     def test_of_a_run_what_is_ours_goes(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ours.claim(str(tmp_path), Kind.RUN)
         ours.write(str(tmp_path), "report.html", b"page")
-        fill(tmp_path, dict.fromkeys((*self.RUN, *self.THEIRS), "x"))
+        fill(tmp_path, dict.fromkeys((*self.RUN, *self.THEIRS), "x") | self.MANIFEST)
         assert clean.main([str(tmp_path), str(tmp_path / "missing")]) == 0
-        assert set(contents(tmp_path)) == {MARK, *self.THEIRS}
+        assert set(contents(tmp_path)) == {*self.THEIRS}
         said = capsys.readouterr().out
-        assert f"removed {len(self.RUN) + 1} files of checkpoints, log.jsonl, report.html, spikes.jsonl" in said
+        assert f"removed {len(self.RUN) + 2} files of checkpoints, log.jsonl, report.html, spikes.jsonl" in said
         assert "kept what was not made here: checkpoints/best.pt" in said
 
     def test_a_folder_of_nothing_else_goes_whole(self, tmp_path: Path) -> None:
         ours.claim(str(tmp_path / "run"), Kind.RUN)
-        fill(tmp_path / "run", dict.fromkeys(self.RUN, "x"))
+        fill(tmp_path / "run", dict.fromkeys(self.RUN, "x") | self.MANIFEST)
         assert clean.main([f"{tmp_path}/run/"]) == 0
         assert not (tmp_path / "run").exists()
 

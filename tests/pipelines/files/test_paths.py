@@ -92,10 +92,10 @@ def test_what_names_no_place(written: str, problem: str) -> None:
         paths.pattern(written)
 
 
-@pytest.mark.parametrize("root", ["/", "//", "/a/..", "file:///", "link"])
+@pytest.mark.parametrize("root", ["/", "//", "/a/..", "file:///", "link", "~", "~/", "~/x/.."])
 def test_the_root_is_no_folder_to_write_to(here: Path, root: str) -> None:
     (here / "link").symlink_to("/")
-    with pytest.raises(ValueError, match="root of the disk"):
+    with pytest.raises(ValueError, match="root of the disk and your home"):
         paths.folder(root)
 
 

@@ -280,7 +280,7 @@ def test_a_redirect_to_another_host_is_not_followed(server: Server, fetched: Fet
     server.on("/new", whole())
     port = server.url.rpartition(":")[2]
     url = server.on("/old", status(302, Location=location.format(port=port)))
-    with pytest.raises(ValueError, match=f"{url}: {ELSEWHERE}"):
+    with pytest.raises(ValueError, match=f"{url}: the server sends us to"):
         fetched(url)
     assert server.asked == [("/old", None)]
 
@@ -302,7 +302,10 @@ def test_a_redirect_to_a_host_that_is_named_is_followed(server: Server, tmp_path
 def test_a_listing_sends_us_to_no_other_host(server: Server, tmp_path: Path, line: str) -> None:
     server.on("/inner", whole())
     url = server.on("/x/wet.paths", whole(line.format(port=server.url.rpartition(":")[2]).encode()))
-    with pytest.raises(ValueError, match=r"/x/wet\.paths: names a file on .*, which is neither the listing's own host"):
+    with pytest.raises(
+        ValueError,
+        match=r"/x/wet\.paths: (names a file on .*, which is neither|file:///etc/passwd is no address)",
+    ):
         expand({}, url, str(tmp_path / "downloads"))
     assert [path for path, _ in server.asked] == ["/x/wet.paths"]
 

@@ -226,11 +226,14 @@ class TestPackages:
         packages.fetch([package], cache)
         assert files.member(cache / "lake-1.0.tar.gz", "lake.py") == b"DEPTH = 281\n"
 
-    def test_damaged_cache_is_downloaded_again(self, index: Path, tmp_path: Path) -> None:
+    def test_another_file_of_a_package_s_name_is_not_overwritten(self, index: Path, tmp_path: Path) -> None:
         package, cache = self.lake(index), tmp_path / "cache"
         files.write(cache / package.filename, b"x" * package.size)
-        packages.fetch([package], cache)
-        assert files.sha256(cache / package.filename) == package.sha256
+        with pytest.raises(
+            packages.SampleError, match=r"lake-1\.0\.tar\.gz: this is not the pinned package, or damaged"
+        ):
+            packages.fetch([package], cache)
+        assert (cache / package.filename).read_bytes() == b"x" * package.size
 
     def test_wrong_digest_is_refused(self, index: Path, tmp_path: Path) -> None:
         with pytest.raises(packages.SampleError, match=r"lake==1\.0: refused lake-1\.0\.tar\.gz: its SHA-256 is"):
