@@ -79,6 +79,9 @@ def _of_run(run: str, there: set[str]) -> Iterator[str]:
 def _of_corpus(corpus: str, there: set[str]) -> Iterator[str]:
     """Yield the names that the manifests of a corpus name, its own first."""
     yield from ("manifest.json", "models/manifest.json")
+    summary = storage.read_json(f"{corpus}/summary.json")
+    if isinstance(summary, dict) and {"build", "sources"} <= summary.keys():
+        yield "summary.json"
     for name in sorted(there):
         folder, _, file = name.rpartition("/")
         content = storage.read_json(f"{corpus}/{name}") if file.endswith(".json") or file == "begun" else None

@@ -305,6 +305,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 withdrawn = withdraw.withdraw(options.corpus)
         except ValueError as error:
             parser.error(str(error))
+        except (KeyError, TypeError, AttributeError) as error:  # sealed by somebody else
+            parser.error(
+                f"{options.corpus}: its manifests are not as a build writes them ({error!r}); nothing is removed"
+            )
         for path in withdrawn:
             print(f"{path}: withdrawn; build again to have it as it was")  # noqa: T201
     return 1 if found else 0

@@ -63,7 +63,8 @@ def _page(
     last = rows[-1]
     facts = [*_facts(last), *((name, str(value)) for name, value in summary.get("config", {}).items())]
     parts = [
-        f"<!doctype html><meta charset=utf-8><title>{escape(title)}</title><style>{_STYLE}</style>",
+        f"<!doctype html><meta charset=utf-8>{ours.GENERATOR.decode()}",
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>",
         f"<h1>{escape(title)}</h1>",
         *(
             f'<img alt="{Path(name).stem}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'

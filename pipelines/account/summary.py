@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipelines.files import ours, paths, storage
+from pipelines.files import paths, storage
 from pipelines.tokens import shards
 
 FILE = "summary.json"
@@ -71,7 +71,7 @@ def _stages(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def write(output: str, build: Mapping[str, Any]) -> None:
     """Write OUTPUT/summary.json."""
-    ours.write(output, FILE, storage.as_json(summary(output, build)))
+    storage.write_json(f"{output}/{FILE}", summary(output, build))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

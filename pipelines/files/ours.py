@@ -28,6 +28,7 @@ from pipelines.hashing import seal
 
 MARK: Final = ".altiplano"
 MADE_BY: Final = "altiplano-corpus"
+GENERATOR: Final = b'<meta name="generator" content="altiplano-corpus">'
 # What a new disk has before anything is on it.
 _BARE: Final = frozenset({"lost+found"})
 _MAKING: Final = ".making-"
@@ -159,12 +160,18 @@ def write(folder: str, name: str, content: bytes) -> str:
     """
     path, digest = f"{folder}/{name}", hashlib.sha256(content).hexdigest()
     mark = _mark(folder) or {"kind": kind_of(folder), "files": {}}
-    if storage.exists(path) and storage.sha256(path) not in (digest, mark["files"].get(name)):
+    if storage.exists(path) and not _is_left(path, digest, mark["files"].get(name)):
         raise ValueError(f"{path}: this file is not as we left it, and is not overwritten; move it away")
     storage.write_bytes(path, content)
     if mark["kind"] is not None and mark["files"].get(name) != digest:
         _write_mark(folder, mark["kind"], {**mark["files"], name: digest})
     return path
+
+
+def _is_left(path: str, digest: str, recorded: str | None) -> bool:
+    """Tell whether a file is as we left it, or as it is to be; a page of ours says that it is, if no mark does."""
+    found = storage.sha256(path)
+    return found in (digest, recorded) or (recorded is None and GENERATOR in storage.read_bytes(path))
 
 
 def refuse_overwriting(option: str, path: str | None) -> None:

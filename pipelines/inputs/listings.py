@@ -86,6 +86,8 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
     folder, or an object store that Beam reads. Raises ValueError (the listing, the URL or the attribute is wrong; the
     server refuses) or DownloadError.
     """
+    if is_web(pattern):
+        _check_address(pattern, pattern)
     listing = _LISTING.fullmatch(urlsplit(pattern).path if is_web(pattern) else pattern) is not None
     if not listing and not is_web(pattern):
         for name in ATTRIBUTES:
@@ -94,7 +96,6 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
                 raise ValueError(f"{pattern}: the attribute {name} goes with a listing (*.paths.gz){also}")
         return None
     rest = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
-    _check_address(pattern, pattern)
     limit, hosts = _limit(attributes.get("limit"), pattern), _hosts(attributes, pattern)
     if not listing:
         return rest, fetch([pattern], downloads, hosts=hosts, limit=limit)
@@ -134,7 +135,7 @@ def _check_address(url: str, pattern: str) -> None:
         host = addresses.host_of(url) if scheme in (*paths.WEB, *paths.STORES) else "none"
     except ValueError:
         host = ""
-    if not host.removeprefix(f"{scheme}://") or (scheme and scheme not in (*paths.WEB, *paths.STORES)):
+    if not host.removeprefix(f"{scheme}://") or ("://" in url and scheme not in (*paths.WEB, *paths.STORES)):
         raise ValueError(f"{pattern}: {addresses.shown(url)[:200]} is no address of a file that can be asked for")
 
 

@@ -214,6 +214,72 @@ class TestNeverInputs:
         assert not list((here / "out").rglob("*.parquet"))
 
 
+def test_clean_keeps_copies_other_corpora_and_what_somebody_has_edited(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(here / NAME, here / "inner")
+    (here / "inner").rename(here / NAME / "models/inner")
+    inner = state(here / NAME / "models/inner")
+    shutil.copytree(here / NAME / "models/tokenizer", here / NAME / "models/tokenizer-backup")
+    shutil.copytree(here / NAME / "work/books", here / NAME / "work/books_backup")
+    (here / NAME / "work/notes").mkdir()
+    (here / NAME / "work/notes/deadbeefdeadbeef.json").write_text("mine")
+    (here / NAME / "report.html").write_text("edited")
+    assert clean.main([NAME]) == 0
+    left = {path.split("/")[0] for path in state(here / NAME)}
+    assert left == {"models", "work"}
+    assert state(here / NAME / "models/inner") == inner
+    assert verify.main([f"{NAME}/models/inner"]) == 0
+    assert (here / NAME / "report.html").read_text() == "edited"
+    assert sorted(path.name for path in (here / NAME / "work").iterdir()) == ["books_backup", "notes"]
+    assert sorted(path.name for path in (here / NAME / "models").iterdir()) == ["inner", "tokenizer-backup"]
+    assert clean.main([NAME]) == 2  # nothing of ours is left, so the folder is no longer ours
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_what_is_refused_or_only_asked_leaves_no_trace(here: Path, was_there: bool) -> None:
+    if was_there:
+        (here / "new").mkdir()
+    options = build_options(here, "new", "plain")
+    assert corpus.main([*options, "--dry-run"]) == 0
+    assert corpus.main([*options, "--input", "books=none/*.txt"]) == 2
+    assert corpus.main([*options, "--model", "lid"]) == 2
+    assert list(here.glob("new/*") if was_there else here.glob("new*")) == []
+    assert not list(here.glob("new/.*"))
+
+
+ADDRESSES = ("s3://u:5ec7e7@b/c", "s3://b/c?X-Amz-Signature=5ec7e7", "https://u:5ec7e7@host/c?sig=5ec7e7")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("command", [*COMMANDS, "clean"])
+def test_no_door_prints_a_secret(here: Path, command: str, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        clean.main([address]) if command == "clean" else COMMANDS[command](address)
+    assert "5ec7e7" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '[["a"]]', "[null]", "{}", "7", "[" * 100_000, "\udc80"])
+@pytest.mark.parametrize(
+    "name", [".altiplano", "work/inputs.json", "work/books/books/begun", "work/tokens/books/begun"]
+)
+def test_what_lies_between_builds_may_be_anything(here: Path, name: str, content: str) -> None:
+    identity = tiny.identity(here / NAME)
+    (here / NAME / name).write_text(content, errors="surrogateescape")
+    assert corpus.main(build_options(here, NAME, "plain")) == 0
+    assert tiny.identity(here / NAME) == identity
+
+
+def test_one_file_for_two_options(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "q.jsonl").write_text('{"question": "one two three four five six seven eight nine ten eleven"}\n')
+    (here / "dangling").symlink_to(here / "nowhere")
+    for options in (["--drop", "o", "--json", "./o"], ["--json", "dangling"], ["--drop", "dumps/0.txt"]):
+        with pytest.raises(SystemExit):
+            contamination.main([NAME, "q.jsonl", *options])
+    assert not (here / "o").exists()
+    assert (here / "dangling").is_symlink()
+
+
 def test_the_samples_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "raw").mkdir()
     (here / "raw/dump.xml").write_text("mine")

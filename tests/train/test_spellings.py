@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from model import configs, convert
+from pipelines import clean
 from tests.train.test_pretrain import TINY, arguments
 from train import benchmarks, export, plan, report, trace
 from train.pretrain import main as pretrain
@@ -106,6 +108,30 @@ def test_old_checkpoints_go_and_what_somebody_keeps_beside_them_stays(here: Path
     }
     assert found == {*kept, *last}
     assert train(NAME, "5") == 0
+
+
+def test_what_somebody_puts_into_a_checkpoint_is_neither_read_nor_removed(here: Path) -> None:
+    steps = here / NAME / "checkpoints"
+    (steps / "step-00000001/ema.pt").write_text("mine")
+    (steps / "step-00000007").mkdir()
+    (steps / "step-00000007/model.pt").write_text("mine")
+    (steps / "step-00000009").write_text("mine")
+    shutil.copytree(steps / "step-00000001", steps / "step-00000008")
+    copied = sorted(path.name for path in (steps / "step-00000008").iterdir())
+    assert train(NAME, "4") == 0
+    assert (steps / "step-00000001/ema.pt").read_text() == "mine"
+    assert [path.name for path in (steps / "step-00000001").iterdir()] == ["ema.pt"]
+    assert (steps / "step-00000007/model.pt").read_text() == "mine"
+    assert sorted(path.name for path in (steps / "step-00000008").iterdir()) == copied
+    assert export.main(["--run", NAME, "--corpus", "corpus", "--output", "made"]) == 0
+    assert clean.main([NAME]) == 0
+    left = {path.relative_to(steps).as_posix() for path in steps.rglob("*") if path.is_file()}
+    assert left == {
+        "step-00000001/ema.pt",
+        "step-00000007/model.pt",
+        "step-00000009",
+        *(f"step-00000008/{n}" for n in copied),
+    }
 
 
 @pytest.mark.parametrize("strange", ["config.json", "model.safetensors"])

@@ -310,6 +310,40 @@ def test_a_listing_sends_us_to_no_other_host(server: Server, tmp_path: Path, lin
     assert [path for path, _ in server.asked] == ["/x/wet.paths"]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a/%2e%2e/%2e%2e/x.gz", "is no path of a file"),
+        ("a/%252e%252e/x.gz", "is no path of a file"),
+        ("../x.gz", "is no path of a file"),
+        ("http:///etc/passwd", "is no address of a file"),
+        ("http://[::1/x.gz", "is no address of a file"),
+        ("/dir/a://b.gz", "is no address of a file"),
+        ("hdfs://host/x.gz", "is no address of a file"),
+    ],
+)
+def test_a_line_that_is_no_address_is_refused_by_the_listing_s_own(
+    server: Server, tmp_path: Path, line: str, message: str
+) -> None:
+    url = server.on("/x/wet.paths", whole(line.encode()))
+    with pytest.raises(ValueError, match=message) as caught:
+        expand({}, url, str(tmp_path / "downloads"))
+    assert str(caught.value).startswith(url)
+    assert [path for path, _ in server.asked] == ["/x/wet.paths"]
+
+
+def test_a_listing_on_the_web_without_a_base_asks_its_own_host_alone(server: Server, tmp_path: Path) -> None:
+    url = server.on("/lists/wet.paths", whole(b"crawl/a.gz"))
+    server.on("/lists/crawl/a.gz", whole())
+    _, (path,) = expand({}, url, str(tmp_path / "downloads")) or ({}, [])
+    assert Path(path).read_bytes() == CONTENT
+
+
+def test_an_input_that_is_no_address_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"is no address of a file"):
+        expand({}, "http://[::1/x.wet.gz", str(tmp_path))
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     """Answer with bytes until the other side hangs up."""
     handler.send_response(200)
