@@ -35,7 +35,8 @@ import torch
 
 from model.configs import LLAMA_VOCABULARY, ModelConfig, named
 from model.llama import LLaMA
-from pipelines.tokens.shards import END, TOKEN, Manifest, Shard, sha256_file
+from pipelines.files import storage
+from pipelines.tokens.shards import END, TOKEN, Manifest, Shard
 from tests.train.watch import Watch
 from train import parallel
 from train.config import RunConfig, choose_device
@@ -141,10 +142,10 @@ def corpus(directory: Path, vocabulary: int, count: int) -> None:
     ids.tofile(paths[0])
     ends.tofile(paths[1])
     pq.write_table(pa.table({"id": [str(n) for n in range(len(ends))]}), paths[2])
-    shard = Shard("train-00000", count, len(ends), count, *(sha256_file(path) for path in paths))
+    shard = Shard("train-00000", count, len(ends), count, *(storage.sha256(path) for path in paths))
     manifest = Manifest(
         source="books",
-        tokenizer_sha256=sha256_file(tokenizer),
+        tokenizer_sha256=storage.sha256(tokenizer),
         vocabulary=vocabulary,
         bos_id=1,
         eos_id=2,

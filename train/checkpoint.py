@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from model import tensor_files
-from pipelines.tokens.shards import sha256_file
+from pipelines.files import storage
 
 FORMAT = "altiplano-checkpoint/1"
 Digests = Mapping[str, Mapping[str, Any]]
@@ -133,7 +133,7 @@ def digests(directory: Path, pattern: str = "*") -> Digests:
     result = {}
     for path in sorted(directory.glob(pattern)):
         _flush(path)
-        result[path.name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        result[path.name] = {"bytes": path.stat().st_size, "sha256": storage.sha256(path)}
     return result
 
 
@@ -200,7 +200,7 @@ def _verify(path: Path) -> None:
             raise ValueError(f"{file}: missing")
         if file.stat().st_size != expected["bytes"]:
             raise ValueError(f"{file}: {file.stat().st_size} bytes, its manifest says {expected['bytes']}")
-        if sha256_file(file) != expected["sha256"]:
+        if storage.sha256(file) != expected["sha256"]:
             raise ValueError(f"{file}: its contents do not have the SHA-256 that its manifest says")
 
 

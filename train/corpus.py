@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.tokens.shards import Manifest, document_ends, sha256_file, sources, tokens
+from pipelines.files import storage
+from pipelines.tokens.shards import Manifest, document_ends, sources, tokens
 from tokenizer.spec import LARGEST_VOCABULARY
 from train.mixture import Mixture
 
@@ -117,7 +118,7 @@ def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
 
 def _check(corpus: Corpus) -> None:
     path = corpus.tokenizer
-    digest = sha256_file(path)
+    digest = storage.sha256(path)
     for name, manifest in corpus.manifests.items():
         where = corpus.directory / "tokens" / name / "manifest.json"
         if manifest.tokenizer_sha256 != digest:

@@ -8,7 +8,6 @@ machine's workers share them. That folder must be its user's own: what another u
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -92,12 +91,7 @@ def _is_whole(folder: Path, digests: Mapping[str, str]) -> bool:
     if not isinstance(fetched, dict) or not fetched.items() >= digests.items():
         return False
     there = {found.relative_to(folder).as_posix() for found in folder.rglob("*") if not found.is_dir()}
-    return there == fetched.keys() and all(_sha256(folder / name) == digest for name, digest in fetched.items())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return there == fetched.keys() and all(storage.sha256(folder / name) == digest for name, digest in fetched.items())
 
 
 def _fetch(names: Mapping[str, str], digests: Mapping[str, str], folder: Path) -> None:
@@ -110,7 +104,7 @@ def _fetch(names: Mapping[str, str], digests: Mapping[str, str], folder: Path) -
             target.parent.mkdir(parents=True, exist_ok=True)
             with storage.open_read(path) as stream, target.open("wb") as copy:
                 shutil.copyfileobj(stream, copy, 1 << 20)
-            fetched[name] = _sha256(target)
+            fetched[name] = storage.sha256(target)
             if digests.get(path, fetched[name]) != fetched[name]:
                 raise RuntimeError(f"{path}: its SHA-256 is not the one that its manifest names")
         storage.write_bytes(str(_record(folder)), json.dumps(fetched).encode())

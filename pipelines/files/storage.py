@@ -121,10 +121,10 @@ def size(path: str) -> int:
     return stamp(path)[0]
 
 
-def sha256(path: str) -> str:
+def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file as hexadecimal."""
     digest = hashlib.sha256()
-    with open_read(path) as stream:
+    with open_read(str(path)) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -65,12 +65,6 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def sha256(path: Path) -> str:
-    """Return a file's SHA-256 as hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def fraction(*keys: str) -> float:
     """Return a number in [0, 1) that depends on the keys alone: how the layouts choose without an order."""
     digest = hashlib.sha256("\0".join(keys).encode("utf-8")).digest()

@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from pipelines.files import ours, paths
-from pipelines.sample.files import Laid, sha256
+from pipelines.files import ours, paths, storage
+from pipelines.sample.files import Laid
 from pipelines.sample.packages import PACKAGES, fetch, is_cached
 
 FORMAT = "altiplano-sample/1"
@@ -72,7 +72,8 @@ def is_laid_out(output: Path) -> bool:
         bool(manifest)
         and manifest.get("made_of") == _made_of()
         and all(
-            (output / path).is_file() and sha256(output / path) == digest for path, digest in manifest["files"].items()
+            (output / path).is_file() and storage.sha256(output / path) == digest
+            for path, digest in manifest["files"].items()
         )
     )
 
@@ -91,7 +92,7 @@ def _made_of() -> dict[str, Any]:
     return {
         "layout_version": LAYOUT_VERSION,
         "packages": {package.name: asdict(package) for package in PACKAGES},
-        "questions": {path.stem: sha256(path) for path in questions},
+        "questions": {path.stem: storage.sha256(path) for path in questions},
     }
 
 
@@ -128,7 +129,7 @@ def _write_manifest(folder: Path, laid: Mapping[str, Laid]) -> None:
     manifest = {
         "format": FORMAT,
         "made_of": _made_of(),
-        "files": {name: sha256(folder / name) for name in names},
+        "files": {name: storage.sha256(folder / name) for name in names},
         "sources": {source: asdict(laid[source]) for source in PATTERNS},
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")

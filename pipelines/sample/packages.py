@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pipelines.sample.files import sha256
+from pipelines.files import storage
 
 if TYPE_CHECKING:
     from unearth import PackageFinder
@@ -254,7 +254,7 @@ def fetch(packages: Iterable[Package], cache: Path, report: Reporter | None = No
 def is_cached(package: Package, cache: Path) -> bool:
     """Tell whether a package's file is in the cache with its pinned digest."""
     path = cache / package.filename
-    return path.is_file() and path.stat().st_size == package.size and sha256(path) == package.sha256
+    return path.is_file() and path.stat().st_size == package.size and storage.sha256(path) == package.sha256
 
 
 def pip_index() -> Index:
@@ -343,7 +343,7 @@ def _attempt(package: Package, folder: Path, finder: PackageFinder, report: Repo
 
 
 def _check(path: Path, package: Package) -> None:
-    digest = sha256(path)
+    digest = storage.sha256(path)
     if digest != package.sha256:
         raise SampleError(
             f"{package.name}=={package.version}: refused {package.filename}: its SHA-256 is {digest}, "

@@ -12,7 +12,6 @@ The same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer re
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
@@ -184,9 +183,3 @@ def sources(tokens_directory: Path | str) -> Iterator[str]:
 def paths_of(directory: str, name: str) -> list[str]:
     """Return the paths of a shard's files."""
     return [f"{directory}/{name}.{suffix}" for suffix in SUFFIXES]
-
-
-def sha256_file(path: Path | str) -> str:
-    """Return the SHA-256 of a local file as hexadecimal."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from pipelines.account.manifest import write_corpus_manifest
 from pipelines.document import Document
 from pipelines.files import storage, tables
 from pipelines.hashing import SCALE, keyed, share
-from pipelines.tokens.shards import END, SPLITS, SUFFIXES, TOKEN, Manifest, Shard, document_table, sha256_file
+from pipelines.tokens.shards import END, SPLITS, SUFFIXES, TOKEN, Manifest, Shard, document_table
 from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer.encode import Tokenizer
 from tokenizer.spec import LLAMA
@@ -121,4 +121,4 @@ def _shard(
     sizes = [len(document.text.encode()) for document in found]
     rows = [(d.id, size, d.dump, places[d.id]) for d, size in zip(found, sizes, strict=True)]
     paths[2].write_bytes(document_table(rows))
-    return Shard(name, len(tokens), len(found), sum(sizes), *(sha256_file(path) for path in paths))
+    return Shard(name, len(tokens), len(found), sum(sizes), *(storage.sha256(path) for path in paths))

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sentencepiece
 
-from pipelines.tokens.shards import END, SPLITS, TOKEN, Manifest, Shard, sha256_file
+from pipelines.files import storage
+from pipelines.tokens.shards import END, SPLITS, TOKEN, Manifest, Shard
 
 _SUBJECTS = ("the baker", "a small heron", "our neighbour", "the river", "somebody", "Ünal", "the 3rd train")
 _VERBS = ("follows", "paints", "forgets", "counts 12 of", "carries", "écoute", "warms")
@@ -87,7 +88,7 @@ def write_source(directory: Path, tokenizer: Path, splits: Mapping[str, Sequence
         )
     manifest = Manifest(
         source=directory.name,
-        tokenizer_sha256=sha256_file(tokenizer),
+        tokenizer_sha256=storage.sha256(tokenizer),
         vocabulary=model.get_piece_size(),
         bos_id=model.bos_id(),
         eos_id=model.eos_id(),
@@ -106,7 +107,7 @@ def _shard(directory: Path, name: str, model: sentencepiece.SentencePieceProcess
     sizes = [len(text.encode()) for text in group]
     ids = [f"{directory.name}/{name}/{number}" for number in range(len(group))]
     pq.write_table(pa.table({"id": ids, "text_bytes": sizes}), paths[2])
-    digests = [sha256_file(path) for path in paths]
+    digests = [storage.sha256(path) for path in paths]
     return Shard(name, len(tokens), len(group), sum(sizes), *digests)
 
 

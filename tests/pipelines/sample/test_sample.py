@@ -21,6 +21,7 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from lxml import etree
 
+from pipelines.files import storage
 from pipelines.sample import arxiv, books, files, github, layout, packages, stack_exchange, web, wikipedia
 
 RAW = Path(__file__).parents[3] / "data" / "raw"
@@ -101,14 +102,14 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache.mkdir()
     for package in packages.PACKAGES:
         path = sdist(cache / f"{package.name}-1.0.tar.gz", TINY.get(package.name, {"setup.py": b"pass\n"}))
-        facts = (path.stat().st_size, files.sha256(path), package.license, package.used_for)
+        facts = (path.stat().st_size, storage.sha256(path), package.license, package.used_for)
         pinned.append(packages.Package(package.name, "1.0", path.name, *facts))
     monkeypatch.setattr(layout, "PACKAGES", tuple(pinned))
     return cache
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): files.sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {p.relative_to(folder).as_posix(): storage.sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 class TestCommand:
@@ -120,7 +121,7 @@ class TestCommand:
         assert manifest["files"] == {
             path: d for path, d in digests(raw).items() if path not in ("manifest.json", ".altiplano")
         }
-        assert manifest["made_of"]["packages"]["dolma"]["sha256"] == files.sha256(tiny / "dolma-1.0.tar.gz")
+        assert manifest["made_of"]["packages"]["dolma"]["sha256"] == storage.sha256(tiny / "dolma-1.0.tar.gz")
         assert manifest["sources"]["books"]["records"] == 3
         assert (raw / "models/bad_words_en.txt").read_bytes() == b"drat\n"
         assert (raw / "models/lid.176.ftz").read_bytes() == b"\x01\x02"
