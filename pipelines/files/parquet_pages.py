@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.files.blocks import TooLargeError, signed, unsigned
+
 PAGE_BYTES = 256 << 20  # of one page, inflated
 DICTIONARY_BYTES = 32 << 20  # of a dictionary, whose values every row may name
 BATCH_BYTES = 256 << 20  # of what is made at one time of a row group
@@ -25,10 +27,6 @@ NESTED_VALUES = 32 << 20  # of one column of lists in a row group
 _HEADER_BYTES = 1 << 16
 _LONGEST_HEADER = 16 << 20  # as Arrow
 _DICTIONARY = 2
-
-
-class TooLargeError(ValueError):
-    """A row group that would take more memory than any real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +156,9 @@ class _Compact:
         number = 0
         while head := self._byte():
             kind, step = head & 15, head >> 4
-            number = number + step if step else self._signed()
+            number = number + step if step else signed(self._byte)
             if kind in (3, 4, 5, 6):
-                found[number] = self._byte() if kind == 3 else self._signed()
+                found[number] = self._byte() if kind == 3 else signed(self._byte)
             else:
                 self._skip(kind, 0)
         return found
@@ -169,19 +167,6 @@ class _Compact:
         value = self.data[self.at]
         self.at += 1
         return value
-
-    def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise ValueError("a number of more than 64 bits")
-
-    def _signed(self) -> int:
-        value = self._varint()
-        return value >> 1 ^ -(value & 1)
 
     def _forward(self, count: int) -> None:
         self.at += count
@@ -196,14 +181,14 @@ class _Compact:
         if kind == 3:
             self._forward(1)
         elif kind in (4, 5, 6):
-            self._varint()
+            unsigned(self._byte)
         elif kind == 7:
             self._forward(8)
         elif kind == 8:
-            self._forward(self._varint())
+            self._forward(unsigned(self._byte))
         elif kind in (9, 10):
             head = self._byte()
-            for _ in range(head >> 4 if head >> 4 < 15 else self._varint()):
+            for _ in range(head >> 4 if head >> 4 < 15 else unsigned(self._byte)):
                 if head & 15 in (1, 2):
                     self._forward(1)
                 else:
@@ -211,7 +196,7 @@ class _Compact:
         elif kind == 12:
             while head := self._byte():
                 if not head >> 4:
-                    self._varint()
+                    unsigned(self._byte)
                 self._skip(head & 15, depth + 1)
         else:
             raise ValueError(f"kind {kind}")

@@ -13,10 +13,13 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import cramjam
 import fastavro
+
+from pipelines.files.blocks import TooLargeError, signed, unsigned
 
 BLOCK_BYTES = 128 << 20  # inflated; BigQuery's rows are at most 100 MB
 LOOKED_AT = 1 << 20  # what a block below this holds is small whatever it is
@@ -35,10 +38,6 @@ _HEADER = {
 }
 
 
-class TooLargeError(ValueError):
-    """A block that would take more memory than any real one."""
-
-
 def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
     """Yield the rows of the blocks that follow a header, from the header's end; memory is that of one block.
 
@@ -52,8 +51,9 @@ def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
         raise TooLargeError("rows, or elements of a list, that take no bytes: any number of them fits")
     head = _written({"magic": _MAGIC, "meta": {"avro.schema": json.dumps(schema).encode()}, "sync": sync})
     nested = _has_lists(schema)
-    while first := stream.read(1):
-        count, length = _long(stream, first), _length(_long(stream))
+    while stream.read(1):
+        stream.seek(-1, io.SEEK_CUR)
+        count, length = _long(stream), _length(_long(stream))
         data = stream.read(length)
         if len(data) < length and codec != "null":
             raise EOFError(f"the file ends in a block, {len(data)} of {length} bytes")
@@ -93,7 +93,7 @@ def _inflated(data: bytes, codec: str) -> bytes:
         if len(found) <= BLOCK_BYTES and not inflater.eof:
             raise EOFError("a block's compressed bytes end early")
     elif codec == "snappy":
-        size = _unsigned(io.BytesIO(data))
+        size = unsigned(partial(_byte, io.BytesIO(data)))
         if size > BLOCK_BYTES:
             raise TooLargeError(f"a block of {size} bytes")
         found = bytes(cramjam.snappy.decompress_raw(data[:-4]))
@@ -106,20 +106,12 @@ def _inflated(data: bytes, codec: str) -> bytes:
     return found
 
 
-def _unsigned(stream: BinaryIO, first: bytes = b"") -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = (first or _exactly(stream, 1))[0]
-        first = b""
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value
-    raise ValueError("a number of more than 64 bits")
+def _byte(stream: BinaryIO) -> int:
+    return _exactly(stream, 1)[0]
 
 
-def _long(stream: BinaryIO, first: bytes = b"") -> int:
-    value = _unsigned(stream, first)
-    return value >> 1 ^ -(value & 1)
+def _long(stream: BinaryIO) -> int:
+    return signed(partial(_byte, stream))
 
 
 def _varint(value: int) -> bytes:

@@ -23,12 +23,12 @@ import pyarrow.parquet
 
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.files import parquet_pages
+from pipelines.files.blocks import TooLargeError
 from pipelines.readers import Dump, avro_blocks, github
 from pipelines.readers.github import MAX_LINE_BYTES, Reason
 
 PARQUET_MAGIC = b"PAR1"
 AVRO_MAGIC = b"Obj\x01"
-AVRO_CODECS = avro_blocks.CODECS
 # BigQuery's contents hold up to 1 MiB each: a batch stays under 64 MiB.
 BATCH_ROWS = 64
 BUFFER_BYTES = 1 << 20
@@ -74,7 +74,7 @@ def _row_group(
                 size = _too_long(row) if large else 0
                 yield github.drop(dump, number, Reason.TOO_LONG, "", size) if size else _row(row, dump, number)
                 number += 1
-    except parquet_pages.TooLargeError as error:
+    except TooLargeError as error:
         counts["records"] += 1
         yield github.drop(dump, number, Reason.TOO_LARGE, str(error)[:EXCERPT_CHARACTERS], 0)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
@@ -122,8 +122,10 @@ def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Do
         rows = fastavro.reader(stream)
     except Exception as error:  # the header's schema is JSON of any shape
         raise ValueError(f"{dump.name}: the header of the Avro file is damaged ({error})") from error
-    if rows.codec not in AVRO_CODECS:
-        raise ValueError(f"{dump.name}: compressed with {rows.codec!r}; BigQuery writes {', '.join(AVRO_CODECS)}")
+    if rows.codec not in avro_blocks.CODECS:
+        raise ValueError(
+            f"{dump.name}: compressed with {rows.codec!r}; BigQuery writes {', '.join(avro_blocks.CODECS)}"
+        )
     schema: Any = rows.writer_schema
     fields = schema.get("fields", []) if isinstance(schema, dict) else []
     _check([field["name"] for field in fields], dump)
@@ -142,7 +144,7 @@ def _rows(rows: Iterable[Any]) -> Iterator[Any]:
     try:
         for row in rows:
             yield row if isinstance(row, dict) else {}
-    except avro_blocks.TooLargeError as error:
+    except TooLargeError as error:
         yield Reason.TOO_LARGE, str(error)
     except Exception as error:  # damaged bytes are taken for lengths, indexes and text of any kind
         yield Reason.TRUNCATED, f"{type(error).__name__}: {error}"

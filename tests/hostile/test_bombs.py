@@ -21,6 +21,7 @@ import pytest
 
 from pipelines import contamination
 from pipelines.files import parquet_pages, tables
+from pipelines.files.blocks import TooLargeError
 from pipelines.readers import avro_blocks
 
 LIMIT = 512 << 20  # bytes beyond what the modules take
@@ -271,5 +272,5 @@ def test_lists_of_large_blocks_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
         if fits:
             assert list(avro_blocks.rows(stream, schema, "deflate")) == rows
         else:
-            with pytest.raises(avro_blocks.TooLargeError, match="more than 199 elements in the lists of a block"):
+            with pytest.raises(TooLargeError, match="more than 199 elements in the lists of a block"):
                 list(avro_blocks.rows(stream, schema, "deflate"))
