@@ -24,9 +24,8 @@ from filters.native import binding
 _VERSION: Final = 12
 _ALL_GRAMS, _NO_GRAMS, _SOME_GRAMS = 0, 1, 2
 _NO_LABEL, _NO_MEMORY = -1, -2
-_UNPACKED_PER_BYTE: Final = (
-    64  # fastText cuts rows into pairs by default, which makes 8; rows of many numbers a code stay packed
-)
+# fastText cuts rows into pairs by default, which makes 8; rows of many numbers a code stay packed.
+_UNPACKED_PER_BYTE: Final = 64
 
 Floats = NDArray[np.float32]
 

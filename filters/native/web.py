@@ -173,7 +173,7 @@ def prose_lines(text: str, table: Table, least: int) -> Firsts | Prose | None:
 @functools.cache
 def lower_table() -> Table:
     """Return each character in lower case; CONTEXTUAL where it is several or depends on others."""
-    table = np.arange(0x110000, dtype=np.uint32)
+    table = np.arange(_CODES, dtype=np.uint32)
     for code in range(0x20000):  # no letter beyond has two cases
         lowered = chr(code).lower()
         if len(lowered) > 1 or (lowered == "σ" and code != ord("σ")):

@@ -31,6 +31,10 @@ WHOLE = (1 << 32) - 1
 RANK_LIMIT = (1 << 64) - 1
 
 Records = npt.NDArray[Any]
+Lines = npt.NDArray[np.uint32]
+# What a `keys` function says of one kept document: hashes, owner ranks (None where nobody owns), line numbers (None
+# where the key stands for the whole document).
+Keys = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64] | None, Lines | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +209,3 @@ def _sorted(removals: Records) -> Records:
     rows = np.empty(len(ordered), REMOVAL)
     rows["doc"], rows["line"] = ordered >> np.uint64(32), ordered & np.uint64(0xFFFFFFFF)
     return rows
-
-
-Lines = npt.NDArray[np.uint32]
-
-
-# What a `keys` function says of one kept document: hashes, owner ranks (None where nobody owns), line numbers (None
-# where the key stands for the whole document).
-Keys = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64] | None, npt.NDArray[np.uint32] | None]

@@ -47,7 +47,6 @@ LISTING_LIMIT = 1 << 30  # bytes; a crawl's listing of 100,000 files has 14 MB
 FILE_LIMIT = 1 << 36  # bytes; the largest dumps that LLaMA's sources name have about 25 GB
 REDIRECTS = 10
 FILES_WITHOUT_ASKING = 100
-FETCHED = ("http", "https")
 
 _LISTING = re.compile(r".*\.paths(?:\.gz)?", re.DOTALL)
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -159,7 +158,7 @@ def address_of(path: str, downloads: str) -> str:
 
 def is_web(path: str) -> bool:
     """Tell whether a path is fetched by HTTP."""
-    return path.partition("://")[0].lower() in FETCHED and "://" in path
+    return paths.scheme_of(path) in paths.WEB
 
 
 def _wanted(files: str | None, pattern: str) -> int | None:
