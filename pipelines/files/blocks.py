@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import BinaryIO
 
 
 class TooLargeError(ValueError):
     """A block or row group that would take more memory than any real one."""
 
 
-def unsigned(byte: Callable[[], int]) -> int:
-    """Return a number of variable length; `byte` gives the next byte, and raises where there is none.
+def exactly(stream: BinaryIO, count: int) -> bytes:
+    """Return the next bytes of a stream; EOFError if there are not as many."""
+    found = stream.read(count)
+    if len(found) < count:
+        raise EOFError(f"the file ends in a block, {len(found)} of {count} bytes")
+    return found
 
-    ValueError for one of more than 64 bits.
-    """
+
+def unsigned(stream: BinaryIO) -> int:
+    """Return a number of variable length; EOFError if it is cut, ValueError if it has more than 64 bits."""
     value = 0
     for shift in range(0, 70, 7):
-        found = byte()
-        value |= (found & 127) << shift
-        if found < 128:
+        byte = exactly(stream, 1)[0]
+        value |= (byte & 127) << shift
+        if byte < 128:
             return value
     raise ValueError("a number of more than 64 bits")
 
 
-def signed(byte: Callable[[], int]) -> int:
+def signed(stream: BinaryIO) -> int:
     """Return such a number that may be negative: its sign is its last bit."""
-    value = unsigned(byte)
+    value = unsigned(stream)
     return value >> 1 ^ -(value & 1)

@@ -9,6 +9,7 @@ Arrow makes all of it, so what can be large is looked at first. Real writers kee
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.files.blocks import TooLargeError, signed, unsigned
+from pipelines.files.blocks import TooLargeError, exactly, signed, unsigned
 
 PAGE_BYTES = 256 << 20  # of one page, inflated
 DICTIONARY_BYTES = 32 << 20  # of a dictionary, whose values every row may name
@@ -131,7 +132,7 @@ def _header(stream: BinaryIO) -> tuple[int, int, int, int] | None:
         reader = _Compact(data)
         try:
             fields = reader.numbers()
-        except IndexError:
+        except EOFError:
             more = stream.read(len(data)) if len(data) < _LONGEST_HEADER else b""
             if not more:
                 return None
@@ -141,37 +142,35 @@ def _header(stream: BinaryIO) -> tuple[int, int, int, int] | None:
             return None
         if not {1, 2, 3} <= fields.keys() or min(fields[2], fields[3]) < 0:
             return None
-        return fields[1], fields[2], fields[3], reader.at
+        return fields[1], fields[2], fields[3], reader.stream.tell()
 
 
 class _Compact:
-    """Reads a struct of Thrift's compact protocol; IndexError where it ends early, ValueError where it is none."""
+    """Reads a struct of Thrift's compact protocol; EOFError where it ends early, ValueError where it is none."""
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.at = data, 0
+        self.stream, self.size = io.BytesIO(data), len(data)
 
     def numbers(self) -> dict[int, int]:
-        """Return the struct's fields that are numbers, by their ids; `at` is its end then."""
+        """Return the struct's fields that are numbers, by their ids; the stream is at its end then."""
         found: dict[int, int] = {}
         number = 0
         while head := self._byte():
             kind, step = head & 15, head >> 4
-            number = number + step if step else signed(self._byte)
+            number = number + step if step else signed(self.stream)
             if kind in (3, 4, 5, 6):
-                found[number] = self._byte() if kind == 3 else signed(self._byte)
+                found[number] = self._byte() if kind == 3 else signed(self.stream)
             else:
                 self._skip(kind, 0)
         return found
 
     def _byte(self) -> int:
-        value = self.data[self.at]
-        self.at += 1
-        return value
+        return exactly(self.stream, 1)[0]
 
     def _forward(self, count: int) -> None:
-        self.at += count
-        if self.at > len(self.data):
-            raise IndexError
+        if count > self.size - self.stream.tell():
+            raise EOFError
+        self.stream.seek(count, io.SEEK_CUR)
 
     def _skip(self, kind: int, depth: int) -> None:
         if depth > 8:
@@ -181,14 +180,14 @@ class _Compact:
         if kind == 3:
             self._forward(1)
         elif kind in (4, 5, 6):
-            unsigned(self._byte)
+            unsigned(self.stream)
         elif kind == 7:
             self._forward(8)
         elif kind == 8:
-            self._forward(unsigned(self._byte))
+            self._forward(unsigned(self.stream))
         elif kind in (9, 10):
             head = self._byte()
-            for _ in range(head >> 4 if head >> 4 < 15 else unsigned(self._byte)):
+            for _ in range(head >> 4 if head >> 4 < 15 else unsigned(self.stream)):
                 if head & 15 in (1, 2):
                     self._forward(1)
                 else:
@@ -196,7 +195,7 @@ class _Compact:
         elif kind == 12:
             while head := self._byte():
                 if not head >> 4:
-                    unsigned(self._byte)
+                    unsigned(self.stream)
                 self._skip(head & 15, depth + 1)
         else:
             raise ValueError(f"kind {kind}")

@@ -13,13 +13,12 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any, BinaryIO
 
 import cramjam
 import fastavro
 
-from pipelines.files.blocks import TooLargeError, signed, unsigned
+from pipelines.files.blocks import TooLargeError, exactly, signed, unsigned
 
 BLOCK_BYTES = 128 << 20  # inflated; BigQuery's rows are at most 100 MB
 LOOKED_AT = 1 << 20  # what a block below this holds is small whatever it is
@@ -45,7 +44,7 @@ def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
     rows before the damage.
     """
     stream.seek(-_SYNC, io.SEEK_CUR)
-    sync = _exactly(stream, _SYNC)
+    sync = exactly(stream, _SYNC)
     named: dict[str, Any] = {}
     if not _takes_bytes(schema, named, 0):
         raise TooLargeError("rows, or elements of a list, that take no bytes: any number of them fits")
@@ -53,7 +52,7 @@ def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
     nested = _has_lists(schema)
     while stream.read(1):
         stream.seek(-1, io.SEEK_CUR)
-        count, length = _long(stream), _length(_long(stream))
+        count, length = signed(stream), _length(signed(stream))
         data = stream.read(length)
         if len(data) < length and codec != "null":
             raise EOFError(f"the file ends in a block, {len(data)} of {length} bytes")
@@ -63,7 +62,7 @@ def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
         if nested and len(content) > LOOKED_AT:
             _Counted(content, named).rows(schema, count)
         yield from fastavro.reader(io.BytesIO(head + _varint(count) + _varint(len(content)) + content + sync))
-        if _exactly(stream, _SYNC) != sync:
+        if exactly(stream, _SYNC) != sync:
             raise ValueError("a block does not end with the file's marker")
 
 
@@ -71,13 +70,6 @@ def _written(header: Mapping[str, Any]) -> bytes:
     target = io.BytesIO()
     fastavro.schemaless_writer(target, fastavro.parse_schema(_HEADER), dict(header))
     return target.getvalue()
-
-
-def _exactly(stream: BinaryIO, count: int) -> bytes:
-    found = stream.read(count)
-    if len(found) < count:
-        raise EOFError(f"the file ends in a block, {len(found)} of {count} bytes")
-    return found
 
 
 def _length(count: int) -> int:
@@ -93,7 +85,7 @@ def _inflated(data: bytes, codec: str) -> bytes:
         if len(found) <= BLOCK_BYTES and not inflater.eof:
             raise EOFError("a block's compressed bytes end early")
     elif codec == "snappy":
-        size = unsigned(partial(_byte, io.BytesIO(data)))
+        size = unsigned(io.BytesIO(data))
         if size > BLOCK_BYTES:
             raise TooLargeError(f"a block of {size} bytes")
         found = bytes(cramjam.snappy.decompress_raw(data[:-4]))
@@ -104,14 +96,6 @@ def _inflated(data: bytes, codec: str) -> bytes:
     if len(found) > BLOCK_BYTES:
         raise TooLargeError(f"a block of more than {BLOCK_BYTES} bytes")
     return found
-
-
-def _byte(stream: BinaryIO) -> int:
-    return _exactly(stream, 1)[0]
-
-
-def _long(stream: BinaryIO) -> int:
-    return signed(partial(_byte, stream))
 
 
 def _varint(value: int) -> bytes:
@@ -181,7 +165,7 @@ class _Counted:
         """Go over one value."""
         kind = schema["type"] if isinstance(schema, dict) else schema
         if isinstance(kind, list):
-            self.value(kind[_long(self.stream)])
+            self.value(kind[signed(self.stream)])
         elif isinstance(kind, dict):
             self.value(kind)
         elif kind in ("record", "error"):
@@ -190,18 +174,18 @@ class _Counted:
         elif kind in ("array", "map"):
             self._elements(schema["items"] if kind == "array" else schema["values"], keyed=kind == "map")
         elif kind in ("string", "bytes"):
-            self.stream.seek(_length(_long(self.stream)), io.SEEK_CUR)
+            self.stream.seek(_length(signed(self.stream)), io.SEEK_CUR)
         elif kind in ("int", "long", "enum"):
-            _long(self.stream)
+            signed(self.stream)
         elif kind == "fixed" or kind in _SIZES:
             self.stream.seek(schema["size"] if kind == "fixed" else _SIZES[kind], io.SEEK_CUR)
         elif kind != "null":
             self.value(_known(kind, self.named))
 
     def _elements(self, schema: Any, *, keyed: bool) -> None:
-        while count := _long(self.stream):
+        while count := signed(self.stream):
             if count < 0:
-                _long(self.stream)  # its bytes, which only a reader that skips needs
+                signed(self.stream)  # its bytes, which only a reader that skips needs
             self.left -= abs(count)
             if self.left < 0:
                 raise TooLargeError(f"more than {ELEMENTS} elements in the lists of a block")
