@@ -33,7 +33,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.files import ours, parquet_pages, paths, storage, tables
+from pipelines.files import arrow_batches, ours, parquet_pages, paths, storage, tables
 
 LONGEST: Final = 13
 SHORTEST: Final = 8
@@ -105,18 +105,10 @@ def _parquet(path: Path) -> Iterator[Any]:
 
 
 def _arrow(path: Path) -> Iterator[Any]:
-    with path.open("rb") as stream:
-        batches: Iterable[pa.RecordBatch]
-        try:
-            batches = pa.ipc.open_stream(stream)
-        except pa.ArrowInvalid:
-            stream.seek(0)
-            file = pa.ipc.open_file(stream)
-            batches = (file.get_batch(number) for number in range(file.num_record_batches))
-        for batch in batches:
-            # Row by row: a value that a dictionary holds once is made for each row that names it.
-            for row in range(batch.num_rows):
-                yield from batch.slice(row, 1).to_pylist()
+    for batch in arrow_batches.batches(path):
+        # Row by row: a value that a dictionary holds once is made for each row that names it.
+        for row in range(batch.num_rows):
+            yield from batch.slice(row, 1).to_pylist()
 
 
 def strings(value: Any) -> Iterator[str]:

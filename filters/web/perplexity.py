@@ -21,7 +21,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from filters.models import kneser_ney, lmplz
+from filters.models import kenlm_file, kneser_ney, lmplz
 from filters.models.unigram import Unigram
 from filters.web.language_model_text import Newlines, normalise, normalise_utf8
 from tokenizer.atomic import replacing
@@ -40,6 +40,7 @@ CHARACTER_COVERAGE: Final = 0.9995
 LONGEST_SENTENCE: Final = 4192  # bytes; SentencePiece leaves longer ones out, so they are cut
 PIECES_PER_ROOT_BYTE: Final = 4.5  # our rule: 8,000 pieces for 3.2 MB, all 65,536 from 212 MB on
 LEAST_PIECES: Final = 64
+LEAST_LOGARITHM: Final = -300.0  # of a piece, on average; ten to a larger power is more than a float holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,7 @@ class PerplexityModel:
         self._newlines: Newlines = newlines
         self._pieces = load_engine(pieces_path)
         self._unigram = _load_unigram(pieces_path)
-        config = kenlm.Config()
-        config.show_progress = False
-        config.arpa_complain = kenlm.ARPALoadComplain.NONE
-        try:
-            self._language_model = kenlm.Model(str(language_model_path), config)
-        except OSError as error:
-            raise ValueError(f"{language_model_path} is not a KenLM model: {error}") from error
+        self._language_model = _load_language_model(language_model_path)
 
     def perplexity(self, text: str) -> float:
         """Return 10 ** (-score / (pieces + 1)) of the whole `text` as one sentence, rounded to 0.1.
@@ -102,8 +97,10 @@ class PerplexityModel:
         joined, number = self._joined(text)
         if not number:
             return NO_PERPLEXITY
-        score = float(self._language_model.score(joined))
-        return round(math.pow(10.0, -score / (number + 1)), DECIMALS)
+        mean = float(self._language_model.score(joined)) / (number + 1)
+        if not LEAST_LOGARITHM <= mean <= -LEAST_LOGARITHM:
+            raise ValueError(f"{self._paths[1]} gives pieces a mean log10 probability of {mean}: the model is damaged")
+        return round(math.pow(10.0, -mean), DECIMALS)
 
     def _joined(self, text: str) -> tuple[bytes, int]:
         """Return the pieces of a text with a space between them, and their number."""
@@ -206,6 +203,17 @@ def _clean(text: str, newlines: Newlines) -> str:
 def _clean_utf8(text: str, newlines: Newlines) -> bytes:
     clean = normalise_utf8(text, newlines=newlines)
     return _clean(text, newlines).encode() if clean is None else clean
+
+
+def _load_language_model(path: Path) -> kenlm.Model:
+    config = kenlm.Config()
+    config.show_progress = False
+    config.arpa_complain = kenlm.ARPALoadComplain.NONE
+    try:
+        kenlm_file.check(path)
+        return kenlm.Model(str(path), config)
+    except (OSError, UnicodeDecodeError) as error:  # the latter where KenLM's message quotes what is no UTF-8
+        raise ValueError(f"{path} is not a KenLM model: {error}") from error
 
 
 def _load_unigram(path: Path) -> Unigram | None:

@@ -8,6 +8,7 @@ inside the archives, behind their checksums, and in the archives themselves.
 
 from __future__ import annotations
 
+import atexit
 import bz2
 import gzip
 import io
@@ -15,13 +16,15 @@ import json
 import lzma
 import struct
 import tarfile
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import fastavro
@@ -30,8 +33,11 @@ import pyarrow
 import pyarrow.parquet
 
 from filters.latex import cleaner
+from filters.models import kenlm_file
 from pipelines.document import Document, Drop
+from pipelines.files import arrow_batches
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, warc, wet
+from tests.filters.models import kenlm_files
 from tests.hostile.targets import Target
 from tests.hostile.tokens import BOOK_FILES, HTTP, INDEX, REPOSITORY, ROW, SUBMISSION, WARC, XML
 from tokenizer import charsmap
@@ -257,6 +263,40 @@ def character_map(data: bytes) -> object:
     return None
 
 
+@cache
+def scratch() -> Path:
+    """Return a file for what is read by its path."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return Path(folder.name) / "file"
+
+
+def language_model(data: bytes) -> object:
+    """Check a language model; KenLM reads what is accepted, or says what is wrong."""
+    scratch().write_bytes(data)
+    with suppress(ValueError, OSError):
+        kenlm_file.check(scratch())
+        return kenlm_files.scores(scratch())
+    return None
+
+
+def arrow(data: bytes) -> object:
+    """Read a file of Arrow's."""
+    scratch().write_bytes(data)
+    with suppress(ValueError, OSError, EOFError, pyarrow.ArrowException):
+        return [batch.to_pylist() for batch in arrow_batches.batches(scratch())]
+    return None
+
+
+def arrow_file() -> bytes:
+    """Return a small one, compressed."""
+    table = pyarrow.table({"text": ["ab", None], "list": [[1], []]})
+    target = io.BytesIO()
+    with pyarrow.ipc.new_file(target, table.schema, options=pyarrow.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return target.getvalue()
+
+
 PAGE = b"Title" + CUT + b"<timestamp>2022-06-01T00:00:00Z</timestamp><text>A '''page''' &amp; more.</text>"
 RESPONSE = b"Content-Type: text/html; charset=utf-8\n\n<html><title>A</title><p>Some <b>text</b>.<p>More."
 POST = (
@@ -348,5 +388,7 @@ FILES: dict[str, Target] = {
         (b"\0\4\0\0", b"\0\0\0\x80", b"\x61\x85\1\0", b"a\0", b"\xff\xff\xff\xff"),
         (b"", b"\0\4\0\0" + bytes(1024), b"\0\4\0\0" + b"\0\0\0\x80" * 256 + b"a\0"),
     ),
+    "models.kenlm_file": Target(language_model, (b"\0" * 8, b"\xff" * 8), tuple(kenlm_files.BINARY.values())),
+    "arrow_batches": Target(arrow, (b"\xff\xff\xff\xff", b"\0" * 8, b"ARROW1\0\0"), (arrow_file(),)),
     "github_tables": reads(github_input.read, parquet, avro, tokens=REPOSITORY, seeds=[CODE]),
 }

@@ -1,5 +1,6 @@
 import math
 import random
+import re
 from pathlib import Path
 
 import kenlm
@@ -141,6 +142,19 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path, paths: tuple[Path, Pat
         PerplexityModel(paths[0], wrong)
     with pytest.raises(ValueError, match="missing is not a KenLM model"):
         PerplexityModel(paths[0], tmp_path / "missing")
+
+
+def test_a_model_whose_probabilities_are_none_is_named(tmp_path: Path, paths: tuple[Path, Path]) -> None:
+    damaged = re.sub(r"^-\d\S*(?=\t)", "-3e38", paths[1].read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (tmp_path / "lm.arpa").write_text(damaged, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"lm.arpa gives pieces a mean log10 probability of -.*: the model is damaged"):
+        PerplexityModel(paths[0], tmp_path / "lm.arpa").perplexity("the river")
+
+
+def test_a_message_of_kenlms_that_is_no_text_is_an_error_too(tmp_path: Path, paths: tuple[Path, Path]) -> None:
+    (tmp_path / "lm.arpa").write_bytes(paths[1].read_bytes().replace(b"\\1-grams:", b"\\1-\xff\xffs:"))
+    with pytest.raises(ValueError, match=r"lm.arpa is not a KenLM model: "):
+        PerplexityModel(paths[0], tmp_path / "lm.arpa")
 
 
 def test_the_published_cutoffs() -> None:
