@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from pipelines.dedup import lines, near
 from pipelines.files import runs
 from pipelines.runners import beam, fork_server, plain
-from pipelines.stages.decisions import Decision, reducers_for
+from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.kinds import Decide, Paths
 
 PER_FILE = 1_000_000
@@ -56,7 +56,7 @@ def decision_of(folder: Path, files: int, reducers: int, fan_in: int) -> Decisio
     """Return the decision over the runs of a folder."""
     stage = Decide("duplicate_lines", lines.seen_twice)
     paths = Paths(str(folder), f"web{reducers}_{fan_in}")
-    return Decision(stage, paths, "lines", files, 0, max(REDUCERS), reducers, fan_in=fan_in, reducer_keys=REDUCER_KEYS)
+    return Decision(stage, paths, "lines", Cut(files, 0, fan_in=fan_in), max(REDUCERS), reducers, REDUCER_KEYS)
 
 
 def run_files(folder: Path, files: int) -> list[str]:

@@ -87,21 +87,20 @@ def run(settings: Settings) -> dict[str, Any]:
     before = cpu_seconds()
     run_waves([*(Node(f"models/{name}", (), list) for name in settings.models), *chain.nodes()], execute)
     spent = cpu_seconds() - before
-    last = chain.manifests(len(chain.source.stages) - 1)
-    return {"cpu_seconds": spent, "kept": sum(row["kept"] for row in last), "digest": digest(chain)}
+    kept = sum(row["kept"] for row in chain.final.manifests())
+    return {"cpu_seconds": spent, "kept": kept, "digest": digest(chain)}
 
 
 def digest(chain: Chain) -> str:
     """Return the digest of all documents and drops of all stages: what must not change when the code gets faster."""
     found = [
         [
-            stage.name,
+            link.stage.name,
             item.key,
-            *map(_table_digest, (chain.staged(index, item), chain.paths.drops(stage.name, item.key))),
+            *map(_table_digest, (link.staged(item), chain.paths.drops(link.stage.name, item.key))),
         ]
-        for index, stage in enumerate(chain.source.stages)
-        if isinstance(stage, Map)
-        for item in chain.items_of(index)
+        for link in chain.writers
+        for item in link.items()
     ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
@@ -112,9 +111,9 @@ def _table_digest(path: str) -> str:
 
 def documents(chain: Chain, stage: str) -> Iterator[Document]:
     """Yield the documents that a stage left."""
-    index = chain.index_of(stage)
-    for item in chain.items_of(index):
-        yield from tables.read_documents(chain.staged(index, item))
+    link = chain.writer(stage)
+    for item in link.items():
+        yield from tables.read_documents(link.staged(item))
 
 
 def drops(chain: Chain) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from pipelines.recipes import Recipe, Shards
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
 from pipelines.stages.chain import Chain
 from pipelines.stages.graph import Node, needed
-from pipelines.stages.jobs import Job
-from pipelines.stages.kinds import Join, Map
+from pipelines.stages.jobs import Job, pending
+from pipelines.stages.link import Writer
 from pipelines.stages.source import Input, Model, Source
 from pipelines.table1 import TABLE_1
 from pipelines.tokens.encode import Tokens
@@ -59,11 +60,11 @@ class Build:
     def __post_init__(self) -> None:
         self.chains = {}
         for name, found in self.inputs.items():
-            chain = Chain(source_of(name, self.recipe), self.recipe, found, self.output, self.model, self.chains)
-            self.chains[name] = chain
+            source = source_of(name, self.recipe)
+            self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains)
         self.tokens = {
-            name: Tokens(name, self.output, self._shards_recipe(name), self._documents_of(chain), self._tokenizer)
+            name: Tokens(name, self.output, self._shards_recipe(name), partial(_documents, chain), self._tokenizer)
             for name, chain in self.chains.items()
         }
 
@@ -85,17 +86,6 @@ class Build:
     def _tokenizer(self) -> Model:
         return self.model("tokenizer")
 
-    def _documents_of(self, chain: Chain) -> Any:
-        return lambda: self.shards_of(chain, len(chain.source.stages) - 1)
-
-    def shards_of(self, chain: Chain, index: int) -> list[tuple[str, str]]:
-        """Return (path, identity) of the document shards that a stage left."""
-        stage = chain.source.stages[index]
-        if isinstance(stage, Join):
-            rows = chain.manifests(index)
-            return [(f"{self.output}/{row['documents']['path']}", f"{row['identity']}/{row['item']}") for row in rows]
-        return [(chain.staged(index, item), chain.identity(index, item)) for item in chain.items_of(index)]
-
     def nodes(self) -> list[Node]:
         """Return every node of the build; of a build of models only, what the models of CommonCrawl need."""
         found = list(self._nodes())
@@ -109,49 +99,43 @@ class Build:
         not_trained = {f"models/{name}{draw}" for name in self.given for draw in ("", "_draw")}
         yield from (node for node in self._model_nodes() if node.name not in not_trained)
         for name, tokens in self.tokens.items():
-            yield from tokens.nodes(self._last(name))
-
-    def _last(self, name: str) -> str:
-        return f"{name}/{self.chains[name].source.stages[-1].name}"
+            yield from tokens.nodes(self.chains[name].final.name)
 
     def _model_nodes(self) -> Iterator[Node]:
         if "common_crawl" in self.chains or self.only_models:
             yield from self.web_models.nodes()
         if "stack_exchange" in self.chains:
             yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
-        before = tuple(f"{name}/{self._before_tokenizer(name).name}" for name in self.chains)
+        before = tuple(self._before_tokenizer(name).name for name in self.chains)
         yield Node("models/tokenizer_draw", before, self._plan_draw)
         yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer, training=True)
 
-    def _before_tokenizer(self, name: str) -> Map[Any] | Join[Any]:
-        """Return a source's last stage that does not need the tokenizer."""
-        source = self.chains[name].source
-        found = source.stages[near_duplicates.last_before_tokenizer(source)]
-        assert isinstance(found, Map | Join)
-        return found
+    def _before_tokenizer(self, name: str) -> Writer[Any]:
+        """Return a source's last link that writes documents and does not need the tokenizer."""
+        return [link for link in self.chains[name].writers if "tokenizer" not in link.models][-1]
 
     def _plan_sites(self) -> list[Job]:
         chain = self.chains["stack_exchange"]
         posts: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
-        for item, row in zip(chain.items(), chain.manifests(0), strict=True):
+        for item, row in zip(chain.items(), chain.links[0].manifests(), strict=True):
             posts[dict(item.parts[0].attributes)["site"]] += row["in"]
         for found in chain.inputs:
             sizes[dict(found.attributes)["site"]] += found.size
         questions = self.recipe.stack_exchange.questions
         recipe = (questions.largest_sites, questions.meta_sites)
         ranked = [(entry, entry) for entry in ((site, posts[site], sizes[site]) for site in sorted(posts))]
-        return training.pending(
+        return training.unfinished(
             [training.training_of(self.output, "stack_exchange_sites", training.make_sites, recipe, ranked)]
         )
 
     def _draws(self) -> list[tuple[str, draws.Draw]]:
         total = self.recipe.tokenizer.training_bytes / sum(PROPORTION[name] for name in self.chains)
         found = []
-        for name, chain in self.chains.items():
-            index = chain.index_of(self._before_tokenizer(name).name)
-            rate = draws.rate(total * PROPORTION[name], sum(row["kept_bytes"] for row in chain.manifests(index)))
-            for path, identity in self.shards_of(chain, index):
+        for name in self.chains:
+            link = self._before_tokenizer(name)
+            rate = draws.rate(total * PROPORTION[name], sum(row["kept_bytes"] for row in link.manifests()))
+            for path, identity in link.shards():
                 task = draws.Draw(
                     path=path,
                     run=f"{self.output}/work/models/tokenizer/{name}-{Path(path).stem}",
@@ -163,21 +147,21 @@ class Build:
         return found
 
     def _plan_draw(self) -> list[Job]:
-        jobs = draws.pending("models/tokenizer_draw", [task for _, task in self._draws()])
+        jobs = pending("models/tokenizer_draw", draws.draw, [task for _, task in self._draws()])
         return self._restored({task.path for job in jobs for task in job.elements}) or jobs
 
     def _restored(self, paths: Set[str]) -> list[Job]:
         jobs = []
-        for name, chain in self.chains.items():
-            index = chain.index_of(self._before_tokenizer(name).name)
-            items = [(n, item) for n, item in enumerate(chain.items_of(index)) if chain.staged(index, item) in paths]
-            jobs += chain.restore(index, "tokenizer_draw", items)
+        for name in self.chains:
+            link = self._before_tokenizer(name)
+            items = [(n, item) for n, item in enumerate(link.items()) if link.staged(item) in paths]
+            jobs += link.restore("tokenizer_draw", items)
         return jobs
 
     def _plan_tokenizer(self) -> list[Job]:
         drawn = [((source, task.run_of("text")), task.identity) for source, task in self._draws()]
         recipe = self.recipe.tokenizer
-        return training.pending(
+        return training.unfinished(
             [training.training_of(self.output, "tokenizer", training.make_tokenizer, recipe, drawn)]
         )
 
@@ -185,8 +169,8 @@ class Build:
         """Write what a finished node completes: a source's manifest, or its token manifest. Return what to tell."""
         told: list[str] = []
         for name, chain in self.chains.items():
-            if node.name == f"{name}/{chain.source.stages[0].name}":
-                told += damage.warnings(chain, chain.manifests(0))
+            if node.name == chain.links[0].name:
+                told += damage.warnings(chain, chain.links[0].manifests())
             if node.name == chain.last_node:
                 told += manifest.remove_strays(chain)
                 manifest.write_source_manifest(chain)
@@ -194,3 +178,8 @@ class Build:
                 told += self.tokens[name].remove_strays()
                 self.tokens[name].finish()
         return told
+
+
+def _documents(chain: Chain) -> list[tuple[str, str]]:
+    """Return (path, identity) of a source's shards of finished documents."""
+    return chain.final.shards()

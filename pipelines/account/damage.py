@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 
 from pipelines.stages.chain import Chain
-from pipelines.stages.kinds import Map
 
 # Reasons of readers that speak of the file, not of what is in it.
 REASONS = frozenset(
@@ -32,8 +31,6 @@ def warnings(chain: Chain, manifests: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _damaged(chain: Chain, manifests: Sequence[dict[str, Any]]) -> Iterator[str]:
-    stage = chain.source.stages[0]
-    assert isinstance(stage, Map)
     for item, row in zip(chain.items(), manifests, strict=True):
         reasons = {
             reason: documents
@@ -44,4 +41,4 @@ def _damaged(chain: Chain, manifests: Sequence[dict[str, Any]]) -> Iterator[str]
             told = ", ".join(f"{reason} {documents:,}" for reason, documents in reasons.items())
             names = sorted({part.path.rpartition("/")[2] for part in item.parts})
             where = ", ".join(names[:3]) + (f" and {len(names) - 3} more files" if len(names) > 3 else "")
-            yield f"{chain.source.name}/{stage.name}: {where}: records that cannot be read: {told}"
+            yield f"{chain.links[0].name}: {where}: records that cannot be read: {told}"

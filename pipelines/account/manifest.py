@@ -10,16 +10,14 @@ from dataclasses import asdict
 from typing import Any
 
 from pipelines.account import damage
-from pipelines.dedup import clusters
 from pipelines.files import storage, strays, tables
 from pipelines.hashing import seal
 from pipelines.stages import changes, losses
 from pipelines.stages.chain import Chain
-from pipelines.stages.kinds import DECISIONS, Decide, Join, Map, Resolve, reducer_name
 
 VERSION = 1
 KINDS = ("documents", "drops")
-# The manifests of each stage of a source, as `Chain.manifests` reads them.
+# The manifests of each stage of a source, as its links read them.
 Rows = Sequence[Sequence[dict[str, Any]]]
 
 
@@ -58,10 +56,10 @@ def stage_account(name: str, manifests: Sequence[dict[str, Any]]) -> dict[str, A
 def source_account(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
     """Return the accounts of a source's stages, in order; raise RuntimeError if one does not take on what was kept."""
     accounts: list[dict[str, Any]] = []
-    for stage, found in zip(chain.source.stages, rows, strict=True):
-        if isinstance(stage, DECISIONS):
+    for link, written in zip(chain.links, rows, strict=True):
+        if link.decides:
             continue
-        account = stage_account(f"{chain.source.name}/{stage.name}", found)
+        account = stage_account(link.name, written)
         if accounts and account["in"] != accounts[-1]["kept"]:
             raise RuntimeError(
                 f"{account['stage']} took {account['in']} of {accounts[-1]['kept']} documents kept before"
@@ -72,27 +70,14 @@ def source_account(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
 
 def decisions(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
     """Return what each of a source's decisions compared and marked."""
-    found = []
-    for index, stage in enumerate(chain.source.stages):
-        if isinstance(stage, DECISIONS):
-            (facts,) = rows[index]
-            found.append({"stage": stage.name, "items": len(chain.items_of(index)), **facts})
-    return found
+    decided = [(link, facts) for link, facts in zip(chain.links, rows, strict=True) if link.decides]
+    return [{"stage": link.stage.name, "items": len(link.items()), **facts} for link, (facts,) in decided]
 
 
 def cluster_sizes(chain: Chain) -> dict[str, Any]:
     """Return how large the clusters of copies are, by decision on duplicates: within the first window."""
-    found = {}
-    for index, stage in enumerate(chain.source.stages):
-        if isinstance(stage, Resolve):
-            row = storage.read_json(chain.paths.manifest(stage.name, reducer_name(0)))
-            found[stage.name] = {"cluster_sizes": row.get("cluster_sizes", {})}
-        elif isinstance(stage, Decide) and stage.duplicates:
-            decision = chain.decision(index)
-            found[stage.name] = clusters.of_runs(
-                chain.compared(index)[: min(decision.width, decision.items)], decision.dtype
-            )
-    return found
+    sizes = {link.stage.name: link.clusters() for link in chain.deciders}
+    return {name: size for name, size in sizes.items() if size is not None}
 
 
 def warnings(accounts: Sequence[dict[str, Any]], max_duplicates: float) -> list[str]:
@@ -120,13 +105,12 @@ def _alarms(chain: Chain, groups: Sequence[dict[str, Any]]) -> list[str]:
 
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
     """Check the account from the data and write the source's manifest, last."""
-    output, stages = chain.output, chain.source.stages
-    rows = [chain.manifests(index) for index in range(len(stages))]
+    output = chain.output
+    rows = [link.manifests() for link in chain.links]
     accounts = source_account(chain, rows)
-    final = max(index for index in range(len(stages)) if chain.is_final(index))
-    documents = [row["documents"] for row in rows[final]]
-    mapped = [found for stage, found in zip(stages, rows, strict=True) if not isinstance(stage, DECISIONS)]
-    drops = [row["drops"] for found in mapped for row in found]
+    written = [manifests for link, manifests in zip(chain.links, rows, strict=True) if not link.decides]
+    documents = [row["documents"] for row in written[-1]]
+    drops = [row["drops"] for manifests in written for row in manifests]
     groups = chain.lost()
     kept = _rows(output, documents)
     if kept != accounts[-1]["kept"]:
@@ -140,7 +124,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "source": chain.source.name,
         "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part), **options},
         "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
-        "models": {name: chain.models(name).digest for name in _models(chain)},
+        "models": {name: chain.models(name).digest for name in chain.models_read},
         "stages": accounts,
         "decisions": decisions(chain, rows),
         "losses": groups,
@@ -166,18 +150,18 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     }
     write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
     if not chain.recipe.keep_staged:
-        _remove_staged(chain)
+        for link in chain.writers:
+            link.unstage()
     return manifest
 
 
 def shown_changes(chain: Chain) -> dict[str, list[changes.Pair]]:
     """Return documents before and after each stage that changed some (`pipelines.stages.changes`)."""
-    found = {}
-    for index, stage in enumerate(chain.source.stages):
-        if not isinstance(stage, DECISIONS):
-            items = chain.items_of(index + isinstance(stage, Join))
-            found[stage.name] = changes.collect([chain.paths.changes(stage.name, item.key) for item in items])
-    return {name: pairs for name, pairs in found.items() if pairs}
+    shown = {
+        link.stage.name: changes.collect([chain.paths.changes(link.stage.name, item.key) for item in link.results()])
+        for link in chain.writers
+    }
+    return {name: pairs for name, pairs in shown.items() if pairs}
 
 
 def remove_strays(chain: Chain) -> list[str]:
@@ -185,17 +169,15 @@ def remove_strays(chain: Chain) -> list[str]:
 
     The source's stages are finished, and its own manifest is not written yet.
     """
-    stages = chain.source.stages
-    final = max(index for index in range(len(stages)) if chain.is_final(index))
-    rows = [chain.manifests(index) for index, stage in enumerate(stages) if not isinstance(stage, DECISIONS)]
-    kept = {f"{chain.output}/{row[kind]['path']}" for found in rows for row in found for kind in KINDS if row[kind]}
+    rows = [row for link in chain.writers for row in link.manifests()]
+    kept = {f"{chain.output}/{row[kind]['path']}" for row in rows for kind in KINDS if row[kind]}
 
     def manifest_of(name: str) -> str:
         stage, dash, item = name.removesuffix(".parquet").partition("-")
         return chain.paths.manifest(stage, item) if dash else ""
 
     def manifest_of_documents(name: str) -> str:
-        return chain.paths.manifest(stages[final].name, name.removesuffix(".parquet"))
+        return chain.paths.manifest(chain.final.stage.name, name.removesuffix(".parquet"))
 
     folder = f"{chain.output}/{chain.source.name}"
     documents = strays.clear(f"{folder}/documents", kept, manifest_of_documents)
@@ -224,20 +206,9 @@ def _rows(output: str, written: Sequence[dict[str, Any]]) -> int:
     return sum(storage.together(lambda entry: tables.rows(f"{output}/{entry['path']}"), written, output))
 
 
-def _models(chain: Chain) -> list[str]:
-    return sorted({name for stage in chain.source.stages for name in getattr(stage, "models", ())})
-
-
 def _model_warnings(chain: Chain) -> list[str]:
-    manifests = (storage.read_json(f"{chain.models(name).path}/manifest.json") for name in _models(chain))
+    manifests = (storage.read_json(f"{chain.models(name).path}/manifest.json") for name in chain.models_read)
     return [warning for found in manifests if found for warning in found.get("warnings", ())]
-
-
-def _remove_staged(chain: Chain) -> None:
-    for index, stage in enumerate(chain.source.stages):
-        if isinstance(stage, Map) and not chain.is_final(index) and not stage.spill:
-            for item in chain.items_of(index):
-                storage.remove(chain.staged(index, item))
 
 
 def write_if_changed(path: str, content: Mapping[str, Any]) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pipelines.files import storage
 
 E = TypeVar("E")
+
+
+@contextmanager
+def renewed(manifest: str, identity: str) -> Iterator[dict[str, Any]]:
+    """Remove a manifest, and when the work inside is done write it: the identity, and the facts put into the dict."""
+    storage.remove(manifest)
+    facts: dict[str, Any] = {}
+    yield facts
+    storage.write_json(manifest, {"identity": identity, **facts})
 
 
 def is_current(manifest: str, identity: str) -> bool:

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.files import runs, storage, tables
-from pipelines.files.current import not_current
+from pipelines.files import runs, tables
+from pipelines.files.current import renewed
 from pipelines.hashing import SCALE, keyed
-from pipelines.stages.jobs import Job
 
 DECIMALS = 9  # of rates, which are part of an identity
 OVERSAMPLE = 10  # times as many as are wanted are drawn, where only some of them will do
@@ -50,22 +49,15 @@ class Draw:
 
 def draw(task: Draw) -> None:
     """Write what one shard has of each group."""
-    storage.remove(task.manifest)
-    hashes: dict[str, list[int]] = {group: [] for group in task.rates}
-    payloads: dict[str, list[bytes]] = {group: [] for group in task.rates}
-    for group, key, payload in task.take(task):
-        hashes[group].append(key)
-        payloads[group].append(payload)
-    for group in task.rates:
-        runs.write_blobs(task.run_of(group), hashes[group], payloads[group], buckets=1)
-    drawn = {group: len(found) for group, found in hashes.items()}
-    storage.write_json(task.manifest, {"identity": task.identity, "drawn": drawn})
-
-
-def pending(label: str, tasks: Sequence[Draw]) -> list[Job]:
-    """Return the job of those draws that are not there yet."""
-    left = not_current(tasks, lambda task: (task.manifest, task.identity))
-    return [Job(label, draw, left, [task.manifest for task in left])] if left else []
+    with renewed(task.manifest, task.identity) as facts:
+        hashes: dict[str, list[int]] = {group: [] for group in task.rates}
+        payloads: dict[str, list[bytes]] = {group: [] for group in task.rates}
+        for group, key, payload in task.take(task):
+            hashes[group].append(key)
+            payloads[group].append(payload)
+        for group in task.rates:
+            runs.write_blobs(task.run_of(group), hashes[group], payloads[group], buckets=1)
+        facts["drawn"] = {group: len(keys) for group, keys in hashes.items()}
 
 
 def rate(wanted: float, there: int) -> float:

@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.files import paths, storage
-from pipelines.files.current import not_current
 from pipelines.hashing import digest_of
 from pipelines.models import draws
 from pipelines.readers.stack_exchange import is_meta
-from pipelines.stages.jobs import Job
+from pipelines.stages.jobs import Job, pending
 from pipelines.stages.source import Model
 from tokenizer import spec, training
 
@@ -99,13 +98,10 @@ def training_of(
     return Training(name, make, f"{output}/models/{name}", identity, recipe, found, keys)
 
 
-def pending(tasks: Sequence[Training]) -> list[Job]:
+def unfinished(tasks: Sequence[Training]) -> list[Job]:
     """Return the job that makes those models that are not there yet."""
-    left = not_current(tasks, lambda task: (task.manifest, task.identity))
-    if not left:
-        return []
-    label = f"models/{left[0].name.partition('/')[0]}"
-    return [Job(label, train, left, [task.manifest for task in left], [100e6] * len(left))]
+    label = f"models/{tasks[0].name.partition('/')[0]}" if tasks else ""
+    return pending(label, train, tasks, lambda wanted: [100e6] * len(wanted))
 
 
 def files_of(directory: str, parts: Sequence[str] = ()) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipelines.hashing import digest_of
 from pipelines.models import draws, reference, training
@@ -16,7 +17,8 @@ from pipelines.models.reference import CITED, RANDOM, Examples, Pages
 from pipelines.recipes import Recipe
 from pipelines.stages.chain import Chain
 from pipelines.stages.graph import Node
-from pipelines.stages.jobs import Job
+from pipelines.stages.jobs import Job, pending
+from pipelines.stages.link import Writer
 from pipelines.stages.source import Input
 
 NAMES = ("language_models", "cutoffs", "reference")
@@ -53,61 +55,66 @@ class WebModels:
 
     def _plan_language_models(self) -> list[Job]:
         chain = self.chains["wikipedia"]
+        first = chain.writers[0]
         # What else the group says is no part of a single model: another language, another sample for the cut-offs.
         recipe = replace(self.recipe.language_models, languages=(), cutoff_documents=0)
         tasks = []
         for language in self.languages():
-            items = [i for i in chain.items_of(0) if dict(i.parts[0].attributes).get("language", language) == language]
-            articles = [(chain.staged(0, item), f"{chain.identity(0, item)}/{item.key}") for item in items]
+            items = [
+                item for item in chain.items() if dict(item.parts[0].attributes).get("language", language) == language
+            ]
+            articles = [(first.staged(item), f"{first.identity(item)}/{item.key}") for item in items]
             make = language_models.make_language_model
             tasks.append(training.training_of(self.output, f"language_models/{language}", make, recipe, articles))
-        return training.pending(tasks)
+        return training.unfinished(tasks)
+
+    @property
+    def _quality(self) -> Writer[Any]:
+        return self.chains["common_crawl"].writer("quality")
 
     def _cutoff_draws(self) -> list[draws.Draw]:
-        chain = self.chains["common_crawl"]
+        quality = self._quality
         wanted = draws.OVERSAMPLE * self.recipe.language_models.cutoff_documents
         rates = {"pages": draws.rate(wanted, self._pages())}
         return [
             draws.Draw(
-                path=chain.staged(chain.index_of("quality"), item),
+                path=quality.staged(item),
                 run=f"{self.output}/work/models/cutoffs/{item.key}",
                 rates=rates,
-                identity=digest_of(VERSION, chain.identity(chain.index_of("quality"), item), item.key, rates),
+                identity=digest_of(VERSION, quality.identity(item), item.key, rates),
                 take=language_models.take_perplexities,
             )
-            for item in chain.items_of(chain.index_of("quality"))
+            for item in quality.items()
         ]
 
     def _reference_draws(self) -> list[draws.Draw]:
         chain, recipe = self.chains["common_crawl"], self.recipe.common_crawl
-        quality, cited = chain.index_of("quality"), chain.index_of("cited")
+        quality, cited = self._quality, chain.decider("cited")
         wanted = draws.OVERSAMPLE * recipe.training.pages
-        marked = sum(row["marked"] for row in chain.manifests(cited))
+        marked = sum(row["marked"] for row in cited.manifests())
         rates = {CITED: draws.rate(wanted, marked), RANDOM: draws.rate(wanted, self._pages())}
         rules = (recipe.quality.match, recipe.training.language, recipe.training.short_negatives)
-        before = (chain.identity(cited), rates, rules)
+        before = (cited.identity(), rates, rules)
         return [
             draws.Draw(
-                path=chain.staged(quality, item),
+                path=quality.staged(item),
                 run=f"{self.output}/work/models/reference/{item.key}",
                 rates=rates,
-                identity=digest_of(VERSION, chain.identity(quality, item), item.key, before),
+                identity=digest_of(VERSION, quality.identity(item), item.key, before),
                 take=reference.take_pages,
-                detail=Pages(chain.paths, chain.removals_of(cited, ordinal), *rules),
+                detail=Pages(chain.paths, cited.removals_of(ordinal), *rules),
             )
-            for ordinal, item in enumerate(chain.items_of(quality))
+            for ordinal, item in enumerate(quality.items())
         ]
 
     def _pages(self) -> int:
-        chain = self.chains["common_crawl"]
-        return sum(row["kept"] for row in chain.manifests(chain.index_of("quality")))
+        return sum(row["kept"] for row in self._quality.manifests())
 
     def _plan_draw(self, label: str, tasks: Sequence[draws.Draw]) -> list[Job]:
-        chain = self.chains["common_crawl"]
-        quality, jobs = chain.index_of("quality"), draws.pending(f"models/{label}", tasks)
+        quality, jobs = self._quality, pending(f"models/{label}", draws.draw, tasks)
         paths = {task.path for job in jobs for task in job.elements}
-        items = [(n, item) for n, item in enumerate(chain.items_of(quality)) if chain.staged(quality, item) in paths]
-        return chain.restore(quality, label, items) or jobs
+        items = [(n, item) for n, item in enumerate(quality.items()) if quality.staged(item) in paths]
+        return quality.restore(label, items) or jobs
 
     def _plan_cutoffs_draw(self) -> list[Job]:
         return self._plan_draw("cutoffs_draw", self._cutoff_draws())
@@ -115,7 +122,7 @@ class WebModels:
     def _plan_cutoffs(self) -> list[Job]:
         drawn = [(task.run_of("pages"), task.identity) for task in self._cutoff_draws()]
         limit = self.recipe.language_models.cutoff_documents
-        return training.pending(
+        return training.unfinished(
             [training.training_of(self.output, "cutoffs", language_models.make_cutoffs, limit, drawn)]
         )
 
@@ -128,4 +135,4 @@ class WebModels:
         cited, others = (tuple(task.run_of(group) for task in tasks) for group in (CITED, RANDOM))
         inputs = [(Examples(cited, others, match), [task.identity for task in tasks])]
         make, recipe = reference.make_reference, self.recipe.common_crawl.training
-        return training.pending([training.training_of(self.output, "reference", make, recipe, inputs)])
+        return training.unfinished([training.training_of(self.output, "reference", make, recipe, inputs)])

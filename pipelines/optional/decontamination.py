@@ -10,7 +10,6 @@ tokenizer, which is trained on what is left. The texts are staged once more for 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -78,5 +77,4 @@ def chosen(source: Source, recipe: Recipe) -> Source:
         Decide("rare", partial(rare, max_documents=wanted.max_documents), part=contamination_part, duplicates=False),
         Map(STAGE, decontaminate, contamination_part, models=(MODEL,)),
     )
-    end = near_duplicates.last_before_tokenizer(source) + 1
-    return replace(source, stages=(*source.stages[:end], *added, *source.stages[end:]))
+    return source.extended(added)

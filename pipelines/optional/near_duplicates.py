@@ -7,7 +7,6 @@ The texts are staged once more for it; `--set c4.near.measure=jaccard` is all th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -15,7 +14,7 @@ from pipelines.dedup import near, pairs
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.recipes import NearDuplicates, Recipe
-from pipelines.stages.kinds import Context, Join, Map, Resolve, Stage
+from pipelines.stages.kinds import Context, Map, Resolve, Stage
 from pipelines.stages.source import Source
 
 STAGE, REASON = "near_unique", "near_duplicate"
@@ -45,12 +44,6 @@ def unique(document: Document, removed: Lines, context: Context[NearDuplicates])
     return document.drop(STAGE, REASON) if len(removed) else document
 
 
-def last_before_tokenizer(source: Source) -> int:
-    """Return the position of a source's last stage that leaves documents and does not need the tokenizer."""
-    found = enumerate(source.stages)
-    return max(i for i, stage in found if isinstance(stage, Map | Join) and "tokenizer" not in stage.models)
-
-
 def near_part(source: str, recipe: Recipe) -> NearDuplicates:
     """Return what these stages read of a recipe, for a source by its name."""
     found: NearDuplicates = getattr(recipe, source).near
@@ -69,5 +62,4 @@ def chosen(source: Source, recipe: Any) -> Source:
         Resolve("near", part, measure=wanted.measure),
         Map(STAGE, unique, part),
     )
-    end = last_before_tokenizer(source) + 1
-    return replace(source, stages=(*source.stages[:end], *added, *source.stages[end:]))
+    return source.extended(added)

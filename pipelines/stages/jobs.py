@@ -1,14 +1,16 @@
 """The two shapes of work that a runner executes: each element by itself, or slices grouped by bucket.
 
 Everything a job moves is small: work items and pointers into files. The functions are pure but for the files they write
-under deterministic names, so that a plain loop (`plain.py`) is the oracle of every runner (`runners.py`).
+under deterministic names, so that a plain loop (`runners.plain`) is the oracle of every runner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from pipelines.files.current import not_current
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,51 @@ class Shuffle:
     reduce: Callable[[int, Sequence[Any]], None]
     buckets: Sequence[int]
     outputs: Sequence[str]
+
+
+class Task(Protocol):
+    """A unit of work that leaves one manifest."""
+
+    @property
+    def manifest(self) -> str:
+        """The path of the manifest."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """What identifies the result."""
+        ...
+
+
+T = TypeVar("T", bound=Task)
+
+
+def pending(
+    label: str,
+    process: Callable[[Any], None],
+    tasks: Sequence[T],
+    weigh: Callable[[Sequence[T]], Sequence[float]] = lambda tasks: (),
+) -> list[Job]:
+    """Return the job of those tasks whose results are not there, none if all are; `weigh` says how much each is."""
+    wanted = not_current(tasks, lambda task: (task.manifest, task.identity))
+    return [Job(label, process, wanted, [task.manifest for task in wanted], weigh(wanted))] if wanted else []
+
+
+def not_done(step: Job | Shuffle, identity: str) -> list[Job | Shuffle]:
+    """Return what of a step is not there, of results that all have one identity; nothing if all of it is."""
+    wanted = [number for number, _ in not_current(list(enumerate(step.outputs)), lambda row: (row[1], identity))]
+    if not wanted:
+        return []
+    outputs = [step.outputs[number] for number in wanted]
+    if isinstance(step, Shuffle):
+        return [replace(step, buckets=[step.buckets[number] for number in wanted], outputs=outputs)]
+    weights = [step.weights[number] for number in wanted] if step.weights else ()
+    return [replace(step, elements=[step.elements[number] for number in wanted], outputs=outputs, weights=weights)]
+
+
+def first_not_done(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuffle]:
+    """Return what is left of the first of some steps that is not done."""
+    for step in steps:
+        if rest := not_done(step, identity):
+            return rest
+    return []

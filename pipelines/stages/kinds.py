@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, BinaryIO, Generic, Literal, Protocol, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,8 @@ class Map(Generic[R]):
     text of a record that is no document yet, to be shown beside what became of it.
     """
 
+    decides: ClassVar[bool] = False
+
     name: str
     step: Callable[[Any, Context[R]], Any] | Callable[[Any, Lines, Context[R]], Any]
     part: Callable[[Any], R]
@@ -123,6 +125,8 @@ class Decide:
     which too many of alarm, and which stay so whatever other records there are; or something else.
     """
 
+    decides: ClassVar[bool] = True
+
     name: str
     rule: Callable[[runs.Records, npt.NDArray[np.uint32], int], npt.NDArray[np.bool_]]
     ranked: bool = False
@@ -141,6 +145,8 @@ class Join(Generic[R]):
     the text that a document was made of, to be shown beside it.
     """
 
+    decides: ClassVar[bool] = False
+
     name: str
     reduce: Callable[[Iterable[bytes], Context[R]], Iterator[tuple[Document, int] | Drop]]
     part: Callable[[Any], R]
@@ -157,6 +163,8 @@ class Resolve:
     `threshold`. The steps are those of `pipelines.stages.resolution`.
     """
 
+    decides: ClassVar[bool] = True
+
     name: str
     part: Callable[[Any], HasThreshold]
     measure: Literal["containment", "jaccard"] = "containment"
@@ -164,7 +172,6 @@ class Resolve:
 
 
 Stage = Map[Any] | Decide | Resolve | Join[Any]
-DECISIONS = (Decide, Resolve)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from pipelines.document import Document, Drop
 from pipelines.files import runs, storage
+from pipelines.files.current import renewed
 from pipelines.hashing import keyed
 
 Group = Callable[[Document], str]
@@ -115,17 +116,17 @@ def parts_of(items: int, buckets: int) -> int:
 
 def add_up(task: Sum) -> None:
     """Write what one part of the names lost, see `merged`."""
-    storage.remove(task.manifest)
-    found: dict[bytes, list[int]] = {}
-    for item, path in enumerate(storage.read_json(task.listed)):
-        for _, payload in runs.read_blobs(_slice(item, path, task.part, task.parts)):
-            total = found.setdefault(payload[_COUNTS.size :], [0, 0])
-            for place, count in enumerate(_COUNTS.unpack_from(payload)):
-                total[place] += count
-    lost = [(name.decode(), *row) for name, row in found.items() if name and row[1]]
-    implausible = [row for row in lost if task.alarm.rings(row)]
-    content = {"names": len(found), "implausible": len(implausible), "worst": _most(implausible), "most": _most(lost)}
-    storage.write_json(task.manifest, {"identity": task.identity, **content})
+    with renewed(task.manifest, task.identity) as facts:
+        totals: dict[bytes, list[int]] = {}
+        for item, path in enumerate(storage.read_json(task.listed)):
+            for _, payload in runs.read_blobs(_slice(item, path, task.part, task.parts)):
+                total = totals.setdefault(payload[_COUNTS.size :], [0, 0])
+                for place, count in enumerate(_COUNTS.unpack_from(payload)):
+                    total[place] += count
+        lost = [(name.decode(), *row) for name, row in totals.items() if name and row[1]]
+        implausible = [row for row in lost if task.alarm.rings(row)]
+        facts |= {"names": len(totals), "implausible": len(implausible)}
+        facts |= {"worst": _most(implausible), "most": _most(lost)}
 
 
 def _slice(item: int, path: str, part: int, parts: int) -> runs.Slice:

@@ -9,6 +9,7 @@ shuffled are slices of run files. The steps themselves are in `pipelines.dedup.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from pipelines.dedup import clusters, pairs
 from pipelines.files import runs, storage
+from pipelines.files.current import renewed
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Paths, Resolve, reducer_name
 
@@ -76,22 +78,21 @@ class Resolution:
 
     def find(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the candidate pairs of one bucket of keys."""
-        storage.remove(self._manifest(CANDIDATES, bucket))
-        records, items, _ = runs.gather(found, runs.RANKED_KEY)
-        made, hot = pairs.candidates(records, items)
-        runs.write_keys(self._file(CANDIDATES, bucket, "run"), made, self.verifiers)
-        self._finish(CANDIDATES, bucket, {"pairs": len(made), "hot": hot})
+        with self._renewed(CANDIDATES, bucket) as facts:
+            records, items, _ = runs.gather(found, runs.RANKED_KEY)
+            made, hot = pairs.candidates(records, items)
+            runs.write_keys(self._file(CANDIDATES, bucket, "run"), made, self.verifiers)
+            facts |= {"pairs": len(made), "hot": hot}
 
     def verify(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the overlaps among one bucket of pairs."""
-        storage.remove(self._manifest(VERIFIED, bucket))
-        candidates, _, _ = runs.gather(found, pairs.PAIR)
-        wanted = pairs.merged(candidates, self.stage.measure, self.threshold)
-        load = partial(pairs.load, storage.read_json(self._listed))
-        overlaps = pairs.verified(wanted, load, self.stage.measure, self.threshold)
-        storage.write_bytes(self._file(VERIFIED, bucket, "overlaps"), overlaps.tobytes())
-        facts = {"pairs": len(candidates), "pairs_verified": len(wanted), "pairs_overlapping": len(overlaps)}
-        self._finish(VERIFIED, bucket, facts)
+        with self._renewed(VERIFIED, bucket) as facts:
+            candidates, _, _ = runs.gather(found, pairs.PAIR)
+            wanted = pairs.merged(candidates, self.stage.measure, self.threshold)
+            load = partial(pairs.load, storage.read_json(self._listed))
+            overlaps = pairs.verified(wanted, load, self.stage.measure, self.threshold)
+            storage.write_bytes(self._file(VERIFIED, bucket, "overlaps"), overlaps.tobytes())
+            facts |= {"pairs": len(candidates), "pairs_verified": len(wanted), "pairs_overlapping": len(overlaps)}
 
     def _file(self, step: str, bucket: int, kind: str) -> str:
         return self.paths.work(f"{self.stage.name}_{step}", f"{reducer_name(bucket)}.{kind}")
@@ -99,33 +100,35 @@ class Resolution:
     def _manifest(self, step: str, bucket: int) -> str:
         return self.paths.manifest(f"{self.stage.name}_{step}", reducer_name(bucket))
 
-    def _finish(self, step: str, bucket: int, facts: dict[str, int]) -> None:
-        content = {"identity": self.identity, "item": reducer_name(bucket), **facts}
-        storage.write_json(self._manifest(step, bucket), content)
+    @contextmanager
+    def _renewed(self, step: str, bucket: int) -> Iterator[dict[str, Any]]:
+        with renewed(self._manifest(step, bucket), self.identity) as facts:
+            facts["item"] = reducer_name(bucket)
+            yield facts
 
     def decide(self) -> None:
         """Write what must go; RuntimeError if a pair was lost on the way to its verification."""
-        storage.remove(self.manifest)
-        found = [storage.read_json(self._manifest(CANDIDATES, bucket)) for bucket in range(self.buckets)]
-        done = [storage.read_json(self._manifest(VERIFIED, bucket)) for bucket in range(self.verifiers)]
-        made, arrived = sum(row["pairs"] for row in found), sum(row["pairs"] for row in done)
-        if made != arrived:
-            raise RuntimeError(f"{self.paths.source}/{self.stage.name} verified {arrived} of {made} candidate pairs")
-        files = (self._file(VERIFIED, bucket, "overlaps") for bucket in range(self.verifiers))
-        overlaps = np.concatenate([np.frombuffer(storage.read_bytes(path), pairs.OVERLAP) for path in files])
-        items, removals, sizes = pairs.resolved(overlaps)
-        path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
-        runs.write_removals(path, items, removals, self.items)
-        content: dict[str, Any] = {
-            "identity": self.identity,
-            "item": reducer_name(0),
-            "marked": len(removals),
-            "cluster_sizes": clusters.by_size(sizes),
-            "pairs_verified": sum(row["pairs_verified"] for row in done),
-            "pairs_overlapping": len(overlaps),
-            "hot_keys": sum(row["hot"] for row in found),
-        }
-        storage.write_json(self.manifest, content)
+        with renewed(self.manifest, self.identity) as facts:
+            found = [storage.read_json(self._manifest(CANDIDATES, bucket)) for bucket in range(self.buckets)]
+            done = [storage.read_json(self._manifest(VERIFIED, bucket)) for bucket in range(self.verifiers)]
+            made, arrived = sum(row["pairs"] for row in found), sum(row["pairs"] for row in done)
+            if made != arrived:
+                raise RuntimeError(
+                    f"{self.paths.source}/{self.stage.name} verified {arrived} of {made} candidate pairs"
+                )
+            files = (self._file(VERIFIED, bucket, "overlaps") for bucket in range(self.verifiers))
+            overlaps = np.concatenate([np.frombuffer(storage.read_bytes(path), pairs.OVERLAP) for path in files])
+            items, removals, sizes = pairs.resolved(overlaps)
+            path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
+            runs.write_removals(path, items, removals, self.items)
+            facts |= {
+                "item": reducer_name(0),
+                "marked": len(removals),
+                "cluster_sizes": clusters.by_size(sizes),
+                "pairs_verified": sum(row["pairs_verified"] for row in done),
+                "pairs_overlapping": len(overlaps),
+                "hot_keys": sum(row["hot"] for row in found),
+            }
 
 
 def run_resolve(task: Resolution) -> None:

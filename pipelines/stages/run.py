@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from pipelines.document import Document, Drop
 from pipelines.files import cached, failures, runs, storage, tables
+from pipelines.files.current import renewed
 from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import share
 from pipelines.readers import Dump
@@ -84,8 +85,8 @@ class Tally:
         row[0] += 1
         row[1] += drop.size
 
-    def finish(self, identity: str, records_in: int, read: Mapping[str, int]) -> None:
-        """Close the shards, check the counts against what they hold, and write the manifest."""
+    def finish(self, records_in: int, read: Mapping[str, int]) -> dict[str, Any]:
+        """Close the shards, check the counts against what they hold, and return what the manifest says of them."""
         documents = self._documents.close() if self._documents else None
         drops = self._drops.close()
         self._stack.close()
@@ -96,26 +97,22 @@ class Tally:
                 f"{self._paths.source}/{self._stage} item {self._item} does not add up: {records_in} in, "
                 f"{kept} kept, {self.merged} merged, {dropped} dropped"
             )
-        storage.write_json(
-            self._paths.manifest(self._stage, self._item),
-            {
-                "identity": identity,
-                "item": self._item,
-                "in": records_in,
-                "kept": kept,
-                "kept_bytes": documents.size if documents else 0,
-                "merged": self.merged,
-                "dropped": self.dropped,
-                "read": dict(read),
-                "statistics": dict(self.statistics),
-                "documents": documents.named(self._relative(self._documents_path))
-                if documents and self._documents_path and self._final
-                else None,
-                "drops": drops.named(self._relative(self._drops_path)),
-                "cpu_seconds": round(time.process_time() - self._started, 3),
-                "worker_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE,
-            },
-        )
+        return {
+            "item": self._item,
+            "in": records_in,
+            "kept": kept,
+            "kept_bytes": documents.size if documents else 0,
+            "merged": self.merged,
+            "dropped": self.dropped,
+            "read": dict(read),
+            "statistics": dict(self.statistics),
+            "documents": documents.named(self._relative(self._documents_path))
+            if documents and self._documents_path and self._final
+            else None,
+            "drops": drops.named(self._relative(self._drops_path)),
+            "cpu_seconds": round(time.process_time() - self._started, 3),
+            "worker_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE,
+        }
 
     def _relative(self, path: str) -> str:
         return path.removeprefix(f"{self._paths.output}/")
@@ -147,8 +144,6 @@ def run_map(task: MapTask) -> None:
     shards, splits and owners go by.
     """
     stage, paths, key = task.stage, task.paths, task.item.key
-    manifest = paths.manifest(stage.name, key)
-    storage.remove(manifest)
     context = Context(task.recipe, local_models(task.models))
     documents = None if stage.spill else paths.documents(key) if task.final else _staged(paths, stage.name, key)
     collected = _KeyCollector(stage)
@@ -157,7 +152,10 @@ def run_map(task: MapTask) -> None:
     seen: set[str] = set()
     run = paths.work(stage.name, f"{key}.run")
     lost = losses.Counts(task.group) if task.group else None
-    with Tally(paths, stage.name, key, documents, task.excerpts, final=task.final) as tally:
+    with (
+        renewed(paths.manifest(stage.name, key), task.identity) as facts,
+        Tally(paths, stage.name, key, documents, task.excerpts, final=task.final) as tally,
+    ):
         for record, removed in _records(task, counts):
             outcome, keys = _apply(task, record, removed, context)
             if isinstance(outcome, Document) and task.previous is None:
@@ -185,7 +183,7 @@ def run_map(task: MapTask) -> None:
             lost.write(paths.losses(stage.name, key), task.buckets)
         tally.spilled = runs.records(run) if stage.spill else 0
         records_in = tables.rows(task.previous) if task.previous else counts["records"]
-        tally.finish(task.identity, records_in, counts)
+        facts |= tally.finish(records_in, counts)
 
 
 def _staged(paths: Paths, stage: str, item: str) -> str:
@@ -305,13 +303,15 @@ class JoinTask:
     def reduce(self, reducer: int, found: Sequence[runs.Slice]) -> None:
         """Make the documents of one bucket."""
         name, paths = reducer_name(reducer), self.paths
-        storage.remove(paths.manifest(self.stage.name, name))
         documents = paths.documents(name) if self.final else _staged(paths, self.stage.name, name)
         ordered = sorted(found, key=lambda where: (where.item, where.start))
         payloads = [payload for where in ordered for _, payload in runs.read_blobs(where)]
         context = Context(self.recipe, local_models(self.models))
         changes = Changes()
-        with Tally(paths, self.stage.name, name, documents, self.excerpts, final=self.final) as tally:
+        with (
+            renewed(paths.manifest(self.stage.name, name), self.identity) as facts,
+            Tally(paths, self.stage.name, name, documents, self.excerpts, final=self.final) as tally,
+        ):
             for outcome in self.stage.reduce(payloads, context):
                 if isinstance(outcome, Drop):
                     tally.drop(outcome)
@@ -322,4 +322,4 @@ class JoinTask:
                         changes.add(document.id, partial(self.stage.raw, payloads, document), document.text)
                     tally.merged += merged
             changes.write(paths.changes(self.stage.name, name))
-            tally.finish(self.identity, len(payloads), {})
+            facts |= tally.finish(len(payloads), {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.files import storage
@@ -48,6 +48,12 @@ class Source:
     copies: bool = False
     group: losses.Group | None = None
     group_kind: str = ""
+
+    def extended(self, added: Sequence[Stage]) -> Source:
+        """Return the source with stages added behind the last that writes documents and needs no tokenizer."""
+        writes = [not stage.decides and "tokenizer" not in getattr(stage, "models", ()) for stage in self.stages]
+        end = len(writes) - writes[::-1].index(True)
+        return replace(self, stages=(*self.stages[:end], *added, *self.stages[end:]))
 
 
 @dataclass(frozen=True)

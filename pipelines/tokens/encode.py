@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.files import cached, runs, storage, strays, tables
-from pipelines.files.current import not_current
+from pipelines.files.current import renewed
 from pipelines.hashing import SCALE, digest_of, keyed, share
 from pipelines.recipes import Shards
 from pipelines.stages.graph import Node
-from pipelines.stages.jobs import Job, Shuffle
+from pipelines.stages.jobs import Job, Shuffle, not_done, pending
 from pipelines.stages.source import Model
 from pipelines.tokens import shards
 from tokenizer.encode import Tokenizer
@@ -75,24 +75,24 @@ class Encode:
 
 def encode(task: Encode) -> None:
     """Encode one document shard."""
-    storage.remove(task.manifest)
-    tokenizer = load_tokenizer(cached.local(task.tokenizer))
-    found: dict[str, tuple[list[int], list[bytes]]] = {split: ([], []) for split in shards.SPLITS}
-    totals: dict[str, Totals] = {split: {} for split in shards.SPLITS}
-    rows = enumerate(tables.read_rows(task.documents, ["id", "text", "language"]))
-    while batch := list(islice(rows, _BATCH)):
-        texts = [document["text"] for _, document in batch]
-        encoded = tokenizer.encode_batch(texts, bos=task.recipe.bos, eos=task.recipe.eos)
-        for (row, document), tokens in zip(batch, encoded, strict=True):
-            split = split_of(document["id"], task.recipe.validation)
-            name, size = document["id"].encode(), len(document["text"].encode())
-            header = _HEADER.pack(len(name), size, row)
-            found[split][0].append(keyed("shard", document["id"]))
-            found[split][1].append(header + name + tokens.astype(shards.TOKEN).tobytes())
-            _count(totals[split], document["language"] or UNDETERMINED, (1, len(tokens), size))
-    for split, (hashes, payloads) in found.items():
-        runs.write_blobs(task.run(split), hashes, payloads, buckets=1)
-    storage.write_json(task.manifest, {"identity": task.identity, "totals": totals})
+    with renewed(task.manifest, task.identity) as facts:
+        tokenizer = load_tokenizer(cached.local(task.tokenizer))
+        found: dict[str, tuple[list[int], list[bytes]]] = {split: ([], []) for split in shards.SPLITS}
+        totals: dict[str, Totals] = {split: {} for split in shards.SPLITS}
+        rows = enumerate(tables.read_rows(task.documents, ["id", "text", "language"]))
+        while batch := list(islice(rows, _BATCH)):
+            texts = [document["text"] for _, document in batch]
+            encoded = tokenizer.encode_batch(texts, bos=task.recipe.bos, eos=task.recipe.eos)
+            for (row, document), tokens in zip(batch, encoded, strict=True):
+                split = split_of(document["id"], task.recipe.validation)
+                name, size = document["id"].encode(), len(document["text"].encode())
+                header = _HEADER.pack(len(name), size, row)
+                found[split][0].append(keyed("shard", document["id"]))
+                found[split][1].append(header + name + tokens.astype(shards.TOKEN).tobytes())
+                _count(totals[split], document["language"] or UNDETERMINED, (1, len(tokens), size))
+        for split, (hashes, payloads) in found.items():
+            runs.write_blobs(task.run(split), hashes, payloads, buckets=1)
+        facts["totals"] = totals
 
 
 def _count(totals: Totals, language: str, counts: Sequence[int]) -> None:
@@ -140,38 +140,38 @@ class WriteShards:
 
     def reduce(self, shard: int, found: Sequence[runs.Slice]) -> None:
         """Write one shard: documents sorted by hash, ties by id; RuntimeError if two documents have one id."""
-        storage.remove(self.manifest(shard))
-        documents = sorted(
-            _Encoded(key, *_unpack(payload), _file_of(where.path))
-            for where in found
-            for key, payload in runs.read_blobs(where)
-        )
-        for document, following in pairwise(documents):
-            if document[:2] == following[:2]:
-                raise RuntimeError(f"{self.directory}: two documents have the id {document.id}")
-        lengths = [len(document.tokens) // shards.TOKEN.itemsize for document in documents]
-        contents = {
-            "bin": b"".join(document.tokens for document in documents),
-            "index": np.cumsum(lengths, dtype=np.uint64).astype(shards.END).tobytes(),
-            "documents.parquet": shards.document_table(
-                (document.id, document.size, document.file, document.row) for document in documents
-            ),
-        }
-        name = self.name(shard)
-        digests = {}
-        for suffix, content in contents.items():
-            storage.write_bytes(f"{self.directory}/{name}.{suffix}", content)
-            digests[suffix] = hashlib.sha256(content).hexdigest()
-        entry = shards.Shard(
-            name=name,
-            tokens=sum(lengths),
-            documents=len(documents),
-            text_bytes=sum(document.size for document in documents),
-            bin_sha256=digests["bin"],
-            index_sha256=digests["index"],
-            documents_sha256=digests["documents.parquet"],
-        )
-        storage.write_json(self.manifest(shard), {"identity": self.identity, "shard": asdict(entry)})
+        with renewed(self.manifest(shard), self.identity) as facts:
+            documents = sorted(
+                _Encoded(key, *_unpack(payload), _file_of(where.path))
+                for where in found
+                for key, payload in runs.read_blobs(where)
+            )
+            for document, following in pairwise(documents):
+                if document[:2] == following[:2]:
+                    raise RuntimeError(f"{self.directory}: two documents have the id {document.id}")
+            lengths = [len(document.tokens) // shards.TOKEN.itemsize for document in documents]
+            contents = {
+                "bin": b"".join(document.tokens for document in documents),
+                "index": np.cumsum(lengths, dtype=np.uint64).astype(shards.END).tobytes(),
+                "documents.parquet": shards.document_table(
+                    (document.id, document.size, document.file, document.row) for document in documents
+                ),
+            }
+            name = self.name(shard)
+            digests = {}
+            for suffix, content in contents.items():
+                storage.write_bytes(f"{self.directory}/{name}.{suffix}", content)
+                digests[suffix] = hashlib.sha256(content).hexdigest()
+            entry = shards.Shard(
+                name=name,
+                tokens=sum(lengths),
+                documents=len(documents),
+                text_bytes=sum(document.size for document in documents),
+                bin_sha256=digests["bin"],
+                index_sha256=digests["index"],
+                documents_sha256=digests["documents.parquet"],
+            )
+            facts["shard"] = asdict(entry)
 
 
 class _Encoded(NamedTuple):
@@ -237,10 +237,10 @@ class Tokens:
         ]
 
     def _plan_encode(self) -> list[Job]:
-        tasks = not_current(self._tasks(), lambda task: (task.manifest, task.identity))
-        weights = storage.together(lambda task: float(storage.size(task.documents)), tasks, self.output)
-        outputs = [task.manifest for task in tasks]
-        return [Job(f"{self.source}/encode", encode, tasks, outputs, weights)] if tasks else []
+        def weigh(tasks: Sequence[Encode]) -> list[float]:
+            return storage.together(lambda task: float(storage.size(task.documents)), tasks, self.output)
+
+        return pending(f"{self.source}/encode", encode, self._tasks(), weigh)
 
     def _totals(self, tasks: Sequence[Encode]) -> dict[str, Totals]:
         """Return what each split holds by language, as it was encoded."""
@@ -259,15 +259,13 @@ class Tokens:
         identity = digest_of(VERSION, [task.identity for task in tasks], counts)
         return WriteShards(self.directory, self.work, counts, identity), tasks, totals
 
-    def _plan_shards(self) -> list[Shuffle]:
+    def _plan_shards(self) -> list[Job | Shuffle]:
         write, tasks, _ = self._shuffle()
         numbers = range(len(write.names()))
-        pending = not_current(numbers, lambda number: (write.manifest(number), write.identity))
-        if not pending:
-            return []
         elements = [(i, split, task.run(split)) for i, task in enumerate(tasks) for split in shards.SPLITS]
-        outputs = [write.manifest(n) for n in pending]
-        return [Shuffle(f"{self.source}/shards", write.split, elements, write.reduce, pending, outputs)]
+        outputs = [write.manifest(number) for number in numbers]
+        shuffle = Shuffle(f"{self.source}/shards", write.split, elements, write.reduce, numbers, outputs)
+        return not_done(shuffle, write.identity)
 
     def remove_strays(self) -> list[str]:
         """Remove files of shards that there are no longer; return lines that say which, and what stays."""

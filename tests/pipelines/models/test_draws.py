@@ -9,6 +9,7 @@ import pytest
 from pipelines.files import storage
 from pipelines.hashing import keyed, share
 from pipelines.models import draws
+from pipelines.stages.jobs import pending
 from tests.pipelines.tokens import shards
 
 PAGES = [shards.page(number, text=f"text {number}") for number in range(60)]
@@ -30,8 +31,8 @@ def test_what_falls_under_the_rate_comes_in_the_order_of_its_hash(tmp_path: Path
 
 def test_only_what_is_not_there_is_drawn(tmp_path: Path) -> None:
     task = shards.draw(shards.write(tmp_path / "a", PAGES), tmp_path / "run", draws.take_texts, {"text": 0.1})
-    assert draws.pending("label", [task]) == []
-    (job,) = draws.pending("label", [draws.Draw(task.path, task.run, task.rates, "other", draws.take_texts)])
+    assert pending("label", draws.draw, [task]) == []
+    (job,) = pending("label", draws.draw, [draws.Draw(task.path, task.run, task.rates, "other", draws.take_texts)])
     assert job.outputs == [task.manifest]
 
 

@@ -41,12 +41,12 @@ def test_identities_know_what_a_model_is_made_of(tmp_path: Path) -> None:
 
 def test_only_what_is_not_there_is_trained(tmp_path: Path) -> None:
     task = training(tmp_path, models.make_sites, (1, False), [("a.org", 1, 1)])
-    (job,) = models.pending([task])
+    (job,) = models.unfinished([task])
     assert job.outputs == [task.manifest]
     models.train(task)
-    assert models.pending([task]) == []
+    assert models.unfinished([task]) == []
     changed = training(tmp_path, models.make_sites, (2, False), [("a.org", 1, 1)])
-    assert [job.elements for job in models.pending([changed])] == [[changed]]
+    assert [job.elements for job in models.unfinished([changed])] == [[changed]]
 
 
 def test_files_of_an_older_model_go(tmp_path: Path) -> None:

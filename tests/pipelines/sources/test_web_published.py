@@ -24,7 +24,6 @@ from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
 from pipelines.stages.chain import Chain
 from pipelines.stages.graph import Node, run_waves
-from pipelines.stages.kinds import Map
 from pipelines.stages.source import Input, Model, Source
 from tests.conftest import REPOSITORY
 from tests.oracles import c4 as c4_oracle
@@ -61,10 +60,9 @@ def build(source: Source, recipe: Recipe, paths: list[Path], output: Path, model
     return chain
 
 
-def documents(chain: Chain, stage: int) -> dict[Key, Document]:
-    found = [
-        document for item in chain.items_of(stage) for document in tables.read_documents(chain.staged(stage, item))
-    ]
+def documents(chain: Chain, writer: int) -> dict[Key, Document]:
+    link = chain.writers[writer]
+    found = [document for item in link.items() for document in tables.read_documents(link.staged(item))]
     keyed = {(document.dump, document.offset): document for document in found}
     assert len(keyed) == len(found)
     return keyed
@@ -73,8 +71,9 @@ def documents(chain: Chain, stage: int) -> dict[Key, Document]:
 def hashes(chain: Chain) -> dict[Key, set[int]]:
     """Return the hashes of lines that each page's keys hold, read from the runs."""
     found: dict[Key, set[int]] = {}
-    for number, (item, path) in enumerate(zip(chain.items_of(0), chain.run_paths(0), strict=True)):
-        keys = [(document.dump, document.offset) for document in tables.read_documents(chain.staged(0, item))]
+    first = chain.writers[0]
+    for number, (item, path) in enumerate(zip(first.items(), first.run_paths(), strict=True)):
+        keys = [(document.dump, document.offset) for document in tables.read_documents(first.staged(item))]
         for _, where in runs.slices(number, path):
             records = runs.read_keys(where, runs.KEY)
             for line, document in zip(records["hash"].tolist(), records["doc"].tolist(), strict=True):
@@ -84,8 +83,8 @@ def hashes(chain: Chain) -> dict[Key, set[int]]:
 
 def dropped(chain: Chain) -> dict[str, int]:
     found: dict[str, int] = {}
-    for index in (0, 2):
-        for manifest in chain.manifests(index):
+    for link in chain.writers[:2]:
+        for manifest in link.manifests():
             for reasons in manifest["dropped"].values():
                 for reason, (count, _) in reasons.items():
                     found[reason] = found.get(reason, 0) + count
@@ -99,7 +98,7 @@ def bucket_of(document: Document) -> str:
 
 def assert_mined_alike(chain: Chain, expected: Mapping[Key, Page]) -> None:
     assert hashes(chain) == {key: page.hashes for key, page in expected.items() if page.hashes}
-    scored = documents(chain, 2)
+    scored = documents(chain, 1)
     assert scored.keys() == {key for key, page in expected.items() if not page.dropped}
     for key, document in scored.items():
         page, attributes = expected[key], document.attributes
@@ -218,7 +217,7 @@ def test_common_crawl_equals_the_slow_chain_on_the_whole_sample(tmp_path: Path, 
 
 def assert_c4_alike(paths: list[Path], output: Path, bad_words: Path, is_english: Callable[[str], bool]) -> int:
     chain = build(c4_source.SOURCE, PUBLISHED, paths, output, {"bad_words": bad_words})
-    found = {c4.normalise_url(document.url or ""): document for document in documents(chain, 4).values()}
+    found = {c4.normalise_url(document.url or ""): document for document in documents(chain, 2).values()}
     pages = [(r.url, r.payload) for path in paths for r in common_crawl_chain.records(path).values()]
     words = [line.strip() for line in bad_words.read_text(encoding="utf-8").splitlines() if line.strip()]
     expected = c4_chain.mine(pages, sentences.count, is_english, words)
@@ -285,7 +284,7 @@ def one_page_each(path: Path, source: str, zero: str) -> Path:
 
 def described(chain: Chain) -> dict[str, dict[str, str | None]]:
     """Return text, language and score of what a chain keeps, by the name of the page."""
-    last = max(index for index, stage in enumerate(chain.source.stages) if isinstance(stage, Map))
+    last = len(chain.writers) - 1
     return {
         str(page.url).split("/")[2]: {
             "text": page.text,

@@ -18,7 +18,7 @@ from pipelines.files import runs, storage
 from pipelines.optional import decontamination
 from pipelines.runners import plain
 from pipelines.sources import wikipedia
-from pipelines.stages.decisions import Decision, reducers_for, spans
+from pipelines.stages.decisions import Cut, Decision, reducers_for, spans
 from pipelines.stages.jobs import Shuffle
 from pipelines.stages.kinds import Decide, Paths, StageOf
 
@@ -46,15 +46,15 @@ def records_of(item: int, entries: list[tuple[int, int]], *, ranked: bool, hot: 
 
 def expected(decision: Decision, keys: list[runs.Records]) -> list[set[tuple[int, int]]]:
     """Return what each item loses, from the rule over all records of its window at once."""
-    lost: list[set[tuple[int, int]]] = [set() for _ in range(decision.items)]
-    others = list(range(decision.items, len(keys)))
-    for first in range(0, decision.items, decision.width):
-        window = [*range(first, min(first + decision.width, decision.items)), *others]
+    lost: list[set[tuple[int, int]]] = [set() for _ in range(decision.cut.items)]
+    others = list(range(decision.cut.items, len(keys)))
+    for first in range(0, decision.cut.items, decision.cut.width):
+        window = [*range(first, min(first + decision.cut.width, decision.cut.items)), *others]
         records = np.concatenate([keys[item] for item in window])
         items = np.repeat(np.array(window, np.uint32), [len(keys[item]) for item in window])
-        marked = decision.stage.rule(records, items, decision.items)
+        marked = decision.stage.rule(records, items, decision.cut.items)
         for item, row in zip(items[marked].tolist(), records[marked], strict=True):
-            if item < decision.items:
+            if item < decision.cut.items:
                 lost[item].add((int(row["doc"]), int(row["line"])))
     return lost
 
@@ -100,24 +100,21 @@ def test_groups_and_reducers_decide_what_the_rule_says(
         stage,
         Paths(str(folder), "web"),
         "identity",
-        items=len(keys) - others,
-        others=others,
+        Cut(len(keys) - others, others, window, fan_in),
         buckets=8,
         reducers=reducers,
-        window=window,
-        fan_in=fan_in,
         reducer_keys=reducer_keys,
     )
     run_files = write(folder, keys, 8)
     run(decision, run_files)
-    found = [decision.removals_of(item).read(decision.paths).tolist() for item in range(decision.items)]
+    found = [decision.removals_of(item).read(decision.paths).tolist() for item in range(decision.cut.items)]
     assert [set(rows) for rows in found] == expected(decision, keys)
     assert found == [sorted(set(rows)) for rows in found]
     facts = decision.facts(run_files, list(map(runs.records, run_files)))
     assert facts["marked"] == sum(map(len, found))
-    windows = -(-decision.items // decision.width)
+    windows = -(-decision.cut.items // decision.cut.width)
     sizes = [len(records) for records in keys]
-    assert facts["keys"] == sum(sizes[: decision.items]) + windows * sum(sizes[decision.items :])
+    assert facts["keys"] == sum(sizes[: decision.cut.items]) + windows * sum(sizes[decision.cut.items :])
 
 
 def hot_decision(folder: Path, documents: int) -> tuple[Decision, list[str]]:
@@ -126,7 +123,7 @@ def hot_decision(folder: Path, documents: int) -> tuple[Decision, list[str]]:
     records["hash"] = 1 << 40
     records["doc"] = np.arange(documents)
     stage = RULES["seen_twice"]
-    decision = Decision(stage, Paths(str(folder), "web"), "identity", 8, 0, buckets=4, reducers=4, fan_in=2)
+    decision = Decision(stage, Paths(str(folder), "web"), "identity", Cut(8, 0, fan_in=2), buckets=4, reducers=4)
     return decision, write(folder, [records] * 8, 4)
 
 

@@ -1,0 +1,150 @@
+"""The links that decide over all items: `Decide`, on keys alone, and `Resolve`, on near-duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from pipelines.dedup import clusters
+from pipelines.files import runs, storage
+from pipelines.files.current import is_current
+from pipelines.stages.decisions import Cut, Decision, reducers_for
+from pipelines.stages.jobs import Job, Shuffle, first_not_done
+from pipelines.stages.kinds import Decide, Item, Removals, Resolve
+from pipelines.stages.link import Decider, Writer
+from pipelines.stages.resolution import Resolution
+
+
+class DecideLink(Decider[Decide]):
+    """A `Decide` in its place, with the other source's stage whose keys it compares, where that source is built."""
+
+    @property
+    def duplicates(self) -> bool:
+        """Whether what it marks are duplicates."""
+        return self.stage.duplicates
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of the nodes that it needs besides the one before."""
+        return (self.other.name,) if self.other else ()
+
+    @property
+    def other(self) -> Writer[Any] | None:
+        """The other source's link, None if there is none or that source is not built."""
+        wanted = self.stage.other
+        neighbour = self.setting.neighbours.get(wanted.source) if wanted else None
+        return neighbour.writer(wanted.stage.name) if wanted and neighbour else None
+
+    @property
+    def window(self) -> int:
+        """How many items are compared with each other, 0 for all."""
+        return self.stage.window(self.setting.recipe) if self.stage.window else 0
+
+    @cached_property
+    def _identity(self) -> str:
+        return self.identity_over(self.other.identities() if self.other else (), self.window)
+
+    def identity(self, item: Item | None = None) -> str:
+        """Return what identifies the decision."""
+        return self._identity
+
+    def plan(self) -> list[Job | Shuffle]:
+        """Return what is left of the first step that is not done."""
+        return first_not_done(self.decision.steps(self.name, self.compared), self.decision.step_identity)
+
+    @cached_property
+    def compared(self) -> list[str]:
+        """The runs that are compared: this source's in the order of items, then the other source's."""
+        return self.texts.run_paths() + (self.other.run_paths() if self.other else [])
+
+    @cached_property
+    def _keys(self) -> list[int]:
+        """How many keys each of the runs has, which must have been written."""
+        return storage.together(runs.records, self.compared, self.setting.output)
+
+    @cached_property
+    def decision(self) -> Decision:
+        """The decision over the items; what it compares must have been written."""
+        recipe = self.setting.recipe
+        items = len(self.items())
+        cut = Cut(items, len(self.compared) - items, self.window, recipe.fan_in)
+        # A window's keys are those of its items and, in each window, the other source's.
+        most = max((sum(self._keys[start : start + cut.width]) for start in range(0, items, cut.width)), default=0)
+        return Decision(
+            stage=self.stage,
+            paths=self.paths,
+            identity=self.identity(),
+            cut=cut,
+            buckets=recipe.buckets,
+            reducers=reducers_for(most + sum(self._keys[items:]), recipe.buckets, recipe.reducer_keys),
+            reducer_keys=recipe.reducer_keys,
+        )
+
+    def removals_of(self, ordinal: int) -> Removals:
+        """Return where an item finds what it must remove."""
+        return self.decision.removals_of(ordinal)
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """Return how many keys were compared and marked; RuntimeError if one was lost on the way."""
+        return [self.decision.facts(self.compared, self._keys)]
+
+    def clusters(self) -> dict[str, Any] | None:
+        """Return how large the clusters of copies are within the first window, None if it marks something else."""
+        if not self.duplicates:
+            return None
+        cut = self.decision.cut
+        return clusters.of_runs(self.compared[: min(cut.width, cut.items)], self.decision.dtype)
+
+
+class ResolveLink(Decider[Resolve]):
+    """A `Resolve` in its place."""
+
+    @property
+    def duplicates(self) -> bool:
+        """Whether what it marks are duplicates: always."""
+        return True
+
+    @cached_property
+    def _identity(self) -> str:
+        return self.identity_over()
+
+    def identity(self, item: Item | None = None) -> str:
+        """Return what identifies the decision."""
+        return self._identity
+
+    def _resolution(self) -> Resolution:
+        return Resolution(
+            stage=self.stage,
+            paths=self.paths,
+            identity=self.identity(),
+            items=len(self.items()),
+            buckets=self.setting.recipe.buckets,
+            threshold=self.recipe.threshold,
+        )
+
+    def plan(self) -> Sequence[Job | Shuffle]:
+        """Return what is left of the first step that is not done, or first of the shards that it needs again."""
+        task = self._resolution()
+        if is_current(task.manifest, task.identity):
+            return []
+        shards = [self.texts.staged(item) for item in self.items()]
+        steps = task.steps(self.name, shards, self.texts.run_paths())
+        before = self.texts.restore(self.stage.name, list(enumerate(self.items())))
+        return before or first_not_done(steps, task.identity)
+
+    def removals_of(self, ordinal: int) -> Removals:
+        """Return where an item finds what it must remove."""
+        return Removals(self.stage.name, "bucket", range(1), ordinal)
+
+    def _manifest(self) -> dict[str, Any]:
+        row: dict[str, Any] = storage.read_json(self._resolution().manifest)
+        return row
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """Return how many pairs were verified and how many documents marked."""
+        return [{name: value for name, value in self._manifest().items() if isinstance(value, int)}]
+
+    def clusters(self) -> dict[str, Any] | None:
+        """Return how large the clusters of near-duplicates are."""
+        return {"cluster_sizes": self._manifest().get("cluster_sizes", {})}
