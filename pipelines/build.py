@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,42 @@ from pipelines.stages.graph import Node, needed
 from pipelines.stages.jobs import Job, pending
 from pipelines.stages.link import Writer
 from pipelines.stages.source import Input, Model, Source
-from pipelines.table1 import TABLE_1
+from pipelines.table1 import SOURCES as TABLE_1
+from pipelines.table1 import weights
 from pipelines.tokens.encode import Tokens
 
-SOURCES: Mapping[str, Source] = {
-    source.name: source
-    for source in (
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TAKEN = frozenset({"models", "tokens", "work", *(one.name for one in fields(Recipe))}) - set(TABLE_1)
+
+
+def shares_of(sources: Mapping[str, Source]) -> dict[str, float]:
+    """Return the shares of the sources that are not in Table 1."""
+    return {name: source.share for name, source in sources.items() if name not in TABLE_1}
+
+
+def by_name(sources: Iterable[Source]) -> dict[str, Source]:
+    """Return a list of sources by their names, those of Table 1 first.
+
+    Raises ValueError for a name that is given twice, is taken or is none, for a share that `table1.weights` refuses,
+    and for a source outside Table 1 without a recipe that is a dataclass.
+    """
+    found: dict[str, Source] = {}
+    for source in sorted(sources, key=lambda source: source.name not in TABLE_1):
+        if source.name in found or source.name in _TAKEN or not _NAME.fullmatch(source.name):
+            wrong = (
+                "is there twice" if source.name in found else "is taken or no name: lower-case letters, digits and _"
+            )
+            raise ValueError(f"source {source.name!r} {wrong}")
+        if source.name not in TABLE_1 and not is_dataclass(source.recipe):
+            raise ValueError(f"source {source.name!r} is not in Table 1 and has no recipe that is a dataclass")
+        found[source.name] = source
+    weights(shares_of(found))
+    return found
+
+
+# The list of sources, by name. Another list is named by `--sources MODULE:NAME`.
+SOURCES: Mapping[str, Source] = by_name(
+    (
         common_crawl.SOURCE,
         c4.SOURCE,
         github.SOURCE,
@@ -35,15 +66,18 @@ SOURCES: Mapping[str, Source] = {
         arxiv.SOURCE,
         stack_exchange.SOURCE,
     )
-}
+)
 
 
-PROPORTION = {row.name: row.proportion for row in TABLE_1}
+def with_parts(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
+    """Return the recipe with the parts of sources that are not in Table 1, which it builds besides its own."""
+    added = [(name, source.recipe) for name, source in sources.items() if name not in TABLE_1]
+    return replace(recipe, added=tuple(added), sources=(*recipe.sources, *(name for name, _ in added)))
 
 
-def source_of(name: str, recipe: Recipe) -> Source:
+def source_of(source: Source, recipe: Recipe) -> Source:
     """Return a source with the stages that the recipe switches on."""
-    return decontamination.chosen(near_duplicates.chosen(SOURCES[name], getattr(recipe, name)), recipe)
+    return decontamination.chosen(near_duplicates.chosen(source, recipe.part(source.name)), recipe)
 
 
 @dataclass
@@ -55,12 +89,13 @@ class Build:
     output: str
     given: Mapping[str, Given]
     only_models: bool = False
+    sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     chains: dict[str, Chain] = field(init=False)
 
     def __post_init__(self) -> None:
         self.chains = {}
         for name, found in self.inputs.items():
-            source = source_of(name, self.recipe)
+            source = source_of(self.sources[name], self.recipe)
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains)
         self.tokens = {
@@ -130,11 +165,12 @@ class Build:
         )
 
     def _draws(self) -> list[tuple[str, draws.Draw]]:
-        total = self.recipe.tokenizer.training_bytes / sum(PROPORTION[name] for name in self.chains)
+        proportion = weights(shares_of(self.sources))
+        total = self.recipe.tokenizer.training_bytes / max(1, sum(proportion[name] for name in self.chains))
         found = []
         for name in self.chains:
             link = self._before_tokenizer(name)
-            rate = draws.rate(total * PROPORTION[name], sum(row["kept_bytes"] for row in link.manifests()))
+            rate = draws.rate(total * proportion[name], sum(row["kept_bytes"] for row in link.manifests()))
             for path, identity in link.shards():
                 task = draws.Draw(
                     path=path,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.account import manifest
-from pipelines.build import SOURCES, Build
+from pipelines.build import Build, shares_of
 from pipelines.files import storage
 from pipelines.models import by_path, training
 from pipelines.stages.jobs import Job, Shuffle
@@ -36,18 +36,19 @@ def write_corpus_manifest(prepared: Build) -> None:
         training.place_tokenizer(output, prepared.given["tokenizer"].model.path)
     finished = [
         name
-        for name in SOURCES
+        for name in prepared.sources
         if name in prepared.chains
         or all(storage.exists(f"{output}/{folder}{name}/manifest.json") for folder in ("", "tokens/"))
     ]
     digest = shards.Manifest.load(f"{output}/tokens/{next(iter(prepared.chains))}").tokenizer_sha256
-    manifest.write_corpus_manifest(output, prepared.recipe.name, finished, digest)
+    shares = {name: share for name, share in shares_of(prepared.sources).items() if name in finished}
+    manifest.write_corpus_manifest(output, prepared.recipe.name, finished, digest, shares)
 
 
 def check_neighbours(prepared: Build) -> None:
     """Raise ValueError if other sources in the corpus directory would be left with tokens of another tokenizer."""
     output, tokenizer = prepared.output, prepared.given.get("tokenizer")
-    for name in SOURCES if not prepared.only_models else ():
+    for name in prepared.sources if not prepared.only_models else ():
         found = storage.read_json(f"{output}/tokens/{name}/manifest.json")
         if name in prepared.chains or not isinstance(found, dict):
             continue

@@ -39,6 +39,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
     events.tell("build_started", **facts, sources=list(prepared.chains))
     ours.claim(options.output, ours.Kind.CORPUS)
+    ours.note_sources(options.output, [name for name, _ in prepared.recipe.added if name in prepared.chains])
     with lock.alone(options.output) as check_lock:
         check_neighbours(prepared)
         if storage.is_remote(options.output):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from filters.models import lmplz
-from pipelines.build import SOURCES, Build, source_of
+from pipelines import build
+from pipelines.build import Build, by_name, source_of, with_parts
 from pipelines.files import ours, paths, storage
 from pipelines.inputs import inputs, paper
 from pipelines.models import by_path
@@ -16,7 +18,7 @@ from pipelines.optional import decontamination
 from pipelines.recipes import RECIPES, Recipe
 from pipelines.sample import layout
 from pipelines.settings import check, override
-from pipelines.stages.source import Input
+from pipelines.stages.source import Input, Source
 from pipelines.tokens.encode import load_tokenizer
 
 # What `--input` takes besides single dumps.
@@ -29,7 +31,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         prog="python -m pipelines.corpus", description="Build the corpus.", allow_abbrev=False
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
-    parser.add_argument("--source", action="append", choices=list(SOURCES), metavar="NAME", help="only this source")
+    parser.add_argument("--source", action="append", metavar="NAME", help="only this source")
+    parser.add_argument("--sources", metavar="MODULE:NAME", help="another list of sources than pipelines.build:SOURCES")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
     parser.add_argument("--raw", type=paths.option, default="data/raw", help="folder of the sample (default: data/raw)")
     parser.add_argument(
@@ -57,7 +60,10 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
         beam.check_engine(options.runner, beam_arguments, options.output)
     elif beam_arguments:
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
-    recipe = RECIPES[options.recipe]
+    sources = _sources(options.sources)
+    if unknown := sorted(set(options.source or ()) - sources.keys()):
+        raise ValueError(f"--source {unknown[0]}: there is no such source, only {', '.join(sources)}")
+    recipe = with_parts(RECIPES[options.recipe], sources)
     for assignment in options.set:
         recipe = override(recipe, assignment)
     check(recipe)
@@ -72,20 +78,36 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     except ValueError as error:
         raise ValueError(f"--output {error}") from None
     try:
-        return _prepared(options, recipe, names)
+        return _prepared(options, recipe, sources, names)
     finally:
         # A build that is refused, or only asked for, leaves no trace.
         ours.give_back_unused(options.output, was_there=was_there)
 
 
-def _prepared(options: argparse.Namespace, recipe: Recipe, names: Sequence[str]) -> Build:
+def _sources(option: str | None) -> dict[str, Source]:
+    """Return the sources of a list that is named as MODULE:NAME, our own if none is named."""
+    if option is None:
+        return dict(build.SOURCES)
+    module, colon, name = option.partition(":")
+    try:
+        if not colon:
+            raise ValueError("write it as MODULE:NAME")
+        named = getattr(importlib.import_module(module), name)
+        return by_name(named.values() if isinstance(named, Mapping) else named)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"--sources {option}: {error}") from error
+
+
+def _prepared(
+    options: argparse.Namespace, recipe: Recipe, sources: Mapping[str, Source], names: Sequence[str]
+) -> Build:
     named = by_path.paths(options.model, options.raw, recipe)
-    found = _find_inputs(options, names)
+    found = _find_inputs(options, sources, names)
     if options.runner not in ("local", "plain"):
         from pipelines.runners import beam
 
         beam.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
-    stages = [stage for name in found for stage in source_of(name, recipe).stages]
+    stages = [stage for name in found for stage in source_of(sources[name], recipe).stages]
     chosen = by_path.chosen(named, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
     if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
         raise ValueError(
@@ -94,7 +116,7 @@ def _prepared(options: argparse.Namespace, recipe: Recipe, names: Sequence[str])
         )
     if ("common_crawl" in found or options.models) and "language_models" not in chosen:
         _check_estimator(recipe)
-    return Build(recipe, found, options.output, chosen, options.models)
+    return Build(recipe, found, options.output, chosen, options.models, sources)
 
 
 def _check_estimator(recipe: Recipe) -> None:
@@ -114,10 +136,12 @@ def _input_options(options: argparse.Namespace, names: Sequence[str]) -> list[st
     return [option for option in options.input if option != PAPER_LIST] + listed
 
 
-def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str, list[Input]]:
+def _find_inputs(
+    options: argparse.Namespace, sources: Mapping[str, Source], names: Sequence[str]
+) -> dict[str, list[Input]]:
     patterns: dict[str, list[tuple[Mapping[str, str], str]]] = {}
     for option in _input_options(options, names):
-        name, attributes, pattern = inputs.parse_option(option, list(SOURCES))
+        name, attributes, pattern = inputs.parse_option(option, list(sources))
         if name not in names:
             built = f"only {', '.join(names)}" if names else "no source"
             raise ValueError(f"--input {option}: {name} is not built, {built} (by --source, --models and the recipe)")
@@ -134,4 +158,4 @@ def _find_inputs(options: argparse.Namespace, names: Sequence[str]) -> dict[str,
         raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
     cache = f"{options.output}/work/inputs.json"
     remember = not options.dry_run
-    return {name: inputs.find(SOURCES[name], patterns[name], cache, remember) for name in names if name in patterns}
+    return {name: inputs.find(sources[name], patterns[name], cache, remember) for name in names if name in patterns}

@@ -9,7 +9,7 @@ command line overrides single fields (`pipelines.settings`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from filters.web.language import Newlines
 from filters.wikitext.names import LANGUAGES
@@ -319,6 +319,13 @@ class Recipe:
     sources: tuple[str, ...] = field(
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )
+    # The parts of sources that are not in Table 1, by name.
+    added: tuple[tuple[str, Any], ...] = ()
+
+    def part(self, source: str) -> Any:
+        """Return a source's part."""
+        added = dict(self.added)
+        return added[source] if source in added else getattr(self, source)
 
     @property
     def excludes_sites(self) -> bool:

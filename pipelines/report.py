@@ -61,20 +61,22 @@ def mixture_table(mixed: Sequence[Mixed]) -> Table:
         table.add_column(name, justify="left" if name == "source" else "right")
     for found in mixed:
         table.add_row(
-            found.row.title,
+            found.title,
             f"{found.documents:,}",
             f"{found.size / 1e6:,.2f}",
             f"{found.tokens:,}",
             f"{found.bytes_per_token:.2f}",
-            f"{found.paper_bytes_per_token:.2f}",
-            f"{found.row.proportion / 10:.1f} %",
+            f"{found.paper_bytes_per_token:.2f}" if found.row else "",
+            f"{found.share:.1%}".replace("%", " %"),
             f"{found.epochs:.2f}",
-            f"{found.row.epochs:.2f}",
+            f"{found.row.epochs:.2f}" if found.row else "",
         )
     documents, size, tokens = (facts.total(mixed, what) for what in ("documents", "size", "tokens"))
-    proportion = sum(m.row.proportion for m in mixed) / 10
+    share = sum(found.share for found in mixed)
     table.add_section()
-    table.add_row("all", f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", "", "", f"{proportion:.1f} %", "", "")
+    table.add_row(
+        "all", f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", "", "", f"{share:.1%}".replace("%", " %"), "", ""
+    )
     return table
 
 

@@ -33,7 +33,10 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
 def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
     if path == ["mode"] and any(divergences(node)):
         return in_mode(node, _parse(Mode, value, assignment))
-    names = [found.name for found in dataclasses.fields(node)]
+    if isinstance(node, Recipe) and path[0] in (added := dict(node.added)) and len(path) > 1:
+        part = _override(added[path[0]], path[1:], value, assignment)
+        return replace(node, added=tuple((added | {path[0]: part}).items()))
+    names = [found.name for found in dataclasses.fields(node) if found.name != "added"]
     if path[0] not in names:
         raise ValueError(f"--set {assignment}: there is no field {path[0]!r}, only {', '.join(names)}")
     current = getattr(node, path[0])
@@ -86,11 +89,13 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 
 def check(recipe: Recipe) -> None:
     """Raise ValueError naming the first field whose value makes no sense, and what would be right."""
-    for path, right, what in _RULES:
+    known = ("sources", *_among((*PAPER.sources, *dict(recipe.added))))
+    for path, right, what in (known, *_RULES):
         value = attrgetter(path)(recipe)
         if not right(value):
             raise ValueError(f"{path} is {value!r}: {what}")
-    for path, value in _numbers(recipe, ""):
+    added = (row for name, part in recipe.added for row in _numbers(part, f"{name}."))
+    for path, value in (*_numbers(recipe, ""), *added):
         if value < 0:
             raise ValueError(f"{path} is {value!r}: a number of at least 0")
 
@@ -113,7 +118,6 @@ _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a s
 _PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
 _PRUNE = "counts that start with 0 and never decrease, such as 0,0,1"
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("sources", *_among(PAPER.sources)),
     ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
     ("reducer_keys", *_POSITIVE),
     ("fan_in", lambda value: value >= 2, "at least 2"),

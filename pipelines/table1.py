@@ -1,11 +1,14 @@
 """Table 1 of the LLaMA paper: the seven sources, in its order and under the names that this project gives them.
 
-What builds the corpus and what trains on it both read these facts, so this module imports nothing but dataclasses.
+What builds the corpus and what trains on it both read these facts, so this module imports nothing of ours.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 TOTAL_PROPORTION = 1_000
 TOKENS = 1_400_000_000_000
@@ -42,3 +45,36 @@ TABLE_1 = (
 )
 
 SOURCES = tuple(row.name for row in TABLE_1)
+SHARE_DECIMALS = 3
+
+
+def weights(shares: Mapping[str, float]) -> dict[str, int]:
+    """Return the integer weight of each source of Table 1, and of each source added by its share of the tokens seen.
+
+    The added sources take their shares, and Table 1's share the rest in the table's proportions: without any, its own
+    thousandths; with some, the least integers of these ratios. Raises ValueError for a share of more than three
+    decimals, a negative one, or shares that leave nothing.
+    """
+    if not shares:
+        return {row.name: row.proportion for row in TABLE_1}
+    added = {name: _thousandths(name, share) for name, share in shares.items()}
+    rest = TOTAL_PROPORTION - sum(added.values())
+    if rest <= 0:
+        raise ValueError(f"the shares of {', '.join(added)} leave nothing for the sources of Table 1")
+    found = {row.name: row.proportion * rest for row in TABLE_1}
+    found |= {name: share * TOTAL_PROPORTION for name, share in added.items()}
+    divisor = math.gcd(*found.values())
+    return {name: weight // divisor for name, weight in found.items()}
+
+
+def shares(added: Mapping[str, float]) -> dict[str, float]:
+    """Return each source's part of the tokens seen in training, see `weights`."""
+    found = weights(added)
+    return {name: weight / sum(found.values()) for name, weight in found.items()}
+
+
+def _thousandths(name: str, share: float) -> int:
+    exact = Fraction(str(share)) * TOTAL_PROPORTION
+    if exact.denominator != 1 or exact < 0:
+        raise ValueError(f"the share of {name} is {share}: a number from 0 to 1 with at most {SHARE_DECIMALS} decimals")
+    return int(exact)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from filters.native import binding, web
+from filters.native import binding
 
 FOLDER: Final = "ALTIPLANO_SANITIZED"
 _COMPILER: Final = "ALTIPLANO_SANITIZED_COMPILER"
@@ -101,7 +101,7 @@ def use(folder: Path, compiler: str, options: tuple[str, ...]) -> None:
 
 def point_to(folder: Path, options: tuple[str, ...]) -> Path:
     """Make this process take its library from a folder with our sources; return where it is to lie."""
-    module: Any = web
+    module: Any = binding
     module.SOURCES = tuple(folder / source.name for source in binding.SOURCES)
     module.OPTIONS = options
     binding.library.cache_clear()

@@ -11,7 +11,6 @@ import torch
 
 from pipelines.files import paths
 from pipelines.quantities import number
-from train.plan import LLAMA_PROPORTIONS
 
 PRECISIONS = ("float32", "bfloat16")
 CHECKPOINTING = ("none", "selective", "full")
@@ -43,7 +42,7 @@ class RunConfig:
     model: str = _of("cpu", "name of a model of model/configs.py")
     precision: str = _of("float32", "float32, or bfloat16 products over float32 weights")
     residual: str = _of("float32", "type of the stream between layers: float32, or bfloat16")
-    proportions: str = _of(LLAMA_PROPORTIONS, "sampling proportion of each source: integers, or decimals that make 1")
+    proportions: str = _of("", "sampling proportion of each source: integers, or decimals that make 1")
     sequence_length: int = _of(256, "tokens of a sequence")
     batch_sequences: int = _of(8, "sequences of a step")
     micro_sequences: int = _of(8, "sequences computed at once; the gradient is the whole step's whatever this is")
@@ -199,7 +198,7 @@ def _switch(text: str) -> bool:
 
 def _default(name: str) -> str:
     if name == "proportions":
-        return "default: LLaMA's"
+        return "default: LLaMA's, and the shares of the corpus' other sources"
     on_cpu, on_gpu = getattr(CPU, name), getattr(GPU, name)
     return f"default: {on_cpu}" if on_cpu == on_gpu else f"default: {on_cpu} on a CPU, {on_gpu} on a GPU"
 

@@ -7,6 +7,7 @@ CORPUS/tokens/<source>/manifest.json      -> Stream: all tokens of one split, sh
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipelines import table1
 from pipelines.files import storage
 from pipelines.tokens.shards import Manifest, document_ends, sources, tokens
 from tokenizer.spec import LARGEST_VOCABULARY
@@ -95,6 +97,24 @@ class Corpus:
     def digests(self) -> dict[str, str]:
         """Return what identifies each source's tokens: a digest over its tokenizer's and its shards' digests."""
         return {source: _digest(manifest) for source, manifest in self.manifests.items()}
+
+
+def proportions_of(directory: Path | str) -> str:
+    """Return the proportions that a corpus is made for: Table 1's, and the shares of the sources added to it.
+
+    Of a corpus that has none of Table 1's sources, those of its own among each other. Raises ValueError if no source of
+    such a corpus has a share, and for shares that `table1.weights` refuses.
+    """
+    manifest = storage.read_json(f"{directory}/manifest.json") or {}
+    shares = {name: float(share) for name, share in manifest.get("shares", {}).items()}
+    weights = table1.weights(shares)
+    if shares and not set(manifest["sources"]) & set(table1.SOURCES):
+        weights = {name: weights[name] for name in shares}
+        divisor = math.gcd(*weights.values())
+        if not divisor:
+            raise ValueError(f"{directory}: none of its sources has a share to be trained with: give --proportions")
+        weights = {name: weight // divisor for name, weight in weights.items()}
+    return ",".join(f"{name}={weight}" for name, weight in weights.items() if weight)
 
 
 def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:

@@ -1,12 +1,13 @@
 """The mixture: which sequence of which source comes k-th, as one pure function.
 
-    k -> (block, position) -> turn            a seeded permutation inside each block of one period
+    k -> (block, position) -> turn            a seeded permutation inside each block
     turn -> (source, ordinal)                 integer weights, each source's turns in closed form
     ordinal -> (epoch, index) -> sequence     a keyed permutation of each epoch of each source
 
-A block is one period: as many sequences as the integer weights add up to (1,000 for LLaMA), of which each source has
-exactly its weight. Nothing is stored per sequence, so the state of a run's data is the integer k: resuming is setting
-k, and ranks, workers and accumulation only share out the ks.
+A period is as many sequences as the integer weights add up to (1,000 for LLaMA), of which each source has exactly its
+weight. A block is one period, or of a longer one a thousand sequences, so that short runs end with a whole block too:
+in it each source has its share to within two sequences. Nothing is stored per sequence, so the state of a run's data is
+the integer k: resuming is setting k, and ranks, workers and accumulation only share out the ks.
 
 Worked example: weights (2, 1) make blocks of three. Ordinals of the first source in block b are 2b and 2b + 1, of the
 second b; with 5 sequences the first source's ordinal 12 is index 2 of its epoch 2, and the permutation of that epoch
@@ -30,6 +31,7 @@ Words = npt.NDArray[np.uint64]
 MAX_DECIMALS = 6
 MAX_PERIOD = 10**MAX_DECIMALS
 MAX_SIZE = 2**62
+LONGEST_BLOCK = 1_000  # sequences
 
 # splitmix64 (Steele, Lea, Flood 2014): the golden ratio's odd multiple and the finaliser's two multipliers.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -136,8 +138,13 @@ class Mixture:
 
     @property
     def period(self) -> int:
-        """Return the number of sequences in a block."""
+        """Return the number of sequences after which each source has exactly its share."""
         return sum(self.weights)
+
+    @property
+    def block(self) -> int:
+        """Return the number of sequences in a block."""
+        return min(self.period, LONGEST_BLOCK)
 
     def at(self, k: npt.ArrayLike) -> Draw:
         """Return source, epoch and sequence of each k, shape (n,); raise ValueError for a negative k."""
@@ -145,28 +152,30 @@ class Mixture:
         if ks.size and ks.min() < 0:
             raise ValueError(f"k is {ks.min()}, it must not be negative")
         source_of, rank_of = _turns(self.weights)
-        block, position = np.divmod(ks, self.period)
-        turn = permute(position, np.array([self.period]), derive_key(self.seed, _BLOCK, block))
+        block, position = np.divmod(ks, self.block)
+        place = permute(position, np.array([self.block]), derive_key(self.seed, _BLOCK, block))
+        cycle, turn = np.divmod(block * self.block + place, self.period)
         source = source_of[turn]
-        ordinal = block * np.array(self.weights)[source] + rank_of[turn]
+        ordinal = cycle * np.array(self.weights)[source] + rank_of[turn]
         sizes = np.array(self.sizes)[source]
         epoch, index = np.divmod(ordinal, sizes)
         return Draw(source, epoch, permute(index, sizes, derive_key(self.seed, _EPOCH, source, epoch)))
 
     def counts(self, k: int) -> tuple[int, ...]:
-        """Return how many of the first k sequences are each source's: exact, in the time of at most one block."""
-        blocks, rest = divmod(k, self.period)
-        source = self.at(np.arange(k - rest, k)).source
-        partial = np.bincount(source, minlength=len(self.weights))
-        return tuple(blocks * weight + int(part) for weight, part in zip(self.weights, partial, strict=True))
+        """Return how many of the first k sequences are each source's: exact, in the time of at most one period."""
+        rest = k % self.block
+        cycles, turns = divmod(k - rest, self.period)
+        begun = np.concatenate([_turns(self.weights)[0][:turns], self.at(np.arange(k - rest, k)).source])
+        partial = np.bincount(begun, minlength=len(self.weights))
+        return tuple(cycles * weight + int(part) for weight, part in zip(self.weights, partial, strict=True))
 
 
 @lru_cache(maxsize=16)
 def _turns(weights: tuple[int, ...]) -> tuple[Integers, Integers]:
-    """Return the source of each turn of a block and its rank among that source's turns, each of shape (period,).
+    """Return the source of each turn of a period and its rank among that source's turns, each of shape (period,).
 
     Largest deficit first: turns are taken in the order in which sources fall half a sequence behind their share, which
-    for turn r of weight w is at (2r + 1) / 2w of the block. Two different such fractions are at least 1e-13 apart and
+    for turn r of weight w is at (2r + 1) / 2w of the period. Two different such fractions are at least 1e-13 apart and
     equal ones divide to equal floats, so the order is exact; ties go to the source named first.
     """
     source = np.repeat(np.arange(len(weights)), weights)

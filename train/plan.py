@@ -22,7 +22,7 @@ from pipelines.files import paths
 from pipelines.quantities import UNITS, number
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 from train import scaling
-from train.corpus import mixture_of, open_corpus, sequences_in
+from train.corpus import mixture_of, open_corpus, proportions_of, sequences_in
 from train.energy import watts_of
 from train.meters import PEAKS, peak_of
 from train.mixture import Mixture, parse_proportions
@@ -82,9 +82,25 @@ def ledger(
     return tuple(entries)
 
 
-def table(entries: Sequence[Entry], title: str, bits_per_byte: Mapping[str, float | None] | None = None) -> Table:
-    """Return a plan or ledger as a table beside Table 1 ("paper"), with held-out bits per byte where they are given."""
-    paper = {row.name: row for row in TABLE_1}
+def scale_of(weights: Mapping[str, int]) -> float:
+    """Return what is left to the sources of Table 1 where others are added to all seven of them, else 1."""
+    paper = [weights[row.name] for row in TABLE_1 if row.name in weights]
+    return sum(paper) / sum(weights.values()) if len(paper) == len(TABLE_1) else 1.0
+
+
+def paper(scale: float) -> str:
+    """Return what the columns "paper" are."""
+    return "paper: Table 1" if scale == 1 else f"paper: Table 1, its shares times {scale:g} as others are added"
+
+
+def table(
+    entries: Sequence[Entry], title: str, scale: float = 1.0, bits_per_byte: Mapping[str, float | None] | None = None
+) -> Table:
+    """Return a plan or ledger as a table beside Table 1, with held-out bits per byte where they are given.
+
+    The paper's shares are multiplied by `scale`, see `scale_of`.
+    """
+    rows = {row.name: row for row in TABLE_1}
     result = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     result.add_column("\nsource", no_wrap=True)
     for heading in ("unique\ntokens", "tokens\nseen", "\nshare", "\nepochs", "paper\nshare", "paper\nepochs"):
@@ -92,11 +108,11 @@ def table(entries: Sequence[Entry], title: str, bits_per_byte: Mapping[str, floa
     if bits_per_byte is not None:
         result.add_column("bits/\nbyte", justify="right", no_wrap=True)
     for entry in entries:
-        row = paper.get(entry.source)
+        row = rows.get(entry.source)
         cells = [entry.source, _count(entry.available), _count(entry.tokens), f"{entry.share:.2%}"]
         cells += [
             f"{entry.epochs:.2f}",
-            *((f"{row.proportion / TOTAL_PROPORTION:.1%}", f"{row.epochs:.2f}") if row else "  "),
+            *((f"{scale * row.proportion / TOTAL_PROPORTION:.1%}", f"{row.epochs:.2f}") if row else "  "),
         ]
         if bits_per_byte is not None:
             value = bits_per_byte.get(entry.source)
@@ -112,9 +128,9 @@ def _count(count: int) -> str:
     return f"{count:,}" if count < _EXACT else human(count)
 
 
-def show(console: Console, entries: Sequence[Entry], title: str) -> None:
+def show(console: Console, entries: Sequence[Entry], title: str, scale: float = 1.0) -> None:
     """Print a plan: the table, the tails that no sequence holds, and a warning for each source repeated too often."""
-    console.print(table(entries, f"{title} (paper: Table 1, its epochs at 1.4T tokens)"))
+    console.print(table(entries, f"{title} ({paper(scale)}; its epochs at 1.4T tokens)", scale))
     tails = ", ".join(f"{entry.source} {entry.tail:,}" for entry in entries if entry.tail)
     if tails:
         console.print(f"tokens of an epoch left over after its last whole sequence: {tails}")
@@ -155,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--mfu", type=float, default=PAPER_MFU, help="share of their peak used (default %(default)s)")
     parser.add_argument("--batch", default="4194304", help="tokens of a step of that run (default %(default)s)")
     parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
-    parser.add_argument("--proportions", default=LLAMA_PROPORTIONS, help="NAME=PROPORTION,... (default: LLaMA's)")
+    parser.add_argument("--proportions", help="NAME=PROPORTION,... (default: the corpus' own, or LLaMA's)")
     options = parser.parse_args(arguments)
     try:
         if options.flops is not None:
@@ -163,13 +179,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.tokens is None:
             raise ValueError("give --tokens with --corpus or --sizes, or --flops")
-        weights = parse_proportions(options.proportions)
+        weights = _weights(options)
         sizes = _sizes(options.corpus, options.sizes, weights)
         entries = plan(sizes, weights, number(options.tokens), options.sequence_length)
     except ValueError as error:
         parser.error(str(error))
     console = Console()
-    show(console, entries, f"A run over {human(number(options.tokens))} tokens")
+    show(console, entries, f"A run over {human(number(options.tokens))} tokens", scale_of(weights))
     worth = worth_of(entries)
     seen = sum(entry.tokens for entry in entries)
     console.print(
@@ -195,10 +211,15 @@ def _show_budget(options: argparse.Namespace) -> None:
     plans = scaling.budgets(options.flops, options.gpus, peak, options.mfu)
     worth: list[float] = []
     if options.corpus is not None or options.sizes is not None:
-        weights = parse_proportions(options.proportions)
+        weights = _weights(options)
         sizes = _sizes(options.corpus, options.sizes, weights)
         worth = [worth_of(plan(sizes, weights, int(budget.tokens), options.sequence_length)) for budget in plans]
     scaling.show(Console(), plans, number(options.batch), watts_of(options.gpu), worth)
+
+
+def _weights(options: argparse.Namespace) -> dict[str, int]:
+    made_for = proportions_of(options.corpus) if options.corpus else LLAMA_PROPORTIONS
+    return parse_proportions(options.proportions or made_for)
 
 
 def _sizes(corpus: str | None, sizes: str | None, weights: Mapping[str, int]) -> dict[str, int]:

@@ -31,8 +31,9 @@ from train.config import RunConfig, choose_device, parse
 from train.display import Display
 from train.energy import Meter, used
 from train.evaluate import check_held_out, evaluate_run
+from train.mixture import parse_proportions
 from train.parallel import World, joined
-from train.plan import human, show
+from train.plan import human, scale_of, show
 from train.records import LOG, Recorder, read_log
 from train.report import SUMMARY
 from train.run import Run, open_run, rewind, save, steps_that_fit, train_step
@@ -225,7 +226,7 @@ def _introduce(run: Run, console: Console) -> None:
         + (f"; MFU is of {human(int(peak))}FLOP/s (dense bfloat16)" if peak else ""),
         highlight=False,
     )
-    show(console, run.ledger(run.steps), "Plan")
+    show(console, run.ledger(run.steps), "Plan", scale_of(parse_proportions(run.config.proportions)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

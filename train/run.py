@@ -18,7 +18,7 @@ from model.configs import ModelConfig, named
 from model.llama import LLaMA, Mask
 from train import checkpoint, loss, meters, optimizer, parallel, sharded, spikes
 from train.config import RunConfig, check_same, choose_device, identity
-from train.corpus import Corpus, mixture_of, open_corpus
+from train.corpus import Corpus, mixture_of, open_corpus, proportions_of
 from train.dataset import Batch, SequenceDataset, Steps, loader
 from train.mixture import Mixture, parse_proportions
 from train.parallel import ALONE, Switches, World
@@ -102,6 +102,7 @@ def open_run(config: RunConfig, report: Callable[[str], None], world: World = AL
 
     Raises ValueError for a configuration, a corpus or a checkpoint that do not fit each other, before any training.
     """
+    config = replace(config, proportions=config.proportions or proportions_of(config.corpus))
     weights = parse_proportions(config.proportions)
     corpus = open_corpus(config.corpus, weights)
     sizes = {name: manifest.total("train", "tokens") for name, manifest in corpus.manifests.items()}
@@ -200,13 +201,13 @@ def steps_that_fit(run: Run, tokens_per_second: float) -> int:
     """Return the length of a run with a limit in minutes: what fits at this speed, at most its configured steps.
 
     The cosine follows it, so the learning rate reaches its end when the time does. A run that is shortened ends with a
-    block of the mixture, where every source has exactly its proportion; the block that is begun is finished, even if
+    block of the mixture, where every source has its proportion; the block that is begun is finished, even if
     the time is over.
     """
     left = run.config.minutes * 60 - run.seconds
     per_step = run.config.batch_sequences * run.config.sequence_length / tokens_per_second
     fitting = run.step + max(0, int(left / per_step))
-    block = math.lcm(run.mixture.period, run.config.batch_sequences) // run.config.batch_sequences
+    block = math.lcm(run.mixture.block, run.config.batch_sequences) // run.config.batch_sequences
     begun = -(-run.step // block) * block
     return min(run.config.steps, max(fitting - fitting % block, begun))
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from train import meters, report
 from train.energy import used
 from train.evaluate import Score
-from train.plan import Entry, table
+from train.mixture import parse_proportions
+from train.plan import Entry, paper, scale_of, table
 from train.records import LOG, read_log
 from train.report import SUMMARY
 from train.run import Run
@@ -24,7 +25,9 @@ def finish(run: Run, scores: dict[str, Score], text: str, console: Console) -> N
     _write(output / SUMMARY, summary(run, entries, scores, text))
     written = [output / SUMMARY, *report.write(output)]
     bits = {name: score.bits_per_byte for name, score in scores.items()}
-    console.print(table(entries, "Ledger: what the run has seen (paper: Table 1; bits/byte: held out)", bits))
+    scale = scale_of(parse_proportions(run.config.proportions))
+    title = f"Ledger: what the run has seen ({paper(scale)}; bits/byte: held out)"
+    console.print(table(entries, title, scale, bits))
     console.print(f"\n{text}\n", markup=False, highlight=False)
     console.print(f"written: {', '.join(str(path) for path in written)}", highlight=False)
 
@@ -48,6 +51,7 @@ def summary(run: Run, entries: tuple[Entry, ...], scores: dict[str, Score], text
         "tokens_per_second": rows[-1]["tokens_per_second"] if rows else None,
         "mfu": rows[-1]["mfu"] if rows else None,
         "footprint": asdict(footprint) if footprint else None,
+        "table_1_scale": scale_of(parse_proportions(config.proportions)),
         "sources": {
             entry.source: {
                 **asdict(entry),

@@ -122,6 +122,8 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     manifest = {
         "version": VERSION,
         "source": chain.source.name,
+        "title": chain.source.title or chain.source.name,
+        "shown": asdict(chain.source.shown),
         "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part), **options},
         "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
         "models": {name: chain.models(name).digest for name in chain.models_read},
@@ -184,8 +186,13 @@ def remove_strays(chain: Chain) -> list[str]:
     return documents + strays.clear(f"{folder}/drops", kept, manifest_of)
 
 
-def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], tokenizer: str) -> None:
-    """Write OUTPUT/manifest.json, last of all: what makes up the corpus, each manifest with its SHA-256, sealed."""
+def write_corpus_manifest(
+    output: str, recipe: str, sources: Sequence[str], tokenizer: str, shares: Mapping[str, float]
+) -> None:
+    """Write OUTPUT/manifest.json, last of all: what makes up the corpus, each manifest with its SHA-256, sealed.
+
+    `shares` are those of sources that are not in Table 1.
+    """
     paths = [f"{folder}{source}/manifest.json" for source in sources for folder in ("", "tokens/")]
     paths += [
         path.removeprefix(f"{output}/")
@@ -195,6 +202,7 @@ def write_corpus_manifest(output: str, recipe: str, sources: Sequence[str], toke
     content: dict[str, Any] = {
         "recipe": recipe,
         "sources": list(sources),
+        **({"shares": dict(shares)} if shares else {}),
         "tokenizer": tokenizer,
         "files": {path: storage.sha256(f"{output}/{path}") for path in paths},
     }

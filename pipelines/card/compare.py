@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.card import facts
-from pipelines.card.facts import TITLES, Corpus, Json
+from pipelines.card.facts import Corpus, Json
 from pipelines.files import tables
 from pipelines.hashing import SCALE, keyed
-from pipelines.table1 import TABLE_1
 
 LIMIT = 4_000_000  # ids of one source in memory
 EXAMPLES = 20
@@ -86,20 +85,21 @@ class _Side:
 
 def compare(corpus: Corpus, other: Corpus, limit: int = LIMIT) -> Comparison:
     """Return what is different between the other corpus ("before") and this one ("now")."""
-    names = [row.name for row in TABLE_1 if row.name in corpus.manifests or row.name in other.manifests]
+    titles = other.titles | corpus.titles
+    names = [name for name in titles if name in corpus.manifests or name in other.manifests]
     moves: list[Move] = []
     notes: list[str] = []
     unmoved = {}
     for name in names:
         if name not in corpus.manifests or name not in other.manifests:
-            notes.append(f"{TITLES[name]} is only in {other.path if name in other.manifests else corpus.path}")
+            notes.append(f"{titles[name]} is only in {other.path if name in other.manifests else corpus.path}")
             continue
-        found, unmoved[TITLES[name]], told = _compare_source(corpus, other, name, limit)
+        found, unmoved[titles[name]], told = _compare_source(corpus, other, name, limit)
         moves += found
         notes += told
     both = [name for name in names if name in corpus.manifests and name in other.manifests]
     recipes = [(name, other.manifests[name]["recipe"], corpus.manifests[name]["recipe"]) for name in both]
-    fields = [(TITLES[name], *row) for name, before, now in recipes for row in facts.recipe_differences(before, now)]
+    fields = [(titles[name], *row) for name, before, now in recipes for row in facts.recipe_differences(before, now)]
     return Comparison(other.path, [_total(corpus, other, name) for name in names], fields, moves, unmoved, notes)
 
 
@@ -112,7 +112,7 @@ def _total(corpus: Corpus, other: Corpus, name: str) -> Total:
 
     sides = (other.tokens.get(name), corpus.tokens.get(name))
     before, now = (facts.token_total(side, "tokens") if side else 0 for side in sides)
-    return Total(TITLES[name], both("count"), both("bytes"), (before, now))
+    return Total(corpus.titles[name], both("count"), both("bytes"), (before, now))
 
 
 def _compare_source(corpus: Corpus, other: Corpus, name: str, limit: int) -> tuple[list[Move], int, list[str]]:
@@ -127,13 +127,13 @@ def _compare_source(corpus: Corpus, other: Corpus, name: str, limit: int) -> tup
     )
     moves, unmoved = _join(before, now, share)
     found = [
-        Move(TITLES[name], old, new, documents, _examples(other.path, before, corpus.path, now, rows))
+        Move(corpus.titles[name], old, new, documents, _examples(other.path, before, corpus.path, now, rows))
         for old, new, documents, rows in moves
     ]
-    notes = [f"{TITLES[name]}: 1 in {1 / share:.0f} of the ids was compared, by hash"] if share < 1 else []
+    notes = [f"{corpus.titles[name]}: 1 in {1 / share:.0f} of the ids was compared, by hash"] if share < 1 else []
     if not same_dumps:
         how = "records were matched by their own names" if by_name else "a page of another dump is another page"
-        notes.append(f"{TITLES[name]}: the dumps are not the same; {how}")
+        notes.append(f"{corpus.titles[name]}: the dumps are not the same; {how}")
     return found, unmoved, notes
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.card.facts import TITLES, Corpus, Json
+from pipelines.card.facts import Corpus, Json
 from pipelines.card.measures import Measure
 from pipelines.card.samples import Sample
 from pipelines.document import Document
@@ -123,7 +123,7 @@ def of_source(corpus: Corpus, name: str, sample: Sample, measures: Mapping[str, 
         if what in measures:
             found.append(_scores(corpus, sample, measures[what], attribute))
     found += [_code_measure(sample, measures[what]) for what in ("letters per token",) if what in measures]
-    found += _counted(name, sample)
+    found += _counted(corpus.manifests[name], sample)
     if name == "common_crawl" and corpus.reference:
         found.append(_roc(corpus.reference))
     found += [_clusters(stage, told) for stage, told in corpus.manifests[name].get("clusters", {}).items()]
@@ -188,15 +188,15 @@ def _clusters(stage: str, told: Json) -> Counts | None:
     return Counts(title, "copies", {"clusters": ordered}, "clusters", note) if sizes else None
 
 
-def _counted(name: str, sample: Sample) -> Iterator[Distribution | None]:
-    for title, what, value in _VALUES[name]:
+def _counted(manifest: Json, sample: Sample) -> Iterator[Distribution | None]:
+    for row in manifest.get("shown", {}).get("breakdowns", ()):
         kept: defaultdict[str, float] = defaultdict(float)
         for document in sample.documents:
-            for found in value(document):
-                kept[found] += sample.weight(None)
-        dropped = {DROPPED: _dropped_languages(sample)} if what == "language" else {}
-        yield counts(title, what, {KEPT: kept, **dropped})
-    if name == "stack_exchange":
+            for value in _values(document, row["of"]):
+                kept[value] += sample.weight(None)
+        dropped = {DROPPED: _dropped_languages(sample)} if row["of"] == "language" else {}
+        yield counts(row["title"], row["what"], {KEPT: kept, **dropped})
+    if manifest["source"] == "stack_exchange":
         scores = [float(score) for d in sample.documents for score in d.attributes.get("answer_scores", "").split()]
         values = {"answers": [(score, sample.weight(None)) for score in scores]}
         yield histogram("Scores of answers", "score", values, {}, logarithmic=False)
@@ -211,37 +211,24 @@ def _dropped_languages(sample: Sample) -> Mapping[str, float]:
     return found
 
 
-def _host(document: Document) -> list[str]:
-    found = _HOST.match(document.url or "")
-    return [found[1].lower()] if found else []
-
-
-def _one(value: str | None) -> list[str]:
-    return [value] if value else ["(not said)"]
-
-
-_Value = Callable[[Document], Sequence[str]]
-_YEARS: tuple[str, str, _Value] = ("Year of the crawl", "year", lambda d: _one((d.timestamp or "")[:4]))
-_LICENSES: tuple[str, str, _Value] = ("Licences", "licence", lambda d: _one(d.license))
-_LANGUAGES: tuple[str, str, _Value] = ("Languages", "language", lambda d: _one(d.language))
-_VALUES: dict[str, tuple[tuple[str, str, _Value], ...]] = {
-    "common_crawl": (_LANGUAGES, ("Sites", "site", _host), _YEARS),
-    "c4": (("Sites", "site", _host), _YEARS),
-    "github": (
-        ("Languages of code", "programming language", lambda d: _one(d.attributes.get("language"))),
-        _LICENSES,
-    ),
-    "wikipedia": (_LANGUAGES, _LICENSES),
-    "books": (("Collections", "collection", lambda d: _one(d.attributes.get("collection"))), _LICENSES),
-    "arxiv": (("Years of papers", "year", lambda d: _one((d.timestamp or "")[:4])), _LICENSES),
-    "stack_exchange": (("Sites", "site", lambda d: _one(d.attributes.get("site"))), _LICENSES),
-}
+def _values(document: Document, of: str) -> list[str]:
+    """Return what a document is counted under, see `pipelines.stages.source.Breakdown`."""
+    if of == "host":
+        host = _HOST.match(document.url or "")
+        return [host[1].lower()] if host else []
+    if of == "year":
+        value = (document.timestamp or "")[:4]
+    elif of in ("language", "license"):
+        value = getattr(document, of) or ""
+    else:
+        value = document.attributes.get(of.removeprefix("attributes."), "")
+    return [value or "(not said)"]
 
 
 def token_counts(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
     """Return how often each token occurs in the first tokens of each source's training shards, shape (vocabulary,).
 
-    Documents lie in shards in the order of a hash, so that the first are a fair sample.
+    Sources are named by their titles. Documents lie in shards in the order of a hash: the first are a fair sample.
     """
     found = {}
     for name, manifest in corpus.tokens.items():
@@ -254,7 +241,7 @@ def token_counts(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
             left -= len(ids)
             if left <= 0:
                 break
-        found[name] = total
+        found[corpus.titles[name]] = total
     return found
 
 
@@ -265,7 +252,7 @@ def token_frequency(found: Mapping[str, npt.NDArray[np.int64]]) -> Curves | None
         ordered = np.sort(total[total > 0])[::-1]
         if len(ordered):
             ranks = np.unique(np.geomspace(1, len(ordered), 60).astype(int))
-            series[TITLES[name]] = [(float(rank), float(ordered[rank - 1] / ordered.sum())) for rank in ranks]
+            series[name] = [(float(rank), float(ordered[rank - 1] / ordered.sum())) for rank in ranks]
     if not series:
         return None
     return Curves("How often each token occurs", "rank of the token", "share of the tokens", series, True, True)
@@ -296,7 +283,7 @@ def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -
 def largest_tokens(found: Mapping[str, npt.NDArray[np.int64]], tokenizer: Tokenizer, count: int = 10) -> dict[str, str]:
     """Return the most frequent pieces of each source, in words."""
     return {
-        TITLES[name]: " ".join(tokenizer.piece(int(number)) for number in np.argsort(-total, kind="stable")[:count])
+        name: " ".join(tokenizer.piece(int(number)) for number in np.argsort(-total, kind="stable")[:count])
         for name, total in found.items()
     }
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipelines import table1
 from pipelines.files import storage
 from pipelines.recipes import PAPER
-from pipelines.table1 import SOURCES, TABLE_1, TOTAL_PROPORTION, Row
+from pipelines.table1 import SOURCES, TABLE_1, Row
 
 Json = dict[str, Any]
 
-NOTES = {
-    "common_crawl": "the paper names none of its five dumps of 2017 to 2020",
-    "books": "Books3 is no longer distributed: Project Gutenberg and given folders only",
-}
 MATCHES = {"url": "URL", "host": "host (a sample has too few pages that are cited by URL)"}
-TITLES = {row.name: row.title for row in TABLE_1}
 _SMALL = 0.01  # of the paper's tokens: a source with fewer is called a sample
 _WORK = frozenset({"span_bytes", "groups", "posts.range_bytes"})  # how work is cut, not what comes out
 _PAPER_VOCABULARY = 32_000  # section 2.1
@@ -26,9 +22,15 @@ _PAPER_VOCABULARY = 32_000  # section 2.1
 
 @dataclass(frozen=True)
 class Mixed:
-    """One source of the mixture: ours beside the paper's row. `run_tokens` is the length of the run for `epochs`."""
+    """One source of the mixture: ours beside the paper's row, if it has one.
 
-    row: Row
+    `share` is its part of the tokens seen in training, `run_tokens` the length of the run for `epochs`.
+    """
+
+    name: str
+    title: str
+    share: float
+    row: Row | None
     documents: int
     size: int
     tokens: int
@@ -40,19 +42,22 @@ class Mixed:
         return self.size / self.tokens if self.tokens else 0.0
 
     @property
-    def paper_bytes_per_token(self) -> float:
+    def paper_bytes_per_token(self) -> float | None:
         """The same derived from Table 1: disk size over unique tokens."""
-        return self.row.disk_bytes / self.row.unique_tokens
+        return self.row.disk_bytes / self.row.unique_tokens if self.row else None
 
     @property
     def epochs(self) -> float:
-        """Epochs of our tokens in a run of `run_tokens` at the paper's proportion."""
-        return self.row.proportion / TOTAL_PROPORTION * self.run_tokens / self.tokens if self.tokens else 0.0
+        """Epochs of our tokens in a run of `run_tokens` at the source's share."""
+        return self.share * self.run_tokens / self.tokens if self.tokens else 0.0
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus directory and its manifests, by source in the order of Table 1."""
+    """A corpus directory and its manifests, by source: those of Table 1 in its order, then the added ones.
+
+    `shares` are those of the added sources.
+    """
 
     path: str
     manifests: dict[str, Json]
@@ -61,6 +66,18 @@ class Corpus:
     cutoffs: Json
     drawn: Json
     sites: Json
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The sources' names for people."""
+        paper = {row.name: row.title for row in TABLE_1}
+        return paper | {name: row.get("title", paper.get(name, name)) for name, row in self.manifests.items()}
+
+    @property
+    def seen(self) -> dict[str, float]:
+        """Each source's part of the tokens seen in training."""
+        return table1.shares(self.shares)
 
     @property
     def recipe(self) -> str:
@@ -82,7 +99,10 @@ def load(output: str) -> Corpus:
     Of a finished corpus, those that belong to it: another build may have left other sources in the directory.
     """
     corpus = storage.read_json(f"{output}/manifest.json") or {}
-    wanted = [row.name for row in TABLE_1 if row.name in corpus.get("sources", SOURCES)]
+    listed = corpus.get("sources", SOURCES)
+    wanted = [*(name for name in SOURCES if name in listed), *(name for name in listed if name not in SOURCES)]
+    for name in wanted:
+        storage.inside(name, f"{output}/manifest.json")
     found = {name: storage.read_json(f"{output}/{name}/manifest.json") for name in wanted}
     present = {name: manifest for name, manifest in found.items() if manifest}
     if not present:
@@ -97,6 +117,7 @@ def load(output: str) -> Corpus:
         cutoffs=_model(output, "cutoffs").get("cutoffs", {}),
         drawn=_model(output, "tokenizer").get("drawn", {}),
         sites=_model(output, "stack_exchange_sites"),
+        shares=corpus.get("shares", {}),
     )
 
 
@@ -124,18 +145,19 @@ def by_language(corpus: Corpus) -> list[tuple[str, str, Json]]:
             for language, counts in split.items():
                 together.setdefault(language, Counter()).update(counts)
         rows = sorted(together.items(), key=lambda row: (-row[1]["tokens"], row[0]))
-        found += [(TITLES[name], language, dict(counts)) for language, counts in rows if counts["tokens"]]
+        found += [(corpus.titles[name], language, dict(counts)) for language, counts in rows if counts["tokens"]]
     return found
 
 
 def drawn(corpus: Corpus) -> list[tuple[str, int, int, float, float]]:
     """Return (source, documents, bytes, share of the bytes, share wanted) of what the tokenizer was trained on."""
     total = sum(row["bytes"] for row in corpus.drawn.values())
-    wanted = sum(row.proportion for row in TABLE_1 if row.name in corpus.drawn)
-    rows = [(row, corpus.drawn[row.name]) for row in TABLE_1 if row.name in corpus.drawn]
+    seen = {name: share for name, share in corpus.seen.items() if name in corpus.drawn}
+    wanted = sum(seen.values()) or 1.0
+    rows = [(name, share, corpus.drawn[name]) for name, share in seen.items()]
     return [
-        (row.title, found["documents"], found["bytes"], found["bytes"] / max(1, total), row.proportion / wanted)
-        for row, found in rows
+        (corpus.titles[name], row["documents"], row["bytes"], row["bytes"] / max(1, total), share / wanted)
+        for name, share, row in rows
     ]
 
 
@@ -146,17 +168,20 @@ def token_total(manifest: Json, what: str) -> int:
 
 def mixture(corpus: Corpus, run_tokens: int | None = None) -> list[Mixed]:
     """Return the sources that have token shards beside Table 1; a run is as long as the corpus if it is not said."""
-    rows = [row for row in TABLE_1 if row.name in corpus.tokens]
-    run = run_tokens or sum(token_total(corpus.tokens[row.name], "tokens") for row in rows)
+    run = run_tokens or sum(token_total(tokens, "tokens") for tokens in corpus.tokens.values())
+    rows = {row.name: row for row in TABLE_1}
     return [
         Mixed(
-            row,
-            token_total(corpus.tokens[row.name], "documents"),
-            token_total(corpus.tokens[row.name], "text_bytes"),
-            token_total(corpus.tokens[row.name], "tokens"),
+            name,
+            corpus.titles[name],
+            corpus.seen[name],
+            rows.get(name),
+            token_total(tokens, "documents"),
+            token_total(tokens, "text_bytes"),
+            token_total(tokens, "tokens"),
             run,
         )
-        for row in rows
+        for name, tokens in corpus.tokens.items()
     ]
 
 
@@ -203,7 +228,8 @@ def warnings(corpus: Corpus) -> list[str]:
 def notes(corpus: Corpus) -> dict[str, list[str]]:
     """Return what is missing or different in each source of Table 1, and why; "" is about all of them."""
     found = {row.name: list(_notes_of(corpus, row)) for row in TABLE_1}
-    return {"": list(_common_notes(corpus)), **found}
+    added = {name: list(_shown_notes(corpus, name)) for name in corpus.manifests if name not in found}
+    return {"": list(_common_notes(corpus)), **found, **added}
 
 
 def _common_notes(corpus: Corpus) -> Iterator[str]:
@@ -213,6 +239,10 @@ def _common_notes(corpus: Corpus) -> Iterator[str]:
             f"the tokenizer has {vocabularies[0]:,} pieces, the paper's {_PAPER_VOCABULARY:,}: the fewer the pieces, "
             "the fewer bytes a token stands for"
         )
+    if corpus.shares:
+        added = ", ".join(f"{corpus.titles.get(name, name)} {share:.1%}" for name, share in corpus.shares.items())
+        rest = 1 - sum(corpus.shares.values())
+        yield f"added to the paper's sources, as shares of the tokens seen: {added}; Table 1's are scaled by {rest:g}"
 
 
 def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
@@ -233,11 +263,14 @@ def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
         yield "the sample's questions and answers are our own, as no package carries a dump"
     if row.name == "stack_exchange" and corpus.sites.get("chosen"):
         yield f"{len(corpus.sites['chosen'])} sites were taken, the paper has the 28 largest"
-    if row.name in NOTES:
-        yield NOTES[row.name]
+    yield from _shown_notes(corpus, row.name)
     changed = list(_changed_fields(manifest["recipe"], asdict(getattr(PAPER, row.name)), ""))
     if changed:
         yield f"different from the recipe “paper”: {', '.join(changed)}"
+
+
+def _shown_notes(corpus: Corpus, name: str) -> Iterator[str]:
+    yield from corpus.manifests[name].get("shown", {}).get("notes", ())
 
 
 def _windows(manifest: Json) -> Iterator[str]:

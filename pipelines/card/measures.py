@@ -6,12 +6,12 @@ one (a licence, a copy) is a matter of yes or no, and nothing is near it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from filters.code import heuristics
 from filters.web import c4, sentences
-from pipelines.card.facts import Corpus
+from pipelines.card.facts import Corpus, Json
 from pipelines.card.samples import EXAMPLES
 from pipelines.document import Document
 from pipelines.hashing import keyed
@@ -59,26 +59,38 @@ def nearest(measure: Measure, documents: Sequence[Document], count: int = EXAMPL
 
 
 def measure_of(corpus: Corpus, tokenizer: Tokenizer | None, source: str, stage: str, reason: str) -> Measure | None:
-    """Return what a reason measures, or None if it measures nothing (or what it needs is not in the corpus)."""
-    recipe = corpus.manifests[source]["recipe"]
+    """Return what a reason measures, or None if it measures nothing (or what it needs is not in the corpus).
+
+    Most sources say it in their manifests (`pipelines.stages.source.Measured`); what takes a filter's own function, a
+    model or a cut-off is here.
+    """
+    manifest = corpus.manifests[source]
+    for row in manifest.get("shown", {}).get("measures", ()):
+        if row["reason"] == reason:
+            return _constant(
+                row["what"], row["keeps"], _value(row["value"]), _field(manifest["recipe"], row["threshold"])
+            )
     if source == "common_crawl":
         return _common_crawl(corpus, stage, reason)
     if source == "c4":
-        return _c4(recipe, stage, reason)
-    if source == "github":
-        return _github(recipe, tokenizer, reason)
-    if source == "books" and reason == "too_short":
-        return _constant("characters", "above", _characters, recipe["texts"]["min_characters"])
-    return None
+        return _c4(manifest["recipe"], stage, reason)
+    return _github(manifest["recipe"], tokenizer, reason) if source == "github" else None
+
+
+def _field(recipe: Json, path: str) -> float:
+    for name in path.split("."):
+        recipe = recipe[name]
+    return float(recipe)  # type: ignore[arg-type]
+
+
+def _value(name: str) -> Callable[[Document], float | None]:
+    return _MEASURED.get(name) or _attribute(name.removeprefix("attributes."))
 
 
 def _common_crawl(corpus: Corpus, stage: str, reason: str) -> Measure | None:
     recipe = corpus.manifests["common_crawl"]["recipe"]
     if (stage, reason) == ("paragraphs", "too_short"):
         return _constant("characters left", "above", _characters, recipe["paragraphs"]["min_characters"])
-    if reason in ("language_score", "other_language"):
-        score = _attribute("language_score")
-        return _constant("score of the language", "above", score, recipe["quality"]["threshold"])
     if reason == "not_reference" and corpus.reference:
         chosen = recipe["reference"]["threshold"]
         threshold = corpus.reference["threshold"] if chosen is None else chosen
@@ -95,8 +107,6 @@ def _common_crawl(corpus: Corpus, stage: str, reason: str) -> Measure | None:
 
 
 def _c4(recipe: dict[str, dict[str, float]], stage: str, reason: str) -> Measure | None:
-    if reason == "page_too_long":
-        return _constant("characters", "below", _characters, recipe["pages"]["max_characters"])
     if reason == "too_few_sentences":
         return _constant("sentences", "above", _sentences, recipe[stage]["min_sentences"], slow=True)
     if reason in ("language_probability", "other_language", "no_language"):
@@ -133,6 +143,13 @@ def _attribute(name: str) -> Callable[[Document], float | None]:
 
 def _characters(document: Document) -> float:
     return float(len(document.text))
+
+
+def _bytes(document: Document) -> float:
+    return float(len(document.text.encode()))
+
+
+_MEASURED: Mapping[str, Callable[[Document], float | None]] = {"characters": _characters, "bytes": _bytes}
 
 
 def _sentences(document: Document) -> float:

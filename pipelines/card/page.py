@@ -12,14 +12,14 @@ import jinja2
 
 from pipelines.card import differences, distributions, facts, measures, plots, samples, training
 from pipelines.card.compare import Comparison
-from pipelines.card.facts import TITLES, Corpus, Json
+from pipelines.card.facts import Corpus, Json
 from pipelines.card.measures import Measure, Near
 from pipelines.card.plots import Figure
 from pipelines.card.samples import EXAMPLES, Sample
 from pipelines.document import Document
 from pipelines.files import cached, ours, storage
 from pipelines.stages.changes import CHARACTERS
-from pipelines.table1 import TABLE_1, TOKENS
+from pipelines.table1 import TOKENS
 from tokenizer.encode import Tokenizer
 
 EXCERPT = 300  # characters of an example
@@ -97,10 +97,9 @@ def render(
             corpus=corpus,
             mixed=facts.mixture(corpus, run_tokens),
             total=facts.total,
-            table_1=TABLE_1,
             paper_tokens=TOKENS,
             notes=facts.notes(corpus),
-            titles=TITLES,
+            titles=corpus.titles,
             warnings=facts.warnings(corpus),
             views=views,
             frequency=figures.draw([frequency])[0] if frequency else None,
@@ -147,11 +146,12 @@ def load_tokenizer(corpus: Corpus) -> Tokenizer | None:
 def _proportions(corpus: Corpus) -> distributions.Counts:
     """Return each source's share of our tokens, of the tokens seen in training, and of the paper's unique tokens."""
     mixed = facts.mixture(corpus)
-    ours, paper = facts.total(mixed, "tokens") or 1, sum(found.row.unique_tokens for found in mixed)
+    rows = [(found.title, found.row) for found in mixed if found.row]
+    ours, paper = facts.total(mixed, "tokens") or 1, sum(row.unique_tokens for _, row in rows)
     series = {
-        "of our tokens": {found.row.title: 100 * found.tokens / ours for found in mixed},
-        "of the paper's unique tokens": {found.row.title: 100 * found.row.unique_tokens / paper for found in mixed},
-        "seen in training": {found.row.title: found.row.proportion / 10 for found in mixed},
+        "of our tokens": {found.title: 100 * found.tokens / ours for found in mixed},
+        "of the paper's unique tokens": {title: 100 * row.unique_tokens / paper for title, row in rows},
+        "seen in training": {found.title: 100 * found.share for found in mixed},
     }
     return distributions.Counts("What each source's share is", "source", series, "%", stacked=False)
 
@@ -186,7 +186,7 @@ def _source(corpus: Corpus, name: str, sample: Sample, tokenizer: Tokenizer | No
     by_what = {measure.what: measure for measure in found.values()}
     return SourceView(
         name=name,
-        title=TITLES[name],
+        title=corpus.titles[name],
         stages=stages,
         checks=facts.checks(corpus, name),
         documents=samples.by_hash(sample.documents),

@@ -14,8 +14,9 @@ from typing import Any, Final
 import jinja2
 
 from pipelines.card import facts
-from pipelines.card.facts import TITLES, Corpus
+from pipelines.card.facts import Corpus
 from pipelines.files import ours, storage
+from pipelines.table1 import SOURCES
 
 HUGGING_FACE, CROISSANT = "README.md", "croissant.json"
 NAME: Final = "altiplano-corpus"
@@ -63,7 +64,7 @@ def dataset_card(corpus: Corpus) -> str:
         corpus=corpus,
         mixed=mixed,
         notes=facts.notes(corpus),
-        titles=TITLES,
+        titles=corpus.titles,
         columns=COLUMNS,
         total=facts.total,
         description=DESCRIPTION,
@@ -109,6 +110,8 @@ def languages(corpus: Corpus) -> list[str]:
             found |= set(manifest["recipe"]["quality"]["languages"])
         elif name in ("c4", "arxiv", "stack_exchange"):
             found.add("en")
+        elif name not in SOURCES:
+            found |= {row for split in corpus.tokens.get(name, {}).get("languages", {}).values() for row in split}
     return sorted(language for language in found if language)
 
 
@@ -126,7 +129,7 @@ def croissant(corpus: Corpus) -> dict[str, Any]:
         "version": "1.0.0",
         "creator": {"@type": "sc:Organization", "name": NAME},
         "distribution": list(_distribution(corpus)),
-        "recordSet": [_record_set(name) for name in corpus.manifests],
+        "recordSet": [_record_set(corpus, name) for name in corpus.manifests],
     }
 
 
@@ -136,18 +139,18 @@ def _distribution(corpus: Corpus) -> Iterator[dict[str, Any]]:
             "@type": "cr:FileSet",
             "@id": f"{name}-files",
             "name": f"{name}-files",
-            "description": f"The documents of {TITLES[name]}",
+            "description": f"The documents of {corpus.titles[name]}",
             "encodingFormat": "application/x-parquet",
             "includes": f"{name}/documents/*.parquet",
         }
 
 
-def _record_set(name: str) -> dict[str, Any]:
+def _record_set(corpus: Corpus, name: str) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
-        "description": f"Documents of {TITLES[name]}",
+        "description": f"Documents of {corpus.titles[name]}",
         "key": {"@id": f"{name}/id"},
         "field": [
             {

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.card.distributions import Curves
-from pipelines.card.facts import TITLES, Json
+from pipelines.card.facts import Json
 from pipelines.files import storage
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 
+_TITLES = {row.name: row.title for row in TABLE_1}
 LOG, EVALUATIONS, SUMMARY = "log.jsonl", "evaluations.jsonl", "summary.json"
 BINS = 120
 TEXTS = 8
@@ -53,14 +54,14 @@ class Bin:
 
 @dataclass(frozen=True)
 class Seen:
-    """One source of the ledger beside the paper's row."""
+    """One source of the ledger beside the paper's row, its share scaled by what other sources leave; if it has one."""
 
     title: str
     tokens: int
     share: float
-    paper_share: float
+    paper_share: float | None
     epochs: float
-    paper_epochs: float
+    paper_epochs: float | None
     bits_per_byte: float | None
 
 
@@ -76,6 +77,7 @@ class Run:
     texts: Sequence[tuple[int, str]]
     facts: Sequence[tuple[str, str]]
     finished: bool
+    table_1_scale: float = 1.0
 
 
 def load(path: str) -> Run | None:
@@ -95,6 +97,7 @@ def load(path: str) -> Run | None:
         texts=_texts(evaluations, summary, steps),
         facts=_facts(bins, summary),
         finished=bool(summary),
+        table_1_scale=summary.get("table_1_scale", 1.0),
     )
 
 
@@ -138,7 +141,7 @@ def _fill(found: Bin, row: Json) -> None:
 def _curves(bins: Sequence[Bin]) -> list[Curves]:
     names = sorted({name for found in bins for name in found.sums if name.startswith("source/")}, key=_order)
     losses = {WHOLE: _series(bins, WHOLE)}
-    losses |= {TITLES.get(name[7:], name[7:]): _series(bins, name) for name in names}
+    losses |= {_TITLES.get(name[7:], name[7:]): _series(bins, name) for name in names}
     mfu = sorted({name for found in bins for name in found.sums if name.startswith("mfu/")})
     seen = "tokens seen"
     return [
@@ -154,7 +157,7 @@ def _held_out(evaluations: Sequence[Json]) -> Curves:
     for row in evaluations:
         for name, value in row.get("bits_per_byte", {}).items():
             if value is not None:
-                series.setdefault(TITLES.get(name, name), []).append((float(row["step"]), value))
+                series.setdefault(_TITLES.get(name, name), []).append((float(row["step"]), value))
     return Curves("Held-out documents", "step", "bits per byte", series if len(evaluations) > 1 else {})
 
 
@@ -170,18 +173,19 @@ def _series(bins: Sequence[Bin], name: str) -> list[tuple[float, float]]:
 
 def _ledger(summary: Mapping[str, Any]) -> list[Seen]:
     sources = summary.get("sources", {})
+    paper = {row.name: row for row in TABLE_1}
+    scale = summary.get("table_1_scale", 1.0)
     return [
         Seen(
-            row.title,
-            sources[row.name]["tokens"],
-            sources[row.name]["share"],
-            row.proportion / TOTAL_PROPORTION,
-            sources[row.name]["epochs"],
-            row.epochs,
-            sources[row.name].get("bits_per_byte"),
+            _TITLES.get(name, name),
+            sources[name]["tokens"],
+            sources[name]["share"],
+            paper[name].proportion / TOTAL_PROPORTION * scale if name in paper else None,
+            sources[name]["epochs"],
+            paper[name].epochs if name in paper else None,
+            sources[name].get("bits_per_byte"),
         )
-        for row in TABLE_1
-        if row.name in sources
+        for name in sorted(sources, key=lambda name: _order(f"source/{name}"))
     ]
 
 

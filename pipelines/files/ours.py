@@ -1,6 +1,7 @@
 """Folders that are ours: each has a mark, and nothing of anybody else's is removed, renamed or overwritten.
 
     FOLDER/.altiplano    {"made_by": "altiplano-corpus", "kind": "corpus", "files": {"report.html": SHA-256 or null}}
+                         and "sources": [...], a corpus' sources that are not in Table 1
 
     claim        a new or empty folder gets its mark; one with others' files, or of another kind, is refused
     owner        the marked folder that a path lies in: what we made is never an input
@@ -114,6 +115,18 @@ def may_claim(folder: str, kind: Kind) -> bool:
             "name a new or an empty folder"
         )
     return True
+
+
+def note_sources(folder: str, names: Collection[str]) -> None:
+    """Note in a corpus' mark which sources are built in it besides those of Table 1: so their folders are ours too."""
+    if not set(names) <= set(sources_of(folder)):
+        _write_mark(folder, Kind.CORPUS, _files(folder), names)
+
+
+def sources_of(folder: str) -> list[str]:
+    """Return the sources that the mark of a corpus notes."""
+    found = (_mark(folder) or {}).get("sources", [])
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def give_back_unused(folder: str, *, was_there: bool) -> None:
@@ -257,5 +270,7 @@ def _mark(folder: str) -> dict[str, Any] | None:
     return found if all(digest is None or isinstance(digest, str) for digest in files.values()) else None
 
 
-def _write_mark(folder: str, kind: str, files: Mapping[str, str | None]) -> None:
-    storage.write_json(f"{folder}/{MARK}", {"made_by": MADE_BY, "kind": kind, "files": dict(files)})
+def _write_mark(folder: str, kind: str, files: Mapping[str, str | None], sources: Collection[str] = ()) -> None:
+    sources = sorted({*sources_of(folder), *sources})
+    content = {"made_by": MADE_BY, "kind": kind, "files": dict(files)}
+    storage.write_json(f"{folder}/{MARK}", content | ({"sources": sources} if sources else {}))

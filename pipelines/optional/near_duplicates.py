@@ -46,7 +46,7 @@ def unique(document: Document, removed: Lines, context: Context[NearDuplicates])
 
 def near_part(source: str, recipe: Recipe) -> NearDuplicates:
     """Return what these stages read of a recipe, for a source by its name."""
-    found: NearDuplicates = getattr(recipe, source).near
+    found: NearDuplicates = recipe.part(source).near
     return found
 
 

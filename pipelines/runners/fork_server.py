@@ -8,14 +8,7 @@ import multiprocessing.forkserver
 from functools import cache
 from multiprocessing.context import ForkServerContext
 
-from pipelines.table1 import SOURCES
-
-PRELOADED = [
-    "pipelines.runners.worker",
-    "pipelines.models.training",
-    "pipelines.tokens.encode",
-    *(f"pipelines.sources.{name}" for name in SOURCES),
-]
+PRELOADED = ["pipelines.runners.worker", "pipelines.build"]
 
 
 @cache

@@ -11,7 +11,7 @@ from pipelines.readers import arxiv
 from pipelines.readers.arxiv import Submission
 from pipelines.recipes import Papers, Recipe
 from pipelines.stages.kinds import Context, Map
-from pipelines.stages.source import Source
+from pipelines.stages.source import Breakdown, Shown, Source
 
 
 def clean(submission: Submission, context: Context[Papers]) -> Document | Drop:
@@ -98,4 +98,11 @@ SOURCE = Source(
     stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, version=4),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
+    title="ArXiv",
+    shown=Shown(
+        breakdowns=(
+            Breakdown("Years of papers", "year", "year"),
+            Breakdown("Licences", "licence", "license"),
+        ),
+    ),
 )

@@ -24,7 +24,7 @@ from pipelines.hashing import digest_of, keyed
 from pipelines.readers import gutenberg as reader
 from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
 from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Resolve
-from pipelines.stages.source import Input, Source
+from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source
 
 
 def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
@@ -111,4 +111,13 @@ SOURCE = Source(
     attribute_names=("collection", "language", "license", "book"),
     items=items,
     copies=True,
+    title="Books",
+    shown=Shown(
+        notes=("Books3 is no longer distributed: Project Gutenberg and given folders only",),
+        measures=(Measured("too_short", "characters", "characters", "texts.min_characters"),),
+        breakdowns=(
+            Breakdown("Collections", "collection", "attributes.collection"),
+            Breakdown("Licences", "licence", "license"),
+        ),
+    ),
 )

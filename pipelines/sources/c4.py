@@ -25,7 +25,7 @@ from pipelines.recipes import C4English, C4Lines, C4Pages, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.last_call import last_call
-from pipelines.stages.source import Source
+from pipelines.stages.source import Breakdown, Measured, Shown, Source
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -127,4 +127,12 @@ SOURCE = Source(
     ),
     group=losses.host,
     group_kind="host",
+    title="C4",
+    shown=Shown(
+        measures=(Measured("page_too_long", "characters", "characters", "pages.max_characters", "below"),),
+        breakdowns=(
+            Breakdown("Sites", "site", "host"),
+            Breakdown("Year of the crawl", "year", "year"),
+        ),
+    ),
 )

@@ -25,7 +25,7 @@ from pipelines.readers import Dump, github_input
 from pipelines.recipes import GitHubFiles, GitHubTokens, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
-from pipelines.stages.source import Source
+from pipelines.stages.source import Breakdown, Shown, Source
 from pipelines.tokens.encode import load_tokenizer
 
 
@@ -104,4 +104,11 @@ SOURCE = Source(
     attribute_names=("repository", "ref", "license"),
     group=losses.repository,
     group_kind="repository",
+    title="GitHub",
+    shown=Shown(
+        breakdowns=(
+            Breakdown("Languages of code", "programming language", "attributes.language"),
+            Breakdown("Licences", "licence", "license"),
+        ),
+    ),
 )

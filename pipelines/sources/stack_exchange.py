@@ -22,7 +22,7 @@ from pipelines.readers.stack_exchange import Post
 from pipelines.recipes import Posts, Questions, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Join, Map
-from pipelines.stages.source import Source, Unpacking
+from pipelines.stages.source import Breakdown, Shown, Source, Unpacking
 
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -149,4 +149,11 @@ SOURCE = Source(
     unpack_part=posts_part,
     group=losses.site,
     group_kind="site",
+    title="StackExchange",
+    shown=Shown(
+        breakdowns=(
+            Breakdown("Sites", "site", "attributes.site"),
+            Breakdown("Licences", "licence", "license"),
+        ),
+    ),
 )

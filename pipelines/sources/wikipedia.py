@@ -16,7 +16,7 @@ from pipelines.files.runs import Keys
 from pipelines.readers import mediawiki
 from pipelines.recipes import Articles, Recipe, Wikipedia
 from pipelines.stages.kinds import Context, Item, Map, Part
-from pipelines.stages.source import Input, Source, one_item_per_file
+from pipelines.stages.source import Breakdown, Input, Shown, Source, one_item_per_file
 
 
 def clean(page: Document, context: Context[Articles]) -> Document | Drop:
@@ -85,4 +85,11 @@ SOURCE = Source(
     attributes=attributes,
     attribute_names=("language",),
     items=items,
+    title="Wikipedia",
+    shown=Shown(
+        breakdowns=(
+            Breakdown("Languages", "language", "language"),
+            Breakdown("Licences", "licence", "license"),
+        ),
+    ),
 )

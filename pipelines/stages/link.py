@@ -53,7 +53,7 @@ class Setting:
     @property
     def part(self) -> Any:
         """The source's part of the recipe."""
-        return getattr(self.recipe, self.source.name)
+        return self.recipe.part(self.source.name)
 
     @property
     def paths(self) -> Paths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pipelines.files import storage
 from pipelines.stages import losses
@@ -26,6 +26,39 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What the card says of drops for a `reason`: the measurement and the threshold that it was compared with.
+
+    `value` is "characters", "bytes" or the name of an attribute that is a number, `threshold` the path of a field in
+    the source's part of the recipe; documents on the side that `keeps` names stay.
+    """
+
+    reason: str
+    what: str
+    value: str
+    threshold: str
+    keeps: Literal["above", "below"] = "above"
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """What the card counts documents by: `of` is "language", "license", "host", "year" or the name of an attribute."""
+
+    title: str
+    what: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the card shows of a source besides what it shows of all: notes, measures of its drops, breakdowns."""
+
+    notes: tuple[str, ...] = ()
+    measures: tuple[Measured, ...] = ()
+    breakdowns: tuple[Breakdown, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """One source: how its dumps are read, the chain of its stages, and how its inputs become work items.
 
@@ -33,8 +66,10 @@ class Source:
     and does not; `attribute_names` are all that can be given. With `copies` a second input of the same content is an
     input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
     the manifest. `unpack` cuts inputs that cannot be read from the middle into parts, once, before anything else.
-    `group(document)` names the host, repository or site (`group_kind`) of a document: one that loses an implausible
-    share of its documents to deduplication raises an alarm.
+    `title` is its name for people. One that is not in Table 1 also says its `share` of the tokens seen in training (at
+    most three decimals; 0: it is not trained on) and its part of a `recipe`, a frozen dataclass whose fields the
+    command line can set. `group(document)` names the host, repository or site (`group_kind`) of a document: one that
+    loses an implausible share of its documents to deduplication raises an alarm.
     """
 
     name: str
@@ -48,6 +83,10 @@ class Source:
     copies: bool = False
     group: losses.Group | None = None
     group_kind: str = ""
+    title: str = ""
+    share: float = 0.0
+    recipe: Any = None
+    shown: Shown = Shown()
 
     def extended(self, added: Sequence[Stage]) -> Source:
         """Return the source with stages added behind the last that writes documents and needs no tokenizer."""

@@ -56,7 +56,7 @@ def write(output: Path, sources: Mapping[str, Sequence[Document]]) -> Path:
         _write_documents(output, source, found)
         _write_tokens(output / "tokens" / source, tokenizer, found)
     storage.write_json(f"{model.parent}/manifest.json", {"files": {model.name: tokenizer.sha256}})
-    write_corpus_manifest(str(output), "made", list(sources), tokenizer.sha256)
+    write_corpus_manifest(str(output), "made", list(sources), tokenizer.sha256, {})
     return output
 
 

@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from filters.native import binding
 from tests import sanitized
 
+ROOT = Path(__file__).parents[3]
 FILES = [
-    f"tests/filters/test_{name}.py"
-    for name in ("native", "fast_text", "fast_text_file", "unigram", "large_texts", "paragraphs", "c4", "perplexity")
+    f"tests/filters/{folder}/test_{name}.py"
+    for folder, names in {
+        "native": ("web", "large_texts"),
+        "models": ("fast_text", "fast_text_file", "unigram"),
+        "web": ("paragraphs", "c4", "perplexity"),
+    }.items()
+    for name in names
 ]
 # What is planted in a copy of the source, behind which line, and what is said of it.
 PLANTED = {
@@ -37,6 +44,19 @@ def sanitizers() -> sanitized.Sanitizers:
     if isinstance(found, str):
         pytest.skip(f"OUR C IS NOT TESTED FOR MEMORY ERRORS HERE: {found}")
     return found
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_files_are_there(file: str) -> None:
+    assert (ROOT / file).is_file()
+
+
+def test_the_library_is_taken_from_where_it_is_pointed_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "SOURCES", binding.SOURCES)
+    monkeypatch.setattr(binding, "OPTIONS", binding.OPTIONS)
+    sanitized.copy_sources(tmp_path)
+    assert sanitized.point_to(tmp_path, ("-O1",)).parent == tmp_path
+    binding.library.cache_clear()
 
 
 @pytest.mark.full

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pipelines.build import SOURCES
 from pipelines.card import compare, differences, distributions, facts, measures, plots, samples, training
 from pipelines.document import Document, Drop
 from pipelines.files import tables
@@ -49,6 +51,8 @@ def source(
     held, gone = sum(map(len, kept)), sum(map(len, dropped))
     stage = {"stage": f"{name}/books", "in": held + gone, "kept": held, "kept_bytes": 0, "merged": 0}
     manifest = {
+        "source": name,
+        "shown": asdict(SOURCES[name].shown),
         "recipe": {"name": "toy", **recipe},
         "inputs": [{"digest": "0", "path": "dump", "attributes": []}],
         "stages": [{**stage, "dropped": {"books": reasons} if reasons else {}}],

@@ -34,7 +34,7 @@ def test_the_dataset_card_is_read_by_hugging_faces_own_parser(published: Path) -
 def test_the_dataset_card_has_the_manifests_numbers(published: Path) -> None:
     text = (published / "README.md").read_text()
     for mixed in facts.mixture(facts.load(str(published))):
-        assert f"| {mixed.row.title} | {mixed.documents:,} | {mixed.size:,} | {mixed.tokens:,} |" in text
+        assert f"| {mixed.title} | {mixed.documents:,} | {mixed.size:,} | {mixed.tokens:,} |" in text
     assert "contained_in_another 2" in text
     assert "Books3" in text
 

@@ -96,7 +96,7 @@ def test_the_funnel_has_the_manifests_numbers(built: Path) -> None:
 
 def test_the_mixture_has_the_shards_numbers(built: Path) -> None:
     parsed = page(built)
-    mixed = {found.row.name: found for found in facts.mixture(facts.load(str(built)))}
+    mixed = {found.name: found for found in facts.mixture(facts.load(str(built)))}
     assert set(mixed) == {"books", "arxiv"}
     run = sum(found.tokens for found in mixed.values())
     for name, found in mixed.items():
@@ -104,10 +104,10 @@ def test_the_mixture_has_the_shards_numbers(built: Path) -> None:
         assert found.tokens == manifest.grand_total("tokens")
         assert found.documents == manifest.grand_total("documents")
         assert found.bytes_per_token == manifest.grand_total("text_bytes") / manifest.grand_total("tokens")
-        row = next(row for row in parsed.rows if row and row[0] == found.row.title)
+        row = next(row for row in parsed.rows if row and row[0] == found.title)
         assert f"{found.tokens:,}" in row
         assert f"{found.documents:,}" in row
-        assert found.epochs == pytest.approx(found.row.proportion / 1000 * run / found.tokens)
+        assert found.epochs == pytest.approx({"books": 0.045, "arxiv": 0.025}[name] * run / found.tokens)
 
 
 def test_epochs_are_those_of_the_run_asked_for(built: Path) -> None:
@@ -119,11 +119,11 @@ def test_epochs_are_those_of_the_run_asked_for(built: Path) -> None:
 def test_the_papers_column_follows_from_table_1() -> None:
     rows = {row.name: row for row in TABLE_1}
     assert sum(row.proportion for row in TABLE_1) == 1000
-    wikipedia = facts.Mixed(rows["wikipedia"], 1, 8, 2, 100)
+    wikipedia = facts.Mixed("wikipedia", "Wikipedia", 0.045, rows["wikipedia"], 1, 8, 2, 100)
     assert wikipedia.paper_bytes_per_token == pytest.approx(83e9 / (0.045 * 1.4e12 / 2.45))
     assert wikipedia.bytes_per_token == 4
     assert wikipedia.epochs == pytest.approx(0.045 * 100 / 2)
-    empty = facts.Mixed(rows["wikipedia"], 0, 0, 0, 100)
+    empty = facts.Mixed("wikipedia", "Wikipedia", 0.045, rows["wikipedia"], 0, 0, 0, 100)
     assert (empty.bytes_per_token, empty.epochs) == (0, 0)
 
 
@@ -154,7 +154,7 @@ def test_sources_of_another_build_are_left_out(tmp_path: Path, built: Path) -> N
     )
     found = facts.load(str(output))
     assert list(found.manifests) == ["books"]
-    assert [mixed.row.name for mixed in facts.mixture(found)] == ["books"]
+    assert [mixed.name for mixed in facts.mixture(found)] == ["books"]
 
 
 def test_an_account_that_does_not_add_up_is_shown(
