@@ -6,7 +6,7 @@
 
 A period is as many sequences as the integer weights add up to (1,000 for LLaMA), of which each source has exactly its
 weight. A block is one period, or of a longer one a thousand sequences, so that short runs end with a whole block too:
-in it each source has its share to within two sequences. Nothing is stored per sequence, so the state of a run's data is
+in it each source has its share to within three sequences. Nothing is stored per sequence, so the state of a run's data is
 the integer k: resuming is setting k, and ranks, workers and accumulation only share out the ks.
 
 Worked example: weights (2, 1) make blocks of three. Ordinals of the first source in block b are 2b and 2b + 1, of the

@@ -34,7 +34,7 @@ _STYLE = Style(
     major_guide_stroke_color="var(--line)",
     guide_stroke_dasharray="0",
     major_guide_stroke_dasharray="0",
-    colors=_COLOURS,
+    colors=_COLOURS * 8,
     opacity=".72",
     opacity_hover="1",
     transition="0s",
@@ -171,7 +171,11 @@ def _counts(key: str, found: Counts) -> Figure:
     chart.y_labels = _whole_ticks(top)
     for name, series in found.series.items():
         chart.add(name, [series.get(value, 0) or None for value in values[::-1]])
-    legend = [(name, number + 1) for number, name in enumerate(found.series)] if len(found.series) > 1 else []
+    legend = (
+        [(name, number % len(_COLOURS) + 1) for number, name in enumerate(found.series)]
+        if len(found.series) > 1
+        else []
+    )
     rows = [(value, *(_number(series.get(value, 0)) for series in found.series.values())) for value in values]
     header = (found.what, *found.series)
     return Figure(key, found.title, _svg(chart, key, found.title), legend, found.note, header, rows)

@@ -46,7 +46,7 @@ def loaded() -> ctypes.CDLL:
 def in_python() -> Iterator[None]:
     """Let the twins in Python answer."""
     found: Any = binding.library
-    module: Any = web
+    module: Any = binding
     module.library = lambda: None
     try:
         yield

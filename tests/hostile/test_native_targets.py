@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from filters.native import binding
+from tests.hostile import native_targets
 from tests.hostile.native_targets import TARGETS
 
 NAMES = [f"native.{name}" for name in binding.FUNCTIONS]
@@ -49,6 +50,12 @@ def test_a_target_calls_its_function(name: str, monkeypatch: pytest.MonkeyPatch)
     for seed in target.seeds:
         target.run(seed)
     assert name in called
+
+
+def test_the_twins_in_python_answer_without_the_library() -> None:
+    with native_targets.in_python():
+        assert binding.library() is None
+    assert binding.library() is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from pipelines import table1
 from pipelines.table1 import TABLE_1
 from train.mixture import Mixture, derive_key, integer_weights, parse_proportions, permute
 
@@ -51,6 +52,36 @@ def test_every_prefix_is_within_one_block_of_its_proportions() -> None:
         seen = np.cumsum(sources == number)
         owed = np.arange(1, 20_001) * weight / 1000
         assert abs(seen - owed).max() <= weight
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 999), min_size=1, max_size=12))
+def test_a_block_of_a_long_period_has_every_share_to_within_three_sequences(thousandths: list[int]) -> None:
+    shares = {f"added{number}": share / 1000 for number, share in enumerate(thousandths)}
+    assume(sum(thousandths) < 1000)
+    weights = tuple(table1.weights(shares).values())
+    mixture = Mixture(5, weights, (50,) * len(weights))
+    assert mixture.block == min(mixture.period, 1000)
+    for blocks in {1, 2, 7, mixture.period // mixture.block}:
+        counts = np.array(mixture.counts(blocks * mixture.block))
+        assert counts.sum() == blocks * mixture.block
+        assert abs(counts - blocks * mixture.block * np.array(weights) / mixture.period).max() <= 3
+    assert mixture.counts(mixture.period) == weights
+    start = mixture.period - 500
+    sources = mixture.at(np.arange(start, start + 1500)).source
+    after, before = (np.array(mixture.counts(k)) for k in (start + 1500, start))
+    assert (np.bincount(sources, minlength=len(weights)) == after - before).all()
+
+
+def test_a_long_period_takes_each_sequence_once_an_epoch() -> None:
+    weights = tuple(table1.weights({"letters": 0.05}).values())
+    mixture = Mixture(3, weights, (30, 20, 9, 8, 7, 6, 5, 11))
+    drawn = mixture.at(np.arange(2 * mixture.period))
+    for number, size in enumerate(mixture.sizes):
+        of_source = drawn.source == number
+        for epoch in (0, 1):
+            sequences = drawn.sequence[of_source & (drawn.epoch == epoch)]
+            assert sorted(sequences.tolist()) == list(range(size))
 
 
 @settings(deadline=None, max_examples=60)
