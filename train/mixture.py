@@ -6,8 +6,8 @@
 
 A period is as many sequences as the integer weights add up to (1,000 for LLaMA), of which each source has exactly its
 weight. A block is one period, or of a longer one a thousand sequences, so that short runs end with a whole block too:
-in it each source has its share to within three sequences. Nothing is stored per sequence, so the state of a run's data is
-the integer k: resuming is setting k, and ranks, workers and accumulation only share out the ks.
+up to its end each source has its share to within three sequences. Nothing is stored per sequence, so the state of a
+run's data is the integer k: resuming is setting k, and ranks, workers and accumulation only share out the ks.
 
 Worked example: weights (2, 1) make blocks of three. Ordinals of the first source in block b are 2b and 2b + 1, of the
 second b; with 5 sequences the first source's ordinal 12 is index 2 of its epoch 2, and the permutation of that epoch
@@ -143,8 +143,12 @@ class Mixture:
 
     @property
     def block(self) -> int:
-        """Return the number of sequences in a block."""
+        """Return the number of sequences in a block; the last one of a period may have fewer."""
         return min(self.period, LONGEST_BLOCK)
+
+    def is_whole(self, k: int) -> bool:
+        """Tell whether the first k sequences are whole blocks."""
+        return k % self.period % self.block == 0
 
     def at(self, k: npt.ArrayLike) -> Draw:
         """Return source, epoch and sequence of each k, shape (n,); raise ValueError for a negative k."""
@@ -152,9 +156,11 @@ class Mixture:
         if ks.size and ks.min() < 0:
             raise ValueError(f"k is {ks.min()}, it must not be negative")
         source_of, rank_of = _turns(self.weights)
-        block, position = np.divmod(ks, self.block)
-        place = permute(position, np.array([self.block]), derive_key(self.seed, _BLOCK, block))
-        cycle, turn = np.divmod(block * self.block + place, self.period)
+        cycle, place = np.divmod(ks, self.period)
+        block, position = np.divmod(place, self.block)
+        first = block * self.block
+        key = derive_key(self.seed, _BLOCK, cycle * -(-self.period // self.block) + block)
+        turn = first + permute(position, np.minimum(self.block, self.period - first), key)
         source = source_of[turn]
         ordinal = cycle * np.array(self.weights)[source] + rank_of[turn]
         sizes = np.array(self.sizes)[source]
@@ -163,7 +169,7 @@ class Mixture:
 
     def counts(self, k: int) -> tuple[int, ...]:
         """Return how many of the first k sequences are each source's: exact, in the time of at most one period."""
-        rest = k % self.block
+        rest = k % self.period % self.block
         cycles, turns = divmod(k - rest, self.period)
         begun = np.concatenate([_turns(self.weights)[0][:turns], self.at(np.arange(k - rest, k)).source])
         partial = np.bincount(begun, minlength=len(self.weights))

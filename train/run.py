@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +208,10 @@ def steps_that_fit(run: Run, tokens_per_second: float) -> int:
     left = run.config.minutes * 60 - run.seconds
     per_step = run.config.batch_sequences * run.config.sequence_length / tokens_per_second
     fitting = run.step + max(0, int(left / per_step))
-    block = math.lcm(run.mixture.block, run.config.batch_sequences) // run.config.batch_sequences
-    begun = -(-run.step // block) * block
-    return min(run.config.steps, max(fitting - fitting % block, begun))
+    last = run.config.steps
+    ends = chain(range(min(fitting, last), run.step - 1, -1), range(run.step, last))
+    whole = (step for step in ends if run.mixture.is_whole(step * run.config.batch_sequences))
+    return next(whole, last)
 
 
 def save(run: Run) -> None:
