@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
-from filters.native.binding import utf8_size
-
 EXCERPT_CHARACTERS = 300
+READ = "read"  # the stage of drops by a reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,23 +60,29 @@ class Document:
             attributes=attributes,
         )
 
-    def drop(self, stage: str, reason: str, **scores: float) -> Drop:
-        """Return the drop that takes this document's place: where and why it left, what was measured."""
+    def drop(self, reason: str, **scores: float) -> Drop:
+        """Return the drop that takes this document's place: why it left, what was measured."""
         return Drop(
             id=self.id,
             source=self.source,
-            stage=stage,
+            stage="",
             reason=reason,
             excerpt=self.text[:EXCERPT_CHARACTERS],
-            size=utf8_size(self.text),
+            size=len(self.text.encode(errors="replace")),
             scores=scores,
             language=self.language,
         )
+
+    def unread(self, reason: str) -> Drop:
+        """Return the drop of a record that the reader does not take."""
+        return replace(self.drop(reason), stage=READ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
     """One document that left the chain: its id, the stage and the typed reason; `size` is in UTF-8 bytes.
+
+    What carries a stage out writes its name into a drop that names none.
 
     `scores` are what was measured of it that its text alone does not tell (a probability, a perplexity), by the names
     of a document's attributes; `language` is the document's as far as it was known when it left.

@@ -16,11 +16,12 @@ import numpy as np
 from pipelines import build
 from pipelines.dedup import exact
 from pipelines.document import Document, Drop
-from pipelines.files.runs import Keys, Lines
+from pipelines.files.runs import Keys
 from pipelines.hashing import keyed
 from pipelines.readers import Dump
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.source import Breakdown, Measured, Shown, Source
+from pipelines.stages.steps import drop_marked
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,12 @@ def part(recipe: Any) -> Letters:
 
 def long_enough(letter: Document, context: Context[Letters]) -> Document | Drop:
     short = len(letter.text) < context.recipe.min_characters
-    return letter.drop("texts", "too_short") if short else letter
+    return letter.drop("too_short") if short else letter
 
 
 def key(raw: Document, letter: Document, context: Context[Letters]) -> Keys:
     hashes = np.array([keyed("letter", letter.text)], np.uint64)
     return hashes, np.array([keyed("owner", letter.id)], np.uint64), None
-
-
-def unique(letter: Document, removed: Lines, context: Context[Letters]) -> Document | Drop:
-    return letter.drop("letters", "duplicate") if len(removed) else letter
 
 
 LETTERS = Source(
@@ -75,7 +72,7 @@ LETTERS = Source(
     stages=(
         Map("texts", long_enough, part, keys=key, ranked=True),
         Decide("duplicates", exact.not_owner, ranked=True),
-        Map("letters", unique, part),
+        Map("letters", drop_marked("duplicate"), part),
     ),
     shown=Shown(
         notes=("found in an attic",),

@@ -20,13 +20,12 @@ from pipelines import contamination
 from pipelines.document import Document, Drop
 from pipelines.files import runs
 from pipelines.files.runs import Keys, Lines
-from pipelines.optional import near_duplicates
 from pipelines.recipes import Contamination, Recipe
 from pipelines.stages.kinds import Context, Decide, Map, Stage
 from pipelines.stages.source import Source
+from pipelines.stages.steps import same
 
 MODEL = "benchmarks"
-STAGE = "decontaminate"
 
 
 @cache
@@ -59,7 +58,7 @@ def decontaminate(document: Document, removed: Lines, context: Context[Contamina
     """Drop a document with such a run; the reason names the first benchmark, in the order of names."""
     if not len(removed):
         return document
-    return document.drop(STAGE, f"contaminated:{names(context.models[MODEL])[int(removed.min())]}")
+    return document.drop(f"contaminated:{names(context.models[MODEL])[int(removed.min())]}")
 
 
 def contamination_part(recipe: Recipe) -> Contamination:
@@ -73,8 +72,8 @@ def chosen(source: Source, recipe: Recipe) -> Source:
     if not wanted.drop:
         return source
     added: tuple[Stage, ...] = (
-        Map("overlap", near_duplicates.same, contamination_part, models=(MODEL,), keys=keys),
+        Map("overlap", same, contamination_part, models=(MODEL,), keys=keys),
         Decide("rare", partial(rare, max_documents=wanted.max_documents), part=contamination_part, duplicates=False),
-        Map(STAGE, decontaminate, contamination_part, models=(MODEL,)),
+        Map("decontaminate", decontaminate, contamination_part, models=(MODEL,)),
     )
     return source.extended(added)

@@ -11,18 +11,12 @@ from functools import cache, partial
 from typing import Any
 
 from pipelines.dedup import near, pairs
-from pipelines.document import Document, Drop
-from pipelines.files.runs import Keys, Lines
+from pipelines.document import Document
+from pipelines.files.runs import Keys
 from pipelines.recipes import NearDuplicates, Recipe
 from pipelines.stages.kinds import Context, Map, Resolve, Stage
 from pipelines.stages.source import Source
-
-STAGE, REASON = "near_unique", "near_duplicate"
-
-
-def same(document: Document, context: Context[object]) -> Document:
-    """Keep the document as it is."""
-    return document
+from pipelines.stages.steps import drop_marked, same
 
 
 def keys(raw: Document, document: Document, context: Context[NearDuplicates]) -> Keys:
@@ -37,11 +31,6 @@ def _found_by(recipe: NearDuplicates) -> tuple[int, near.Bands]:
     cut = near.bands(recipe.threshold, recipe.recall)
     shared = max(1, round(recipe.threshold * recipe.shortest))
     return (near.sampling(shared, recipe.recall) if recipe.measure == "containment" else 0), cut
-
-
-def unique(document: Document, removed: Lines, context: Context[NearDuplicates]) -> Document | Drop:
-    """Drop the near-duplicates of what stays."""
-    return document.drop(STAGE, REASON) if len(removed) else document
 
 
 def near_part(source: str, recipe: Recipe) -> NearDuplicates:
@@ -60,6 +49,6 @@ def chosen(source: Source, recipe: Any) -> Source:
     added: tuple[Stage, ...] = (
         Map("near_keys", same, part, keys=keys, ranked=True),
         Resolve("near", part, measure=wanted.measure),
-        Map(STAGE, unique, part),
+        Map("near_unique", drop_marked("near_duplicate"), part),
     )
     return source.extended(added)

@@ -33,12 +33,12 @@ class Masks(Protocol):
         ...
 
 
-def listed(page: Document, stage: str, context: Context[LeavesOut]) -> Drop | None:
+def listed(page: Document, context: Context[LeavesOut]) -> Drop | None:
     """Return the drop of a page whose site is on the list, without an excerpt; None where the recipe keeps it."""
     if not context.recipe.exclude_personal_information_sites:
         return None
     reason = _sites(context.models[SITES]).reason(page.url)
-    return replace(page.drop(stage, reason), excerpt="") if reason else None
+    return replace(page.drop(reason), excerpt="") if reason else None
 
 
 def masked(page: Document, context: Context[Masks]) -> Document:

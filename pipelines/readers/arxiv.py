@@ -24,11 +24,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
 
-from pipelines.document import EXCERPT_CHARACTERS, Drop
+from pipelines.document import EXCERPT_CHARACTERS, READ, Drop
 from pipelines.readers import Dump, tars
 
 SOURCE = "arxiv"
-STAGE = "read"
 
 # arXiv accepts submissions of up to 50 MB, more by request; all limits are own choices well above that, in bytes.
 INFLATED_LIMIT = 1 << 30
@@ -184,7 +183,7 @@ def _drop(arxiv_id: str, dump: Dump, refused: Refused, size: int) -> Drop:
     return Drop(
         id=f"{SOURCE}/{dump.digest}/{arxiv_id}",
         source=SOURCE,
-        stage=STAGE,
+        stage=READ,
         reason=refused.reason,
         excerpt=refused.excerpt[:EXCERPT_CHARACTERS],
         size=size,

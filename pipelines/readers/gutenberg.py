@@ -29,11 +29,10 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from filters.gutenberg import Header, header
-from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, tars
 
 SOURCE = "books"
-STAGE = "read"
 COLLECTION = "gutenberg"
 # Gutenberg's largest text, a chromosome of the human genome, has about 250 MB; a novel has 1 MB.
 MAX_BOOK_BYTES = 1 << 28
@@ -308,4 +307,4 @@ def _identity(dump: Dump, record: str) -> str:
 
 
 def _drop(dump: Dump, record: str, reason: Reason, excerpt: str, size: int) -> Drop:
-    return Drop(id=_identity(dump, record), source=SOURCE, stage=STAGE, reason=reason, excerpt=excerpt, size=size)
+    return Drop(id=_identity(dump, record), source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=size)

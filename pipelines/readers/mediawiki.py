@@ -31,7 +31,6 @@ from pipelines.document import Document, Drop
 from pipelines.readers import Dump
 
 SOURCE = "wikipedia"
-STAGE = "read"
 LICENSE = "CC-BY-SA-3.0"
 """The licence of Wikipedia's text until June 2023, so of the dumps of June to August 2022 that LLaMA used."""
 
@@ -409,7 +408,7 @@ class _Parser:
             text=text,
             dump=self._dump.digest,
             offset=page.offset,
-        ).drop(STAGE, reason)
+        ).unread(reason)
 
 
 def _number(page: _Page) -> str:

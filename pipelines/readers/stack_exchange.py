@@ -27,11 +27,10 @@ from lxml import etree
 
 from filters.html import to_text
 from filters.patterns import skip_all
-from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump
 
 SOURCE = "stack_exchange"
-STAGE = "read"
 POSTS = "Posts.xml"
 RANGE_BYTES = 64 << 20
 # The site refuses bodies over 30,000 characters; a line far above what those can take escaped is no row.
@@ -98,7 +97,7 @@ class Post:
         """Return the drop that takes this post's place."""
         size = len(self.body.encode("utf-8", "replace"))
         return Drop(
-            id=self.record, source=SOURCE, stage=STAGE, reason=reason, excerpt=self.body[:EXCERPT_CHARACTERS], size=size
+            id=self.record, source=SOURCE, stage=READ, reason=reason, excerpt=self.body[:EXCERPT_CHARACTERS], size=size
         )
 
 
@@ -359,7 +358,7 @@ def _license(stated: str, created: str) -> str:
 def _drop(dump: Dump, offset: int, reason: Reason, row: bytes) -> Drop:
     excerpt = row[: EXCERPT_CHARACTERS * 4].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
     identity = f"{SOURCE}/{dump.attributes['site']}/{dump.digest}/@{offset}"
-    return Drop(id=identity, source=SOURCE, stage=STAGE, reason=reason, excerpt=excerpt, size=len(row))
+    return Drop(id=identity, source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=len(row))
 
 
 def in_order(answers: Iterable[Post]) -> list[Post]:

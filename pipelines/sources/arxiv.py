@@ -21,7 +21,7 @@ def clean(submission: Submission, context: Context[Papers]) -> Document | Drop:
     found = project.paper(project.sources(submission.files))
     raw = _document(submission, found[1] if found else "")
     if found is None:
-        return raw.drop("papers", cleaner.Reason.NO_MAIN_FILE)
+        return raw.drop(cleaner.Reason.NO_MAIN_FILE)
     cleaned = cleaner.clean(found[1])
     return _finished(raw, cleaned, cleaner.check(cleaned))
 
@@ -30,7 +30,7 @@ def _published(submission: Submission) -> Document | Drop:
     texts = published.decode(submission.files)
     raw = _document(submission, "\n".join(texts or ()))
     if texts is None:
-        return raw.drop("papers", cleaner.Reason.NOT_UTF_8)
+        return raw.drop(cleaner.Reason.NOT_UTF_8)
     cleaned = cleaner.published(texts)
     reason = cleaner.check(cleaned)
     # RedPajama keeps what is nothing but headings.
@@ -39,7 +39,7 @@ def _published(submission: Submission) -> Document | Drop:
 
 def _finished(raw: Document, cleaned: cleaner.Cleaned, reason: cleaner.Reason | None) -> Document | Drop:
     if reason:
-        return raw.drop("papers", reason)
+        return raw.drop(reason)
     return raw.with_text(cleaned.text).with_attributes(
         macros_defined=str(cleaned.macros_defined),
         macros_expanded=str(cleaned.macros_expanded),

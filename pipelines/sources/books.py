@@ -19,19 +19,20 @@ import numpy as np
 from filters import gutenberg
 from pipelines.dedup import exact, pairs
 from pipelines.document import Document, Drop
-from pipelines.files.runs import Keys, Lines
+from pipelines.files.runs import Keys
 from pipelines.hashing import digest_of, keyed
 from pipelines.readers import gutenberg as reader
 from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
 from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Resolve
 from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source
+from pipelines.stages.steps import drop_marked
 
 
 def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
     """Take off header and footer; drop what is no book."""
     cleaned = book.with_text(gutenberg.clean(book.text).strip())
     if len(cleaned.text) < context.recipe.min_characters:
-        return book.drop("texts", "too_short")
+        return book.drop("too_short")
     return cleaned
 
 
@@ -52,19 +53,9 @@ def _loss(book: Document) -> int:
     return 0 if book.attributes["encoding"].startswith("utf") else 1
 
 
-def best_encoding(book: Document, removed: Lines, context: Context[BookTexts]) -> Document | Drop:
-    """Drop the other encodings of a mirror's book."""
-    return book.drop("one_encoding", "other_encoding") if len(removed) else book
-
-
 def keys(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
     """Return the sampled shingles of a book."""
     return pairs.containment_keys(book, context.recipe.sample)
-
-
-def unique(book: Document, removed: Lines, context: Context[BookOverlap]) -> Document | Drop:
-    """Drop the contained books."""
-    return book.drop("books", "contained_in_another") if len(removed) else book
 
 
 def items(inputs: Sequence[Input], recipe: Books) -> list[Item]:
@@ -103,9 +94,9 @@ SOURCE = Source(
     stages=(
         Map("texts", clean, texts_part, keys=encoding_key, ranked=True, version=3),
         Decide("encodings", exact.not_owner, ranked=True),
-        Map("one_encoding", best_encoding, texts_part, keys=keys, ranked=True),
+        Map("one_encoding", drop_marked("other_encoding"), texts_part, keys=keys, ranked=True),
         Resolve("contained", overlap_part, version=2),
-        Map("books", unique, overlap_part),
+        Map("books", drop_marked("contained_in_another"), overlap_part),
     ),
     attributes=attributes,
     attribute_names=("collection", "language", "license", "book"),

@@ -35,11 +35,11 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 
 def page(raw: Document, context: Context[C4Pages]) -> Document | Drop:
     """Drop pages of listed sites, and those that are too long."""
-    if drop := personal_information.listed(raw, "pages", context):
+    if drop := personal_information.listed(raw, context):
         return drop
     found = raw.with_text(_text(raw.text, context.recipe))
     if reason := c4.page_too_long(found.text, context.recipe.max_characters):
-        return raw.drop("pages", reason)
+        return raw.drop(reason)
     return found
 
 
@@ -60,10 +60,10 @@ def url_key(raw: Document, found: Document, context: Context[C4Pages]) -> Keys:
 def prose(found: Document, removed: Lines, context: Context[C4Lines]) -> Document | Drop:
     """Keep one page for each URL, and of it the lines that are prose, each once."""
     if len(removed):
-        return found.drop("lines", "duplicate_url")
+        return found.drop("duplicate_url")
     lines = _prose_lines(found.text, context.recipe.min_sentences)
     if isinstance(lines, c4.Reason):
-        return found.drop("lines", lines)
+        return found.drop(lines)
     return found.with_text(lines.text)
 
 
@@ -89,7 +89,7 @@ def english(found: Document, removed: Lines, context: Context[C4English]) -> Doc
         or bad_words.reason(cleaned.text)
     )
     if reason:
-        return (cleaned if cleaned.text else found).drop("english", reason)
+        return (cleaned if cleaned.text else found).drop(reason)
     split = "validation" if c4.is_validation(c4.normalise_url(found.url or "")) else "train"
     kept = cleaned.with_attributes(c4_split=split).in_language(c4.ENGLISH)
     return personal_information.masked(kept, context)

@@ -36,12 +36,12 @@ from pipelines.stages.source import Breakdown, Measured, Shown, Source
 
 def long_enough(page: Document, context: Context[Paragraphs]) -> Document | Drop:
     """Drop listed sites, take the title off, drop short pages, and keep the first of each repeated line."""
-    if drop := personal_information.listed(page, "paragraphs", context):
+    if drop := personal_information.listed(page, context):
         return drop
     found = _firsts(page.text, context.recipe)
     reason = paragraphs.too_short(found.characters, context.recipe.min_characters)
     if reason := reason or paragraphs.nothing_left(found.hashes):
-        return page.drop("paragraphs", reason)
+        return page.drop(reason)
     return page.with_text(found.text)
 
 
@@ -63,12 +63,12 @@ def quality(page: Document, removed: Lines, context: Context[Quality]) -> Docume
     """Remove the lines that other pages have too, identify the language, and score the text."""
     left = lines.without(page.text, removed, context.counts)
     if left is None:
-        return page.drop("quality", paragraphs.Reason.ALL_DUPLICATES)
+        return page.drop(paragraphs.Reason.ALL_DUPLICATES)
     page = page.with_text(left)
     recipe, identifier = context.recipe, _identifier(context.models["lid"])
     label, score = identifier.identify(page.text, recipe.newlines, recipe.score_decimals)
     if unwanted := language_reason(label, score, recipe.languages, recipe.threshold):
-        return page.in_language(label).drop("quality", unwanted, language_score=score)
+        return page.in_language(label).drop(unwanted, language_score=score)
     model = _language_model(context.models["language_models"], label)
     scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
     return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
@@ -86,14 +86,14 @@ def like_a_reference(page: Document, cited: Lines, context: Context[Reference]) 
     """Drop pages outside the wanted buckets, and those that the classifier does not take for references."""
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
-        return page.drop("reference", f"bucket_{bucket}", perplexity=_perplexity(page))
+        return page.drop(f"bucket_{bucket}", perplexity=_perplexity(page))
     kept = page.with_attributes(bucket=bucket, cited="yes" if URL in cited.tolist() else "no")
     if context.recipe.classifier:
         path = context.models["reference"]
         probability = _classifier(path, context.recipe.label).probability(page.text)
         threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
         if reason := reference.reason(probability, threshold):
-            return page.drop("reference", reason, perplexity=_perplexity(page), reference_probability=probability)
+            return page.drop(reason, perplexity=_perplexity(page), reference_probability=probability)
         kept = kept.with_attributes(reference_probability=f"{probability:.6f}")
     return personal_information.masked(kept, context)
 

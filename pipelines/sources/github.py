@@ -40,18 +40,18 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 def clean(file: Document, context: Context[GitHubFiles]) -> Document | Drop:
     """Drop by licence; clean too, unless raw content is compared."""
     if refused := license.reason(file.license):
-        return file.drop("files", refused)
-    return file if context.recipe.copies == "raw" else without_boilerplate(file, "files", context.recipe.boilerplate)
+        return file.drop(refused)
+    return file if context.recipe.copies == "raw" else without_boilerplate(file, context.recipe.boilerplate)
 
 
-def without_boilerplate(file: Document, stage: str, mode: boilerplate.Mode) -> Document | Drop:
+def without_boilerplate(file: Document, mode: boilerplate.Mode) -> Document | Drop:
     """Remove boilerplate, drop by the heuristics on what is left."""
     path = file.attributes["path"]
     cleaned = file.with_text(boilerplate.clean(file.text, path, mode))
     if file.text.strip() and not cleaned.text.strip():
-        return file.drop(stage, "only_boilerplate")
+        return file.drop("only_boilerplate")
     unfit = heuristics.reason(cleaned.text, path)
-    return file.drop(stage, unfit) if unfit else cleaned
+    return file.drop(unfit) if unfit else cleaned
 
 
 def content_key(raw: Document, file: Document, context: Context[GitHubFiles]) -> Keys:
@@ -63,8 +63,8 @@ def content_key(raw: Document, file: Document, context: Context[GitHubFiles]) ->
 def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Document | Drop:
     """Drop the copies; clean what is kept if raw content was compared."""
     if len(removed):
-        return file.drop("unique", "duplicate")
-    return without_boilerplate(file, "unique", context.recipe.boilerplate) if context.recipe.copies == "raw" else file
+        return file.drop("duplicate")
+    return without_boilerplate(file, context.recipe.boilerplate) if context.recipe.copies == "raw" else file
 
 
 def enough_letters(file: Document, context: Context[GitHubTokens]) -> Document | Drop:
@@ -72,7 +72,7 @@ def enough_letters(file: Document, context: Context[GitHubTokens]) -> Document |
     tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
     if reason := heuristics.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
         share = {"letters_per_token": round(heuristics.letters(file.text) / tokens, 4)} if tokens else {}
-        return file.drop("tokens", reason, **share)
+        return file.drop(reason, **share)
     return file
 
 

@@ -23,12 +23,12 @@ def clean(page: Document, context: Context[Articles]) -> Document | Drop:
     """Drop what is no article, clean the wikitext."""
     language = page.language or ""
     if language not in context.recipe.languages:
-        return page.drop("articles", "language_not_wanted")
+        return page.drop("language_not_wanted")
     namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
     if reason := cleaner.reason(namespace, redirect, page.text, language):
-        return page.drop("articles", reason)
+        return page.drop(reason)
     cleaned = page.with_text(cleaner.clean(page.text, language))
-    return cleaned if cleaned.text.strip() else page.drop("articles", "empty")
+    return cleaned if cleaned.text.strip() else page.drop("empty")
 
 
 def cited_keys(page: Document, article: Document, context: Context[Articles]) -> Keys:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -160,7 +160,7 @@ def run_map(task: MapTask) -> None:
             outcome, keys = _apply(task, record, removed, context)
             if isinstance(outcome, Document) and task.previous is None:
                 if outcome.id in seen:
-                    outcome = outcome.drop("read", "duplicate_id")
+                    outcome = outcome.unread("duplicate_id")
                 else:
                     seen.add(outcome.id)
             if lost:
@@ -199,7 +199,7 @@ def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context[A
         step: Callable[..., Any] = stage.step
         outcome = step(record, context) if removed is None else step(record, removed, context)
         if isinstance(outcome, Drop):
-            return outcome, None
+            return _of_stage(outcome, stage.name), None
         if stage.spill:
             return outcome, stage.spill(outcome)
         if not isinstance(outcome, Document) or outcome.id != record.id:
@@ -212,6 +212,10 @@ def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context[A
             f"{task.paths.source}/{task.stage.name} failed on record {identity} of {name}: "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _of_stage(drop: Drop, stage: str) -> Drop:
+    return drop if drop.stage else replace(drop, stage=stage)
 
 
 def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines | None]]:
@@ -314,7 +318,7 @@ class JoinTask:
         ):
             for outcome in self.stage.reduce(payloads, context):
                 if isinstance(outcome, Drop):
-                    tally.drop(outcome)
+                    tally.drop(_of_stage(outcome, self.stage.name))
                 else:
                     document, merged = outcome
                     tally.keep(document)

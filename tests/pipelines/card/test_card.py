@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ def document(number: int, text: str = "text", **attributes: str) -> Document:
     return Document(
         id=f"books/{number}", source="books", text=text, dump="0", offset=number, language="en", attributes=attributes
     )
+
+
+def dropped_by(stage: str, drop: Drop) -> Drop:
+    return replace(drop, stage=stage)
 
 
 def source(
@@ -65,7 +69,7 @@ def source(
 
 
 def test_a_small_source_is_read_whole(tmp_path: Path) -> None:
-    dropped = [document(9, "gone").drop("books", "too_short", perplexity=3.5)]
+    dropped = [dropped_by("books", document(9, "gone").drop("too_short", perplexity=3.5))]
     manifest = source(tmp_path, [[document(1), document(2)], [document(3)]], [dropped])
     sample = samples.read(str(tmp_path), manifest)
     assert sorted(found.id for found in sample.documents) == ["books/1", "books/2", "books/3"]
@@ -78,7 +82,9 @@ def test_a_small_source_is_read_whole(tmp_path: Path) -> None:
 
 def test_a_large_source_is_sampled_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     groups = [[document(number)] for number in range(100)]
-    manifest = source(tmp_path, groups, [[document(1_000 + n).drop("books", "too_short") for n in range(50)]])
+    manifest = source(
+        tmp_path, groups, [[dropped_by("books", document(1_000 + n).drop("too_short")) for n in range(50)]]
+    )
     monkeypatch.setattr(samples, "FILES", 5)
     monkeypatch.setattr(samples, "ROWS", 10)
     sample = samples.read(str(tmp_path), manifest)
@@ -242,7 +248,7 @@ def test_a_run_is_shown_while_it_goes_and_when_it_is_finished(tmp_path: Path) ->
 def two_corpora(folder: Path) -> tuple[facts.Corpus, facts.Corpus]:
     for name, kept, gone in (("before", range(60), range(60, 100)), ("now", range(40), range(40, 90))):
         documents = [[document(n) for n in kept if n % 2 == half] for half in (0, 1)]
-        drops = [[document(n).drop("books", "too_short" if n < 95 else "empty") for n in gone]]
+        drops = [[dropped_by("books", document(n).drop("too_short" if n < 95 else "empty")) for n in gone]]
         source(folder / name, documents, drops, threshold=1 if name == "now" else 2)
     return facts.load(str(folder / "now")), facts.load(str(folder / "before"))
 

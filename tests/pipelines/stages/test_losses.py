@@ -13,7 +13,6 @@ import pytest
 from pipelines import build, corpus
 from pipelines.document import Document, Drop
 from pipelines.files import storage
-from pipelines.optional import near_duplicates
 from pipelines.sources.wikipedia import SOURCE as WIKIPEDIA
 from pipelines.stages import losses
 from tests.pipelines import tiny
@@ -54,7 +53,7 @@ def test_hosts_that_are_thinly_spread_are_counted_exactly(tmp_path: Path, seed: 
         document = page(host, number)
         outcome: Document | Drop = document
         if rng.random() < len(host) % 3 * 0.4:  # by the length of its number
-            outcome = document.drop("lines", rng.choice(["near_duplicate", "duplicate_url", "other_language"]))
+            outcome = document.drop(rng.choice(["near_duplicate", "duplicate_url", "other_language"]))
         documents[host] += 1
         lost[host] += isinstance(outcome, Drop) and outcome.reason != "other_language"
         rng.choice(items).append((document, outcome))
@@ -69,7 +68,7 @@ def test_hosts_that_are_thinly_spread_are_counted_exactly(tmp_path: Path, seed: 
 
 def test_only_so_many_are_listed_and_the_rest_is_counted(tmp_path: Path) -> None:
     pages = [page(f"{host:03}.example.org", number) for host in range(50) for number in range(10)]
-    found = added_up(tmp_path, [[(document, document.drop("lines", "duplicate_url")) for document in pages]], 4)
+    found = added_up(tmp_path, [[(document, document.drop("duplicate_url")) for document in pages]], 4)
     assert (found["names"], found["implausible"], len(found["worst"])) == (50, 50, losses.LISTED)
     warnings = list(losses.warnings("c4/lines", "host", found, 0.5))
     assert warnings[0] == (
@@ -97,7 +96,7 @@ def test_host(url: str | None, host: str) -> None:
 
 def test_documents_of_no_host_are_counted_and_raise_no_alarm(tmp_path: Path) -> None:
     documents = [Document(id=str(n), source="c4", text="", dump="d", offset=0) for n in range(20)]
-    found = added_up(tmp_path, [[(document, document.drop("lines", "duplicate_url")) for document in documents]], 1)
+    found = added_up(tmp_path, [[(document, document.drop("duplicate_url")) for document in documents]], 1)
     assert found == {"names": 1, "implausible": 0, "worst": [], "most": []}
 
 
@@ -150,4 +149,3 @@ def test_sources_without_hosts_count_nothing() -> None:
     assert WIKIPEDIA.group is None
     watched = {name: bool(source.group) for name, source in build.SOURCES.items()}
     assert [name for name in watched if watched[name]] == ["common_crawl", "c4", "github", "stack_exchange"]
-    assert near_duplicates.STAGE == "near_unique"

@@ -86,7 +86,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
         if line.startswith("same"):
             document = Document(id="toy/same", source="toy", text=line, dump=dump.digest, offset=number)
         if line != "lost":
-            yield document.drop("read", "unreadable") if line == "!" else document
+            yield document.unread("unreadable") if line == "!" else document
 
 
 def clean(document: Document, context: Context[Step]) -> Document | Drop:
@@ -96,7 +96,7 @@ def clean(document: Document, context: Context[Step]) -> Document | Drop:
         return cast(Document, None)
     if document.text == "another":
         return Document(id="toy/another", source="toy", text="x", dump="d", offset=0)
-    return document.drop("words", "short") if len(document.text) < context.recipe.shortest else document
+    return document.drop("short") if len(document.text) < context.recipe.shortest else document
 
 
 def word_keys(raw: Document, document: Document, context: Context[Step]) -> Keys:
@@ -117,10 +117,10 @@ def whole_key(raw: Document, document: Document, context: Context[Step]) -> Keys
 
 def without(document: Document, removed: Lines, context: Context[Step]) -> Document | Drop:
     if runs.WHOLE in removed.tolist():
-        return document.drop("left", "duplicate")
+        return document.drop("duplicate")
     words = document.text.split("\n")
     left = [word for number, word in enumerate(words) if number not in removed.tolist()]
-    return document.with_text("\n".join(left)) if left else document.drop("left", "empty")
+    return document.with_text("\n".join(left)) if left else document.drop("empty")
 
 
 def spill(document: Document) -> tuple[int, bytes]:

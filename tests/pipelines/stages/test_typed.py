@@ -25,7 +25,7 @@ def lines_part(recipe: Recipe) -> C4Lines:
 
 
 def page(raw: Document, context: Context[C4Pages]) -> Document | Drop:
-    return raw if len(raw.text) < context.recipe.max_characters else raw.drop("pages", "too_long")
+    return raw if len(raw.text) < context.recipe.max_characters else raw.drop("too_long")
 
 
 PAGES = Map("pages", page, pages_part)
