@@ -74,7 +74,9 @@ def shares(added: Mapping[str, float]) -> dict[str, float]:
 
 
 def _thousandths(name: str, share: float) -> int:
-    exact = Fraction(str(share)) * TOTAL_PROPORTION
+    # A manifest from elsewhere may say anything: of a text like "1e99999999" a fraction would be made, digit by digit.
+    number = float(share)
+    exact = Fraction(str(number)) * TOTAL_PROPORTION if math.isfinite(number) else Fraction(-1)
     if exact.denominator != 1 or exact < 0:
         raise ValueError(f"the share of {name} is {share}: a number from 0 to 1 with at most {SHARE_DECIMALS} decimals")
     return int(exact)

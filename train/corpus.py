@@ -105,10 +105,14 @@ def proportions_of(directory: Path | str) -> str:
     Of a corpus that has none of Table 1's sources, those of its own among each other. Raises ValueError if no source of
     such a corpus has a share, and for shares that `table1.weights` refuses.
     """
-    manifest = storage.read_json(f"{directory}/manifest.json") or {}
-    shares = {name: float(share) for name, share in manifest.get("shares", {}).items()}
-    weights = table1.weights(shares)
-    if shares and not set(manifest["sources"]) & set(table1.SOURCES):
+    path = f"{directory}/manifest.json"
+    manifest = storage.read_json(path) or {}
+    try:
+        shares, built = dict(manifest.get("shares", {})), set(manifest.get("sources", ()))
+        weights = table1.weights(shares)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its shares are not as a build writes them: {error}") from None
+    if shares and not built & set(table1.SOURCES):
         weights = {name: weights[name] for name in shares}
         divisor = math.gcd(*weights.values())
         if not divisor:

@@ -1,5 +1,7 @@
+import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from pipelines.table1 import SOURCES
 from pipelines.tokens.shards import Manifest
 from tests.train.synthetic import edit_manifest
-from train.corpus import mixture_of, open_corpus, sequences_in
+from train.corpus import mixture_of, open_corpus, proportions_of, sequences_in
 
 
 def test_a_stream_is_the_shards_one_after_the_other(shared_corpus: Path) -> None:
@@ -141,3 +143,18 @@ def test_a_corpus_rebuilt_under_a_run_changes_nothing_that_is_mapped_and_is_name
             opened.stream("books", split)
     with pytest.raises(ValueError, match="was rebuilt while it is in use"):
         pickle.loads(packed)
+
+
+@pytest.mark.parametrize("shares", [[1], {"letters": "much"}, {"letters": "1e99999999"}, {"letters": None}, "all"])
+def test_shares_that_are_none_are_refused(tmp_path: Path, shares: Any) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"sources": ["c4", "letters"], "shares": shares}))
+    with pytest.raises(ValueError, match=r"manifest.json: its shares are not as a build writes them"):
+        proportions_of(tmp_path)
+
+
+def test_a_corpus_of_other_sources_alone_is_trained_at_their_shares(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"sources": ["a", "b"], "shares": {"a": 0.1, "b": 0.04}}))
+    assert proportions_of(tmp_path) == "a=5,b=2"
+    (tmp_path / "manifest.json").write_text(json.dumps({"sources": ["a"], "shares": {"a": 0.0}}))
+    with pytest.raises(ValueError, match="none of its sources has a share to be trained with"):
+        proportions_of(tmp_path)
