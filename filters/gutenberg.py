@@ -130,11 +130,6 @@ def clean(text: str) -> str:
     return "\n".join(lines[start:end]).rstrip()
 
 
-def header_language(text: str) -> str | None:
-    """Return the ISO 639 code of the language that a Gutenberg header names first, or None."""
-    return header(text).language
-
-
 def header(text: str) -> Header:
     """Return what a Gutenberg header says; all None for a text without one."""
     first = text[: FIRST_PART_LINES * HEADER_LINE].replace("\r\n", "\n").replace("\r", "\n")

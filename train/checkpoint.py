@@ -146,12 +146,6 @@ def _flush(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def load_latest(directory: Path, report: Callable[[str], None]) -> Checkpoint | None:
-    """Return the newest whole checkpoint, on the CPU, or None if there is none at all; errors as `find_latest`'s."""
-    path = find_latest(directory, report)
-    return None if path is None else load(path)
-
-
 def find_latest(directory: Path, report: Callable[[str], None], before: int | None = None) -> Path | None:
     """Return where the newest whole checkpoint is, of those before step `before` if given, or None if there is none.
 

@@ -31,7 +31,6 @@ Hashes = npt.NDArray[np.uint64]
 Pairs = npt.NDArray[np.int64]
 
 # Section 2.1 of LLaMA: a book with more than 90 % of its content in another is removed.
-CONTAINMENT = 0.9
 # With 13 words (GPT-3's and SlimPajama's) one changed word costs 13 shingles, and two editions of "Pride and Prejudice"
 # fall to 0.896; with 5 they have 0.958, and unrelated novels still under 0.01.
 SHINGLE_WORDS = 5

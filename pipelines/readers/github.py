@@ -26,6 +26,7 @@ from urllib.parse import quote
 from filters.code import license
 from filters.code.languages import language_of
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.files.tables import well_formed
 from pipelines.readers import Dump
 
 SOURCE = "github"
@@ -174,7 +175,7 @@ def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Dro
         return drop(dump, number, Reason.NO_CONTENT, where, 0)
     if not isinstance(content, str):
         raise _FieldError(f"content is a {type(content).__name__}, not a string")
-    text = _without_surrogates(content)
+    text = well_formed(content)
     if "\0" in text:
         return drop(dump, number, Reason.BINARY, where, len(text.encode()))
     language = language_of(path)
@@ -224,7 +225,7 @@ def _strings(row: Mapping[str, Any], column: str, default: str | None) -> list[s
             raise _FieldError(f"{column} is missing")
         return [default]
     values = value if isinstance(value, list) else [value]
-    texts = [_without_surrogates(text) for text in values if isinstance(text, str)]
+    texts = [well_formed(text) for text in values if isinstance(text, str)]
     if len(texts) != len(values):
         raise _FieldError(f"{column} is not a string or a list of strings")
     return texts
@@ -232,12 +233,3 @@ def _strings(row: Mapping[str, Any], column: str, default: str | None) -> list[s
 
 def _value(row: Mapping[str, Any], column: str) -> Any:
     return next((row[name] for name in COLUMNS[column] if row.get(name) is not None), None)
-
-
-def _without_surrogates(text: str) -> str:
-    """Return the text with surrogate pairs joined and lone ones (JSON can write them, UTF-8 cannot) made U+FFFD."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

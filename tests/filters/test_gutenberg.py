@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.gutenberg import Header, clean, header, header_language
+from filters.gutenberg import Header, clean, header
 from tests.slowness import slowness
 
 POEM = "\n".join(f"    The {i}th wave came up the sand," for i in range(40))
@@ -281,7 +281,7 @@ def test_a_header_of_the_nineties() -> None:
     ],
 )
 def test_header_language(name: str, code: str | None) -> None:
-    assert header_language(MODERN.replace("English", name)) == code
+    assert header(MODERN.replace("English", name)).language == code
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_release_date(date: str, iso: str | None) -> None:
 
 def test_a_book_without_the_header_says_nothing() -> None:
     assert header("Title: A Play\nLanguage: French\n\n" + BODY) == Header()
-    assert header_language(BODY) is None
+    assert header(BODY).language is None
 
 
 def test_a_copyrighted_book() -> None:

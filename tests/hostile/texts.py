@@ -127,7 +127,6 @@ def links(text: str) -> str:
 
 def book(text: str) -> str:
     gutenberg.header(text)
-    gutenberg.header_language(text)
     return gutenberg.clean(text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import sentencepiece
 
 from pipelines.files import storage
 from pipelines.tokens.shards import END, SPLITS, TOKEN, Manifest, Shard
+from train import checkpoint
 
 _SUBJECTS = ("the baker", "a small heron", "our neighbour", "the river", "somebody", "Ünal", "the 3rd train")
 _VERBS = ("follows", "paints", "forgets", "counts 12 of", "carries", "écoute", "warms")
@@ -115,3 +116,9 @@ def edit_manifest(directory: Path, **changes: object) -> None:
     """Replace fields of a source's manifest."""
     manifest = replace(Manifest.load(directory), **changes)  # type: ignore[arg-type]
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+
+
+def load_latest(directory: Path, report: Callable[[str], None]) -> checkpoint.Checkpoint | None:
+    """Return the newest whole checkpoint, or None if there is none at all."""
+    path = checkpoint.find_latest(directory, report)
+    return None if path is None else checkpoint.load(path)

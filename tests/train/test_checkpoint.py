@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.train.synthetic import load_latest
 from train import checkpoint
-from train.checkpoint import clear_unfinished, load_latest, save
+from train.checkpoint import clear_unfinished, save
 
 
 def write(directory: Path, *steps: int, keep: int = 5) -> None:

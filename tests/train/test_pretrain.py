@@ -13,8 +13,7 @@ from model import configs
 from model.configs import ModelConfig
 from pipelines.table1 import SOURCES
 from pipelines.tokens.shards import Manifest
-from tests.train.synthetic import edit_manifest
-from train.checkpoint import load_latest
+from tests.train.synthetic import edit_manifest, load_latest
 from train.config import RunConfig, parse
 from train.display import Display
 from train.pretrain import main

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipelines.dedup.near import CONTAINMENT, Hashes, Overlap, containment
+from pipelines.dedup.near import Hashes, Overlap, containment
 
 
 def ranks(sizes: Sequence[int], keys: Sequence[str]) -> list[int]:
@@ -22,7 +22,7 @@ def ranks(sizes: Sequence[int], keys: Sequence[str]) -> list[int]:
 def overlaps(
     pairs: Iterable[Sequence[int]],
     load: Callable[[int], Hashes],
-    threshold: float = CONTAINMENT,
+    threshold: float = 0.9,
     measure: Callable[[Hashes, Hashes], float] = containment,
 ) -> list[Overlap]:
     """Return the candidate pairs whose true overlap is more than `threshold`, sorted.
