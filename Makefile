@@ -46,10 +46,11 @@ $(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/na
 	@$(BIN)/python -m filters.native.binding
 	@touch $@
 
-.PHONY: setup-corpus setup-train setup-test setup-full setup-engine
+.PHONY: setup-corpus setup-sample setup-train setup-test setup-full setup-engine
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
+setup-sample: setup-corpus $(VENV)/sample.stamp
 setup-train: $(VENV)/torch.stamp
-setup-test: setup-corpus setup-train $(VENV)/test.stamp
+setup-test: setup-sample setup-train $(VENV)/test.stamp
 setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
 
@@ -69,7 +70,7 @@ corpus: check-image setup-engine wheel ## build the corpus on an engine: RUNNER=
 	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
-corpus: setup-corpus ## build the corpus (the real sample by default) in data/corpus
+corpus: $(if $(filter sample,$(RECIPE)),setup-sample,setup-corpus) ## build the corpus (the real sample by default) in data/corpus
 	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output "$$RAW"; fi
 	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $(ARGS)
 endif

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).parents[1]
 PYTHON = os.environ.get("ALTIPLANO_DEBIAN_PYTHON", "/usr/bin/python3")
-LOCKS = ("build", "corpus", "test")
+LOCKS = ("build", "corpus", "sample", "test")
 # What runs without torch and without the packages of the long tests.
 TESTS = ("tests/filters", "tests/pipelines", "tests/tokenizer", "tests/test_patterns.py")
 

@@ -87,7 +87,7 @@ def echo(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("target", "old", "option"),
     [
-        ("corpus", "setup-corpus", "--output"),
+        ("corpus", "setup-sample", "--output"),
         ("pretrain", "setup-train", "--corpus"),
         ("verify", "setup-corpus", "pipelines.verify"),
         ("report", "setup-corpus", "pipelines.report"),
