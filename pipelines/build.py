@@ -49,7 +49,10 @@ def by_name(sources: Iterable[Source]) -> dict[str, Source]:
             )
             raise ValueError(f"source {source.name!r} {wrong}")
         if source.name not in TABLE_1 and not is_dataclass(source.recipe):
-            raise ValueError(f"source {source.name!r} is not in Table 1 and has no recipe that is a dataclass")
+            raise ValueError(
+                f"source {source.name!r} is not in Table 1 and has no recipe that is a dataclass; an empty one will do"
+            )
+        source.check()
         found[source.name] = source
     weights(shares_of(found))
     return found
@@ -165,7 +168,7 @@ class Build:
         )
 
     def _draws(self) -> list[tuple[str, draws.Draw]]:
-        proportion = weights(shares_of(self.sources))
+        proportion = weights(shares_of(self.sources), alone=not self.chains.keys() & set(TABLE_1))
         total = self.recipe.tokenizer.training_bytes / max(1, sum(proportion[name] for name in self.chains))
         found = []
         for name in self.chains:

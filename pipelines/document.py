@@ -82,7 +82,7 @@ class Document:
 class Drop:
     """One document that left the chain: its id, the stage and the typed reason; `size` is in UTF-8 bytes.
 
-    What carries a stage out writes its name into a drop that names none.
+    A step leaves `stage` empty: the stage's own name is filled in when the step is run.
 
     `scores` are what was measured of it that its text alone does not tell (a probability, a perplexity), by the names
     of a document's attributes; `language` is the document's as far as it was known when it left.

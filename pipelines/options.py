@@ -32,7 +32,11 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
     parser.add_argument("--source", action="append", metavar="NAME", help="only this source")
-    parser.add_argument("--sources", metavar="MODULE:NAME", help="another list of sources than pipelines.build:SOURCES")
+    parser.add_argument(
+        "--sources",
+        metavar="MODULE:NAME",
+        help="another list of sources: a tuple of Source (default: pipelines.build:SOURCES)",
+    )
     parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
     parser.add_argument("--raw", type=paths.option, default="data/raw", help="folder of the sample (default: data/raw)")
     parser.add_argument(
@@ -93,6 +97,8 @@ def _sources(option: str | None) -> dict[str, Source]:
         if not colon:
             raise ValueError("write it as MODULE:NAME")
         named = getattr(importlib.import_module(module), name)
+        if isinstance(named, Source):
+            raise ValueError(f"{name} is one source, a list of sources is expected, such as ({name},)")
         return by_name(named.values() if isinstance(named, Mapping) else named)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"--sources {option}: {error}") from error

@@ -48,28 +48,32 @@ SOURCES = tuple(row.name for row in TABLE_1)
 SHARE_DECIMALS = 3
 
 
-def weights(shares: Mapping[str, float]) -> dict[str, int]:
+def weights(shares: Mapping[str, float], *, alone: bool = False) -> dict[str, int]:
     """Return the integer weight of each source of Table 1, and of each source added by its share of the tokens seen.
 
     The added sources take their shares, and Table 1's share the rest in the table's proportions: without any, its own
-    thousandths; with some, the least integers of these ratios. Raises ValueError for a share of more than three
-    decimals, a negative one, or shares that leave nothing.
+    thousandths; with some, the least integers of these ratios. Where the added ones are `alone`, without any source of
+    Table 1, theirs are among each other; all alike, if none says its share. Raises ValueError for a share of more than
+    three decimals, a negative one, or shares that leave nothing.
     """
     if not shares:
         return {row.name: row.proportion for row in TABLE_1}
     added = {name: _thousandths(name, share) for name, share in shares.items()}
     rest = TOTAL_PROPORTION - sum(added.values())
-    if rest <= 0:
+    if rest <= 0 and not alone:
         raise ValueError(f"the shares of {', '.join(added)} leave nothing for the sources of Table 1")
+    if alone:
+        divisor = math.gcd(*added.values())
+        return {name: share // divisor for name, share in added.items()} if divisor else dict.fromkeys(added, 1)
     found = {row.name: row.proportion * rest for row in TABLE_1}
     found |= {name: share * TOTAL_PROPORTION for name, share in added.items()}
     divisor = math.gcd(*found.values())
     return {name: weight // divisor for name, weight in found.items()}
 
 
-def shares(added: Mapping[str, float]) -> dict[str, float]:
+def shares(added: Mapping[str, float], *, alone: bool = False) -> dict[str, float]:
     """Return each source's part of the tokens seen in training, see `weights`."""
-    found = weights(added)
+    found = weights(added, alone=alone)
     return {name: weight / sum(found.values()) for name, weight in found.items()}
 
 

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -31,12 +32,20 @@ class Letters:
     min_characters: int = 40
 
 
-def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document]:
-    """Yield a document for each line; its offset is the number of the line."""
+class Reason(StrEnum):
+    """Why a letter is dropped."""
+
+    UNDATED = "undated"
+    TOO_SHORT = "too_short"
+    DUPLICATE = "duplicate"
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield a document for each line, whose offset is the number of the line; a drop for a letter without a date."""
     for number, line in enumerate(stream):
         counts["records"] += 1
         row = json.loads(line)
-        yield Document(
+        letter = Document(
             id=f"letters/{dump.digest}/{number}",
             source="letters",
             text=row["text"],
@@ -46,6 +55,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
             timestamp=row["date"],
             attributes={"sender": row["sender"]},
         )
+        yield letter if row["date"] else letter.unread(Reason.UNDATED)
 
 
 def part(recipe: Any) -> Letters:
@@ -55,10 +65,11 @@ def part(recipe: Any) -> Letters:
 
 def long_enough(letter: Document, context: Context[Letters]) -> Document | Drop:
     short = len(letter.text) < context.recipe.min_characters
-    return letter.drop("too_short") if short else letter
+    return letter.drop(Reason.TOO_SHORT) if short else letter
 
 
 def key(raw: Document, letter: Document, context: Context[Letters]) -> Keys:
+    """Return the hash of the text, and a rank by which one of its copies is the owner: that of the smallest."""
     hashes = np.array([keyed("letter", letter.text)], np.uint64)
     return hashes, np.array([keyed("owner", letter.id)], np.uint64), None
 
@@ -72,11 +83,11 @@ LETTERS = Source(
     stages=(
         Map("texts", long_enough, part, keys=key, ranked=True),
         Decide("duplicates", exact.not_owner, ranked=True),
-        Map("letters", drop_marked("duplicate"), part),
+        Map("letters", drop_marked(Reason.DUPLICATE), part),
     ),
     shown=Shown(
         notes=("found in an attic",),
-        measures=(Measured("too_short", "characters of a letter", "characters", "min_characters"),),
+        measures=(Measured(Reason.TOO_SHORT, "characters of a letter", "characters", "min_characters"),),
         breakdowns=(Breakdown("Senders", "sender", "attributes.sender"), Breakdown("Years", "year", "year")),
     ),
 )

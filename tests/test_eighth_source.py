@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -15,8 +17,9 @@ from model.configs import ModelConfig
 from pipelines import build, clean, corpus, report, table1, trace, verify
 from pipelines.export.__main__ import main as export
 from pipelines.recipes import PAPER
-from pipelines.stages.source import Source
-from tests.letters import LETTERS, SOURCES, Letters
+from pipelines.stages.kinds import Map
+from pipelines.stages.source import Breakdown, Measured, Shown, Source
+from tests.letters import LETTERS, SOURCES, Letters, key, long_enough, part
 from tests.pipelines import tiny
 from train.mixture import parse_proportions
 from train.plan import main as plan
@@ -32,7 +35,7 @@ def write_letters(path: Path, count: int) -> None:
         {"sender": ("Ada", "Bo")[n % 2], "date": f"18{n % 100:02d}-03-01", "text": tiny.prose(draw, 6)}
         for n in range(count)
     ]
-    rows += [{**rows[0], "sender": "Cy"}, {**rows[1], "text": "Too short."}]
+    rows += [{**rows[0], "sender": "Cy"}, {**rows[1], "text": "Too short."}, {**rows[2], "date": ""}]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
@@ -57,7 +60,8 @@ def test_it_is_built_and_every_source_adds_up(built: Path) -> None:
     assert list(verify.problems(str(built))) == []
     manifest = json.loads((built / "letters/manifest.json").read_text())
     assert manifest["documents"]["count"] == 60
-    assert manifest["drops"]["count"] == 2
+    assert manifest["drops"]["count"] == 3
+    assert manifest["stages"][0]["dropped"] == {"read": {"undated": [1, ANY]}, "texts": {"too_short": [1, 10]}}
     whole = json.loads((built / "manifest.json").read_text())
     assert whole["sources"] == [*build.SOURCES, "letters"]
     assert whole["shares"] == {"letters": 0.05}
@@ -131,6 +135,20 @@ def test_a_model_trains_on_it_at_the_shares_that_the_corpus_says(
     assert "letters" in capsys.readouterr().out
 
 
+def test_alone_it_is_the_whole_mixture(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "corpus"
+    alone = [*LIST, "--recipe", "paper", "--input", f"letters={folder}/*.jsonl", "--output", str(output)]
+    assert corpus.main([*alone, "--runner", "plain", "--set", "buckets=4"]) == 1
+    said = capsys.readouterr().err
+    most = re.search(r"--set (tokenizer\.vocabulary=\d+)", said)
+    assert most, said
+    assert corpus.main([*alone, "--runner", "plain", "--set", "buckets=4", "--set", most[1]]) == 0
+    assert "100.0 %" in capsys.readouterr().out
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "1 of our own" in page
+    assert "not built here" not in page
+
+
 def test_it_is_cleaned_away_and_strangers_files_stay(folder: Path, options: list[str], tmp_path: Path) -> None:
     output = tmp_path / "corpus"
     settings = [word for name in ("tokenizer.vocabulary=600", "buckets=4") for word in ("--set", name)]
@@ -155,6 +173,12 @@ def test_it_is_cleaned_away_and_strangers_files_stay(folder: Path, options: list
         (replace(LETTERS, name="notes", share=0.95), "the shares of letters, notes leave nothing"),
         (replace(LETTERS, name="notes", share=0.0005), "the share of notes is 0.0005: a number from 0 to 1"),
         (replace(LETTERS, name="notes", share=-0.1), "the share of notes is -0.1"),
+        (replace(LETTERS, name="notes", stages=(Map("texts", long_enough, part, keys=key), *LETTERS.stages[1:])),
+         "duplicates compares ranks: texts needs ranked=True"),
+        (replace(LETTERS, name="notes", shown=Shown(breakdowns=(Breakdown("Years", "year", "yaer"),))),
+         "a breakdown is of 'yaer', neither attributes.NAME nor known"),
+        (replace(LETTERS, name="notes", shown=Shown(measures=(Measured("x", "x", "characters", "least"),))),
+         "a measure's threshold is 'least', no field there"),
     ],
 )  # fmt: skip
 def test_a_source_that_cannot_be_is_refused(source: Source, problem: str) -> None:
@@ -168,7 +192,7 @@ def test_a_source_that_cannot_be_is_refused(source: Source, problem: str) -> Non
         ("tests.letters", "write it as MODULE:NAME"),
         ("no.such.module:SOURCES", "No module named"),
         ("tests.letters:NOTHING", "has no attribute 'NOTHING'"),
-        ("tests.letters:LETTERS", "not iterable"),
+        ("tests.letters:LETTERS", "LETTERS is one source, a list of sources is expected, such as (LETTERS,)"),
     ],
 )
 def test_a_list_that_is_none_is_refused(option: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:

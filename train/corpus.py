@@ -7,7 +7,6 @@ CORPUS/tokens/<source>/manifest.json      -> Stream: all tokens of one split, sh
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,22 +101,15 @@ class Corpus:
 def proportions_of(directory: Path | str) -> str:
     """Return the proportions that a corpus is made for: Table 1's, and the shares of the sources added to it.
 
-    Of a corpus that has none of Table 1's sources, those of its own among each other. Raises ValueError if no source of
-    such a corpus has a share, and for shares that `table1.weights` refuses.
+    Raises ValueError for shares that `table1.weights` refuses.
     """
     path = f"{directory}/manifest.json"
     manifest = storage.read_json(path) or {}
     try:
         shares, built = dict(manifest.get("shares", {})), set(manifest.get("sources", ()))
-        weights = table1.weights(shares)
+        weights = table1.weights(shares, alone=not built & set(table1.SOURCES))
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: its shares are not as a build writes them: {error}") from None
-    if shares and not built & set(table1.SOURCES):
-        weights = {name: weights[name] for name in shares}
-        divisor = math.gcd(*weights.values())
-        if not divisor:
-            raise ValueError(f"{directory}: none of its sources has a share to be trained with: give --proportions")
-        weights = {name: weight // divisor for name, weight in weights.items()}
     return ",".join(f"{name}={weight}" for name, weight in weights.items() if weight)
 
 

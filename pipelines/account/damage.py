@@ -15,7 +15,8 @@ from pipelines.stages.chain import Chain
 # Reasons of readers that speak of the file, not of what is in it.
 REASONS = frozenset(
     {
-        *("content_length", "corrupt", "cut_row", "damaged", "damaged_archive", "invalid_utf8", "malformed"),
+        *("content_length", "corrupt", "cut_row", "damaged", "damaged_archive", "duplicate_id", "invalid_utf8"),
+        "malformed",
         *("malformed_row", "truncated"),
     }
 )

@@ -96,8 +96,10 @@ def histogram(title: str, what: str, values: Values, marks: Mapping[str, float],
     return Histogram(title, what, edges.tolist(), found, marks, logarithmic)
 
 
-def counts(title: str, what: str, series: Mapping[str, Mapping[str, float]]) -> Counts | None:
-    """Return the counts of the largest values over all series, or None where there are none."""
+def counts(
+    title: str, what: str, series: Mapping[str, Mapping[str, float]], *, by_value: bool = False
+) -> Counts | None:
+    """Return the counts of the largest values of all series, None if there are none; `by_value` in their own order."""
     together: defaultdict[str, float] = defaultdict(float)
     for counter in series.values():
         for value, count in counter.items():
@@ -105,6 +107,7 @@ def counts(title: str, what: str, series: Mapping[str, Mapping[str, float]]) -> 
     named = [value for value, _ in sorted(together.items(), key=lambda pair: (-pair[1], pair[0]))][:LARGEST]
     if not named:
         return None
+    named = sorted(named) if by_value else named
     shown = {name: {value: counter.get(value, 0.0) for value in named} for name, counter in series.items() if counter}
     rest = sum(together.values()) - sum(together[value] for value in named)
     left = len(together) - len(named)
@@ -195,7 +198,7 @@ def _counted(manifest: Json, sample: Sample) -> Iterator[Distribution | None]:
             for value in _values(document, row["of"]):
                 kept[value] += sample.weight(None)
         dropped = {DROPPED: _dropped_languages(sample)} if row["of"] == "language" else {}
-        yield counts(row["title"], row["what"], {KEPT: kept, **dropped})
+        yield counts(row["title"], row["what"], {KEPT: kept, **dropped}, by_value=row["of"] == "year")
     if manifest["source"] == "stack_exchange":
         scores = [float(score) for d in sample.documents for score in d.attributes.get("answer_scores", "").split()]
         values = {"answers": [(score, sample.weight(None)) for score in scores]}

@@ -77,7 +77,7 @@ class Corpus:
     @property
     def seen(self) -> dict[str, float]:
         """Each source's part of the tokens seen in training."""
-        return table1.shares(self.shares)
+        return table1.shares(self.shares, alone=not set(self.manifests) & set(SOURCES))
 
     @property
     def recipe(self) -> str:
@@ -227,7 +227,8 @@ def warnings(corpus: Corpus) -> list[str]:
 
 def notes(corpus: Corpus) -> dict[str, list[str]]:
     """Return what is missing or different in each source of Table 1, and why; "" is about all of them."""
-    found = {row.name: list(_notes_of(corpus, row)) for row in TABLE_1}
+    paper = [row for row in TABLE_1 if set(corpus.manifests) & set(SOURCES)]
+    found = {row.name: list(_notes_of(corpus, row)) for row in paper}
     added = {name: list(_shown_notes(corpus, name)) for name in corpus.manifests if name not in found}
     return {"": list(_common_notes(corpus)), **found, **added}
 
@@ -239,7 +240,7 @@ def _common_notes(corpus: Corpus) -> Iterator[str]:
             f"the tokenizer has {vocabularies[0]:,} pieces, the paper's {_PAPER_VOCABULARY:,}: the fewer the pieces, "
             "the fewer bytes a token stands for"
         )
-    if corpus.shares:
+    if corpus.shares and set(corpus.manifests) & set(SOURCES):
         added = ", ".join(f"{corpus.titles.get(name, name)} {share:.1%}" for name, share in corpus.shares.items())
         rest = 1 - sum(corpus.shares.values())
         yield f"added to the paper's sources, as shares of the tokens seen: {added}; Table 1's are scaled by {rest:g}"

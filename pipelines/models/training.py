@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -150,6 +151,10 @@ def _ranking_warnings(chosen: Sequence[str], by_size: Sequence[str]) -> list[str
 # --- the tokenizer ---------------------------------------------------------------------------------------------------
 
 
+# What SentencePiece says of a vocabulary that is too large for a text.
+_MOST_PIECES = re.compile(r"set it to a value <= (\d+)")
+
+
 def place_tokenizer(output: str, given: str) -> None:
     """Write a tokenizer that was given to where a corpus keeps its own, unless it is that one; trainers look there."""
     directory = f"{output}/models/{TOKENIZER}"
@@ -169,7 +174,11 @@ def make_tokenizer(task: Training) -> dict[str, Any]:
     texts = [payload.decode() for payload in draws.drawn([path for _, path in task.inputs])]
     if not texts:
         raise ValueError("no document was drawn to train the tokenizer on")
-    training.train(texts, task.path(FILE), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
+    try:
+        training.train(texts, task.path(FILE), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
+    except ValueError as error:
+        most = _MOST_PIECES.search(str(error))
+        raise ValueError(f"{error}; --set tokenizer.vocabulary={most[1]}" if most else str(error)) from error
     drawn: dict[str, dict[str, int]] = {source: {"documents": 0, "bytes": 0} for source, _ in task.inputs}
     for source, path in task.inputs:
         documents, size = draws.size(path)

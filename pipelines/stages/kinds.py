@@ -94,8 +94,9 @@ class Map(Generic[R]):
 
     `step(record, context)` answers the document or its drop; after a `Decide` it is `step(document, removed, context)`
     with the removed line numbers (`runs.WHOLE` for the whole document). `part` gives the part of a recipe that the step
-    reads, `models` names the models. `keys(record, document, context)` yields what a later `Decide`
-    compares, from the record that came in and the document that is kept;
+    reads, `models` names the models. `keys(record, document, context)` gives what a later `Decide` compares, from the
+    record that came in and the document that is kept: hashes, ranks that say who owns a key (`ranked`) or None, and
+    line numbers or None (`pipelines.files.runs.Keys`).
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
     `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
     text of a record that is no document yet, to be shown beside what became of it.
@@ -121,8 +122,8 @@ class Decide:
 
     `items` says which item each record came from; those below `own` are this source's. `other` is a stage of another
     source whose keys are compared too. `window` gives the number of items, by a recipe, that are compared with each
-    other (0: all of them), `part` the part of a recipe that the rule was made with. What is marked are `duplicates`,
-    which too many of alarm, and which stay so whatever other records there are; or something else.
+    other (0: all of them), `part` the part of a recipe that the rule was made with. `duplicates` says that what is
+    marked is a copy: then too many raise an alarm, and what is marked among some records is marked among more.
     """
 
     decides: ClassVar[bool] = True

@@ -95,7 +95,7 @@ class Tally:
         if records_in != kept + self.merged + dropped:
             raise RuntimeError(
                 f"{self._paths.source}/{self._stage} item {self._item} does not add up: {records_in} in, "
-                f"{kept} kept, {self.merged} merged, {dropped} dropped"
+                f"{kept} kept, {self.merged} merged, {dropped} dropped; a reader counts each in counts['records']"
             )
         return {
             "item": self._item,
@@ -204,6 +204,8 @@ def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context[A
             return outcome, stage.spill(outcome)
         if not isinstance(outcome, Document) or outcome.id != record.id:
             raise TypeError(f"the step answered {outcome!r:.200}, neither this document nor its drop")
+        if outcome.source != task.paths.source:
+            raise TypeError(f"the document says that it is of the source {outcome.source!r}")
         return outcome, stage.keys(record, outcome, context) if stage.keys else None
     except Exception as error:
         name = ", ".join(part.path for part in task.item.parts[:3])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Literal
 
 from pipelines.files import storage
 from pipelines.stages import losses
-from pipelines.stages.kinds import Item, Part, Read, Stage
+from pipelines.stages.kinds import Decide, Item, Part, Read, Resolve, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Input:
 class Measured:
     """What the card says of drops for a `reason`: the measurement and the threshold that it was compared with.
 
-    `value` is "characters", "bytes" or the name of an attribute that is a number, `threshold` the path of a field in
+    `value` is "characters", "bytes" or "attributes.NAME" for one that is a number, `threshold` the path of a field in
     the source's part of the recipe; documents on the side that `keeps` names stay.
     """
 
@@ -42,7 +44,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """What the card counts documents by: `of` is "language", "license", "host", "year" or the name of an attribute."""
+    """What the card counts documents by: `of` is "language", "license", "host", "year" or "attributes.NAME"."""
 
     title: str
     what: str
@@ -88,6 +90,25 @@ class Source:
     recipe: Any = None
     shown: Shown = Shown()
 
+    def check(self) -> None:
+        """Raise ValueError naming a stage or a fact for the card that cannot be right."""
+        for before, stage in pairwise(self.stages):
+            ranked = isinstance(stage, Resolve) or (isinstance(stage, Decide) and stage.ranked)
+            if stage.decides and not before.decides and getattr(before, "ranked", False) != ranked:
+                wants = "compares ranks" if ranked else "compares no ranks"
+                raise ValueError(f"source {self.name!r}: {stage.name} {wants}: {before.name} needs ranked={ranked}")
+        for measure in self.shown.measures:
+            place = attrgetter(measure.threshold)
+            if self.recipe is not None and not _is_there(place, self.recipe):
+                raise ValueError(
+                    f"source {self.name!r}: a measure's threshold is {measure.threshold!r}, no field there"
+                )
+        known = {"characters", "bytes"} | {"language", "license", "host", "year"}
+        told = [(one.value, "measure") for one in self.shown.measures]
+        for of, what in [*told, *((one.of, "breakdown") for one in self.shown.breakdowns)]:
+            if of not in known and not of.startswith("attributes."):
+                raise ValueError(f"source {self.name!r}: a {what} is of {of!r}, neither attributes.NAME nor known")
+
     def extended(self, added: Sequence[Stage]) -> Source:
         """Return the source with stages added behind the last that writes documents and needs no tokenizer."""
         writes = [not stage.decides and "tokenizer" not in getattr(stage, "models", ()) for stage in self.stages]
@@ -117,6 +138,14 @@ class Model:
 
     path: str
     digest: str
+
+
+def _is_there(place: Callable[[Any], Any], recipe: Any) -> bool:
+    try:
+        place(recipe)
+    except AttributeError:
+        return False
+    return True
 
 
 def one_item_per_file(inputs: Sequence[Input]) -> list[Item]:

@@ -87,8 +87,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         now = found(build(Path(folder)))
     golden = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    for problem in problems(now, golden):
-        print(problem)
+    for name in sorted({*now, *golden}):
+        was, became = golden.get(name), now.get(name)
+        if was and became and was["version"] != became["version"] and was["digest"] == became["digest"]:
+            print(f"recorded: {name} has another version and the same digest: no tiny dump reaches what was changed")
+        elif was != became:
+            print(f"recorded: {name}: {was} -> {became}")
     FILE.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 0
 

@@ -8,8 +8,6 @@ from pipelines.export.common import Source, open_sources
 from pipelines.tokens.shards import Manifest, document_ends, tokens
 from tests.pipelines import made
 
-FORMATS = ("megatron", "nanogpt", "datatrove", "mds", "parquet")
-
 
 def write(directory: Path) -> Path:
     """Write it; books have one shard of training documents, as their manifest is cut to it, Wikipedia three."""

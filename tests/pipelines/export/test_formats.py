@@ -52,6 +52,10 @@ def read_megatron(path: Path) -> list[list[int]]:
     return [np.frombuffer(data, "<u2", n, o).tolist() for n, o in zip(lengths.tolist(), offsets.tolist(), strict=True)]
 
 
+def test_every_format_is_read_back() -> None:
+    assert {f"test_{name}" for name in FORMATS} <= set(globals())
+
+
 def test_megatron(corpus: Path, exported: Path) -> None:
     for source, shard, documents in every_shard(corpus):
         assert read_megatron(exported / "megatron" / source / shard) == documents
