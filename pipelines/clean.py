@@ -22,15 +22,18 @@ from pipelines.table1 import SOURCES
 DOWNLOADS = "work/downloads/"
 _ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|part-\d{3})"
 # What lies between stages, by the forms of its names: no manifest needs to name it.
-_WORK = r"""work/(?:
+_WORK = re.compile(
+    rf"""work/(?:
         inputs\.json | lock | plan/[0-9a-f]{{16}}\.plan
-      | (?:{sources}|models|tokens)/(?:[a-z0-9_]+/)?(?:
+      | (?P<of>[a-z][a-z0-9_]*)/(?:[a-z0-9_]+/)?(?:
             begun | shards\.json | runs\.json
-          | (?:[a-z0-9_]+-)?{item}(?:[-.][a-z]+){{0,2}}\.
+          | (?:[a-z0-9_]+-)?{_ITEM}(?:[-.][a-z]+){{0,2}}\.
             (?:json|parquet|changes|run|removals|overlaps|losses|xml)(?:\.blobs)?
           | (?:train|validation)-\d{{5}}\.json
         )
-    )"""
+    )""",
+    re.VERBOSE,
+)
 _MODEL = re.compile(
     r"(?:models|work/given)/(?:cutoffs|reference|stack_exchange_sites|tokenizer|benchmarks|lid|bad_words"
     r"|personal_information_sites|language_models(?:/[a-z]{2,3}(?:-[a-z]+)?)?)"
@@ -54,15 +57,16 @@ def files_of(folder: str) -> list[str]:
     there = {name for name in there if not name.startswith((DOWNLOADS, *inner))}
     named = set(_of_corpus(folder, there) if kind is ours.Kind.CORPUS else _of_run(folder, there))
     temporary = {name for name in there if storage.is_temporary(name.rpartition("/")[2])}
-    forms = _forms(folder) if kind is ours.Kind.CORPUS else _RUN
-    found = there & (named | temporary) | {name for name in there if forms.fullmatch(name)}
+    known = _staged(folder, there) if kind is ours.Kind.CORPUS else {name for name in there if _RUN.fullmatch(name)}
+    found = there & (named | temporary) | known
     # What its mark names is for people, who may have changed it.
     return sorted(found - ours.named(folder) | there & ours.unchanged(folder))
 
 
-def _forms(corpus: str) -> re.Pattern[str]:
-    sources = "|".join(map(re.escape, (*SOURCES, *ours.sources_of(corpus))))
-    return re.compile(_WORK.format(sources=sources, item=_ITEM), re.VERBOSE)
+def _staged(corpus: str, there: set[str]) -> set[str]:
+    """Return the names of what lies between stages, of the sources that are built in a corpus."""
+    sources = {*SOURCES, *ours.sources_of(corpus), "models", "tokens", None}
+    return {name for name in there if (match := _WORK.fullmatch(name)) and match["of"] in sources}
 
 
 def _of_run(run: str, there: set[str]) -> Iterator[str]:
