@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from unittest.mock import ANY
@@ -16,7 +16,7 @@ from model import configs
 from model.configs import ModelConfig
 from pipelines import build, clean, corpus, report, table1, trace, verify
 from pipelines.export.__main__ import main as export
-from pipelines.recipes import PAPER
+from pipelines.recipes import PAPER, NearDuplicates
 from pipelines.stages.kinds import Map
 from pipelines.stages.source import Breakdown, Measured, Shown, Source
 from tests.letters import LETTERS, SOURCES, Letters, key, long_enough, part
@@ -147,6 +147,29 @@ def test_alone_it_is_the_whole_mixture(folder: Path, tmp_path: Path, capsys: pyt
     page = (output / "report.html").read_text(encoding="utf-8")
     assert "1 of our own" in page
     assert "not built here" not in page
+
+
+@dataclass(frozen=True)
+class NearLetters(Letters):
+    """The same rules, and near-duplicates."""
+
+    near: NearDuplicates = field(default_factory=NearDuplicates)
+
+
+def test_near_duplicates_are_switched_on_by_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_letters(tmp_path / "letters.jsonl", 40)
+    rows = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
+    with (tmp_path / "letters.jsonl").open("a") as stream:
+        stream.writelines(json.dumps({**row, "text": row["text"] + " Yours."}) + "\n" for row in rows[5:10])
+    source = replace(LETTERS, recipe=NearLetters())
+    monkeypatch.setattr("tests.letters.NEAR", (source,), raising=False)
+    options = ["--sources", "tests.letters:NEAR", "--recipe", "paper", "--input", f"letters={tmp_path}/*.jsonl"]
+    settings = ("letters.near.measure=jaccard", "letters.near.threshold=0.8", "tokenizer.vocabulary=400", "buckets=4")
+    options += [word for setting in settings for word in ("--set", setting)]
+    assert corpus.main([*options, "--output", str(tmp_path / "corpus"), "--runner", "plain"]) == 0
+    manifest = json.loads((tmp_path / "corpus/letters/manifest.json").read_text())
+    assert [row["stage"] for row in manifest["decisions"]] == ["duplicates", "near"]
+    assert manifest["decisions"][1]["marked"] == 5
 
 
 def test_it_is_cleaned_away_and_strangers_files_stay(folder: Path, options: list[str], tmp_path: Path) -> None:
