@@ -1,4 +1,4 @@
-"""GitHub reader: rows of a BigQuery-style export (JSON lines, gzip or plain) to documents.
+"""GitHub reader: rows of a BigQuery-style export (JSON lines: plain, gzip or zstd) to documents.
 
     bytes -> lines -> rows {repo_name, ref, path, content, license, ...} -> Document | Drop
 
@@ -13,10 +13,7 @@ its own; among all if there is none. `offset` and the last part of the id are th
 from __future__ import annotations
 
 import codecs
-import gzip
-import io
 import json
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -27,13 +24,12 @@ from filters.code import license
 from filters.code.languages import language_of
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.files.tables import well_formed
-from pipelines.readers import Dump
+from pipelines.readers import Dump, rows
 
 SOURCE = "github"
 # BigQuery's `contents` holds no text over 1 MiB; as JSON a byte takes at most six characters, so that a longer line is
 # no row.
 MAX_LINE_BYTES = 16 << 20
-GZIP_MAGIC = b"\x1f\x8b"
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -73,17 +69,17 @@ class _FieldError(ValueError):
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     """Yield a Document for each row of the export, or a Drop for a row that holds no text or cannot be read.
 
-    `counts["records"]` counts lines that are not blank. A gzip stream that ends early or is damaged yields one more
-    record, dropped as truncated; what came before it is kept. Constant memory but for one line. Where rows have no
+    `counts["records"]` counts lines that are not blank. A compressed stream that is damaged or ends early yields one
+    more record, dropped as truncated; what came before it is kept. Constant memory but for one line. Where rows have no
     column for it, `dump.attributes["license"]` is the licence of all.
     """
-    for number, line in enumerate(_lines(stream)):
+    for number, line in enumerate(rows.lines(stream, MAX_LINE_BYTES)):
         if isinstance(line, bytes) and not line.strip():
             counts["other:blank_line"] += 1
             continue
         counts["records"] += 1
-        if isinstance(line, Reason):
-            yield drop(dump, number, line, "", 0)
+        if isinstance(line, rows.Unreadable):
+            yield unreadable(line, dump, number)
         else:
             yield _record(line, dump, number)
 
@@ -105,6 +101,11 @@ def drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> Dr
     )
 
 
+def unreadable(row: rows.Unreadable, dump: Dump, number: int) -> Drop:
+    """Return the Drop of a row that cannot be read."""
+    return drop(dump, number, Reason(row.reason), row.told, row.size)
+
+
 def decode(data: bytes) -> str | None:
     """Return the text of a file, or None if it is binary.
 
@@ -121,40 +122,6 @@ def decode(data: bytes) -> str | None:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes | Reason]:
-    """Yield the lines of a plain or gzip stream; a Reason stands for a line that is too long or the place of damage."""
-    start = stream.read(len(GZIP_MAGIC))
-    whole = io.BufferedReader(_Rejoined(start, stream), 1 << 16)
-    lines = gzip.GzipFile(fileobj=whole) if start == GZIP_MAGIC else whole
-    try:
-        while line := lines.readline(MAX_LINE_BYTES):
-            if len(line) < MAX_LINE_BYTES or line.endswith(b"\n"):
-                yield line
-                continue
-            while (rest := lines.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            yield Reason.TOO_LONG
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        yield Reason.TRUNCATED
-
-
-class _Rejoined(io.RawIOBase):
-    """A stream with the bytes that were read from its start put back, so that it need not be seekable."""
-
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self._start = start
-        self._rest = rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
-        self._start = self._start[len(buffer) :]
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _record(line: bytes, dump: Dump, number: int) -> Document | Drop:

@@ -1,7 +1,7 @@
 """GitHub's inputs told apart by what they hold: exports of BigQuery in its formats, and archives of repositories.
 
 first bytes -> Parquet | Avro -> `github_tables`;  zip, or tar inside gzip, bz2, xz or nothing -> `github_archive`
-            -> anything else, gzip or plain -> `github`, rows of JSON
+            -> anything else, gzip, zstd or plain -> `github`, rows of JSON
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipelines.document import Document, Drop
-from pipelines.readers import Dump, github, github_archive, github_tables
-from pipelines.readers.github import GZIP_MAGIC
+from pipelines.readers import Dump, github, github_archive, github_tables, rows
+from pipelines.readers.rows import GZIP_MAGIC
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 SEVEN_ZIP_MAGIC = b"7z\xbc\xaf\x27\x1c"
@@ -35,7 +35,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
     """
     start = stream.read(tarfile.BLOCKSIZE)
     stream.seek(0)
-    if start.startswith(github_tables.PARQUET_MAGIC):
+    if start.startswith(rows.PARQUET_MAGIC):
         return github_tables.read_parquet(stream, dump, counts)
     if start.startswith(github_tables.AVRO_MAGIC):
         return github_tables.read_avro(stream, dump, counts)

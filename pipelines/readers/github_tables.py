@@ -17,21 +17,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import fastavro
-import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
 
 from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
-from pipelines.files import parquet_pages
 from pipelines.files.blocks import TooLargeError
-from pipelines.readers import Dump, avro_blocks, github
+from pipelines.readers import Dump, avro_blocks, github, rows
 from pipelines.readers.github import MAX_LINE_BYTES, Reason
 
-PARQUET_MAGIC = b"PAR1"
 AVRO_MAGIC = b"Obj\x01"
 # BigQuery's contents hold up to 1 MiB each: a batch stays under 64 MiB.
 BATCH_ROWS = 64
-BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -41,74 +35,16 @@ def read_parquet(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
     dropped as truncated; other groups are read. Memory is that of one batch and of the pages that it lies in.
     ValueError if the file's footer cannot be read, or the columns are not those of an export.
     """
-    try:
-        table = pyarrow.parquet.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
-    except Exception as error:  # a damaged footer is taken for lengths, types and names of any kind
-        raise ValueError(f"{dump.name}: the footer of the Parquet file is missing or damaged ({error})") from error
+    table = rows.parquet_table(stream, dump.name)
     names = table.schema_arrow.names
     _check(names, dump)
     columns = [name for known in github.COLUMNS.values() for name in known if name in names]
-    first = 0
-    for group in range(table.metadata.num_row_groups):
-        yield from _row_group(stream, table, group, columns, first, dump, counts)
-        first += table.metadata.row_group(group).num_rows
-
-
-def _row_group(
-    stream: BinaryIO,
-    table: pyarrow.parquet.ParquetFile,
-    group: int,
-    columns: list[str],
-    first: int,
-    dump: Dump,
-    counts: Counter[str],
-) -> Iterator[Document | Drop]:
-    number = first
-    try:
-        rows = parquet_pages.batch_rows(stream, table, group, columns, BATCH_ROWS)
-        for batch in table.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
-            large = batch.nbytes > MAX_LINE_BYTES
-            for index in range(batch.num_rows):
-                counts["records"] += 1
-                row = batch.slice(index, 1)
-                size = _too_long(row) if large else 0
-                yield github.drop(dump, number, Reason.TOO_LONG, "", size) if size else _row(row, dump, number)
-                number += 1
-    except TooLargeError as error:
+    for number, row in rows.parquet_rows(stream, table, columns, MAX_LINE_BYTES, BATCH_ROWS):
         counts["records"] += 1
-        yield github.drop(dump, number, Reason.TOO_LARGE, str(error)[:EXCERPT_CHARACTERS], 0)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        counts["records"] += 1
-        yield github.drop(dump, number, Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS], 0)
-
-
-def _row(row: pyarrow.RecordBatch, dump: Dump, number: int) -> Document | Drop:
-    try:
-        (values,) = row.to_pylist()
-    except UnicodeDecodeError as error:
-        return github.drop(dump, number, Reason.MALFORMED, str(error)[:EXCERPT_CHARACTERS], row.nbytes)
-    return _record(values, dump, number)
-
-
-def _too_long(row: pyarrow.RecordBatch) -> int:
-    """Return the bytes of a text that is too long, or of texts in a list, before one is made; 0 if all can be."""
-    for column in row.columns:
-        limit = MAX_LINE_BYTES if pyarrow.types.is_string(column.type) else parquet_pages.BATCH_BYTES
-        if (size := _bytes(column)) > limit:
-            return size
-    return 0
-
-
-def _bytes(column: Any) -> int:
-    if pyarrow.types.is_list(column.type) or pyarrow.types.is_large_list(column.type):
-        inner = column.flatten()
-        # Each element becomes an object of Python's.
-        return _bytes(inner) + 64 * len(inner)
-    if pyarrow.types.is_struct(column.type):
-        return sum(map(_bytes, column.flatten()))
-    if pyarrow.types.is_string(column.type) or pyarrow.types.is_binary(column.type):
-        return int(pyarrow.compute.sum(pyarrow.compute.binary_length(column)).as_py() or 0)
-    return 0
+        if isinstance(row, rows.Unreadable):
+            yield github.unreadable(row, dump, number)
+        else:
+            yield _record(row, dump, number)
 
 
 def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -119,17 +55,17 @@ def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Do
     header cannot be read, names a compression that is not BigQuery's, or its schema is not that of an export.
     """
     try:
-        rows = fastavro.reader(stream)
+        reader = fastavro.reader(stream)
     except Exception as error:  # the header's schema is JSON of any shape
         raise ValueError(f"{dump.name}: the header of the Avro file is damaged ({error})") from error
-    if rows.codec not in avro_blocks.CODECS:
+    if reader.codec not in avro_blocks.CODECS:
         raise ValueError(
-            f"{dump.name}: compressed with {rows.codec!r}; BigQuery writes {', '.join(avro_blocks.CODECS)}"
+            f"{dump.name}: compressed with {reader.codec!r}; BigQuery writes {', '.join(avro_blocks.CODECS)}"
         )
-    schema: Any = rows.writer_schema
+    schema: Any = reader.writer_schema
     fields = schema.get("fields", []) if isinstance(schema, dict) else []
     _check([field["name"] for field in fields], dump)
-    found = avro_blocks.rows(stream, json.loads(rows.metadata["avro.schema"]), rows.codec)
+    found = avro_blocks.rows(stream, json.loads(reader.metadata["avro.schema"]), reader.codec)
     for number, row in enumerate(_rows(found)):
         counts["records"] += 1
         if isinstance(row, tuple):
@@ -139,10 +75,10 @@ def read_avro(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Do
             yield _record(row, dump, number)
 
 
-def _rows(rows: Iterable[Any]) -> Iterator[Any]:
+def _rows(found: Iterable[Any]) -> Iterator[Any]:
     """Yield the rows of an Avro file, and where one cannot be read why, and in words: a pair."""
     try:
-        for row in rows:
+        for row in found:
             yield row if isinstance(row, dict) else {}
     except TooLargeError as error:
         yield Reason.TOO_LARGE, str(error)

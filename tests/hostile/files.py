@@ -366,6 +366,7 @@ FILES: dict[str, Target] = {
         github_input.read,
         json_lines,
         lambda data: gzip.compress(json_lines(data), 1, mtime=0),
+        lambda data: pyarrow.compress(json_lines(data), "zstd", asbytes=True),
         tokens=REPOSITORY,
         seeds=[CODE],
     ),

@@ -3,10 +3,13 @@
 import gzip
 import io
 import json
+import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,6 +173,25 @@ def test_gzip_and_plain_are_told_by_magic_and_truncation_is_one_more_drop() -> N
         records, counts = read_all(damaged)
         assert reasons(records)[-1] == "truncated"
         assert set(reasons(records)[:-1]) <= {"kept", "malformed"}
+        assert counts["records"] == len(records) > 100
+
+
+def test_zstd_is_told_by_magic_too() -> None:
+    data = b"".join(json.dumps({**ROW, "content": f"herd = {i}\n"}).encode() + b"\n" for i in range(2_000))
+    packed = pa.compress(data, "zstd", asbytes=True)
+    assert read_all(packed)[0] == read_all(data)[0]
+    assert read_all(packed + packed)[0][2_000:] == [
+        replace(record, id=f"github/d1/{number}", offset=number)
+        for number, record in enumerate(read_all(data)[0], 2_000)
+        if isinstance(record, Document)
+    ]
+    noise = random.Random(1).randbytes(400_000).hex().encode()
+    large = pa.compress(
+        b"".join(b'{"content": "' + noise[n : n + 400] + b'"}\n' for n in range(0, 800_000, 400)), "zstd"
+    )
+    for damaged in (large.to_pybytes()[: large.size // 2], large.to_pybytes()[:-9] + b"damaged!!"):
+        records, counts = read_all(damaged)
+        assert reasons(records)[-1] == "truncated"
         assert counts["records"] == len(records) > 100
 
 

@@ -1,0 +1,177 @@
+"""Rows, whatever they come in: lines (plain, gzip or zstd) and Parquet; what cannot be read costs nothing else.
+
+    bytes ─ decompressed ─> lines
+    Parquet: row group ─> batches of a few rows ─> rows
+
+Memory is that of one line, or of one batch and the pages that it lies in.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.document import EXCERPT_CHARACTERS
+from pipelines.files import parquet_pages
+from pipelines.files.blocks import TooLargeError
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+PARQUET_MAGIC: Final = b"PAR1"
+BUFFER_BYTES: Final = 1 << 20
+
+
+class Reason(StrEnum):
+    """Why a row cannot be read."""
+
+    MALFORMED = "malformed"
+    TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+    TRUNCATED = "truncated"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands for a row that cannot be read: why, in words, and its size in bytes as far as it is known."""
+
+    reason: Reason
+    told: str = ""
+    size: int = 0
+
+
+def lines(stream: BinaryIO, longest: int) -> Iterator[bytes | Unreadable]:
+    """Yield the lines of a stream, with their ends, each under `longest` bytes.
+
+    A line that is longer is passed over. A stream that ends early or is damaged yields one thing more, truncated; what
+    came before it stays. `stream` need not be seekable.
+    """
+    start = stream.read(len(ZSTD_MAGIC))
+    whole = io.BufferedReader(_Rejoined(start, stream), 1 << 16)
+    unpacked: Any = whole
+    if start.startswith(GZIP_MAGIC):
+        unpacked = gzip.GzipFile(fileobj=whole)
+    elif start == ZSTD_MAGIC:
+        unpacked = io.BufferedReader(_Readable(pa.CompressedInputStream(whole, "zstd")), 1 << 16)
+    try:
+        while line := unpacked.readline(longest):
+            if len(line) < longest or line.endswith(b"\n"):
+                yield line
+                continue
+            while (rest := unpacked.readline(longest)) and not rest.endswith(b"\n"):
+                pass
+            yield Unreadable(Reason.TOO_LONG)
+    except (EOFError, zlib.error, gzip.BadGzipFile, _DamagedError):
+        yield Unreadable(Reason.TRUNCATED)
+
+
+class _DamagedError(Exception):
+    """Bytes that are no zstd, or end early."""
+
+
+class _Readable(io.RawIOBase):
+    """Arrow's stream of decompressed bytes, with the standard library's reading of lines on top."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._stream.read(len(buffer))
+        except (pa.ArrowException, OSError) as error:
+            raise _DamagedError(str(error)) from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with the bytes that were read from its start put back, so that it need not be seekable."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def parquet_table(stream: BinaryIO, name: str) -> pq.ParquetFile:
+    """Open a Parquet file; ValueError naming it if its footer cannot be read."""
+    try:
+        return pq.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
+    except Exception as error:  # a damaged footer is taken for lengths, types and names of any kind
+        raise ValueError(f"{name}: the footer of the Parquet file is missing or damaged ({error})") from error
+
+
+def parquet_rows(
+    stream: BinaryIO, table: pq.ParquetFile, columns: list[str], longest: int, most: int
+) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
+    """Yield number and values of each row of an open Parquet file, from 0; `stream` is seekable.
+
+    A row with a text of more than `longest` bytes is passed over before it is made; `most` rows are made at a time. Of
+    a damaged row group what comes before the damage is kept, and the rest stands for one row; other groups are read.
+    """
+    first = 0
+    for group in range(table.metadata.num_row_groups):
+        number = first
+        try:
+            size = parquet_pages.batch_rows(stream, table, group, columns, most)
+            for batch in table.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
+                large = batch.nbytes > longest
+                for index in range(batch.num_rows):
+                    yield number, _row(batch.slice(index, 1), longest if large else None)
+                    number += 1
+        except TooLargeError as error:
+            yield number, Unreadable(Reason.TOO_LARGE, str(error)[:EXCERPT_CHARACTERS])
+        except (pa.ArrowException, OSError, ValueError) as error:
+            yield number, Unreadable(Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS])
+        first += table.metadata.row_group(group).num_rows
+
+
+def _row(row: pa.RecordBatch, longest: int | None) -> dict[str, Any] | Unreadable:
+    if longest is not None and (size := _too_long(row, longest)):
+        return Unreadable(Reason.TOO_LONG, size=size)
+    try:
+        (values,) = row.to_pylist()
+    except UnicodeDecodeError as error:
+        return Unreadable(Reason.MALFORMED, str(error)[:EXCERPT_CHARACTERS], row.nbytes)
+    found: dict[str, Any] = values
+    return found
+
+
+def _too_long(row: pa.RecordBatch, longest: int) -> int:
+    """Return the bytes of a text that is too long, or of texts in a list, before one is made; 0 if all can be."""
+    for column in row.columns:
+        limit = longest if pa.types.is_string(column.type) else parquet_pages.BATCH_BYTES
+        if (size := _bytes(column)) > limit:
+            return size
+    return 0
+
+
+def _bytes(column: Any) -> int:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        inner = column.flatten()
+        # Each element becomes an object of Python's.
+        return _bytes(inner) + 64 * len(inner)
+    if pa.types.is_struct(column.type):
+        return sum(map(_bytes, column.flatten()))
+    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+        return int(pc.sum(pc.binary_length(column)).as_py() or 0)
+    return 0
