@@ -157,10 +157,13 @@ class Mixture:
             raise ValueError(f"k is {ks.min()}, it must not be negative")
         source_of, rank_of = _turns(self.weights)
         cycle, place = np.divmod(ks, self.period)
-        block, position = np.divmod(place, self.block)
-        first = block * self.block
-        key = derive_key(self.seed, _BLOCK, cycle * -(-self.period // self.block) + block)
-        turn = first + permute(position, np.minimum(self.block, self.period - first), key)
+        if self.period == self.block:
+            turn = permute(place, np.array([self.period]), derive_key(self.seed, _BLOCK, cycle))
+        else:
+            block, position = np.divmod(place, self.block)
+            first = block * self.block
+            key = derive_key(self.seed, _BLOCK, cycle * -(-self.period // self.block) + block)
+            turn = first + permute(position, np.minimum(self.block, self.period - first), key)
         source = source_of[turn]
         ordinal = cycle * np.array(self.weights)[source] + rank_of[turn]
         sizes = np.array(self.sizes)[source]
