@@ -67,7 +67,7 @@ def test_a_block_of_a_long_period_has_every_share_to_within_three_sequences(thou
         assert counts.sum() == blocks * mixture.block
         assert abs(counts - blocks * mixture.block * np.array(weights) / mixture.period).max() <= 3
     assert mixture.counts(mixture.period) == weights
-    start = mixture.period - 500
+    start = max(0, mixture.period - 500)
     sources = mixture.at(np.arange(start, start + 1500)).source
     after, before = (np.array(mixture.counts(k)) for k in (start + 1500, start))
     assert (np.bincount(sources, minlength=len(weights)) == after - before).all()
