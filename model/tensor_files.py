@@ -19,11 +19,26 @@ def load(path: Path, *, mmap: bool = False) -> Any:
     with path.open("rb") as stream:
         check(stream, str(path))
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+        _check_sizes(found)
+        return found
     except pickle.UnpicklingError:  # PyTorch's own words tell how to run the code after all
         raise ValueError(f"{path}: it holds more than tensors and plain values, or is damaged") from None
     except (RuntimeError, ValueError, EOFError, KeyError, IndexError, AttributeError, TypeError) as error:
         raise ValueError(f"{path}: cannot be read as tensors: {error}") from None
+
+
+def _check_sizes(found: Any) -> None:
+    """Raise ValueError for a tensor that names its storage's numbers more than once: written out, it has no end."""
+    if isinstance(found, torch.Tensor):
+        if found.layout is torch.strided and found.numel() * found.element_size() > found.untyped_storage().nbytes():
+            raise ValueError(f"a tensor of {found.numel():,} numbers has a storage of fewer")
+    elif isinstance(found, dict):
+        for value in found.values():
+            _check_sizes(value)
+    elif isinstance(found, list | tuple):
+        for value in found:
+            _check_sizes(value)
 
 
 def check(stream: BinaryIO, where: str) -> None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from filters.wikitext.names import LANGUAGES
 from pipelines.files import lock, ours, paths, storage
 from pipelines.table1 import SOURCES
 
@@ -36,7 +37,7 @@ _WORK = re.compile(
 )
 _MODEL = re.compile(
     r"(?:models|work/given)/(?:cutoffs|reference|stack_exchange_sites|tokenizer|benchmarks|lid|bad_words"
-    r"|personal_information_sites|language_models(?:/[a-z]{2,3}(?:-[a-z]+)?)?)"
+    rf"|personal_information_sites|language_models(?:/(?:{'|'.join(LANGUAGES)}))?)"
 )
 _RUN = re.compile(
     r"log\.jsonl|evaluations\.jsonl|spikes\.jsonl|tensorboard/events\.out\.tfevents\.\d+\..+\.\d{8}"
@@ -56,17 +57,25 @@ def files_of(folder: str) -> list[str]:
     inner = {name.removesuffix(ours.MARK) for name in there if name.endswith(f"/{ours.MARK}")}
     there = {name for name in there if not name.startswith((DOWNLOADS, *inner))}
     named = set(_of_corpus(folder, there) if kind is ours.Kind.CORPUS else _of_run(folder, there))
-    temporary = {name for name in there if storage.is_temporary(name.rpartition("/")[2])}
     known = _staged(folder, there) if kind is ours.Kind.CORPUS else {name for name in there if _RUN.fullmatch(name)}
-    found = there & (named | temporary) | known
+    # What a killed command left half written lies beside what it was to be.
+    folders = {name.rpartition("/")[0] for name in (there & named) | known}
+    temporary = {name for name in there if storage.is_temporary(name.rpartition("/")[2])}
+    found = there & named | known | {name for name in temporary if name.rpartition("/")[0] in folders}
     # What its mark names is for people, who may have changed it.
     return sorted(found - ours.named(folder) | there & ours.unchanged(folder))
 
 
 def _staged(corpus: str, there: set[str]) -> set[str]:
     """Return the names of what lies between stages, of the sources that are built in a corpus."""
-    sources = {*SOURCES, *ours.sources_of(corpus), "models", "tokens", None}
-    return {name for name in there if (match := _WORK.fullmatch(name)) and match["of"] in sources}
+    sources = {*_sources(corpus), "models", "tokens", None}
+    matched = {name: match for name in there if (match := _WORK.fullmatch(name)) and match["of"] in sources}
+    begun = {name.rpartition("/")[0] for name in matched if name.endswith("/begun")}
+    return {name for name, match in matched.items() if match["of"] is None or name.rpartition("/")[0] in begun}
+
+
+def _sources(corpus: str) -> set[str]:
+    return {*SOURCES, *ours.sources_of(corpus)}
 
 
 def _of_run(run: str, there: set[str]) -> Iterator[str]:
@@ -92,14 +101,16 @@ def _of_corpus(corpus: str, there: set[str]) -> Iterator[str]:
         folder, _, file = name.rpartition("/")
         content = storage.read_json(f"{corpus}/{name}") if file.endswith(".json") or file == "begun" else None
         if folder.startswith("work/") and file == "begun" and isinstance(content, list):
-            yield from _begun(folder, content)
+            yield from _begun(folder, content, _sources(corpus))
         elif file == "manifest.json" and isinstance(content, dict):
             yield from _of_manifest(folder, content)
 
 
-def _begun(folder: str, manifests: Sequence[str]) -> Iterator[str]:
-    """Yield what the items of a stage may have written, finished or not."""
+def _begun(folder: str, manifests: Sequence[str], sources: Set[str]) -> Iterator[str]:
+    """Yield what the items of a stage of one of the `sources` may have written, finished or not."""
     source, _, stage = folder.removeprefix("work/").partition("/")
+    if (stage if source == "tokens" else source) not in sources:
+        return
     for item in (name.removesuffix(".json") for name in manifests if isinstance(name, str)):
         if source == "tokens":
             yield from (f"tokens/{stage}/{item}.{suffix}" for suffix in ("bin", "index", "documents.parquet"))
@@ -113,7 +124,7 @@ def _of_manifest(folder: str, manifest: dict[str, Any]) -> Iterator[str]:
     if _MODEL.fullmatch(folder) and isinstance(manifest.get("files"), dict):
         yield f"{folder}/manifest.json"
         yield from (f"{folder}/{name}" for name in manifest["files"])
-    elif parts[0] == "tokens" and "tokenizer_sha256" in manifest:
+    elif parts[0] == "tokens" and parts[1:] == [manifest.get("source")] and "tokenizer_sha256" in manifest:
         yield f"{folder}/manifest.json"
     elif len(parts) == 1 and manifest.get("source") == folder and "stages" in manifest:
         yield from (f"{folder}/manifest.json", f"{folder}/changes.json")

@@ -40,6 +40,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     events.tell("build_started", **facts, sources=list(prepared.chains))
     ours.claim(options.output, ours.Kind.CORPUS)
     ours.note_sources(options.output, [name for name, _ in prepared.recipe.added if name in prepared.chains])
+    summary.check(options.output)
     with lock.alone(options.output) as check_lock:
         check_neighbours(prepared)
         if storage.is_remote(options.output):

@@ -118,6 +118,10 @@ def write_page(
     return page.write(corpus, page.render(corpus, run=found, run_tokens=run_tokens, comparison=other))
 
 
+# What numbers and shapes that nobody would write make of code that reads them.
+_STRANGE = (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError, StopIteration)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the card of a corpus directory; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.report", description="Show a corpus' card.")
@@ -140,8 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except (KeyError, TypeError, AttributeError) as error:  # manifests of a corpus from elsewhere
-        said = f"{options.corpus}: its manifests are not as a build writes them ({error!r})"
+    except _STRANGE as error:  # manifests of a corpus from elsewhere, or a log of a run
+        what = f"its manifests, or the log of {options.run}, are" if options.run else "its manifests are"
+        said = f"{options.corpus}: {what} not as we write them ({error!r:.200})"
         print(f"error: {said}; python -m pipelines.verify names the file", file=sys.stderr)  # noqa: T201
         return 2
     return 0

@@ -74,12 +74,16 @@ def weights(shares: Mapping[str, float], *, alone: bool = False) -> dict[str, in
 def shares(added: Mapping[str, float], *, alone: bool = False) -> dict[str, float]:
     """Return each source's part of the tokens seen in training, see `weights`."""
     found = weights(added, alone=alone)
-    return {name: weight / sum(found.values()) for name, weight in found.items()}
+    total = sum(found.values())
+    return {name: weight / total for name, weight in found.items()}
 
 
 def _thousandths(name: str, share: float) -> int:
     # A manifest from elsewhere may say anything: of a text like "1e99999999" a fraction would be made, digit by digit.
-    number = float(share)
+    try:
+        number = float(share)
+    except OverflowError:
+        number = math.inf
     exact = Fraction(str(number)) * TOTAL_PROPORTION if math.isfinite(number) else Fraction(-1)
     if exact.denominator != 1 or exact < 0:
         raise ValueError(f"the share of {name} is {share}: a number from 0 to 1 with at most {SHARE_DECIMALS} decimals")

@@ -121,6 +121,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, Value]]:
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
+        if not 8 <= tag < 1 << 32:  # others would take only its last 32 bits for the field's number
+            raise ValueError(f"a field's number is {tag >> 3} before byte {at}")
         wire = tag & 7
         value: Value
         if wire == _VARINT:

@@ -61,7 +61,7 @@ def draw_measures(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mappi
     for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
         for curve, colour in zip(curves, _palette(len(curves)), strict=True):
             axes.plot(*curve, color=colour, linewidth=1.2, marker="." if len(curve[0]) < 30 else "")
-        axes.set_title(title, loc="left", fontsize=10)
+        axes.set_title(title, loc="left", fontsize=10, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="0.92")
     for axes in grid.flat[len(panels) :]:
@@ -127,7 +127,7 @@ def _smooth(
 
 
 def _dress(axes: Axes, title: str, end: float) -> None:
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     axes.set_xlabel("million tokens seen")
     axes.set_ylabel("training loss, nats per token")
     axes.spines[["top", "right"]].set_visible(False)
@@ -154,4 +154,5 @@ def _label(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
             fontsize=9,
             fontweight=weight,
             va="center",
+            parse_math=False,
         )

@@ -20,6 +20,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.summary import text
 
+from pipelines.files import storage
+
 LOG, EVALUATIONS, EVENTS = "log.jsonl", "evaluations.jsonl", "tensorboard"
 Row = Mapping[str, Any]
 
@@ -30,10 +32,7 @@ class Log:
     def __init__(self, path: Path, step: int) -> None:
         """Open the log of a run that continues after `step` steps."""
         rows = [row for row in read_log(path) if row["step"] <= step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        temporary.replace(path)
+        storage.write_bytes(str(path), "".join(json.dumps(row) + "\n" for row in rows).encode())
         self._stream: TextIO = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, row: Row) -> None:

@@ -9,7 +9,9 @@ tensor's place must lie in a file of the checkpoint's own folder.
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,12 +79,29 @@ def read(folder: Path) -> Metadata:
     """Return the table of a checkpoint; raise ValueError naming the file for one of anything but tensors in it."""
     path = folder / METADATA
     try:
-        with path.open("rb") as stream:
-            return _table(_Unpickler(stream).load(), folder)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, EOFError, ImportError) as error:
+        content = path.read_bytes()
+        _check_memo(content)
+        return _table(_Unpickler(io.BytesIO(content)).load(), folder)
+    except (
+        ValueError,
+        AssertionError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        EOFError,
+        ImportError,
+    ) as error:
         raise ValueError(f"{path}: no table of tensors: {error}") from None
     except (pickle.UnpicklingError, MemoryError, RecursionError, OverflowError) as error:
         raise ValueError(f"{path}: damaged: {error}") from None
+
+
+def _check_memo(content: bytes) -> None:
+    """Raise ValueError for a place in the pickle's memo that it cannot need: all places below are made at once."""
+    for number, (code, argument, _) in enumerate(pickletools.genops(content)):
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > number:
+            raise ValueError(f"it writes to place {argument} of its memo")
 
 
 def _table(found: Any, folder: Path) -> Metadata:

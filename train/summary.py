@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipelines.files import storage
 from train import meters, report
 from train.energy import used
 from train.evaluate import Score
@@ -65,6 +66,4 @@ def summary(run: Run, entries: tuple[Entry, ...], scores: dict[str, Score], text
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    storage.write_bytes(str(path), (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

@@ -39,7 +39,7 @@ _AS_HERE: Final = (_MAGIC.ljust(56, b"\0"), 0.0, 1.0, -0.5, 1, 2**32 - 1, 0, 1)
 _PARAMETERS: Final = struct.Struct("<B3xfIB3xI")  # order, factor, kind, has words, version of the search
 _CHUNK: Final = 1 << 18  # entries
 _ARPA_HEADER: Final = 1 << 16  # bytes
-_COUNT: Final = re.compile(rb"ngram (\d+)\s*=\s*(\d+)")
+_COUNT: Final = re.compile(rb"ngram ([1-9])=([0-9]{1,18})")
 
 
 class _Table(NamedTuple):
@@ -70,10 +70,24 @@ def check(path: Path) -> None:
 
 
 def _check_arpa(content: mmap.mmap) -> None:
-    """Check the counts of an ARPA file: KenLM allocates what they say before it reads a line."""
-    head = content[:_ARPA_HEADER].lstrip()
-    _require(head.startswith(b"\\data\\"), "the beginning", head[:20], r"must be \data\ or that of a binary file")
-    counts = [int(count) for _, count in _COUNT.findall(head.partition(b"\\1-grams:")[0])]
+    """Check the counts of an ARPA file: KenLM allocates what they say before it reads a line.
+
+    Each line of the head must be as lmplz writes it: KenLM takes more for a number than it is.
+    """
+    first, *lines = content[:_ARPA_HEADER].lstrip().split(b"\n")
+    _require(first.rstrip() == b"\\data\\", "the beginning", first[:20], r"must be \data\ or that of a binary file")
+    counts: list[int] = []
+    for line in lines:
+        if not line.strip():
+            break
+        told = _COUNT.fullmatch(line.rstrip())
+        _require(told is not None, "a line of the head", line[:40], "must be ngram N=COUNT")
+        _require(
+            told is not None and int(told[1]) == len(counts) + 1, "a line of the head", line[:40], "is out of order"
+        )
+        counts.append(int(told[2]) if told else 0)
+    else:
+        _require(False, "the head", f"{len(content):,} bytes", "must end with an empty line")
     _require(len(counts) in ORDERS, "the order", len(counts), f"must be {ORDERS[0]} to {ORDERS[-1]}")
     most = len(content) // LEAST_LINE
     _require(sum(counts) <= most, "the number of n-grams", sum(counts), f"a file of this size has at most {most:,}")

@@ -69,6 +69,14 @@ def _stages(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         size = account["kept_bytes"]
 
 
+def check(output: str) -> None:
+    """Raise ValueError if a summary.json is there that no build of ours wrote."""
+    found = storage.read_json(f"{output}/{FILE}")
+    theirs = found is not None and not (isinstance(found, dict) and {"build", "sources"} <= found.keys())
+    if theirs or (found is None and storage.exists(f"{output}/{FILE}")):
+        raise ValueError(f"--output {output}: {FILE} is not ours, and is not overwritten; move it away")
+
+
 def write(output: str, build: Mapping[str, Any]) -> None:
     """Write OUTPUT/summary.json."""
     storage.write_json(f"{output}/{FILE}", summary(output, build))

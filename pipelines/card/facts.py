@@ -11,6 +11,7 @@ from pipelines import table1
 from pipelines.files import storage
 from pipelines.recipes import PAPER
 from pipelines.table1 import SOURCES, TABLE_1, Row
+from tokenizer.spec import LARGEST_VOCABULARY
 
 Json = dict[str, Any]
 
@@ -117,7 +118,7 @@ def load(output: str) -> Corpus:
         cutoffs=_model(output, "cutoffs").get("cutoffs", {}),
         drawn=_model(output, "tokenizer").get("drawn", {}),
         sites=_model(output, "stack_exchange_sites"),
-        shares=corpus.get("shares", {}),
+        shares={name: share for name, share in corpus.get("shares", {}).items() if name in listed},
     )
 
 
@@ -127,6 +128,8 @@ def _check_names(output: str, manifests: Mapping[str, Json], tokens: Mapping[str
         for entry in (*manifest["documents"]["files"], *manifest["drops"]["files"]):
             storage.inside(entry["path"], f"{output}/{name}/manifest.json")
     for name, manifest in ((name, found) for name, found in tokens.items() if found):
+        if not isinstance(manifest["vocabulary"], int) or not 1 <= manifest["vocabulary"] <= LARGEST_VOCABULARY:
+            raise ValueError(f"{output}/tokens/{name}/manifest.json: vocabulary is {manifest['vocabulary']!r}")
         for shard in (shard for shards in manifest["splits"].values() for shard in shards):
             storage.inside(shard["name"], f"{output}/tokens/{name}/manifest.json")
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 from pipelines.files.blocks import TooLargeError
 
 BATCH_BYTES: Final = 1 << 30  # of a batch, inflated
-DICTIONARY_BYTES: Final = 32 << 20  # of a dictionary, whose values every row may name
+DICTIONARY_BYTES: Final = 32 << 20  # of all dictionaries, whose values every row may name
 BATCH_VALUES: Final = 32 << 20  # of an array of a batch
 _FREE_VALUES: Final = 1 << 16  # that may take no byte, as nulls do
 
@@ -49,8 +49,13 @@ def batches(path: Path) -> Iterator[pa.RecordBatch]:
         if content.size >= len(_MAGIC) and content.slice(0, len(_MAGIC)).to_pybytes() == _MAGIC:
             content = content.slice(len(_MAGIC))
         # Arrow's messages, one after the other; bodies stay where they are.
+        dictionaries = 0
         for number, message in enumerate(pa.ipc.MessageReader.open_stream(content)):
-            _check(message, f"message {number}")
+            size = _check(message, f"message {number}")
+            # Arrow keeps them all, those that add to others too.
+            dictionaries += size if message.type == "dictionary" else 0
+            if dictionaries > DICTIONARY_BYTES:
+                raise TooLargeError(f"message {number}: dictionaries of {dictionaries:,} bytes together")
         reader = pa.ipc.open_stream(content)
         for field in reader.schema:
             _check_type(field.type, field.name)
@@ -59,12 +64,12 @@ def batches(path: Path) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _check(message: Any, where: str) -> None:
-    """Raise TooLargeError for a batch or a dictionary that would be too large."""
+def _check(message: Any, where: str) -> int:
+    """Return the bytes of a batch or a dictionary when inflated; raise TooLargeError for one that is too large."""
     metadata = memoryview(message.metadata)
     header = _Table.root(metadata).table(_HEADER)
     if header is None or message.type not in ("record batch", "dictionary"):
-        return
+        return 0
     most = BATCH_BYTES
     if message.type == "dictionary":
         header, most = header.table(_DATA), DICTIONARY_BYTES
@@ -76,6 +81,7 @@ def _check(message: Any, where: str) -> None:
     for length in (header.number(_LENGTH), *(length for length, _ in header.pairs(_NODES))):
         if length > min(BATCH_VALUES, max(_FREE_VALUES, 8 * size)):
             raise TooLargeError(f"{where}: {length:,} values in {size:,} bytes")
+    return size
 
 
 def _inflated(body: pa.Buffer, batch: _Table) -> Iterator[int]:

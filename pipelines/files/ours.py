@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -30,9 +31,11 @@ from pipelines.hashing import seal
 MARK: Final = ".altiplano"
 MADE_BY: Final = "altiplano-corpus"
 GENERATOR: Final = b'<meta name="generator" content="altiplano-corpus">'
+_SIGNATURE: Final = re.compile(rb'<meta name="generator" content="altiplano-corpus [0-9a-f]{64}">')
 # What a new disk has before anything is on it.
 _BARE: Final = frozenset({"lost+found"})
 _MAKING: Final = ".making-"
+_HALF_MADE: Final = re.compile(r"\.making-(\d+)-[a-z0-9_]{8}")
 _NAMED: Final = 3  # files of others that a refusal names
 
 
@@ -69,11 +72,16 @@ def named(folder: str) -> set[str]:
 
 
 def unchanged(folder: str) -> set[str]:
-    """Return the names of those files that are as we left them: one that somebody has changed is theirs."""
+    """Return the names of those files that are as we left them: one that somebody has changed is theirs.
+
+    A corpus' mark has a digest for each of its files.
+    """
+    in_corpus = kind_of(folder) is Kind.CORPUS
     return {
         name
         for name, digest in _files(folder).items()
-        if digest is None or (storage.exists(f"{folder}/{name}") and storage.sha256(f"{folder}/{name}") == digest)
+        if (digest is None and not in_corpus)
+        or (storage.exists(f"{folder}/{name}") and storage.sha256(f"{folder}/{name}") == digest)
     }
 
 
@@ -108,6 +116,8 @@ def may_claim(folder: str, kind: Kind) -> bool:
     if kind_of(folder) is not None:
         require(folder, kind)
         return False
+    if storage.exists(f"{folder}/{MARK}"):
+        raise ValueError(f"{folder}/{MARK}: this is no mark of ours, and is not overwritten; name another folder")
     if others := _others(folder):
         more = ", ..." if len(others) > _NAMED else ""
         raise ValueError(
@@ -171,6 +181,7 @@ def write(folder: str, name: str, content: bytes) -> str:
 
     Raises ValueError if a file of that name is there that is not as we left it.
     """
+    content = _signed(content)
     path, digest = f"{folder}/{name}", hashlib.sha256(content).hexdigest()
     mark = _mark(folder) or {"kind": kind_of(folder), "files": {}}
     if storage.exists(path) and not _is_left(path, digest, mark["files"].get(name)):
@@ -182,9 +193,19 @@ def write(folder: str, name: str, content: bytes) -> str:
 
 
 def _is_left(path: str, digest: str, recorded: str | None) -> bool:
-    """Tell whether a file is as we left it, or as it is to be; a page of ours says that it is, if no mark does."""
-    found = storage.sha256(path)
-    return found in (digest, recorded) or (recorded is None and GENERATOR in storage.read_bytes(path))
+    """Tell whether a file is as we left it, or as it is to be; a page of ours says so itself, if no mark does."""
+    if storage.sha256(path) in (digest, recorded):
+        return True
+    found = storage.read_bytes(path)
+    return recorded is None and bool(_SIGNATURE.search(found)) and _signed(_SIGNATURE.sub(GENERATOR, found)) == found
+
+
+def _signed(content: bytes) -> bytes:
+    """Return a page with its own digest in the line that says who made it, so that an edited one is known."""
+    if GENERATOR not in content:
+        return content
+    digest = hashlib.sha256(content).hexdigest().encode()
+    return content.replace(GENERATOR, GENERATOR.replace(b'">', b" " + digest + b'">'), 1)
 
 
 def refuse_overwriting(option: str, path: str | None) -> None:
@@ -200,9 +221,10 @@ def replacing(folder: Path, kind: Kind) -> Iterator[Path]:
     Nothing changes if the block raises. ValueError for a folder that is not ours, and if a new file would take the
     place of one that is not.
     """
-    was_there = folder.is_dir()
+    was_there, was_ours = folder.is_dir(), kind_of(str(folder)) is kind
     claim(str(folder), kind)
-    _remove_unfinished(folder)
+    if was_ours:
+        _remove_unfinished(folder)
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=f"{_MAKING}{os.getpid()}-") as made:
             yield Path(made)
@@ -245,8 +267,8 @@ def remove_named(folder: str, names: Collection[str]) -> None:
 def _remove_unfinished(folder: Path) -> None:
     """Remove what killed calls left half made."""
     for path in folder.glob(f"{_MAKING}*"):
-        process = path.name.removeprefix(_MAKING).partition("-")[0]
-        if process.isdecimal() and not is_running(int(process)):
+        made = _HALF_MADE.fullmatch(path.name)
+        if made and not path.is_symlink() and not is_running(int(made[1])):
             shutil.rmtree(path, ignore_errors=True)
 
 

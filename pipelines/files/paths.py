@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 STORES = ("s3", "gs")
 WEB = ("http", "https")
 # What a shell leaves of `s3://bucket` after a hasty edit is a local path by its form, and never by its intent.
+_USER = re.compile(r"[^/\s]*@")
 _CUT = re.compile(rf"({'|'.join((*STORES, *WEB))}):/?(?!/)", re.IGNORECASE)
 _GLOB = re.compile(r"[*?[]")
 
@@ -42,9 +43,14 @@ def form(path: str) -> str:
         return _local(_of_url(path))
     if not scheme and _CUT.match(path):
         raise ValueError(
-            f"{path}: write {path.partition(':')[0].lower()}://, with two slashes (or ./{path} for a file)"
+            f"{_named(path)}: write {path.partition(':')[0].lower()}://, with two slashes (or ./NAME for a file)"
         )
     return path if scheme else _local(path)
+
+
+def _named(path: str) -> str:
+    """Return a path for a message, without what may be a name and a password."""
+    return _USER.sub("...@", path)
 
 
 def pattern(path: str) -> str:
@@ -122,16 +128,16 @@ def _said(check: Callable[[str], str], text: str) -> str:
 def _on_store(path: str, scheme: str) -> str:
     bucket, *names = path[len(scheme) + len("://") :].split("/")
     if not bucket:
-        raise ValueError(f"{path}: write it as {scheme}://BUCKET/NAME")
+        raise ValueError(f"{_named(path)}: write it as {scheme}://BUCKET/NAME")
     if ".." in names:
-        raise ValueError(f"{path}: a store has no folder above another; write the name without '..'")
+        raise ValueError(f"{_named(path)}: a store has no folder above another; write the name without '..'")
     return f"{scheme}://{'/'.join([bucket, *(name for name in names if name not in ('', '.'))])}"
 
 
 def _of_url(path: str) -> str:
     parts = urlsplit(path)
     if parts.netloc not in ("", "localhost"):
-        raise ValueError(f"{path}: {parts.netloc} is another machine; a file:// address has three slashes")
+        raise ValueError(f"{_named(path)}: this is another machine; a file:// address has three slashes")
     # A question mark and a number sign are letters of a name here, not parts of an address.
     return unquote(path.partition(":")[2].removeprefix(f"//{parts.netloc}")) or "/"
 

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from model import tensor_files
 from model.checkpoint import (
     from_hugging_face,
     from_hugging_face_config,
@@ -102,3 +105,9 @@ def test_what_the_model_has_no_part_for_is_refused_by_field(field: str, value: o
     scaled = {**hugging_face_config(named("7B"), 1, 2), "rope_scaling": {"rope_type": "linear", "factor": 2.0}}
     with pytest.raises(ValueError, match="rope_type is 'linear'"):
         from_hugging_face_config(scaled)
+
+
+def test_a_tensor_of_more_numbers_than_its_storage_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": [torch.zeros(1).expand(2**22, 64)]}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match="a tensor of 268,435,456 numbers has a storage of fewer"):
+        tensor_files.load(tmp_path / "a.pth")

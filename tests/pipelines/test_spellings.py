@@ -286,3 +286,51 @@ def test_the_samples_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert layout.main(["--output", "raw/", "--cache", "none"]) == 1
     assert (here / "raw/dump.xml").read_text() == "mine"
     capsys.readouterr()
+
+
+def test_clean_keeps_what_lies_beside_ours_and_only_looks_like_it(here: Path) -> None:
+    corpus_folder = here / NAME
+    theirs = {
+        "tokens/books-backup/manifest.json": (corpus_folder / "tokens/books/manifest.json").read_text(),
+        "models/language_models/bak/manifest.json": json.dumps({"files": {"model.arpa": "x"}}),
+        "models/language_models/bak/model.arpa": "mine",
+        "work/books/backup/0123456789abcdef.parquet": "mine",
+        "mine/.draft.1-deadbeef.tmp": "mine",
+        "photos/documents/holiday.parquet": "mine",
+        "work/photos/x/begun": json.dumps(["holiday.json"]),
+        "mine/diary.txt": "mine",
+    }
+    for name, content in theirs.items():
+        (corpus_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (corpus_folder / name).write_text(content)
+    mark = json.loads((corpus_folder / ".altiplano").read_text())
+    mark["files"]["mine/diary.txt"] = None
+    (corpus_folder / ".altiplano").write_text(json.dumps(mark))
+    assert clean.main([NAME]) == 0
+    assert set(state(corpus_folder)) == set(theirs)
+
+
+def test_a_mark_of_somebody_elses_is_left_by_a_build_that_is_only_asked_for(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "notes").mkdir()
+    (here / "notes/.altiplano").write_text("my own notes")
+    options = ["--output", "notes", "--recipe", "paper", "--input", f"books={here}/*.txt", "--dry-run"]
+    assert corpus.main(options) == 2
+    assert "this is no mark of ours" in capsys.readouterr().err
+    assert (here / "notes/.altiplano").read_text() == "my own notes"
+
+
+def test_an_edited_page_is_kept_in_a_corpus_copied_without_its_hidden_files(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.main([NAME]) == 0
+    shutil.copytree(here / NAME, here / "copied", ignore=shutil.ignore_patterns(".altiplano"))
+    assert report.main(["copied"]) == 0
+    page = here / "copied/report.html"
+    (here / "copied/.altiplano").unlink(missing_ok=True)
+    page.write_text(page.read_text().replace("<body", '<body data-mine="notes"'))
+    capsys.readouterr()
+    assert report.main(["copied"]) == 2
+    assert "is not as we left it" in capsys.readouterr().err
+    assert "data-mine" in page.read_text()

@@ -58,3 +58,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         assert ModelFile.read(path).pieces
     except ValueError as error:
         assert "any.model is not a SentencePiece model" in str(error)
+
+
+def test_a_field_whose_number_others_would_cut_to_32_bits_is_refused() -> None:
+    with pytest.raises(ValueError, match="a field's number is 536870914"):
+        ModelFile.parse(b"\x92\x80\x80\x80\x10\x00")

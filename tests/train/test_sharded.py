@@ -185,3 +185,9 @@ def test_a_disk_that_is_full_while_saving_loses_nothing(
     for path in (straight / last).iterdir():
         if path.suffix in (".pt", ".distcp"):
             assert (full / last / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_table_that_writes_far_into_its_memo_is_refused(tmp_path: Path) -> None:
+    (tmp_path / sharded_table.METADATA).write_bytes(b"\x80\x04Nr\x00\x00\x00\x08.")
+    with pytest.raises(ValueError, match="it writes to place 134217728 of its memo"):
+        sharded_table.read(tmp_path)

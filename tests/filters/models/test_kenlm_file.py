@@ -49,7 +49,7 @@ def test_values_may_be_quantised(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (b"", "the file is empty"),
-        (b"some text\n", r"the beginning is b'some text\\n'; must be \\data\\"),
+        (b"some text\n", r"the beginning is b'some text'; must be \\data\\"),
         (b"\\data\\\nngram 1=9\n\n\\1-grams:\n", "the order is 1; must be 2 to 6"),
         (b"\\data\\\nngram 1=99999999999\nngram 2=1\n\n\\1-grams:\n", "the number of n-grams is 100000000000"),
         (PROBING[:90], "the size is 90; the header is cut short"),
@@ -140,3 +140,21 @@ def test_kenlm_reads_inside_a_model_that_is_accepted_whatever_byte_was_changed(t
     refused, read = map(int, ended.stdout.split())
     assert refused > 1000
     assert read > 1000
+
+
+@pytest.mark.parametrize(
+    ("head", "problem"),
+    [
+        ("ngram 1=-5 ngram 9=1\nngram 2=1\n\n", "a line of the head is b'ngram 1=-5"),
+        ("ngram  1=-5\nngram 2=1 ngram 7=2\n\n", "a line of the head is"),
+        ("ngram 1=4\nngram 2=+2000000000 ngram 9=1\n\n", "a line of the head is"),
+        ("ngram 1=4\nngram 2=1 \\\\1-grams:\nngram 3=9\n\n", "a line of the head is"),
+        ("ngram 1=4\nngram 3=1\n\n", "is out of order"),
+        ("ngram 1=4\nngram 2=1", "a line of the head is"),
+    ],
+)
+def test_a_head_that_kenlm_would_read_otherwise_is_refused(tmp_path: Path, head: str, problem: str) -> None:
+    path = tmp_path / "model.arpa"
+    path.write_text(f"\\data\\\n{head}\\1-grams:\n-1\t<unk>\n")
+    with pytest.raises(ValueError, match=problem):
+        kenlm_file.check(path)

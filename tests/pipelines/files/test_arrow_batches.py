@@ -129,3 +129,10 @@ def test_what_is_no_arrow_file_is_an_error(tmp_path: Path, content: bytes) -> No
     path.write_bytes(content)
     with pytest.raises((ValueError, OSError, pa.ArrowException), match=re.compile(".")):
         rows(path)
+
+
+def test_dictionaries_are_bounded_together(tmp_path: Path) -> None:
+    words = pa.DictionaryArray.from_arrays(pa.array([0], pa.int8()), pa.array(["\0" * (12 << 20)]))
+    path = write(tmp_path / "a.arrow", pa.table({f"a{number}": words for number in range(3)}), compression="zstd")
+    with pytest.raises(TooLargeError, match=r"message 3: dictionaries of 37,748,\d\d\d bytes together"):
+        rows(path)
