@@ -334,3 +334,16 @@ def test_an_edited_page_is_kept_in_a_corpus_copied_without_its_hidden_files(
     assert report.main(["copied"]) == 2
     assert "is not as we left it" in capsys.readouterr().err
     assert "data-mine" in page.read_text()
+
+
+def test_a_summary_of_somebody_elses_is_not_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = here / "books/corpus/summary.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.joinpath(".altiplano").write_text(
+        json.dumps({"made_by": "altiplano-corpus", "kind": "corpus", "files": {}})
+    )
+    path.write_text('{"my": "own notes"}')
+    with pytest.raises(ValueError, match=r"summary.json is not ours, and is not overwritten"):
+        summary.check(str(path.parent))
+    assert path.read_text() == '{"my": "own notes"}'
+    summary.check(NAME)
