@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ class Build:
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains)
         self.tokens = {
-            name: Tokens(name, self.output, self._shards_recipe(name), partial(_documents, chain), self._tokenizer)
+            name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)
             for name, chain in self.chains.items()
         }
 
@@ -217,8 +216,3 @@ class Build:
                 told += self.tokens[name].remove_strays()
                 self.tokens[name].finish()
         return told
-
-
-def _documents(chain: Chain) -> list[tuple[str, str]]:
-    """Return (path, identity) of a source's shards of finished documents."""
-    return chain.final.shards()

@@ -97,11 +97,12 @@ def _of_corpus(corpus: str, there: set[str]) -> Iterator[str]:
     summary = storage.read_json(f"{corpus}/summary.json")
     if isinstance(summary, dict) and {"build", "sources"} <= summary.keys():
         yield "summary.json"
+    sources = _sources(corpus)
     for name in sorted(there):
         folder, _, file = name.rpartition("/")
         content = storage.read_json(f"{corpus}/{name}") if file.endswith(".json") or file == "begun" else None
         if folder.startswith("work/") and file == "begun" and isinstance(content, list):
-            yield from _begun(folder, content, _sources(corpus))
+            yield from _begun(folder, content, sources)
         elif file == "manifest.json" and isinstance(content, dict):
             yield from _of_manifest(folder, content)
 

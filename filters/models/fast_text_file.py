@@ -19,6 +19,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.models.require import require
+
 CENTROIDS: Final = 256
 HIERARCHICAL, NEGATIVES, SOFTMAX, ONE_AGAINST_ALL = 1, 2, 3, 4  # losses
 
@@ -164,15 +166,15 @@ class _Reader:
         tree = huffman(counts) if arguments["loss"] == HIERARCHICAL else np.empty((0, 2), np.int32)
         pruned = self._kept(kept)
         quantised = self._flag("quant")
-        _require(quantised or kept < 0, "pruneidx_size", kept, "must be -1 for a model that is not quantised")
+        require(quantised or kept < 0, "pruneidx_size", kept, "must be -1 for a model that is not quantised")
         matrix = self._quantised("input", dim) if quantised else self._dense("input", dim)
         packed = self._flag("qout") and quantised
         output = self._quantised("output", dim) if packed else self._dense("output", dim)
-        _require(output.rows == labels, "rows of output", output.rows, f"must be nlabels ({labels})")
-        _require(words <= matrix.rows <= _LARGEST, "rows of input", matrix.rows, f"must be nwords ({words}) or more")
+        require(output.rows == labels, "rows of output", output.rows, f"must be nlabels ({labels})")
+        require(words <= matrix.rows <= _LARGEST, "rows of input", matrix.rows, f"must be nwords ({words}) or more")
         _check_rows(arguments["bucket"], matrix.rows - words, pruned)
         left = len(self._content) - self._at
-        _require(not left, "the number of bytes behind the model", left, "must be 0")
+        require(not left, "the number of bytes behind the model", left, "must be 0")
         return Layout(
             version=version,
             dimension=dim,
@@ -193,8 +195,8 @@ class _Reader:
     def _arguments(self) -> tuple[int, dict[str, int]]:
         """Read the version and fastText's arguments, by its names."""
         magic, version = self._numbers("2i", "the header")
-        _require(magic == _MAGIC, "the first number", magic, f"must be {_MAGIC}")
-        _require(version in _VERSIONS, "the version", version, "must be 11 or 12")
+        require(magic == _MAGIC, "the first number", magic, f"must be {_MAGIC}")
+        require(version in _VERSIONS, "the version", version, "must be 11 or 12")
         arguments = dict(zip(_ARGUMENTS, self._numbers("12i", "the arguments"), strict=True))
         self._numbers("d", "the arguments")
         if version == 11:
@@ -205,12 +207,12 @@ class _Reader:
     def _sizes(self) -> tuple[int, int, int]:
         """Read the numbers of words, of labels, and of n-grams that are kept, -1 for all of them."""
         size, words, labels, tokens, kept = self._numbers("3i2q", "the dictionary")
-        _require(labels >= 1, "nlabels", labels, "must be at least 1")
-        _require(
+        require(labels >= 1, "nlabels", labels, "must be at least 1")
+        require(
             words >= 0 and size == words + labels, "nwords", words, f"must be size ({size}) less nlabels ({labels})"
         )
-        _require(tokens >= 0, "ntokens", tokens, "must not be negative")
-        _require(kept >= -1, "pruneidx_size", kept, "must be -1 or more")
+        require(tokens >= 0, "ntokens", tokens, "must not be negative")
+        require(kept >= -1, "pruneidx_size", kept, "must be -1 or more")
         return words, labels, kept
 
     def _kept(self, kept: int) -> NDArray[np.int32] | None:
@@ -223,7 +225,7 @@ class _Reader:
     def _take(self, size: int, field: str, value: object) -> int:
         """Return where the next `size` bytes start."""
         start, left = self._at, len(self._content) - self._at
-        _require(size <= left, field, value, f"takes {size:,} bytes, the file has {left:,} more")
+        require(size <= left, field, value, f"takes {size:,} bytes, the file has {left:,} more")
         self._at += size
         return start
 
@@ -233,7 +235,7 @@ class _Reader:
 
     def _flag(self, field: str) -> bool:
         (value,) = self._numbers("B", field)
-        _require(value in (0, 1), field, value, "must be 0 or 1")
+        require(value in (0, 1), field, value, "must be 0 or 1")
         return bool(value)
 
     def _array(self, kind: str, count: int, start: int) -> NDArray[Any]:
@@ -243,7 +245,7 @@ class _Reader:
         """Read words and labels: return where each lies, and the counts of labels."""
         size = words + labels
         left = len(self._content) - self._at
-        _require(_LEAST_NAME * size <= left, "size", size, f"takes {_LEAST_NAME * size:,} bytes, the file has {left:,}")
+        require(_LEAST_NAME * size <= left, "size", size, f"takes {_LEAST_NAME * size:,} bytes, the file has {left:,}")
         find, ends, at = self._content.find, [], self._at
         starts = [at]
         for _ in range(size):
@@ -274,7 +276,7 @@ class _Reader:
             at = int(np.argmax(wrong))
             raise ValueError(f"the kind of name {at:,} is {kinds[at]}; must be 0 for words, then 1 for labels")
         seen = {self._content[start:end] for start, end in names.tolist()}
-        _require(len(seen) == len(names), "the number of different names", len(seen), f"must be size ({len(names)})")
+        require(len(seen) == len(names), "the number of different names", len(seen), f"must be size ({len(names)})")
         for number, (start, end) in enumerate(names[words:].tolist()):
             try:
                 self._content[start:end].decode()
@@ -287,12 +289,12 @@ class _Reader:
         lengths = max(0, arguments["maxn"] - max(arguments["minn"], 1) + 1)
         grams = lengths * int((names[:, 1] - names[:, 0] + 2).sum())
         most = GRAMS_PER_BYTE * len(self._content) + _FEW_GRAMS
-        _require(grams <= most, "maxn", arguments["maxn"], f"makes up to {grams:,} n-grams of names; must be {most:,}")
+        require(grams <= most, "maxn", arguments["maxn"], f"makes up to {grams:,} n-grams of names; must be {most:,}")
 
     def _dense(self, name: str, dim: int) -> Dense:
         rows, columns = self._numbers("2q", f"the shape of {name}")
-        _require(rows >= 0, f"rows of {name}", rows, "must not be negative")
-        _require(columns == dim, f"columns of {name}", columns, f"must be dim ({dim})")
+        require(rows >= 0, f"rows of {name}", rows, "must not be negative")
+        require(columns == dim, f"columns of {name}", columns, f"must be dim ({dim})")
         found = Dense(self._take(4 * rows * columns, f"rows of {name}", rows), rows, columns)
         self._largest(found.start, rows * columns, name)
         return found
@@ -300,27 +302,27 @@ class _Reader:
     def _quantised(self, name: str, dim: int) -> Quantised:
         normed = self._flag(f"qnorm of {name}")
         rows, columns, size = self._numbers("2qi", f"the shape of {name}")
-        _require(rows >= 0, f"rows of {name}", rows, "must not be negative")
-        _require(columns == dim, f"columns of {name}", columns, f"must be dim ({dim})")
-        _require(size >= 0, f"codesize of {name}", size, "must not be negative")
+        require(rows >= 0, f"rows of {name}", rows, "must not be negative")
+        require(columns == dim, f"columns of {name}", columns, f"must be dim ({dim})")
+        require(size >= 0, f"codesize of {name}", size, "must not be negative")
         codes = self._take(size, f"codesize of {name}", size)
         parts, width, centroids, largest = self._quantiser(columns, name)
-        _require(size == rows * parts, f"codesize of {name}", size, f"must be rows ({rows}) by nsubq ({parts})")
+        require(size == rows * parts, f"codesize of {name}", size, f"must be rows ({rows}) by nsubq ({parts})")
         norm_codes = norm_centroids = 0
         if normed:
             norm_codes = self._take(rows, f"rows of {name}", rows)
             _, _, norm_centroids, norm = self._quantiser(1, f"the norms of {name}")
-            _require(largest * norm <= LARGEST_VALUE, f"a number of {name}", largest * norm, _small())
+            require(largest * norm <= LARGEST_VALUE, f"a number of {name}", largest * norm, _small())
         return Quantised(rows, columns, parts, width, codes, centroids, norm_codes, norm_centroids)
 
     def _quantiser(self, columns: int, name: str) -> tuple[int, int, int, float]:
         """Return into how many parts of which width a row is cut, where the centroids are, and their largest number."""
         dimension, parts, width, last = self._numbers("4i", f"the quantiser of {name}")
-        _require(dimension == columns, f"dim of {name}", dimension, f"must be its columns ({columns})")
-        _require(1 <= width <= columns, f"dsub of {name}", width, f"must be 1 to {columns}")
-        _require(parts == -(-columns // width), f"nsubq of {name}", parts, f"must be {-(-columns // width)}")
+        require(dimension == columns, f"dim of {name}", dimension, f"must be its columns ({columns})")
+        require(1 <= width <= columns, f"dsub of {name}", width, f"must be 1 to {columns}")
+        require(parts == -(-columns // width), f"nsubq of {name}", parts, f"must be {-(-columns // width)}")
         expected = columns - (parts - 1) * width
-        _require(last == expected, f"lastdsub of {name}", last, f"must be {expected}")
+        require(last == expected, f"lastdsub of {name}", last, f"must be {expected}")
         start = self._take(4 * CENTROIDS * columns, f"dim of {name}", columns)
         return parts, width, start, self._largest(start, CENTROIDS * columns, name)
 
@@ -329,7 +331,7 @@ class _Reader:
         largest = 0.0
         for numbers in self._chunks(start, count):
             found = float(np.abs(numbers).max())
-            _require(found <= LARGEST_VALUE, f"a number of {name}", found, _small())
+            require(found <= LARGEST_VALUE, f"a number of {name}", found, _small())
             largest = max(largest, found)
         return largest
 
@@ -344,30 +346,25 @@ def _small() -> str:
 
 def _check_arguments(arguments: dict[str, int]) -> None:
     model, loss = arguments["model"], arguments["loss"]
-    _require(model == _SUPERVISED, "model", model, f"must be {_SUPERVISED} (supervised)")
-    _require(HIERARCHICAL <= loss <= ONE_AGAINST_ALL, "loss", loss, f"must be {HIERARCHICAL} to {ONE_AGAINST_ALL}")
-    _require(arguments["dim"] >= 1, "dim", arguments["dim"], "must be at least 1")
+    require(model == _SUPERVISED, "model", model, f"must be {_SUPERVISED} (supervised)")
+    require(HIERARCHICAL <= loss <= ONE_AGAINST_ALL, "loss", loss, f"must be {HIERARCHICAL} to {ONE_AGAINST_ALL}")
+    require(arguments["dim"] >= 1, "dim", arguments["dim"], "must be at least 1")
     for field in ("wordNgrams", "minn", "maxn"):
-        _require(0 <= arguments[field] <= LONGEST_GRAM, field, arguments[field], f"must be 0 to {LONGEST_GRAM}")
+        require(0 <= arguments[field] <= LONGEST_GRAM, field, arguments[field], f"must be 0 to {LONGEST_GRAM}")
     least = int(arguments["maxn"] > 0 or arguments["wordNgrams"] > 1)
-    _require(arguments["bucket"] >= least, "bucket", arguments["bucket"], f"must be at least {least}")
+    require(arguments["bucket"] >= least, "bucket", arguments["bucket"], f"must be at least {least}")
 
 
 def _check_rows(bucket: int, rows: int, pruned: NDArray[np.int32] | None) -> None:
     """Require that every n-gram that has a row has one of those `rows` behind the rows of words, and none two."""
     if pruned is None:
-        _require(bucket <= rows, "bucket", bucket, f"the input matrix has {rows:,} rows for n-grams")
+        require(bucket <= rows, "bucket", bucket, f"the input matrix has {rows:,} rows for n-grams")
         return
-    _require(bucket <= MOST_PRUNED_BUCKETS, "bucket", bucket, f"must be at most {MOST_PRUNED_BUCKETS:,} if pruned")
+    require(bucket <= MOST_PRUNED_BUCKETS, "bucket", bucket, f"must be at most {MOST_PRUNED_BUCKETS:,} if pruned")
     for field, most, numbers in (("n-gram", bucket, pruned[:, 0]), ("row", rows, pruned[:, 1])):
         if len(numbers):
             ends = numbers.min(), numbers.max()
             wrong = int(ends[0] if ends[0] < 0 else ends[1])
-            _require(ends[0] >= 0 and ends[1] < most, f"a kept {field}", wrong, f"must be 0 to {most - 1:,}")
+            require(ends[0] >= 0 and ends[1] < most, f"a kept {field}", wrong, f"must be 0 to {most - 1:,}")
             different = len(np.unique(numbers))
-            _require(different == len(numbers), f"the number of kept {field}s", different, f"must be {len(numbers):,}")
-
-
-def _require(condition: bool, field: str, value: object, right: str) -> None:
-    if not condition:
-        raise ValueError(f"{field} is {value}; {right}")
+            require(different == len(numbers), f"the number of kept {field}s", different, f"must be {len(numbers):,}")

@@ -21,6 +21,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.models.require import require
+
 # An order of 2 is the least that KenLM's search is made for, 6 the most that it is compiled for.
 ORDERS: Final = range(2, 7)
 # Linear probing is read to the next empty slot. With build_binary's factor of 1.5 a run has some hundred at the most.
@@ -75,45 +77,44 @@ def _check_arpa(content: mmap.mmap) -> None:
     Each line of the head must be as lmplz writes it: KenLM takes more for a number than it is.
     """
     first, *lines = content[:_ARPA_HEADER].lstrip().split(b"\n")
-    _require(first.rstrip() == b"\\data\\", "the beginning", first[:20], r"must be \data\ or that of a binary file")
+    require(first.rstrip() == b"\\data\\", "the beginning", first[:20], r"must be \data\ or that of a binary file")
     counts: list[int] = []
     for line in lines:
         if not line.strip():
             break
         told = _COUNT.fullmatch(line.rstrip())
-        _require(told is not None, "a line of the head", line[:40], "must be ngram N=COUNT")
-        _require(
-            told is not None and int(told[1]) == len(counts) + 1, "a line of the head", line[:40], "is out of order"
-        )
-        counts.append(int(told[2]) if told else 0)
+        n, count = map(int, told.groups()) if told else (0, 0)
+        require(n > 0, "a line of the head", line[:40], "must be ngram N=COUNT")
+        require(n == len(counts) + 1, "a line of the head", line[:40], "is out of order")
+        counts.append(count)
     else:
-        _require(False, "the head", f"{len(content):,} bytes", "must end with an empty line")
-    _require(len(counts) in ORDERS, "the order", len(counts), f"must be {ORDERS[0]} to {ORDERS[-1]}")
+        require(False, "the head", f"{len(content):,} bytes", "must end with an empty line")
+    require(len(counts) in ORDERS, "the order", len(counts), f"must be {ORDERS[0]} to {ORDERS[-1]}")
     most = len(content) // LEAST_LINE
-    _require(sum(counts) <= most, "the number of n-grams", sum(counts), f"a file of this size has at most {most:,}")
+    require(sum(counts) <= most, "the number of n-grams", sum(counts), f"a file of this size has at most {most:,}")
 
 
 def _check_binary(content: mmap.mmap) -> None:
-    _require(len(content) >= _SANITY.size + _PARAMETERS.size, "the size", len(content), "the header is cut short")
-    _require(_SANITY.unpack_from(content) == _AS_HERE, "the format", "another", "build it again from its ARPA file")
+    require(len(content) >= _SANITY.size + _PARAMETERS.size, "the size", len(content), "the header is cut short")
+    require(_SANITY.unpack_from(content) == _AS_HERE, "the format", "another", "build it again from its ARPA file")
     order, factor, kind, _, version = _PARAMETERS.unpack_from(content, _SANITY.size)
-    _require(order in ORDERS, "the order", order, f"must be {ORDERS[0]} to {ORDERS[-1]}")
-    _require(
+    require(order in ORDERS, "the order", order, f"must be {ORDERS[0]} to {ORDERS[-1]}")
+    require(
         kind in _VERSIONS,
         "the kind",
         kind,
         "must be probing (0) or a trie without compressed pointers (2, 3): build it again with build_binary probing, "
         "trie or trie -q BITS -b BITS, or give the ARPA file",
     )
-    _require(version == _VERSIONS[kind], "the version of the search", version, f"must be {_VERSIONS[kind]}")
-    _require(1 <= factor <= LARGEST_FACTOR, "the factor of probing", factor, f"must be 1 to {LARGEST_FACTOR}")
+    require(version == _VERSIONS[kind], "the version of the search", version, f"must be {_VERSIONS[kind]}")
+    require(1 <= factor <= LARGEST_FACTOR, "the factor of probing", factor, f"must be 1 to {LARGEST_FACTOR}")
     start = _SANITY.size + _PARAMETERS.size
-    _require(start + 8 * order <= len(content), "the size", len(content), "the counts are cut short")
+    require(start + 8 * order <= len(content), "the size", len(content), "the counts are cut short")
     counts = struct.unpack_from(f"<{order}Q", content, start)
     # No n-gram takes less than a bit, and no count may be so large that a sum of sizes has more than 64.
     most = 8 * len(content)
-    _require(max(counts) <= most, "a number of n-grams", max(counts), f"a file of this size has at most {most:,}")
-    _require(0 < counts[0] < 2**32 - 1, "the number of words", counts[0], "must be 1 to 4,294,967,294")
+    require(max(counts) <= most, "a number of n-grams", max(counts), f"a file of this size has at most {most:,}")
+    require(0 < counts[0] < 2**32 - 1, "the number of words", counts[0], "must be 1 to 4,294,967,294")
     start = _aligned(start + 8 * order)
     if kind == _PROBING:
         _check_probing(content, start, counts, factor)
@@ -134,7 +135,7 @@ def _check_probing(content: mmap.mmap, start: int, counts: Sequence[int], factor
         _check_empty_slots(content, table)
     for entries in _entries(content, words):
         largest = int(entries["value"].max())
-        _require(largest <= counts[0], "a word's number", largest, f"must be at most {counts[0]:,}")
+        require(largest <= counts[0], "a word's number", largest, f"must be at most {counts[0]:,}")
 
 
 def _slots(count: int, factor: float) -> int:
@@ -160,24 +161,26 @@ def _check_empty_slots(content: mmap.mmap, table: _Table) -> None:
         empty = np.flatnonzero(entries["key"] == 0)
         edges = np.concatenate([[-1 - run], empty, [len(entries)]])
         longest = int(np.diff(edges).max()) - 1
-        _require(longest <= LONGEST_RUN, f"a run of full slots of {table.name}", longest, f"must be {LONGEST_RUN:,}")
+        require(
+            longest <= LONGEST_RUN, f"a run of full slots of {table.name}", longest, f"must be at most {LONGEST_RUN:,}"
+        )
         run = int(edges[-1] - edges[-2]) - 1
-    _require(run < table.slots, f"the empty slots of {table.name}", 0, "must be at least 1")
+    require(run < table.slots, f"the empty slots of {table.name}", 0, "must be at least 1")
 
 
 def _check_trie(content: mmap.mmap, start: int, counts: Sequence[int], *, quantised: bool) -> None:
     """Check the sorted words, and that the pointers of each order are ranges of the next."""
     _check_size(content, start + 8 * (1 + counts[0]))
     (words,) = struct.unpack_from("<Q", content, start)
-    _require(words <= counts[0], "the number of sorted words", words, f"must be at most {counts[0]:,}")
+    require(words <= counts[0], "the number of sorted words", words, f"must be at most {counts[0]:,}")
     at = start + 8 * (1 + counts[0])
     middle, longest = 63, 31
     if quantised:
         _check_size(content, at + 8)
         version, longest, backoff = content[at : at + 3]
-        _require(version == _QUANTISER, "the version of the quantiser", version, f"must be {_QUANTISER}")
+        require(version == _QUANTISER, "the version of the quantiser", version, f"must be {_QUANTISER}")
         for bits in (longest, backoff):
-            _require(
+            require(
                 1 <= bits <= MOST_QUANTISED_BITS, "the bits of a value", bits, f"must be 1 to {MOST_QUANTISED_BITS}"
             )
         middle = longest + backoff
@@ -217,19 +220,14 @@ def _check_pointers(name: str, chunks: Iterator[NDArray[np.uint64]], most: int) 
     before = np.uint64(0)
     for pointers in chunks:
         edges = np.concatenate([[before], pointers])
-        _require(bool((edges[1:] >= edges[:-1]).all()), f"a pointer of {name}", "before the last one", "must not be")
+        require(bool((edges[1:] >= edges[:-1]).all()), f"a pointer of {name}", "before the last one", "must not be")
         before = pointers[-1]
-    _require(int(before) <= most, f"a pointer of {name}", int(before), f"must be at most {most:,}")
+    require(int(before) <= most, f"a pointer of {name}", int(before), f"must be at most {most:,}")
 
 
 def _check_size(content: mmap.mmap, size: int) -> None:
-    _require(size <= len(content), "the size", f"{len(content):,} bytes", f"the header says at least {size:,}")
+    require(size <= len(content), "the size", f"{len(content):,} bytes", f"the header says at least {size:,}")
 
 
 def _aligned(size: int) -> int:
     return (size + 7) // 8 * 8
-
-
-def _require(condition: bool, field: str, value: object, right: str) -> None:
-    if not condition:
-        raise ValueError(f"{field} is {value}; {right}")

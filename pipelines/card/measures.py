@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 
 from filters.code import heuristics
 from filters.web import c4, sentences
-from pipelines.card.facts import Corpus, Json
+from pipelines.card.facts import Corpus
 from pipelines.card.samples import EXAMPLES
 from pipelines.document import Document
 from pipelines.hashing import keyed
@@ -68,19 +70,16 @@ def measure_of(corpus: Corpus, tokenizer: Tokenizer | None, source: str, stage: 
     for row in manifest.get("shown", {}).get("measures", ()):
         if row["reason"] == reason:
             return _constant(
-                row["what"], row["keeps"], _value(row["value"]), _field(manifest["recipe"], row["threshold"])
+                row["what"],
+                row["keeps"],
+                _value(row["value"]),
+                float(reduce(getitem, row["threshold"].split("."), manifest["recipe"])),
             )
     if source == "common_crawl":
         return _common_crawl(corpus, stage, reason)
     if source == "c4":
         return _c4(manifest["recipe"], stage, reason)
     return _github(manifest["recipe"], tokenizer, reason) if source == "github" else None
-
-
-def _field(recipe: Json, path: str) -> float:
-    for name in path.split("."):
-        recipe = recipe[name]
-    return float(recipe)  # type: ignore[arg-type]
 
 
 def _value(name: str) -> Callable[[Document], float | None]:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from filters.code import license
 from filters.code.languages import language_of
-from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.files.tables import well_formed
 from pipelines.readers import Dump, rows
 
@@ -97,7 +97,7 @@ def record(row: Any, dump: Dump, number: int, size: int) -> Document | Drop:
 def drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> Drop:
     """Return the Drop of the row with this number."""
     return Drop(
-        id=f"{SOURCE}/{dump.digest}/{number}", source=SOURCE, stage="read", reason=reason, excerpt=excerpt, size=size
+        id=f"{SOURCE}/{dump.digest}/{number}", source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=size
     )
 
 

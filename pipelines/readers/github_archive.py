@@ -30,7 +30,7 @@ from urllib.parse import quote
 from filters.code.languages import language_of
 from filters.code.license import MAX_EXPRESSION_CHARACTERS
 from filters.code.license_text import identify
-from pipelines.document import Document, Drop
+from pipelines.document import READ, Document, Drop
 from pipelines.readers import Dump
 from pipelines.readers.github import SOURCE, decode
 
@@ -289,7 +289,7 @@ def _drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> D
     return Drop(
         id=f"{SOURCE}/{dump.digest}/{number}",
         source=SOURCE,
-        stage="read",
+        stage=READ,
         reason=reason,
         excerpt=excerpt.encode("utf-8", "replace").decode("utf-8")[:300],
         size=size,

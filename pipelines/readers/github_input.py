@@ -16,7 +16,6 @@ from typing import BinaryIO
 
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, github, github_archive, github_tables, rows
-from pipelines.readers.rows import GZIP_MAGIC
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 SEVEN_ZIP_MAGIC = b"7z\xbc\xaf\x27\x1c"
@@ -60,7 +59,7 @@ def _is_tar(stream: BinaryIO, start: bytes) -> bool:
     if start.startswith((b"BZh", b"\xfd7zXZ\x00")):
         return True
     try:
-        head = gzip.GzipFile(fileobj=stream).read(tarfile.BLOCKSIZE) if start.startswith(GZIP_MAGIC) else start
+        head = gzip.GzipFile(fileobj=stream).read(tarfile.BLOCKSIZE) if start.startswith(rows.GZIP_MAGIC) else start
         tarfile.TarInfo.frombuf(head, tarfile.ENCODING, "surrogateescape")
     except (tarfile.HeaderError, EOFError, OSError, zlib.error):
         return False

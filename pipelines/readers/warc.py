@@ -25,7 +25,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import HTMLTree
 
-from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, wet
 from pipelines.readers.html_limits import too_intricate
 from pipelines.readers.warc_records import HEADER_LIMIT, Record, headers_of, identity, read_kinds, url
@@ -88,7 +88,7 @@ def document(record: Record, offset: int, dump: Dump, source: str) -> Document |
         return Drop(
             id=identity(record, offset, dump, source),
             source=source,
-            stage="read",
+            stage=READ,
             reason=str(refused),
             excerpt=body[: 4 * EXCERPT_CHARACTERS].decode(errors="replace")[:EXCERPT_CHARACTERS],
             size=record.size,

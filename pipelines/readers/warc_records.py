@@ -26,7 +26,7 @@ from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
-from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump
 
 # Common Crawl cuts pages at 1 MiB (5 MiB from March 2025 on), and their text is shorter.
@@ -133,7 +133,7 @@ def unreadable(record: Record, offset: int, dump: Dump, source: str, reason: str
     return Drop(
         id=identity(record, offset, dump, source),
         source=source,
-        stage="read",
+        stage=READ,
         reason=reason,
         excerpt=excerpt,
         size=record.size,

@@ -11,7 +11,7 @@ from pipelines.files import runs, storage
 from pipelines.files.current import is_current
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.jobs import Job, Shuffle, first_not_done
-from pipelines.stages.kinds import Decide, Item, Removals, Resolve
+from pipelines.stages.kinds import Decide, Removals, Resolve
 from pipelines.stages.link import Decider, Writer
 from pipelines.stages.resolution import Resolution
 
@@ -41,13 +41,9 @@ class DecideLink(Decider[Decide]):
         """How many items are compared with each other, 0 for all."""
         return self.stage.window(self.setting.recipe) if self.stage.window else 0
 
-    @cached_property
-    def _identity(self) -> str:
-        return self.identity_over(self.other.identities() if self.other else (), self.window)
-
-    def identity(self, item: Item | None = None) -> str:
-        """Return what identifies the decision."""
-        return self._identity
+    def others(self) -> list[str]:
+        """Return what identifies the other source's items."""
+        return self.other.identities() if self.other else []
 
     def plan(self) -> list[Job | Shuffle]:
         """Return what is left of the first step that is not done."""
@@ -104,14 +100,6 @@ class ResolveLink(Decider[Resolve]):
     def duplicates(self) -> bool:
         """Whether what it marks are duplicates: always."""
         return True
-
-    @cached_property
-    def _identity(self) -> str:
-        return self.identity_over()
-
-    def identity(self, item: Item | None = None) -> str:
-        """Return what identifies the decision."""
-        return self._identity
 
     def _resolution(self) -> Resolution:
         return Resolution(

@@ -138,18 +138,27 @@ class Link(ABC, Generic[S]):
         place = (self.watched, self.final)
         return (tables.VERSION, self.stage.name, self.stage.version, self.recipe, models, place)
 
-    @abstractmethod
     def identity(self, item: Item | None = None) -> str:
         """Return what identifies its result: for one item of a `Map`, for all items of another kind."""
+        return self._over_all
+
+    @cached_property
+    def _over_all(self) -> str:
+        over = [self.texts.identity(item) for item in self.items()]
+        return digest_of(*self.own_identity, over, self.others(), self.window, self.setting.recipe.buckets)
+
+    def others(self) -> list[str]:
+        """Return what identifies another source's items that are compared too."""
+        return []
+
+    @property
+    def window(self) -> int:
+        """How many items are compared with each other, 0 for all."""
+        return 0
 
     def identities(self) -> list[str]:
         """Return the identity for each item that it takes."""
         return [self.identity(item) for item in self.items()]
-
-    def identity_over(self, others: Sequence[str] = (), window: int = 0) -> str:
-        """Return what identifies a result over all items, and over those of another source in windows."""
-        over = [self.texts.identity(item) for item in self.items()]
-        return digest_of(*self.own_identity, over, list(others), window, self.setting.recipe.buckets)
 
     @abstractmethod
     def plan(self) -> Sequence[Job | Shuffle]:

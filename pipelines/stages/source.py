@@ -103,9 +103,9 @@ class Source:
                 raise ValueError(
                     f"source {self.name!r}: a measure's threshold is {measure.threshold!r}, no field there"
                 )
-        known = {"characters", "bytes"} | {"language", "license", "host", "year"}
-        told = [(one.value, "measure") for one in self.shown.measures]
-        for of, what in [*told, *((one.of, "breakdown") for one in self.shown.breakdowns)]:
+        measured = [("measure", one.value, ("characters", "bytes")) for one in self.shown.measures]
+        counted = [("breakdown", one.of, ("language", "license", "host", "year")) for one in self.shown.breakdowns]
+        for what, of, known in (*measured, *counted):
             if of not in known and not of.startswith("attributes."):
                 raise ValueError(f"source {self.name!r}: a {what} is of {of!r}, neither attributes.NAME nor known")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from pipelines.files import storage
@@ -122,14 +121,6 @@ class JoinLink(Writer[Join[Any]]):
     def results(self) -> list[Item]:
         """Return an item for each reducer."""
         return [Item(reducer_name(reducer), ()) for reducer in range(self.setting.recipe.buckets)]
-
-    @cached_property
-    def _identity(self) -> str:
-        return self.identity_over()
-
-    def identity(self, item: Item | None = None) -> str:
-        """Return what identifies the result, the same for all reducers."""
-        return self._identity
 
     def plan(self) -> Sequence[Job | Shuffle]:
         """Return the shuffle into the reducers that are not done."""
