@@ -9,7 +9,6 @@ Hugging Face  config.json, model.safetensors                  or several files a
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -37,7 +36,7 @@ from model.checkpoint import (
     to_hugging_face,
 )
 from model.configs import ModelConfig
-from pipelines.files import ours, paths
+from pipelines.files import commands, ours, paths
 
 SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -199,7 +198,7 @@ def _json(path: Path, value: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m model.convert", description="Meta's format <-> Hugging Face's.")
+    parser = commands.Parser(prog="python -m model.convert", description="Meta's format <-> Hugging Face's.")
     parser.add_argument("source", type=paths.local_option, metavar="INPUT", help="directory of either format")
     parser.add_argument("target", type=paths.local_output_option, metavar="OUTPUT", help="directory to write")
     parser.add_argument("--to", choices=("meta", "hugging_face"), required=True)

@@ -8,7 +8,6 @@ refused, and the marks are read before anything is removed. Needs nothing but Py
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence, Set
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from filters.wikitext.names import LANGUAGES
-from pipelines.files import lock, ours, paths, storage
+from pipelines.files import addresses, commands, lock, ours, paths, storage
 from pipelines.table1 import SOURCES
 
 DOWNLOADS = "work/downloads/"
@@ -158,13 +157,16 @@ def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Remove corpora and runs that were made here; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.clean", description=main.__doc__)
+    parser = commands.Parser(prog="python -m pipelines.clean", description=main.__doc__)
     parser.add_argument(
         "folder", nargs="+", type=paths.output_option, help="corpus or run; one that is missing is no error"
     )
     options = parser.parse_args(arguments)
     try:
         there = [folder for folder in options.folder if storage.is_remote(folder) or Path(folder).is_dir()]
+        for folder in options.folder:
+            if folder not in there:
+                print(f"{addresses.hide(folder)}: not there")  # noqa: T201
         for folder in there:
             files_of(folder)
         for folder in there:
@@ -172,8 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 removed, left = clean(folder)
             print(*_said(folder, removed, left), sep="\n")  # noqa: T201
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return commands.failed(error)
     return 0
 
 

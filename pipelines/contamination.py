@@ -14,7 +14,6 @@ reaches from a question into an answer. Imports no Beam.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import hashlib
 import json
@@ -33,7 +32,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.files import arrow_batches, ours, parquet_pages, paths, storage, tables
+from pipelines.files import arrow_batches, commands, ours, parquet_pages, paths, storage, tables
 
 LONGEST: Final = 13
 SHORTEST: Final = 8
@@ -338,9 +337,7 @@ def _benchmark(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare a corpus with benchmarks, print the table, and write the ids of documents to drop if asked."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.contamination", description="Find benchmarks in a corpus."
-    )
+    parser = commands.Parser(prog="python -m pipelines.contamination", description="Find benchmarks in a corpus.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument("benchmark", nargs="+", help="file or folder of Arrow, Parquet or JSONL, or NAME=PATH")
     parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pipelines.account import summary
 from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
-from pipelines.files import addresses, lock, ours, storage, strays
+from pipelines.files import addresses, commands, lock, ours, storage, strays
 from pipelines.models import by_path
 from pipelines.options import parse, prepare
 from pipelines.report import print_summary
@@ -103,12 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except ValueError as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
-        print(f"error: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
-        return 2
+        return commands.failed(error)
     except (RuntimeError, OSError) as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
-        print(f"failed: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
-        return 1
+        return commands.failed(error, "failed", 1)
     except KeyboardInterrupt:
         events.tell("build_failed", level=logging.ERROR, error="interrupted")
         print("interrupted; run again to go on where it stopped", file=sys.stderr)  # noqa: T201

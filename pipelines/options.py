@@ -11,7 +11,7 @@ from pathlib import Path
 from filters.models import lmplz
 from pipelines import build
 from pipelines.build import Build, by_name, source_of, with_parts
-from pipelines.files import ours, paths, storage
+from pipelines.files import commands, ours, paths, storage
 from pipelines.inputs import inputs, paper
 from pipelines.models import by_path
 from pipelines.optional import decontamination
@@ -27,9 +27,7 @@ PAPER_LIST = "paper"
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse the command line; what it does not know goes to Beam."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.corpus", description="Build the corpus.", allow_abbrev=False
-    )
+    parser = commands.Parser(prog="python -m pipelines.corpus", description="Build the corpus.", allow_abbrev=False)
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
     parser.add_argument("--source", action="append", metavar="NAME", help="only this source")
     parser.add_argument(

@@ -9,7 +9,6 @@ loaded, and a remote corpus is read where it is.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from rich.table import Table
 
 from pipelines.card import facts
 from pipelines.card.facts import Corpus, Mixed
-from pipelines.files import paths
+from pipelines.files import commands, paths
 from pipelines.quantities import number
 
 PLAIN_WIDTH = 150  # columns where the output is no terminal
@@ -124,7 +123,7 @@ _STRANGE = (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the card of a corpus directory; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.report", description="Show a corpus' card.")
+    parser = commands.Parser(prog="python -m pipelines.report", description="Show a corpus' card.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory, local or remote")
     parser.add_argument("--run", type=paths.option, help="directory of a training run to be shown too")
     parser.add_argument("--tokens", help="length of the run that epochs are for, such as 1.4T (default: the corpus')")
@@ -142,13 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for path in publish.write(facts.load(options.corpus)):
                 print(f"written: {path}")  # noqa: T201
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    except _STRANGE as error:  # manifests of a corpus from elsewhere, or a log of a run
-        what = f"its manifests, or the log of {options.run}, are" if options.run else "its manifests are"
-        said = f"{options.corpus}: {what} not as we write them ({error!r:.200})"
-        print(f"error: {said}; python -m pipelines.verify names the file", file=sys.stderr)  # noqa: T201
-        return 2
+        return commands.failed(error)
+    except _STRANGE as error:  # manifests of a corpus from elsewhere
+        what = f"{options.corpus}: its manifests are not as we write them ({error!r:.200})"
+        return commands.failed(f"{what}; python -m pipelines.verify names the file")
     return 0
 
 

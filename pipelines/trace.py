@@ -14,7 +14,6 @@ s3:// or gs://, when one is read).
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines.document import Document
-from pipelines.files import cached, paths, storage, tables
+from pipelines.files import cached, commands, paths, storage, tables
 from pipelines.tokens import shards
 from pipelines.tokens.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
@@ -201,7 +200,7 @@ def lines(part: Part, record: Record) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the documents that some tokens of a source are from; the text around the first one."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.trace", description="Trace tokens to raw records.")
+    parser = commands.Parser(prog="python -m pipelines.trace", description="Trace tokens to raw records.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument("--source", required=True, help="name of the source")
     parser.add_argument("--token", required=True, type=int, help="number of the token in the split, from 0")

@@ -12,7 +12,6 @@ of their hashes. Imports no Beam: it runs wherever the corpus is read.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import sys
 from collections import Counter
@@ -25,7 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines import withdraw
-from pipelines.files import lock, ours, paths, storage, tables
+from pipelines.files import addresses, commands, lock, ours, paths, storage, tables
 from pipelines.hashing import SCALE, keyed, seal, share
 from pipelines.tokens import shards
 
@@ -281,7 +280,7 @@ def _token_problems(directory: str, manifest: shards.Manifest, shard: shards.Sha
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify a corpus directory; print what is wrong and return 1, or a line and 0."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description="Verify a corpus.")
+    parser = commands.Parser(prog="python -m pipelines.verify", description="Verify a corpus.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument(
         "--withdraw", action="store_true", help="remove damaged files and their manifests: the next build writes them"
@@ -295,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     found = list(problems(options.corpus))
     for problem in found:
-        print(problem)  # noqa: T201
+        print(addresses.hide(problem))  # noqa: T201
     if not found:
         sources = storage.read_json(f"{options.corpus}/manifest.json")["sources"]
         print(f"{options.corpus}: sound, {len(sources)} sources verified")  # noqa: T201

@@ -89,10 +89,17 @@ def _normal_violations(text: str, spec: Spec) -> Iterator[str]:
         yield f"piece {text!r} is only white space"
 
 
+def _here(text: str) -> Path:
+    """Return the path of a file on this machine; an address, which may hold a password, is refused unseen."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text) or re.search(r":.*@", text):
+        raise argparse.ArgumentTypeError("a file on this machine is expected, not an address")
+    return Path(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the model that the command line names; return 0 if it follows the specification, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tokenizer.check", description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a SentencePiece .model file")
+    parser.add_argument("model", type=_here, help="a SentencePiece .model file")
     parser.add_argument("--vocabulary", type=int, default=LLAMA.vocab_size, help="pieces in all (default %(default)s)")
     options = parser.parse_args(arguments)
     try:

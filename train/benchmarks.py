@@ -21,7 +21,7 @@ from rich.console import Console
 
 from model.llama import LLaMA
 from pipelines import contamination
-from pipelines.files import paths
+from pipelines.files import commands, paths
 from tokenizer.loading import load_engine
 from train.export import open_checkpoint
 from train.loss import token_losses
@@ -205,7 +205,7 @@ def _share(questions: Sequence[Question], values: Sequence[float]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m train.benchmarks", description="Zero-shot multiple choice.")
+    parser = commands.Parser(prog="python -m train.benchmarks", description="Zero-shot multiple choice.")
     parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
     parser.add_argument(
         "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"

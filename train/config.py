@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import torch
 
-from pipelines.files import paths
+from pipelines.files import commands, paths
 from pipelines.quantities import number
 
 PRECISIONS = ("float32", "bfloat16")
@@ -160,7 +160,7 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
     A number of steps that is given is exact: `minutes` shortens it only if given too. Exits with a message for an
     unknown option; raises ValueError for a bad value.
     """
-    parser = argparse.ArgumentParser(
+    parser = commands.Parser(
         prog="python -m train.pretrain", description="Train a LLaMA on a finished corpus; run again to resume."
     )
     parser.add_argument("--paper", choices=PAPER, help="a model of the papers as they trained it")

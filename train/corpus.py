@@ -17,7 +17,6 @@ import numpy.typing as npt
 from pipelines import table1
 from pipelines.files import storage
 from pipelines.tokens.shards import Manifest, document_ends, sources, tokens
-from tokenizer.spec import LARGEST_VOCABULARY
 from train.mixture import Mixture
 
 # A build keeps the models that it trained under models/; a corpus of tokens alone may bring its tokenizer beside them.
@@ -145,11 +144,6 @@ def _check(corpus: Corpus) -> None:
             raise ValueError(f"{where}: splits are {', '.join(manifest.splits) or 'none'}, there must be a train split")
         if manifest.vocabulary != corpus.vocabulary:
             raise ValueError(f"{where}: vocabulary is {manifest.vocabulary}, other sources have {corpus.vocabulary}")
-        if manifest.dtype != "uint16" or not 0 < manifest.vocabulary <= LARGEST_VOCABULARY:
-            raise ValueError(
-                f"{where}: dtype is {manifest.dtype}, vocabulary {manifest.vocabulary}: "
-                f"tokens must be uint16 and the vocabulary at most {LARGEST_VOCABULARY}"
-            )
 
 
 def _digest(manifest: Manifest) -> str:

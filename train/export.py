@@ -8,7 +8,6 @@ checkpoint -> ours -> to_hugging_face -> model.safetensors, or several and their
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -21,7 +20,7 @@ from rich.console import Console
 
 from model.checkpoint import hugging_face_config, to_hugging_face
 from model.convert import SHARD_BYTES, write_hugging_face
-from pipelines.files import ours, paths
+from pipelines.files import commands, ours, paths
 from tokenizer.fast import definition, unsuitable
 from tokenizer.model_file import CONTROL, UNKNOWN, ModelFile
 from tokenizer.probes import SPACE
@@ -91,9 +90,7 @@ def _json(path: Path, value: dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m train.export", description="Export a run to Hugging Face's format."
-    )
+    parser = commands.Parser(prog="python -m train.export", description="Export a run to Hugging Face's format.")
     parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
     parser.add_argument(
         "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"

@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.files import paths
+from pipelines.files import commands, paths
 from pipelines.quantities import UNITS, number
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 from train import scaling
@@ -161,7 +161,7 @@ def plan(sizes: Mapping[str, int], weights: Mapping[str, int], tokens: int, leng
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m train.plan", description="Tokens and epochs per source of a run.")
+    parser = commands.Parser(prog="python -m train.plan", description="Tokens and epochs per source of a run.")
     parser.add_argument("--corpus", type=paths.option, help="directory of a finished corpus")
     parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
     parser.add_argument("--tokens", help="length of the run, such as 1.4T")

@@ -25,7 +25,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.files import ours
+from pipelines.files import addresses, ours
 from train import checkpoint, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
@@ -259,7 +259,7 @@ def _remedies(config: RunConfig) -> str:
 
 
 def _fail(message: str) -> int:
-    Console(stderr=True).print(f"[red]error[/]: {escape(message)}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[red]error[/]: {escape(addresses.hide(message))}", highlight=False, soft_wrap=True)
     return 2
 
 

@@ -7,7 +7,6 @@ log.jsonl, evaluations.jsonl, summary.json (of a finished run) -> loss.png, meas
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import sys
@@ -17,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pipelines.files import ours, paths
+from pipelines.files import commands, ours, paths
 from train import curves
 from train.plan import human
 from train.records import EVALUATIONS, LOG, Row, read_log
@@ -116,7 +115,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m train.report", description="The page of a run.")
+    parser = commands.Parser(prog="python -m train.report", description="The page of a run.")
     parser.add_argument("run", type=paths.local_option, help="directory of the run")
     options = parser.parse_args(arguments)
     try:

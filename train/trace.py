@@ -9,7 +9,6 @@ Everything follows from the run's configuration, its last checkpoint's, and the 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipelines import trace
-from pipelines.files import paths
+from pipelines.files import commands, paths
 from train.corpus import Corpus, mixture_of, open_corpus
 from train.mixture import Mixture, parse_proportions
 
@@ -94,7 +93,7 @@ def report(sequences: Sequences, ks: Sequence[int]) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the sequences of a step and their documents."""
-    parser = argparse.ArgumentParser(prog="python -m train.trace", description="Trace a step of a run to raw records.")
+    parser = commands.Parser(prog="python -m train.trace", description="Trace a step of a run to raw records.")
     parser.add_argument("run", type=paths.local_option, help="directory of the run")
     parser.add_argument("--step", type=int, required=True, help="number of the step, from 1 as in the log")
     parser.add_argument(

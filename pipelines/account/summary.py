@@ -8,13 +8,12 @@ ends, and is no part of the corpus: it says how long this build took on these ma
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipelines.files import paths, storage
+from pipelines.files import commands, paths, storage
 from pipelines.tokens import shards
 
 FILE = "summary.json"
@@ -84,9 +83,7 @@ def write(output: str, build: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the summary of a corpus as JSON."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.account.summary", description="Summarise a corpus as JSON."
-    )
+    parser = commands.Parser(prog="python -m pipelines.account.summary", description="Summarise a corpus as JSON.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
     options = parser.parse_args(arguments)
     try:

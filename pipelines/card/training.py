@@ -8,9 +8,11 @@ RUN/summary.json       the ledger, the footprint and the last text of a finished
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines.card.distributions import Curves
 from pipelines.card.facts import Json
@@ -22,6 +24,25 @@ LOG, EVALUATIONS, SUMMARY = "log.jsonl", "evaluations.jsonl", "summary.json"
 BINS = 120
 TEXTS = 8
 WHOLE = "whole mixture"
+_OF_THE_STEP = ("learning_rate", "tokens_per_second", "gradient_norm")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A row of the log: the tokens seen at its end, and by name what was measured with its weight."""
+
+    tokens: int
+    measured: Mapping[str, tuple[float | None, float]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A row of the evaluations: bits per byte of each source's held-out documents, and a text; "" if there is none."""
+
+    step: int
+    bits_per_byte: Mapping[str, float | None]
+    text: str
 
 
 @dataclass
@@ -38,6 +59,13 @@ class Bin:
         if value is not None:
             self.sums[name] = self.sums.get(name, 0.0) + value * weight
             self.counts[name] = self.counts.get(name, 0.0) + weight
+
+    def fill(self, step: Step) -> None:
+        """Add a step of the log."""
+        self.rows += 1
+        self.tokens = step.tokens
+        for name, (value, weight) in step.measured.items():
+            self.add(name, value, weight)
 
     def merge(self, other: Bin) -> Bin:
         """Return both as one."""
@@ -82,41 +110,73 @@ class Run:
 
 def load(path: str) -> Run | None:
     """Read a run's records; None if there is no log."""
-    bins = compact(_rows(f"{path}/{LOG}"))
+    bins = compact(_rows(f"{path}/{LOG}", _step))
     if not bins:
         return None
-    summary: Json = storage.read_json(f"{path}/{SUMMARY}") or {}
-    evaluations = list(_rows(f"{path}/{EVALUATIONS}"))
+    evaluations = list(_rows(f"{path}/{EVALUATIONS}", _evaluation))
     steps, tokens = sum(found.rows for found in bins), bins[-1].tokens
-    return Run(
-        path=path,
-        steps=steps,
-        tokens=tokens,
-        curves=[curve for curve in (*_curves(bins), _held_out(evaluations)) if any(curve.series.values())],
-        ledger=_ledger(summary),
-        texts=_texts(evaluations, summary, steps),
-        facts=_facts(bins, summary),
-        finished=bool(summary),
-        table_1_scale=summary.get("table_1_scale", 1.0),
-    )
+    with _named(f"{path}/{SUMMARY}"):
+        summary: Json = storage.read_json(f"{path}/{SUMMARY}") or {}
+        return Run(
+            path=path,
+            steps=steps,
+            tokens=tokens,
+            curves=[curve for curve in (*_curves(bins), _held_out(evaluations)) if any(curve.series.values())],
+            ledger=_ledger(summary),
+            texts=_texts(evaluations, summary, steps),
+            facts=_facts(bins, summary),
+            finished=bool(summary),
+            table_1_scale=float(summary.get("table_1_scale", 1.0)),
+        )
 
 
-def _rows(path: str) -> Iterator[Json]:
-    """Yield a log's rows; a last line that was cut off while being written is left out."""
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Say where it was if a record has another form than training writes: it may be somebody else's, or edited."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{place}: not as a run writes it ({error!r:.200})") from None
+
+
+def _rows(path: str, read: Callable[[Json], T]) -> Iterator[T]:
+    """Yield what is read of a log's lines; a last one that was cut off while being written is left out."""
     if not storage.exists(path):
         return
     with storage.open_read(path) as stream:
-        for line in stream:
+        for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                with _named(f"{path}: line {number}"):
+                    found = read(json.loads(line))
+                yield found
 
 
-def compact(rows: Iterator[Json]) -> list[Bin]:
+def _finite(value: Any) -> float | None:
+    """Return a number as it is shown: None for none, and for what is no number or infinite, which has no place."""
+    found = None if value is None else float(value)
+    return found if found is None or math.isfinite(found) else None
+
+
+def _step(row: Json) -> Step:
+    measured = {WHOLE: (_finite(row["loss"]), 1.0)}
+    for name, (loss, tokens) in row["sources"].items():
+        measured[f"source/{name}"] = (_finite(loss), float(int(tokens)))
+    measured |= {name: (_finite(row.get(name)), 1.0) for name in _OF_THE_STEP}
+    measured |= {f"mfu/{name}": (_finite(value), 1.0) for name, value in (row.get("mfu") or {}).items()}
+    return Step(int(row["tokens"]), measured)
+
+
+def _evaluation(row: Json) -> Evaluation:
+    scores = {str(name): _finite(value) for name, value in row.get("bits_per_byte", {}).items()}
+    return Evaluation(int(row["step"]), scores, str(row.get("text") or ""))
+
+
+def compact(rows: Iterator[Step]) -> list[Bin]:
     """Return the rows' means over equally many steps, in at most 2 x BINS bins: a log may have a million rows."""
     bins: list[Bin] = []
     width, current = 1, Bin()
     for row in rows:
-        _fill(current, row)
+        current.fill(row)
         if current.rows == width:
             bins.append(current)
             current = Bin()
@@ -124,18 +184,6 @@ def compact(rows: Iterator[Json]) -> list[Bin]:
             bins = [first.merge(second) for first, second in zip(bins[::2], bins[1::2], strict=True)]
             width *= 2
     return [*bins, current] if current.rows else bins
-
-
-def _fill(found: Bin, row: Json) -> None:
-    found.rows += 1
-    found.tokens = int(row["tokens"])
-    found.add(WHOLE, row["loss"])
-    for name, (loss, count) in row["sources"].items():
-        found.add(f"source/{name}", loss, count)
-    for name in ("learning_rate", "tokens_per_second", "gradient_norm"):
-        found.add(name, row.get(name))
-    for convention, value in (row.get("mfu") or {}).items():
-        found.add(f"mfu/{convention}", value)
 
 
 def _curves(bins: Sequence[Bin]) -> list[Curves]:
@@ -152,12 +200,12 @@ def _curves(bins: Sequence[Bin]) -> list[Curves]:
     ]
 
 
-def _held_out(evaluations: Sequence[Json]) -> Curves:
+def _held_out(evaluations: Sequence[Evaluation]) -> Curves:
     series: dict[str, list[tuple[float, float]]] = {}
     for row in evaluations:
-        for name, value in row.get("bits_per_byte", {}).items():
+        for name, value in row.bits_per_byte.items():
             if value is not None:
-                series.setdefault(_TITLES.get(name, name), []).append((float(row["step"]), value))
+                series.setdefault(_TITLES.get(name, name), []).append((float(row.step), value))
     return Curves("Held-out documents", "step", "bits per byte", series if len(evaluations) > 1 else {})
 
 
@@ -167,7 +215,7 @@ def _order(name: str) -> int:
 
 
 def _series(bins: Sequence[Bin], name: str) -> list[tuple[float, float]]:
-    means = [(float(found.tokens), found.mean(name)) for found in bins]
+    means = [(float(found.tokens), _finite(found.mean(name))) for found in bins]
     return [(tokens, mean) for tokens, mean in means if mean is not None]
 
 
@@ -189,11 +237,11 @@ def _ledger(summary: Mapping[str, Any]) -> list[Seen]:
     ]
 
 
-def _texts(evaluations: Sequence[Json], summary: Json, steps: int) -> list[tuple[int, str]]:
+def _texts(evaluations: Sequence[Evaluation], summary: Json, steps: int) -> list[tuple[int, str]]:
     """Return (step, text) of some evaluations, evenly spread, and of the end."""
-    found = [(int(row["step"]), str(row["text"])) for row in evaluations if row.get("text")]
+    found = [(row.step, row.text) for row in evaluations if row.text]
     if summary.get("text") and (not found or found[-1][1] != summary["text"]):
-        found.append((steps, summary["text"]))
+        found.append((steps, str(summary["text"])))
     if len(found) <= TEXTS:
         return found
     return [found[round(number * (len(found) - 1) / (TEXTS - 1))] for number in range(TEXTS)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Final
 
 from pipelines.export import datatrove, mds, megatron, nanogpt, parquet
 from pipelines.export.common import Source, open_sources
-from pipelines.files import ours, paths
+from pipelines.files import commands, ours, paths
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Source], Path], None]]] = {
     "megatron": megatron.export,
@@ -23,7 +22,7 @@ FORMATS: Final[Mapping[str, Callable[[Iterable[Source], Path], None]]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export some sources of a corpus, or all, and say what was written; return 0."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.export", description="Export tokens to other trainers.")
+    parser = commands.Parser(prog="python -m pipelines.export", description="Export tokens to other trainers.")
     parser.add_argument("format", choices=FORMATS)
     parser.add_argument("corpus", type=paths.local_option, help="corpus directory")
     parser.add_argument(

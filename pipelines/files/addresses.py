@@ -21,7 +21,11 @@ _SIGNED = re.compile(
     re.IGNORECASE,
 )
 _PORTS: Final = {"http": 80, "https": 443}
-_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>|]*[^\s'\"<>|:;,.)]")
+# An address in a text ends where a quotation does; a password in it may hold a quotation mark, up to its last @.
+_ADDRESS = r"(?P<address>\b[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:[^\s@]*@)*[^\s'\"<>|]*[^\s'\"<>|:;,.)])"
+# What is typed as an address and is none: `user:password@host`, `https:/user:password@host`.
+_USER = r"(?P<user>(?<![^\s=,'\"(\[{])[^\s=,'\"(\[{:@]{1,200}:[^\s@]+@)(?=\S)"
+_SECRET = re.compile(f"{_ADDRESS}|{_USER}")
 _OPTION = re.compile(
     r"(?<!\S)(--?[\w-]*(?:secret|password|passwd|token|access_key|credential|api_key)[\w-]*)(=|\s+)(\S+)", re.IGNORECASE
 )
@@ -38,7 +42,11 @@ def shown(address: str) -> str:
 
 def hide(text: str) -> str:
     """Return a text with the addresses in it as `shown`, and without the values of options that are named secrets."""
-    return _OPTION.sub(rf"\1\2{HIDDEN}", _ADDRESS.sub(lambda match: shown(match[0]), text))
+    return _OPTION.sub(rf"\1\2{HIDDEN}", _SECRET.sub(_hidden, text))
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return shown(match["address"]) if match["address"] else f"{HIDDEN}@"
 
 
 def lasting(address: str) -> str:

@@ -32,7 +32,7 @@ from apache_beam.io.gcp.bigquery import ReadFromBigQuery
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from filters.code.license import PERMISSIVE
-from pipelines.files import ours, paths, storage
+from pipelines.files import commands, ours, paths, storage
 from pipelines.hashing import keyed
 from pipelines.runners import beam as runners
 
@@ -102,7 +102,7 @@ def _write(group: tuple[bytes, Iterable[bytes]], output: str) -> None:
         pyarrow.parquet.write_table(table, stream, compression="zstd", row_group_size=ROW_GROUP)
 
 
-def commands(project: str, dataset: str, bucket: str) -> list[str]:
+def shell_commands(project: str, dataset: str, bucket: str) -> list[str]:
     """Return the shell commands that run the query and export its table as Parquet to gs://BUCKET/github."""
     table = f"{project}:{dataset}.github_files"
     flat = " ".join(query().split()).replace("`", "\\`")
@@ -146,9 +146,7 @@ def run(output: str, shards: int, options: PipelineOptions) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the export of GitHub's files from BigQuery, or print the commands; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipelines.inputs.bigquery", description=main.__doc__, allow_abbrev=False
-    )
+    parser = commands.Parser(prog="python -m pipelines.inputs.bigquery", description=main.__doc__, allow_abbrev=False)
     parser.add_argument("--output", type=paths.output_option, help="folder on Google's storage for the files")
     parser.add_argument("--shards", type=int, default=SHARDS, help=f"how many files (default: {SHARDS})")
     parser.add_argument("--runner", default="DataflowRunner", help="the name of a Beam runner")
@@ -157,18 +155,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options, beam_arguments = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     if options.commands:
-        print("\n".join(commands(*options.commands)))  # noqa: T201
+        print("\n".join(shell_commands(*options.commands)))  # noqa: T201
         return 0
     try:
         if not options.output:
             raise ValueError("--output: a folder on Google's storage (gs://) is expected")
         run(options.output, options.shards, prepare(options, beam_arguments))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return commands.failed(error)
     except (RuntimeError, OSError) as error:
-        print(f"failed: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return commands.failed(error, "failed", 1)
     return 0
 
 

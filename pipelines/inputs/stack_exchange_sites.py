@@ -15,7 +15,6 @@ where that ranking is another than that of the archives' sizes.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from pipelines.files import addresses, paths, storage
+from pipelines.files import commands, paths, storage
 from pipelines.inputs import listings
 from pipelines.readers.stack_exchange import is_meta, site_of
 from pipelines.recipes import Questions
@@ -117,7 +116,7 @@ def _read(path: str) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the URLs of the largest sites' archives, one a line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.inputs.stack_exchange_sites", description=main.__doc__)
+    parser = commands.Parser(prog="python -m pipelines.inputs.stack_exchange_sites", description=main.__doc__)
     parser.add_argument(
         "listing", type=paths.address_option, help="stackexchange_files.xml or Sites.xml, a file or its URL"
     )
@@ -130,8 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"--sites {options.sites}: at least 1")
         found = urls(options.listing, sites=options.sites, base=options.base, meta_sites=options.meta_sites)
     except (ValueError, listings.DownloadError) as error:
-        print(f"error: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
-        return 2
+        return commands.failed(error)
     print("\n".join(found))  # noqa: T201
     return 0
 

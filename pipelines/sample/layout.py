@@ -10,7 +10,6 @@ real: no package carries a dump, so its questions and answers are our own.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from pipelines.files import ours, paths, storage
+from pipelines.files import commands, ours, paths, storage
 from pipelines.sample.files import Laid
 from pipelines.sample.packages import PACKAGES, fetch, is_cached
 
@@ -150,7 +149,7 @@ def table(output: Path) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Lay the sample out and show what there is; return 0, or 1 with one line of why it failed."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.sample", description="lay out the real sample dumps")
+    parser = commands.Parser(prog="python -m pipelines.sample", description="lay out the real sample dumps")
     parser.add_argument(
         "--output",
         type=paths.local_output_option,
@@ -165,7 +164,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         lay_out(options.output, options.cache)
     except (ValueError, OSError) as error:
-        CONSOLE.print(f"the sample cannot be laid out: {error}", style="red", markup=False, soft_wrap=True)
-        return 1
+        return commands.failed(error, "the sample cannot be laid out", 1)
     CONSOLE.print(table(options.output))
     return 0

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.files import storage
+from tokenizer.spec import LARGEST_VOCABULARY
 
 FORMAT = "altiplano-shards/2"
 TOKEN = np.dtype("<u2")
@@ -121,6 +122,7 @@ class Manifest:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: damaged: {error!r}") from None
         _check_names(manifest, path)
+        _check_ids(manifest, path)
         return manifest
 
 
@@ -135,6 +137,17 @@ def _check_names(manifest: Manifest, path: str) -> None:
             count = getattr(shard, what)
             if type(count) is not int or count < 0:
                 raise ValueError(f"{path}: {what} of {shard.name} is {count!r}, a number from 0 is expected")
+
+
+def _check_ids(manifest: Manifest, path: str) -> None:
+    """Refuse what no shard of 16-bit tokens can hold: readers size a model's tables by these numbers."""
+    if manifest.dtype != "uint16":
+        raise ValueError(f"{path}: dtype is {manifest.dtype!r}, 'uint16' is expected")
+    if type(manifest.vocabulary) is not int or not 0 < manifest.vocabulary <= LARGEST_VOCABULARY:
+        raise ValueError(f"{path}: vocabulary is {manifest.vocabulary!r}, 1 to {LARGEST_VOCABULARY:,} is expected")
+    for what, id_ in (("bos_id", manifest.bos_id), ("eos_id", manifest.eos_id)):
+        if id_ is not None and (type(id_) is not int or not 0 <= id_ < manifest.vocabulary):
+            raise ValueError(f"{path}: {what} is {id_!r}, a piece of {manifest.vocabulary:,} is expected")
 
 
 def tokens(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint16]:

@@ -25,6 +25,10 @@ def too_many_pieces(corpus: Path) -> None:
     edit_manifest(corpus / "tokens" / "c4", vocabulary=65_536)
 
 
+def other_pieces(corpus: Path) -> None:
+    edit_manifest(corpus / "tokens" / "c4", vocabulary=321)
+
+
 def another_tokenizer(corpus: Path) -> None:
     edit_manifest(corpus / "tokens" / "c4", tokenizer_sha256="1" * 64)
 
@@ -41,8 +45,8 @@ def shorter_shard(corpus: Path) -> None:
         (nothing, "c4=0.3333333,books=0.6666667", "proportion '0.3333333' has more than 6 decimals"),
         (nothing, "c4=1,news=1", "no tokens of news; there are arxiv, books"),
         (without_tokens, "c4=1,books=1", "books has no tokens: build it, or set its proportion to 0"),
-        (too_many_pieces, "books=1,c4=1", "c4/manifest.json: vocabulary is 65536, other sources have 320"),
-        (too_many_pieces, "c4=1", "vocabulary 65536: tokens must be uint16 and the vocabulary at most 65535"),
+        (other_pieces, "books=1,c4=1", "c4/manifest.json: vocabulary is 321, other sources have 320"),
+        (too_many_pieces, "c4=1", "vocabulary is 65536, 1 to 65,535 is expected"),
         (another_tokenizer, "c4=1,books=1", "c4/manifest.json: tokenizer_sha256 is 111111111111"),
         (shorter_shard, "c4=1,books=1", "train-00000.bin: "),
     ],

@@ -214,7 +214,10 @@ def row(step: int, **more: Any) -> dict[str, Any]:
 
 
 def test_a_long_log_becomes_few_means() -> None:
-    bins = training.compact(row(step) for step in range(1, 10_001))
+    bins = training.compact(
+        training.Step(step * 10, {"source/books": (float(step), 2), training.WHOLE: (5.0, 1)})
+        for step in range(1, 10_001)
+    )
     assert training.BINS <= len(bins) <= 2 * training.BINS
     assert sum(found.rows for found in bins) == 10_000
     assert bins[-1].tokens == 100_000

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from pipelines import report
-from pipelines.card import facts, publish
+from pipelines.card import facts, publish, training
 from pipelines.files import cached, remote
 from pipelines.table1 import TABLE_1
 from pipelines.tokens import shards
@@ -230,3 +230,41 @@ def test_reasons_are_in_order_of_their_number() -> None:
     assert report.reasons(account) == "c 5, a 2, b 2, (merged into their question: 1,200)"
     many = {"dropped": {"x": {name: [1, 1] for name in "abcdef"}}, "merged": 0}
     assert report.reasons(many) == "a 1, b 1, c 1, d 1, 2 other reasons 2"
+
+
+LOGS = {
+    "a line that is no JSON": ("log.jsonl", "{}}", "line 2"),
+    "a step without tokens": ("log.jsonl", '{"loss": 1, "sources": {}}', "line 2"),
+    "tokens without an end": ("log.jsonl", '{"tokens": 1e999, "loss": 1, "sources": {}}', "line 2"),
+    "a loss that is a text": ("log.jsonl", '{"tokens": 1, "loss": "x", "sources": {}}', "line 2"),
+    "a huge number": ("log.jsonl", '{"tokens": 1, "loss": 1' + "0" * 400 + ', "sources": {}}', "line 2"),
+    "sources in a list": ("log.jsonl", '{"tokens": 1, "loss": 1, "sources": [1]}', "line 2"),
+    "a deep line": ("log.jsonl", "[" * 100_000, "line 2"),
+    "an evaluation without a step": ("evaluations.jsonl", "{}", "line 1"),
+    "a summary of another form": ("summary.json", '{"sources": 7}', "summary.json: not as a run writes it"),
+    "a summary that is no number": ("summary.json", '{"table_1_scale": "x"}', "summary.json: not as"),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_strange_record_of_a_run_is_named(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    file, text, place = LOGS[name]
+    rows = ['{"tokens": 10, "loss": 2.0, "sources": {"books": [2.0, 10]}}', *([text] if file == "log.jsonl" else [])]
+    (tmp_path / "log.jsonl").write_text("\n".join(rows) + "\n")
+    if file != "log.jsonl":
+        (tmp_path / file).write_text(text + "\n")
+    assert report.main([str(built), "--run", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path}/{file}" in said
+    assert place in said
+
+
+def test_values_that_are_no_numbers_leave_the_curves(tmp_path: Path) -> None:
+    losses = ("2.0", "NaN", "Infinity", "1e308", "1e308", "4.0")
+    rows = [f'{{"tokens": {n}, "loss": {loss}, "sources": {{}}}}\n' for n, loss in enumerate(losses, 1)]
+    (tmp_path / "log.jsonl").write_text("".join(rows))
+    run = training.load(str(tmp_path))
+    assert run
+    assert run.curves[0].series[training.WHOLE] == [(1, 2.0), (4, 1e308), (5, 1e308), (6, 4.0)]

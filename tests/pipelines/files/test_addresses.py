@@ -34,6 +34,22 @@ def test_what_is_shown(address: str, shown: str) -> None:
     assert said == f"--input c4[files=3]={shown}: no such file, nor 'x={shown}'"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("ftp://u:5e'c7@host/x: no such file", "ftp://host/x: no such file"),
+        ("no such file: 'u:5ec7@host/x'", "no such file: '...@host/x'"),
+        ('c4[files=1,base=u:5ec7@h]=https://u:5e"c7@h/y', "c4[files=1,base=...@h]=https://h/y"),
+        ("https:/u:5ec7@h/z", "...@h/z"),
+        ("s3://k:5e/c'7@bucket/x", "s3://bucket/x"),
+        ("'https://h/a' and 'https://h/b@c'", "'https://h/a' and 'https://h/b@c'"),
+        ("at 10:30 to a@b.c", "at 10:30 to a@b.c"),
+    ],
+)
+def test_what_is_said_of_addresses(said: str, shown: str) -> None:
+    assert addresses.hide(said) == shown
+
+
 def test_options_that_are_named_secrets_are_hidden() -> None:
     said = addresses.hide("--s3_access_key_id=5ec --s3_secret_access_key 7e7 --region=eu --token=5ec7e7 --password x")
     assert said == ("--s3_access_key_id=... --s3_secret_access_key ... --region=eu --token=... --password ...")

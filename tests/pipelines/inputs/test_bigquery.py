@@ -46,7 +46,7 @@ def test_the_query_asks_for_what_the_readers_know(tmp_path: Path) -> None:
         assert f"'{name}'" in text
     for column in ("c.content", "f.files", "files.repo_name", "files.ref", "files.path", "licenses.license"):
         assert column in text
-    run, extract = bigquery.commands("p", "d", "b")
+    run, extract = bigquery.shell_commands("p", "d", "b")
     assert "gs://b/github/contents-*.parquet" in extract
     # A shell gives bq the query as it is.
     seen = tmp_path / "seen"
