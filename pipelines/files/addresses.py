@@ -27,7 +27,8 @@ _ADDRESS = r"(?P<address>\b[A-Za-z][A-Za-z0-9+.-]{0,30}://(?:[^\s@]*@)*[^\s'\"<>
 _USER = r"(?P<user>(?<![^\s=,'\"(\[{])[^\s=,'\"(\[{:@]{1,200}:[^\s@]+@)(?=\S)"
 _SECRET = re.compile(f"{_ADDRESS}|{_USER}")
 _OPTION = re.compile(
-    r"(?<!\S)(--?[\w-]*(?:secret|password|passwd|token|access_key|credential|api_key)[\w-]*)(=|\s+)(\S+)", re.IGNORECASE
+    r"(?<!\S)(--?[\w-]*(?:secret|password|passwd|token(?!s|iz)|access_key|credential|api_key)[\w-]*)(=|\s+)(\S+)",
+    re.IGNORECASE,
 )
 
 
