@@ -14,8 +14,8 @@ from pipelines.hashing import digest_of
 from pipelines.models import draws, training, web
 from pipelines.models.by_path import Given
 from pipelines.optional import decontamination, near_duplicates
-from pipelines.recipes import Recipe, Shards
-from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, wikipedia
+from pipelines.recipes import Recipe, Shards, Texts
+from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, texts, wikipedia
 from pipelines.stages.chain import Chain
 from pipelines.stages.graph import Node, needed
 from pipelines.stages.jobs import Job, pending
@@ -77,6 +77,13 @@ def with_parts(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
     return replace(recipe, added=tuple(added), sources=(*recipe.sources, *(name for name, _ in added)))
 
 
+def with_own_texts(recipe: Recipe, sources: Mapping[str, Source]) -> tuple[Recipe, dict[str, Source]]:
+    """Return the recipe and the sources with a source for each `texts.NAME` of the recipe; errors as `by_name`'s."""
+    own = {name: texts.source(name, part) for name, part in recipe.added if isinstance(part, Texts)}
+    names = (*recipe.sources, *(name for name in own if name not in recipe.sources))
+    return replace(recipe, sources=names), by_name((*sources.values(), *own.values()))
+
+
 def source_of(source: Source, recipe: Recipe) -> Source:
     """Return a source with the stages that the recipe switches on."""
     return decontamination.chosen(near_duplicates.chosen(source, recipe.part(source.name)), recipe)
@@ -100,10 +107,14 @@ class Build:
             source = source_of(self.sources[name], self.recipe)
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains)
-        self.tokens = {
-            name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)
-            for name, chain in self.chains.items()
-        }
+        self.tokens = (
+            {}
+            if not self.recipe.tokenize
+            else {
+                name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)
+                for name, chain in self.chains.items()
+            }
+        )
 
     def model(self, name: str) -> Model:
         """Return a model by name, given or finished."""
@@ -143,9 +154,14 @@ class Build:
             yield from self.web_models.nodes()
         if "stack_exchange" in self.chains:
             yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
+        if not self.tokens and not any("tokenizer" in link.models for link in self._links()):
+            return
         before = tuple(self._before_tokenizer(name).name for name in self.chains)
         yield Node("models/tokenizer_draw", before, self._plan_draw)
         yield Node("models/tokenizer", ("models/tokenizer_draw",), self._plan_tokenizer, training=True)
+
+    def _links(self) -> Iterator[Writer[Any]]:
+        return (link for chain in self.chains.values() for link in chain.writers)
 
     def _before_tokenizer(self, name: str) -> Writer[Any]:
         """Return a source's last link that writes documents and does not need the tokenizer."""
@@ -212,7 +228,7 @@ class Build:
             if node.name == chain.last_node:
                 told += manifest.remove_strays(chain)
                 manifest.write_source_manifest(chain)
-            elif node.name == f"{name}/shards":
+            elif name in self.tokens and node.name == f"{name}/shards":
                 told += self.tokens[name].remove_strays()
                 self.tokens[name].finish()
         return told

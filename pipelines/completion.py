@@ -32,15 +32,17 @@ def write_corpus_manifest(prepared: Build) -> None:
     Sources of earlier builds have the same tokenizer, or `check_neighbours` would have refused the build.
     """
     output = prepared.output
-    if "tokenizer" in prepared.given:
+    if "tokenizer" in prepared.given and prepared.tokens:
         training.place_tokenizer(output, prepared.given["tokenizer"].model.path)
+    folders = manifest.folders(tokens=bool(prepared.tokens))
     finished = [
         name
         for name in prepared.sources
         if name in prepared.chains
-        or all(storage.exists(f"{output}/{folder}{name}/manifest.json") for folder in ("", "tokens/"))
+        or all(storage.exists(f"{output}/{folder}{name}/manifest.json") for folder in folders)
     ]
-    digest = shards.Manifest.load(f"{output}/tokens/{next(iter(prepared.chains))}").tokenizer_sha256
+    first = next(iter(prepared.tokens), None)
+    digest = shards.Manifest.load(f"{output}/tokens/{first}").tokenizer_sha256 if first else None
     shares = {name: share for name, share in shares_of(prepared.sources).items() if name in finished}
     manifest.write_corpus_manifest(output, prepared.recipe.name, finished, digest, shares)
 
@@ -48,7 +50,7 @@ def write_corpus_manifest(prepared: Build) -> None:
 def check_neighbours(prepared: Build) -> None:
     """Raise ValueError if other sources in the corpus directory would be left with tokens of another tokenizer."""
     output, tokenizer = prepared.output, prepared.given.get("tokenizer")
-    for name in prepared.sources if not prepared.only_models else ():
+    for name in prepared.sources if prepared.tokens and not prepared.only_models else ():
         found = storage.read_json(f"{output}/tokens/{name}/manifest.json")
         if name in prepared.chains or not isinstance(found, dict):
             continue

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from filters.models import lmplz
 from pipelines import build
-from pipelines.build import Build, by_name, source_of, with_parts
+from pipelines.build import Build, by_name, source_of, with_own_texts, with_parts
 from pipelines.files import commands, ours, paths, storage
 from pipelines.inputs import inputs, paper
 from pipelines.models import by_path
 from pipelines.optional import decontamination
-from pipelines.recipes import RECIPES, Recipe
+from pipelines.recipes import RECIPES, TEXTS, Recipe
 from pipelines.sample import layout
-from pipelines.settings import check, override
+from pipelines.settings import check, override, with_texts
 from pipelines.stages.source import Input, Source
 from pipelines.tokens.encode import load_tokenizer
 
@@ -62,13 +62,9 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
         beam.check_engine(options.runner, beam_arguments, options.output)
     elif beam_arguments:
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
-    sources = _sources(options.sources)
+    recipe, sources = _recipe(options)
     if unknown := sorted(set(options.source or ()) - sources.keys()):
         raise ValueError(f"--source {unknown[0]}: there is no such source, only {', '.join(sources)}")
-    recipe = with_parts(RECIPES[options.recipe], sources)
-    for assignment in options.set:
-        recipe = override(recipe, assignment)
-    check(recipe)
     for loaded in (load_tokenizer, decontamination.load):
         loaded.cache_clear()  # files that an earlier build of this process read may have changed
     names = [name for name in recipe.sources if not options.source or name in options.source]
@@ -84,6 +80,26 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     finally:
         # A build that is refused, or only asked for, leaves no trace.
         ours.give_back_unused(options.output, was_there=was_there)
+
+
+def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Source]]:
+    """Return the recipe that is built, and the list of sources with the own texts that it names."""
+    sources = _sources(options.sources)
+    recipe = with_parts(RECIPES[options.recipe], sources)
+    for assignment in options.set:
+        recipe = override(recipe, assignment)
+    if options.recipe == TEXTS.name:
+        named = [inputs.name_of(option) for option in options.input]
+        for name in named:
+            recipe = recipe if name in sources else with_texts(recipe, name)
+        if not recipe.added:
+            raise ValueError("--recipe texts: own texts are built alone; name them by --input NAME=GLOB_OR_URL")
+    try:
+        recipe, sources = with_own_texts(recipe, sources)
+    except ValueError as error:
+        raise ValueError(f"--set texts: {error}") from None
+    check(recipe)
+    return recipe, sources
 
 
 def _sources(option: str | None) -> dict[str, Source]:

@@ -1,4 +1,4 @@
-"""Recipes: every choice of a build as frozen dataclasses, and the three named ones, PAPER, LLAMA2 and SAMPLE.
+"""Recipes: every choice of a build as frozen dataclasses, and the named ones: PAPER, LLAMA2, SAMPLE, TEXTS.
 
 Each stage of a source has its own dataclass and sees nothing else, so a change of one field redoes the stages that read
 it and no others. Sections are those of the LLaMA paper; rules and constants of CCNet, C4 and RedPajama are named where
@@ -31,6 +31,35 @@ class NearDuplicates:
     threshold: float = 0.9
     recall: float = 0.999
     shortest: int = 100
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Own texts: in which field of a row what is, with dots for one inside another ("meta.url").
+
+    Only the text must be there. `attributes` names fields that are kept as attributes beside it. Of a file of plain
+    text the whole content is the text.
+    """
+
+    text: str = "text"
+    url: str = "url"
+    title: str = "title"
+    license: str = "license"
+    language: str = "language"
+    timestamp: str = "timestamp"
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Texts(Fields):
+    """Own texts in JSON lines, Parquet, Arrow or plain text: naming them in the recipe (`texts.NAME`) makes a source.
+
+    `share` is its part of the tokens seen in training, at most three decimals; 0: it is built and not trained on.
+    """
+
+    share: float = 0.0
+    groups: int = 64  # work items that files of plain text are spread over, by hash of their content
+    near: NearDuplicates = NearDuplicates()
 
 
 @dataclass(frozen=True)
@@ -312,6 +341,7 @@ class Recipe:
     buckets: int = 4_096
     reducer_keys: int = 16_000_000
     fan_in: int = 64
+    tokenize: bool = True  # without it the corpus ends with its documents
     excerpts: float = 0.01  # share of the drops that keep an excerpt
     keep_staged: bool = False
     max_duplicates: float = 0.5  # share of a stage's or a host's documents lost as duplicates above which a build warns
@@ -319,7 +349,7 @@ class Recipe:
     sources: tuple[str, ...] = field(
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )
-    # The parts of sources that are not in Table 1, by name.
+    # The parts of sources that are not in Table 1, by name; of own texts a `Texts`.
     added: tuple[tuple[str, Any], ...] = ()
 
     def part(self, source: str) -> Any:
@@ -372,4 +402,6 @@ SAMPLE = Recipe(
     excerpts=1.0,
     keep_staged=True,
 )
-RECIPES = {recipe.name: recipe for recipe in (SAMPLE, PAPER, LLAMA2)}
+# Own texts alone, to be cleaned or deduplicated: nothing of the paper's sources, and no tokens.
+TEXTS = Recipe(name="texts", sources=(), tokenize=False, excerpts=1.0)
+RECIPES = {recipe.name: recipe for recipe in (SAMPLE, PAPER, LLAMA2, TEXTS)}

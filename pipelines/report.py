@@ -54,7 +54,7 @@ def reasons(account: dict[str, Any]) -> str:
 
 def mixture_table(mixed: Sequence[Mixed]) -> Table:
     """Return our Table 1 beside the paper's."""
-    run = mixed[0].run_tokens if mixed else 0
+    run = mixed[0].run_tokens
     table = Table(title=f"Our Table 1 beside the paper's (epochs for a run of {run:,} tokens)", title_justify="left")
     for name in ("source", "documents", "MB", "tokens", "bytes/token", "paper's", "proportion", "epochs", "at 1.4T"):
         table.add_column(name, justify="left" if name == "source" else "right")
@@ -84,7 +84,8 @@ def print_summary(output: str, seconds: float | None = None, **options: Any) -> 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     corpus = facts.load(output)
     console.print(funnel_table(corpus))
-    console.print(mixture_table(facts.mixture(corpus, options.get("run_tokens"))))
+    if mixed := facts.mixture(corpus, options.get("run_tokens")):
+        console.print(mixture_table(mixed))
     for warning in facts.warnings(corpus):
         console.print(f"warning: {warning}", style="bold", highlight=False, soft_wrap=True, markup=False)
     for name in corpus.manifests:

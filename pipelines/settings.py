@@ -18,7 +18,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, divergences, in_mode
-from pipelines.recipes import PAPER, Recipe
+from pipelines.recipes import PAPER, NearDuplicates, Recipe, Texts
+
+TEXTS = "texts"  # the group of a recipe that names own texts
 
 
 def override(recipe: Recipe, assignment: str) -> Recipe:
@@ -33,6 +35,8 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
 def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
     if path == ["mode"] and any(divergences(node)):
         return in_mode(node, _parse(Mode, value, assignment))
+    if isinstance(node, Recipe) and path[0] == TEXTS and len(path) > 2:
+        return _own_texts(node, path[1], path[2:], value, assignment)
     if isinstance(node, Recipe) and path[0] in (added := dict(node.added)) and len(path) > 1:
         part = _override(added[path[0]], path[1:], value, assignment)
         return replace(node, added=tuple((added | {path[0]: part}).items()))
@@ -49,6 +53,19 @@ def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
         raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
     hint = get_type_hints(type(node))[path[0]]
     return replace(node, **{path[0]: _parse(hint, value, assignment)})
+
+
+def with_texts(recipe: Recipe, name: str) -> Recipe:
+    """Return the recipe with a part for own texts of this name, which makes them a source; as it is if it has one."""
+    return recipe if name in dict(recipe.added) else replace(recipe, added=(*recipe.added, (name, Texts())))
+
+
+def _own_texts(recipe: Recipe, name: str, path: list[str], value: str, assignment: str) -> Recipe:
+    added = dict(with_texts(recipe, name).added)
+    if not isinstance(added[name], Texts):
+        raise ValueError(f"--set {assignment}: {name} is a source of the list; set its fields by {name}.FIELD=VALUE")
+    part = _override(added[name], path, value, assignment)
+    return replace(recipe, added=tuple((added | {name: part}).items()))
 
 
 def _parse(hint: Any, value: str, assignment: str) -> Any:
@@ -89,15 +106,26 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 
 def check(recipe: Recipe) -> None:
     """Raise ValueError naming the first field whose value makes no sense, and what would be right."""
+    parts = {name: getattr(recipe, name) for name in PAPER.sources}
+    parts |= {f"{TEXTS}.{name}" if isinstance(part, Texts) else name: part for name, part in recipe.added}
     known = ("sources", *_among((*PAPER.sources, *dict(recipe.added))))
-    for path, right, what in (known, *_RULES):
-        value = attrgetter(path)(recipe)
-        if not right(value):
-            raise ValueError(f"{path} is {value!r}: {what}")
-    added = (row for name, part in recipe.added for row in _numbers(part, f"{name}."))
+    rules = [("", recipe, rule) for rule in (known, *_RULES)]
+    rules += [(f"{name}.", part, rule) for name, part in parts.items() for rule in _rules_of(part)]
+    for prefix, node, (path, right, what) in rules:
+        if not right(value := attrgetter(path)(node)):
+            raise ValueError(f"{prefix}{path} is {value!r}: {what}")
+    added = (row for name, part in parts.items() if not hasattr(recipe, name) for row in _numbers(part, f"{name}."))
     for path, value in (*_numbers(recipe, ""), *added):
         if value < 0:
             raise ValueError(f"{path} is {value!r}: a number of at least 0")
+
+
+def _rules_of(part: Any) -> Iterator[Rule]:
+    """Yield the rules for what a source's part may have as others have it, and for own texts."""
+    if isinstance(getattr(part, "near", None), NearDuplicates):
+        yield from _NEAR_RULES
+    if isinstance(part, Texts):
+        yield from _TEXT_RULES
 
 
 def _numbers(node: Any, prefix: str) -> Iterator[tuple[str, float]]:
@@ -113,11 +141,12 @@ def _among(allowed: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
     return lambda value: bool(value) and set(value) <= set(allowed), f"some of {', '.join(allowed)}"
 
 
+Rule = tuple[str, Callable[[Any], bool], str]  # the path of a field, whether a value is right, what would be
 _POSITIVE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
 _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a share between 0 and 1")
 _PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
 _PRUNE = "counts that start with 0 and never decrease, such as 0,0,1"
-_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+_RULES: tuple[Rule, ...] = (
     ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
     ("reducer_keys", *_POSITIVE),
     ("fan_in", lambda value: value >= 2, "at least 2"),
@@ -153,6 +182,13 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("alarm_documents", *_POSITIVE),
     ("contamination.words", lambda value: value >= 2, "at least 2"),
     ("contamination.max_documents", *_POSITIVE),
-    *((f"{name}.near.{part}", *_PART) for name in PAPER.sources if name != "books" for part in ("threshold", "recall")),
-    *((f"{name}.near.shortest", *_POSITIVE) for name in PAPER.sources if name != "books"),
+)
+_NEAR_RULES: tuple[Rule, ...] = (
+    ("near.threshold", *_PART),
+    ("near.recall", *_PART),
+    ("near.shortest", *_POSITIVE),
+)
+_TEXT_RULES: tuple[Rule, ...] = (
+    ("text", bool, "the name of a field"),
+    ("groups", *_POSITIVE),
 )

@@ -58,6 +58,8 @@ def problems(output: str) -> Iterator[str]:
         except (KeyError, TypeError) as error:
             yield f"{output}/{source}/manifest.json: damaged: {error!r}"
             continue
+        if corpus["tokenizer"] is None:  # a corpus of documents alone
+            continue
         try:
             yield from _shard_problems(output, source, corpus["tokenizer"], documents)
         except ValueError as error:

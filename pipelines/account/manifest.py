@@ -124,6 +124,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "source": chain.source.name,
         "title": chain.source.title or chain.source.name,
         "shown": asdict(chain.source.shown),
+        **({"fields": asdict(chain.source.fields)} if chain.source.fields else {}),
         "recipe": {"name": chain.recipe.name, "excerpts": chain.recipe.excerpts, **asdict(chain.part), **options},
         "inputs": [asdict(found) for found in sorted(chain.inputs, key=lambda found: found.digest)],
         "models": {name: chain.models(name).digest for name in chain.models_read},
@@ -186,14 +187,20 @@ def remove_strays(chain: Chain) -> list[str]:
     return documents + strays.clear(f"{folder}/drops", kept, manifest_of)
 
 
+def folders(*, tokens: bool) -> tuple[str, ...]:
+    """Return where manifests of a corpus' sources lie: those of documents, and of tokens if it has them."""
+    return ("", "tokens/") if tokens else ("",)
+
+
 def write_corpus_manifest(
-    output: str, recipe: str, sources: Sequence[str], tokenizer: str, shares: Mapping[str, float]
+    output: str, recipe: str, sources: Sequence[str], tokenizer: str | None, shares: Mapping[str, float]
 ) -> None:
     """Write OUTPUT/manifest.json, last of all: what makes up the corpus, each manifest with its SHA-256, sealed.
 
-    `shares` are those of sources that are not in Table 1.
+    `shares` are those of sources that are not in Table 1, `tokenizer` is None if there are no tokens.
     """
-    paths = [f"{folder}{source}/manifest.json" for source in sources for folder in ("", "tokens/")]
+    parts = folders(tokens=tokenizer is not None)
+    paths = [f"{folder}{source}/manifest.json" for source in sources for folder in parts]
     paths += [
         path.removeprefix(f"{output}/")
         for path in storage.list_files(f"{output}/models")

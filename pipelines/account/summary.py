@@ -28,20 +28,20 @@ def summary(output: str, build: Mapping[str, Any] | None = None) -> dict[str, An
     if not isinstance(corpus, dict):
         raise ValueError(f"{output}/manifest.json: missing, so the corpus is not finished")
     named_by = f"{output}/manifest.json"
-    sources = {name: _source(output, storage.inside(name, named_by)) for name in corpus["sources"]}
+    tokens = corpus["tokenizer"] is not None
+    sources = {name: _source(output, storage.inside(name, named_by), tokens=tokens) for name in corpus["sources"]}
     return {"recipe": corpus["recipe"], "build": dict(build or {}), "sources": sources}
 
 
-def _source(output: str, name: str) -> dict[str, Any]:
+def _source(output: str, name: str, *, tokens: bool) -> dict[str, Any]:
     found = storage.read_json(f"{output}/{name}/manifest.json")
-    tokens = shards.Manifest.load(f"{output}/tokens/{name}")
     return {
         "inputs": {"files": len(found["inputs"]), "bytes": sum(entry["size"] for entry in found["inputs"])},
         "stages": list(_stages(found)),
         "documents": found["documents"]["count"],
         "bytes": found["documents"]["bytes"],
         "dropped": found["drops"]["count"],
-        "tokens": tokens.grand_total("tokens"),
+        "tokens": shards.Manifest.load(f"{output}/tokens/{name}").grand_total("tokens") if tokens else None,
         "warnings": found["warnings"],
     }
 

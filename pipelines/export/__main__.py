@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pipelines.export import datatrove, mds, megatron, nanogpt, parquet
+from pipelines.export import datatrove, mds, megatron, nanogpt, parquet, rows
 from pipelines.export.common import Source, open_sources
 from pipelines.files import commands, ours, paths
+from pipelines.tokens.shards import Manifest
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[Source], Path], None]]] = {
     "megatron": megatron.export,
@@ -31,15 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", nargs="+", default=[], help="names of sources (default: all)")
     options = parser.parse_args(arguments)
     try:
-        sources = open_sources(options.corpus, options.source)
-        with ours.replacing(options.output, ours.Kind.EXPORT) as made:
-            FORMATS[options.format](sources, made)
+        if options.format == "parquet" and rows.has_documents_alone(options.corpus):
+            with ours.replacing(options.output, ours.Kind.EXPORT) as made:
+                written = rows.export(options.corpus, options.source, made)
+            said = {name: f"{documents:,} documents" for name, documents in written.items()}
+        else:
+            sources = open_sources(options.corpus, options.source)
+            with ours.replacing(options.output, ours.Kind.EXPORT) as made:
+                FORMATS[options.format](sources, made)
+            said = {source.name: _totals(source.manifest) for source in sources}
     except ValueError as error:
         parser.error(str(error))
-    for source in sources:
-        tokens, documents = (source.manifest.grand_total(what) for what in ("tokens", "documents"))
-        print(f"{options.output / source.name}: {documents:,} documents, {tokens:,} tokens")  # noqa: T201
+    for name, totals in said.items():
+        print(f"{options.output / name}: {totals}")  # noqa: T201
     return 0
+
+
+def _totals(manifest: Manifest) -> str:
+    return f"{manifest.grand_total('documents'):,} documents, {manifest.grand_total('tokens'):,} tokens"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ Texts with their provenance are Parquet already, in the corpus' own documents; `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +28,9 @@ GROUP_TOKENS: Final = 4 << 20  # a row group's, which is what a reader holds in 
 
 def export(sources: Iterable[Source], output: Path) -> None:
     """Write OUTPUT/SOURCE/SHARD.parquet and OUTPUT/README.md."""
-    head = ["---", "configs:"]
+    written: dict[str, dict[str, list[str]]] = {}
     for source in sources:
-        files: dict[str, list[str]] = {}
+        files = written.setdefault(source.name, {})
         for split, shard in source.shards():
             files.setdefault(split, []).append(f"{source.name}/{shard.name}.parquet")
             with (
@@ -39,10 +39,17 @@ def export(sources: Iterable[Source], output: Path) -> None:
             ):
                 for table in _tables(source.documents(shard)):
                     writer.write_table(table)
-        head += [f"- config_name: {source.name}", "  data_files:"]
+    text = "Documents as token ids; `id` is that of the corpus' documents, which hold the text and where it is from."
+    write_readme(output, written, text)
+
+
+def write_readme(output: Path, written: Mapping[str, Mapping[str, Sequence[str]]], text: str) -> None:
+    """Write OUTPUT/README.md, which names the files of each source and split."""
+    head = ["---", "configs:"]
+    for source, files in written.items():
+        head += [f"- config_name: {source}", "  data_files:"]
         for split, paths in files.items():
             head += [f"  - split: {split}", "    path:", *(f"    - {path}" for path in paths)]
-    text = "Documents as token ids; `id` is that of the corpus' documents, which hold the text and where it is from."
     storage.write_bytes(f"{output}/README.md", "\n".join([*head, "---", "", text, ""]).encode())
 
 

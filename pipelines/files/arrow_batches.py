@@ -1,6 +1,6 @@
 """Arrow's IPC files, as streams and with a footer: each batch is measured by its message before anything is inflated.
 
-    file ─ memory map ─> messages (Flatbuffers, verified by Arrow) ─> lengths of arrays and buffers ─> checked batches
+    file or stream ─> messages (Flatbuffers, verified by Arrow) ─> lengths of arrays and buffers ─> checked batches
 
 A buffer may be compressed, and says how long it is when inflated; an array may be long and take no byte. Arrow makes
 what they say, so they are looked at first. Types of which one row can be larger than all of the file are not
@@ -9,10 +9,11 @@ read: runs, unions, views of lists, and dictionaries and views inside lists.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
 
@@ -39,29 +40,36 @@ _NAMED: Final = (pa.types.is_dictionary, pa.types.is_string_view, pa.types.is_bi
 _RAW: Final = -1  # instead of a buffer's length: it is not compressed
 
 
-def batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a file, whose values are valid.
+def batches(source: Path | BinaryIO) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a file, or of a stream that is seekable, read twice; their values are valid.
 
     Raises TooLargeError for a batch that would take too much memory, ValueError and pyarrow's errors for a damaged one.
     """
-    with pa.memory_map(str(path)) as file:
-        content = file.read_buffer()
-        if content.size >= len(_MAGIC) and content.slice(0, len(_MAGIC)).to_pybytes() == _MAGIC:
-            content = content.slice(len(_MAGIC))
-        # Arrow's messages, one after the other; bodies stay where they are.
-        dictionaries = 0
-        for number, message in enumerate(pa.ipc.MessageReader.open_stream(content)):
-            size = _check(message, f"message {number}")
-            # Arrow keeps them all, those that add to others too.
-            dictionaries += size if message.type == "dictionary" else 0
-            if dictionaries > DICTIONARY_BYTES:
-                raise TooLargeError(f"message {number}: dictionaries of {dictionaries:,} bytes together")
-        reader = pa.ipc.open_stream(content)
-        for field in reader.schema:
-            _check_type(field.type, field.name)
-        for batch in reader:
-            batch.validate(full=True)
-            yield batch
+    if isinstance(source, Path):
+        with pa.memory_map(str(source)) as file:
+            yield from _batches(pa.BufferReader(file.read_buffer()))
+    else:
+        yield from _batches(pa.PythonFile(cast(io.IOBase, source), "r"))
+
+
+def _batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    start = len(_MAGIC) if file.read(len(_MAGIC)) == _MAGIC else 0
+    file.seek(start)
+    # Arrow's messages, one after the other; of a file in memory bodies stay where they are.
+    dictionaries = 0
+    for number, message in enumerate(pa.ipc.MessageReader.open_stream(file)):
+        size = _check(message, f"message {number}")
+        # Arrow keeps them all, those that add to others too.
+        dictionaries += size if message.type == "dictionary" else 0
+        if dictionaries > DICTIONARY_BYTES:
+            raise TooLargeError(f"message {number}: dictionaries of {dictionaries:,} bytes together")
+    file.seek(start)
+    reader = pa.ipc.open_stream(file)
+    for field in reader.schema:
+        _check_type(field.type, field.name)
+    for batch in reader:
+        batch.validate(full=True)
+        yield batch
 
 
 def _check(message: Any, where: str) -> int:

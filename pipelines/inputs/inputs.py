@@ -13,21 +13,35 @@ from pathlib import PurePath
 from typing import Any
 
 from pipelines.files import ours, paths, storage
-from pipelines.hashing import digest_of
 from pipelines.inputs import listings
+from pipelines.readers import Dump
 from pipelines.runners import events
-from pipelines.stages.source import Input, Source
+from pipelines.stages.source import Input, Source, input_digest
 
+_LOOKED_AT = 1_000  # inputs of a source, at most
 _OPTION = re.compile(r"(?P<source>[a-z0-9_]+)(?:\[(?P<attributes>[^\]]*)\])?=(?P<pattern>.+)", re.DOTALL)
+
+
+def name_of(option: str) -> str:
+    """Return the name of the source in "NAME=GLOB"; ValueError as `parse_option`'s."""
+    return _parts(option)["source"]
+
+
+def _parts(option: str) -> re.Match[str]:
+    match = _OPTION.fullmatch(option)
+    if match is None:
+        raise ValueError(f"--input {option}: write it as NAME=GLOB_OR_URL, or NAME[attribute=value]=GLOB_OR_URL")
+    return match
 
 
 def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, str], str]:
     """Split "NAME=GLOB" or "NAME[language=de]=GLOB"; raise ValueError saying what would be right."""
-    match = _OPTION.fullmatch(option)
-    if match is None:
-        raise ValueError(f"--input {option}: write it as NAME=GLOB_OR_URL, or NAME[attribute=value]=GLOB_OR_URL")
-    if match["source"] not in sources:
-        raise ValueError(f"--input {option}: there is no source {match['source']!r}, only {', '.join(sources)}")
+    match = _parts(option)
+    if (name := match["source"]) not in sources:
+        raise ValueError(
+            f"--input {option}: there is no source {name!r}, only {', '.join(sources)}; "
+            f"for texts of your own, name it in the recipe: --set texts.{name}.share=0"
+        )
     attributes = {}
     for pair in filter(None, (match["attributes"] or "").split(",")):
         name, equals, value = pair.partition("=")
@@ -81,7 +95,19 @@ def find(
         for (content, attributes), same in groups.items()
         for number, part in enumerate([[path] for path in same] if source.copies else [same])
     ]
+    _look(source, inputs)
     return sorted(inputs, key=lambda entry: entry.digest)
+
+
+def _look(source: Source, inputs: Sequence[Input]) -> None:
+    """Look at the beginnings of inputs on this machine; raise ValueError naming one that cannot be what it should."""
+    for found in [one for one in inputs if source.look and not storage.is_remote(one.path)][:_LOOKED_AT]:
+        with storage.open_read(found.path) as stream:
+            try:
+                assert source.look is not None
+                source.look(stream, Dump(found.path, found.digest, dict(found.attributes)))
+            except ValueError as error:
+                raise ValueError(f"--input {source.name}={error}") from None
 
 
 def _others(source: str, pattern: str, found: Sequence[str], folders: dict[str, Any]) -> list[str]:
@@ -125,7 +151,7 @@ def _input(
     files: Sequence[str],
     digests: Mapping[str, Sequence[str | int]],
 ) -> Input:
-    identity = digest_of(content, attributes, *([number] if number else []))
+    identity = input_digest(content, attributes, number)
     return Input(files[0], identity, int(digests[files[0]][0]), attributes, tuple(files[1:]))
 
 

@@ -136,7 +136,7 @@ def parquet_rows(
             for batch in table.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
                 large = batch.nbytes > longest
                 for index in range(batch.num_rows):
-                    yield number, _row(batch.slice(index, 1), longest if large else None)
+                    yield number, row_of(batch.slice(index, 1), longest if large else None)
                     number += 1
         except TooLargeError as error:
             yield number, Unreadable(Reason.TOO_LARGE, str(error)[:EXCERPT_CHARACTERS])
@@ -145,7 +145,8 @@ def parquet_rows(
         first += table.metadata.row_group(group).num_rows
 
 
-def _row(row: pa.RecordBatch, longest: int | None) -> dict[str, Any] | Unreadable:
+def row_of(row: pa.RecordBatch, longest: int | None) -> dict[str, Any] | Unreadable:
+    """Return the values of a batch of one row; unreadable if a text has more than `longest` bytes (None: known)."""
     if longest is not None and (size := _too_long(row, longest)):
         return Unreadable(Reason.TOO_LONG, size=size)
     try:

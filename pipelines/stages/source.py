@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from pipelines.files import storage
+from pipelines.hashing import digest_of
+from pipelines.readers import Dump
+from pipelines.recipes import Fields
 from pipelines.stages import losses
 from pipelines.stages.kinds import Decide, Item, Part, Read, Resolve, Stage
 
@@ -25,6 +28,11 @@ class Input:
     size: int
     attributes: tuple[tuple[str, str], ...] = ()
     copies: tuple[str, ...] = ()
+
+
+def input_digest(content: str, attributes: tuple[tuple[str, str], ...], number: int = 0) -> str:
+    """Return what identifies an input: its content's SHA-256, its attributes, and which of several copies it is."""
+    return digest_of(content, attributes, *([number] if number else []))
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,14 @@ class Source:
     `attributes(name)` says what a file's name tells (language, site, month) and raises ValueError if the name must tell
     and does not; `attribute_names` are all that can be given. With `copies` a second input of the same content is an
     input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
-    the manifest. `unpack` cuts inputs that cannot be read from the middle into parts, once, before anything else.
+    the manifest. `look` raises ValueError if the beginning of an input shows that it cannot be read: inputs on this
+    machine are looked at before any work starts. `unpack` cuts inputs that cannot be read from the middle into parts,
+    once, before anything else.
     `title` is its name for people. One that is not in Table 1 also says its `share` of the tokens seen in training (at
     most three decimals; 0: it is not trained on) and its part of a `recipe`, a frozen dataclass whose fields the
     command line can set. `group(document)` names the host, repository or site (`group_kind`) of a document: one that
-    loses an implausible share of its documents to deduplication raises an alarm.
+    loses an implausible share of its documents to deduplication raises an alarm. `fields` says of own texts which field
+    of a row holds what: an export finds the rows again by it.
     """
 
     name: str
@@ -80,6 +91,7 @@ class Source:
     attributes: Callable[[str], dict[str, str]] = lambda name: {}
     attribute_names: tuple[str, ...] = ()
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
+    look: Callable[[BinaryIO, Dump], None] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_part: Callable[[Any], Any] | None = None
     copies: bool = False
@@ -89,6 +101,7 @@ class Source:
     share: float = 0.0
     recipe: Any = None
     shown: Shown = Shown()
+    fields: Fields | None = None
 
     def check(self) -> None:
         """Raise ValueError naming a stage or a fact for the card that cannot be right."""

@@ -1,0 +1,71 @@
+"""Own texts: a source without code, named in the recipe, whose chain is what the recipe switches on.
+
+rows of JSON lines, Parquet, Arrow; files of plain text ─ rows ─> documents ─> [what `pipelines.optional` adds]
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import PurePath
+
+from pipelines.hashing import digest_of, keyed
+from pipelines.readers import texts as reader
+from pipelines.recipes import Fields, Recipe, Texts
+from pipelines.stages.kinds import Item, Map, Part
+from pipelines.stages.source import Breakdown, Input, Shown, Source, one_item_per_file
+from pipelines.stages.steps import same
+
+_PACKED = {".gz", ".zst"}
+
+
+def attributes(name: str) -> dict[str, str]:
+    """Return what a file's name tells: that it is plain text, if it ends in .txt (or .txt.gz, .txt.zst)."""
+    path = PurePath(name.lower())
+    named = PurePath(path.stem) if path.suffix in _PACKED else path
+    return {"format": reader.TEXT} if named.suffix == ".txt" else {}
+
+
+def items(inputs: Sequence[Input], recipe: Texts) -> list[Item]:
+    """Make an item of each file of rows, and spread files of plain text, which may be many and small, over groups."""
+    groups: dict[int, list[Part]] = defaultdict(list)
+    for found in inputs:
+        if dict(found.attributes).get("format") == reader.TEXT:
+            group = keyed("texts_group", found.digest) % recipe.groups
+            groups[group].append(Part(found.path, found.digest, found.attributes))
+    grouped = [
+        Item(f"{group:05d}-{digest_of([part.digest for part in parts])}", tuple(parts))
+        for group, parts in sorted(groups.items())
+    ]
+    return grouped + one_item_per_file([one for one in inputs if dict(one.attributes).get("format") != reader.TEXT])
+
+
+def fields_of(recipe: Texts) -> Fields:
+    """Return which field of a row holds what."""
+    return Fields(**{one.name: getattr(recipe, one.name) for one in fields(Fields)})
+
+
+def fields_part(source: str, recipe: Recipe) -> Fields:
+    """Return what `rows` reads of a recipe, for a source by its name."""
+    return fields_of(recipe.part(source))
+
+
+def source(name: str, recipe: Texts) -> Source:
+    """Return the source of this name."""
+    found = fields_of(recipe)
+    return Source(
+        name=name,
+        read=partial(reader.read, source=name, fields=found),
+        look=partial(reader.look, fields=found),
+        stages=(Map("rows", same, partial(fields_part, name)),),
+        attributes=attributes,
+        attribute_names=("format",),
+        items=items,
+        title=name.replace("_", " ").capitalize(),
+        share=recipe.share,
+        recipe=recipe,
+        fields=found,
+        shown=Shown(breakdowns=(Breakdown("Languages", "language", "language"),)),
+    )
