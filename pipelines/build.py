@@ -13,7 +13,7 @@ from pipelines.account import damage, manifest
 from pipelines.hashing import digest_of
 from pipelines.models import draws, training, web
 from pipelines.models.by_path import Given
-from pipelines.optional import decontamination, near_duplicates
+from pipelines.optional import decontamination, filters, near_duplicates
 from pipelines.recipes import Recipe, Shards, Texts
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, texts, wikipedia
 from pipelines.stages.chain import Chain
@@ -86,7 +86,8 @@ def with_own_texts(recipe: Recipe, sources: Mapping[str, Source]) -> tuple[Recip
 
 def source_of(source: Source, recipe: Recipe) -> Source:
     """Return a source with the stages that the recipe switches on."""
-    return decontamination.chosen(near_duplicates.chosen(source, recipe.part(source.name)), recipe)
+    filtered = filters.chosen(source, recipe)
+    return decontamination.chosen(near_duplicates.chosen(filtered, recipe.part(source.name)), recipe)
 
 
 @dataclass
@@ -150,11 +151,12 @@ class Build:
             yield from tokens.nodes(self.chains[name].final.name)
 
     def _model_nodes(self) -> Iterator[Node]:
-        if "common_crawl" in self.chains or self.only_models:
+        read = {name for link in self._links() for name in link.models}
+        if self.only_models or not read.isdisjoint(web.NAMES):
             yield from self.web_models.nodes()
         if "stack_exchange" in self.chains:
             yield Node("models/stack_exchange_sites", ("stack_exchange/posts",), self._plan_sites)
-        if not self.tokens and not any("tokenizer" in link.models for link in self._links()):
+        if not self.tokens and "tokenizer" not in read:
             return
         before = tuple(self._before_tokenizer(name).name for name in self.chains)
         yield Node("models/tokenizer_draw", before, self._plan_draw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from filters.models import lmplz
@@ -134,9 +134,21 @@ def _prepared(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
             "made from, or --model language_models=DIR and --model reference=DIR"
         )
-    if ("common_crawl" in found or options.models) and "language_models" not in chosen:
+    read = {name for stage in stages for name in getattr(stage, "models", ())}
+    _check_filters(found, read - set(chosen))
+    if ("language_models" in read or options.models) and "language_models" not in chosen:
         _check_estimator(recipe)
     return Build(recipe, found, options.output, chosen, options.models, sources)
+
+
+def _check_filters(found: Mapping[str, list[Input]], made: Set[str]) -> None:
+    """Raise ValueError if the filter by perplexity needs models that are neither given nor made in this build."""
+    for name, source in (("language_models", "wikipedia"), ("cutoffs", "common_crawl")):
+        if name in made and source not in found:
+            raise ValueError(
+                f"filters.perplexity needs {name.replace('_', ' ')}: give them with --model {name}=PATH, or build "
+                f"{source} too, on which they are made"
+            )
 
 
 def _check_estimator(recipe: Recipe) -> None:

@@ -34,6 +34,71 @@ class NearDuplicates:
 
 
 @dataclass(frozen=True)
+class LanguageFilter:
+    """Languages kept, by fastText's label (`--model lid=FILE`); none: all, and none is looked for."""
+
+    languages: tuple[str, ...] = ()
+    threshold: float = 0.5  # CCNet: fastText score
+
+
+@dataclass(frozen=True)
+class C4Filter:
+    """C4's rules for lines, and for pages with a word of a list (`--model bad_words=FILE`)."""
+
+    lines: bool = False
+    min_sentences: int = 3
+    bad_words: bool = False
+
+
+@dataclass(frozen=True)
+class GopherFilter:
+    """Gopher's rules (Rae et al. 2021): `filters.web.gopher` has the limits."""
+
+    quality: bool = False
+    repetition: bool = False
+
+
+@dataclass(frozen=True)
+class PerplexityFilter:
+    """CCNet's perplexity: in these buckets of its cut-offs, or at most so high; off without either.
+
+    The models of languages are given (`--model language_models=DIR`) or made of the Wikipedia of the same build, the
+    cut-offs are given (`--model cutoffs=PATH`) or taken on its CommonCrawl. The language is the document's own where
+    no language is looked for.
+    """
+
+    buckets: tuple[str, ...] = ()
+    most: float = 0.0
+
+
+@dataclass(frozen=True)
+class ClassifierFilter:
+    """A fastText classifier (`--model classifier=FILE`): the label that is wanted, and its probability; off without."""
+
+    label: str = ""
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Rules that any source may have behind its own, each off here; in the order in which they are applied.
+
+    `copies` drops documents of the same text but one, `lines` removes lines that several documents have, compared as
+    CCNet does: from all of them, or from all but one.
+    """
+
+    language: LanguageFilter = LanguageFilter()
+    c4: C4Filter = C4Filter()
+    gopher: GopherFilter = GopherFilter()
+    fineweb: bool = False  # Penedo et al. 2024: `filters.web.fineweb` has the limits
+    perplexity: PerplexityFilter = PerplexityFilter()
+    classifier: ClassifierFilter = ClassifierFilter()
+    mask_personal_information: bool = False  # our own option: e-mail and IP addresses, telephone numbers
+    copies: bool = False
+    lines: Literal["off", "all", "all_but_one"] = "off"
+
+
+@dataclass(frozen=True)
 class Fields:
     """Own texts: in which field of a row what is, with dots for one inside another ("meta.url").
 
@@ -59,6 +124,7 @@ class Texts(Fields):
 
     share: float = 0.0
     groups: int = 64  # work items that files of plain text are spread over, by hash of their content
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 
@@ -126,6 +192,7 @@ class CommonCrawl:
     reference: Reference = Reference()
     training: ReferenceTraining = ReferenceTraining()
     window: int = 2_000  # files compared with each other; CCNet's 50 shards of about 40 files. 0: the whole dump
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 
@@ -162,6 +229,7 @@ class C4:
     pages: C4Pages = C4Pages()
     lines: C4Lines = C4Lines()
     english: C4English = C4English()
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 
@@ -186,6 +254,7 @@ class GitHub:
 
     files: GitHubFiles = GitHubFiles()
     tokens: GitHubTokens = GitHubTokens()
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 
@@ -202,6 +271,7 @@ class Wikipedia:
 
     articles: Articles = Articles()
     span_bytes: int = 64 << 20  # compressed bytes of a multistream dump in one work item
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 
@@ -227,6 +297,7 @@ class Books:
     texts: BookTexts = BookTexts()
     overlap: BookOverlap = BookOverlap()
     groups: int = 1_024  # work items that the books are spread over, by hash of their content
+    filters: Filters = Filters()
 
 
 @dataclass(frozen=True)
@@ -241,6 +312,7 @@ class ArXiv:
     """Section 2.1, arXiv."""
 
     papers: Papers = Papers()
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 
@@ -265,6 +337,7 @@ class StackExchange:
 
     posts: Posts = Posts()
     questions: Questions = Questions()
+    filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
 

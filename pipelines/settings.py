@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, divergences, in_mode
-from pipelines.recipes import PAPER, NearDuplicates, Recipe, Texts
+from pipelines.recipes import PAPER, Filters, NearDuplicates, Recipe, Texts
 
 TEXTS = "texts"  # the group of a recipe that names own texts
 
@@ -124,6 +124,8 @@ def _rules_of(part: Any) -> Iterator[Rule]:
     """Yield the rules for what a source's part may have as others have it, and for own texts."""
     if isinstance(getattr(part, "near", None), NearDuplicates):
         yield from _NEAR_RULES
+    if isinstance(getattr(part, "filters", None), Filters):
+        yield from _FILTER_RULES
     if isinstance(part, Texts):
         yield from _TEXT_RULES
 
@@ -187,6 +189,15 @@ _NEAR_RULES: tuple[Rule, ...] = (
     ("near.threshold", *_PART),
     ("near.recall", *_PART),
     ("near.shortest", *_POSITIVE),
+)
+_FILTER_RULES: tuple[Rule, ...] = (
+    ("filters.language.threshold", *_SHARE),
+    ("filters.classifier.threshold", *_SHARE),
+    (
+        "filters.perplexity.buckets",
+        lambda value: set(value) <= {"head", "middle", "tail"},
+        "some of head, middle, tail",
+    ),
 )
 _TEXT_RULES: tuple[Rule, ...] = (
     ("text", bool, "the name of a field"),

@@ -4,6 +4,7 @@
 --model cutoffs=PATH          a folder with cutoffs.json, or CCNet's cutoff.csv
 --model reference=PATH        a folder with reference.bin and scores.json, or any fastText classifier
 --model benchmarks=DIR        a file or folder for each benchmark, see `pipelines.contamination`
+--model classifier=FILE       any fastText classifier, for a source's `filters.classifier`
 --model NAME=FILE             lid, bad_words, personal_information_sites, tokenizer
 """
 
@@ -14,17 +15,16 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filters.web import personal_info, reference
+from filters.web import personal_info, quality_models, reference
 from pipelines import contamination
 from pipelines.files import cached, storage
 from pipelines.files import paths as places
 from pipelines.files.current import is_current
 from pipelines.hashing import digest_of
-from pipelines.models import language
 from pipelines.models.training import FILE, TOKENIZER, copied
-from pipelines.optional import decontamination
+from pipelines.optional import decontamination, filters
 from pipelines.optional.personal_information import DEFAULT_SITES, SITES
-from pipelines.recipes import Recipe
+from pipelines.recipes import Filters, Recipe
 from pipelines.stages.source import Model
 
 # Models that are given, not trained, and where the sample keeps them.
@@ -52,7 +52,7 @@ def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
     """
     found = {name: f"{raw}/{path}" for name, path in GIVEN.items()}
     found[SITES] = str(DEFAULT_SITES)
-    known = (*GIVEN, SITES, decontamination.MODEL, *TRAINED)
+    known = (*GIVEN, SITES, decontamination.MODEL, filters.CLASSIFIER, *TRAINED)
     for option in options:
         name, equals, path = option.partition("=")
         if not equals:
@@ -61,6 +61,9 @@ def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
             raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
         if name == decontamination.MODEL and not recipe.contamination.drop:
             raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
+        if name == filters.CLASSIFIER and not _labels(recipe):
+            field = f"{recipe.sources[0]}.filters.classifier.label=LABEL"
+            raise ValueError(f"--model {option}: no source asks for it; add such as --set {field}")
         if name == SITES and not recipe.excludes_sites:
             field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
             raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
@@ -70,6 +73,8 @@ def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
             raise ValueError(f"--model {option}: {error}") from None
     if recipe.contamination.drop and decontamination.MODEL not in found:
         raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
+    if (labels := _labels(recipe)) and filters.CLASSIFIER not in found:
+        raise ValueError(f"filters.classifier.label is {labels[0]!r}: give the classifier with --model classifier=FILE")
     return found
 
 
@@ -98,10 +103,10 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     if not found.exists():
         raise ValueError("no such file or directory" if name in _FOLDERS else "no such file")
     if name == "language_models":
-        return _hashed(found, language.given_files(str(found), recipe.common_crawl.quality.languages))
+        return _hashed(found, quality_models.given_files(str(found), _languages(recipe)))
     if name == "cutoffs":
         file = _there(found / "cutoffs.json") if found.is_dir() else found
-        language.load_cutoffs(str(found))
+        quality_models.load_cutoffs(str(found))
         return _hashed(found, [file])
     if name == "reference":
         return _hashed(found, _classifier_files(found, recipe))
@@ -119,7 +124,28 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     if name == TOKENIZER:  # known as one that is trained here
         files = {FILE: storage.sha256(str(found))}
         return Given(Model(str(found), digest_of([files])), files)
+    if name == filters.CLASSIFIER:
+        for label in _labels(recipe):
+            reference.ReferenceClassifier(found, label)
     return _hashed(found, [found])
+
+
+def _filters(recipe: Recipe) -> list[Filters]:
+    parts = (getattr(recipe.part(name), "filters", None) for name in recipe.sources)
+    return [found for found in parts if isinstance(found, Filters)]
+
+
+def _labels(recipe: Recipe) -> list[str]:
+    """Return the labels that sources want of the classifier."""
+    return sorted({found.classifier.label for found in _filters(recipe)} - {""})
+
+
+def _languages(recipe: Recipe) -> tuple[str, ...]:
+    """Return the languages whose models are read; none: all."""
+    scored = [found for found in _filters(recipe) if found.perplexity.buckets or found.perplexity.most]
+    wanted = [recipe.common_crawl.quality.languages] if "common_crawl" in recipe.sources else []
+    wanted += [found.language.languages for found in scored]
+    return tuple(sorted({name for names in wanted for name in names})) if all(wanted) else ()
 
 
 def staged(one: Given, directory: str) -> Given:

@@ -19,11 +19,11 @@ from filters.native.web import Firsts
 from filters.web import paragraphs, perplexity, reference
 from filters.web.language import LanguageIdentifier
 from filters.web.language import reason as language_reason
+from filters.web.quality_models import load_cutoffs, load_language_model
 from pipelines.dedup import exact, lines
 from pipelines.dedup.citations import URL, citation_keys
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
-from pipelines.models.language import load_cutoffs, load_language_model
 from pipelines.optional import personal_information
 from pipelines.readers import warc
 from pipelines.recipes import Paragraphs, Quality, Recipe, Reference

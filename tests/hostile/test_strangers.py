@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from filters.models import fast_text
-from filters.web import personal_info, reference
+from filters.web import personal_info, quality_models, reference
 from filters.web.perplexity import PerplexityModel
 from pipelines import contamination, trace, verify, withdraw
 from pipelines.account import summary
@@ -33,7 +33,6 @@ from pipelines.export import megatron
 from pipelines.export.common import open_sources
 from pipelines.files import cached, remote, storage
 from pipelines.hashing import seal
-from pipelines.models import language
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, stack_exchange
 from pipelines.tokens import shards
 from tests.pipelines import made
@@ -477,8 +476,8 @@ PICKLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "fastText's model": ("lid.bin", fast_text.load),
     "a classifier": ("reference.bin", lambda path: reference.ReferenceClassifier(path, "label")),
     "pieces": ("pieces.model", lambda path: PerplexityModel(path, path)),
-    "cut-offs": ("cutoffs.json", lambda path: language.load_cutoffs(str(path.parent))),
-    "CCNet's cut-offs": ("cutoff.csv", lambda path: language.load_cutoffs(str(path))),
+    "cut-offs": ("cutoffs.json", lambda path: quality_models.load_cutoffs(str(path.parent))),
+    "CCNet's cut-offs": ("cutoff.csv", lambda path: quality_models.load_cutoffs(str(path))),
     "a list of sites": ("sites.txt", personal_info.Sites.load),
     "a tokenizer": ("tokenizer.model", Tokenizer),
     "a tokenizer's pieces": ("other.model", ModelFile.read),

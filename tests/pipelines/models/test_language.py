@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from filters.models import lmplz
-from filters.web import perplexity
+from filters.web import perplexity, quality_models
 from pipelines.files import storage
 from pipelines.hashing import keyed
 from pipelines.models import language as language_models
@@ -47,18 +47,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_language_model_prefers_its_own_language(trained: Path) -> None:
-    model = language_models.load_language_model(str(trained), "en")
+    model = quality_models.load_language_model(str(trained), "en")
     assert model is not None
     assert model.perplexity("snow road bridge village") < model.perplexity("zzz qqq zzz qqq")
-    assert language_models.load_language_model(str(trained), "de") is None
-    assert language_models.load_language_model(str(trained), "") is None
+    assert quality_models.load_language_model(str(trained), "de") is None
+    assert quality_models.load_language_model(str(trained), "") is None
 
 
 def test_a_language_without_articles_has_no_model(tmp_path: Path) -> None:
     shard = shards.write(tmp_path / "a.parquet", [shards.page(n, language="en") for n in range(3)])
     make = language_models.make_language_model
     training.train(shards.training(tmp_path, make, OURS, [shard], "language_models/sl"))
-    assert language_models.load_language_model(str(tmp_path / "models/language_models"), "sl") is None
+    assert quality_models.load_language_model(str(tmp_path / "models/language_models"), "sl") is None
     assert storage.read_json(str(tmp_path / "models/language_models/sl/manifest.json"))["documents"] == 0
     training.model(str(tmp_path / "models/language_models"), ["sl"])
 
@@ -97,7 +97,7 @@ def test_both_estimators_give_the_same_perplexities(trained: Path, tmp_path: Pat
     assert found["estimator"] == "lmplz"
     assert found["ngrams"] == storage.read_json(f"{trained}/en/manifest.json")["ngrams"]
     ours, theirs = (
-        language_models.load_language_model(str(folder), "en")
+        quality_models.load_language_model(str(folder), "en")
         for folder in (trained, tmp_path / "models/language_models")
     )
     assert ours and theirs
@@ -156,17 +156,17 @@ def ccnet(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_ccnets_models_are_dropped_in(trained: Path, ccnet: Path) -> None:
-    ours, theirs = (language_models.load_language_model(str(folder), "en") for folder in (trained, ccnet))
+    ours, theirs = (quality_models.load_language_model(str(folder), "en") for folder in (trained, ccnet))
     assert ours and theirs
     assert [ours.perplexity(text) for text in articles()] == [theirs.perplexity(text) for text in articles()]
-    assert language_models.languages_of(str(ccnet)) == language_models.languages_of(str(trained)) == ["en"]
+    assert quality_models.languages_of(str(ccnet)) == quality_models.languages_of(str(trained)) == ["en"]
     (ccnet / "de.sp.model").touch()
     with pytest.raises(ValueError, match=r"de\.arpa\.bin is missing, without which .*de\.sp\.model is of no use"):
-        language_models.given_files(str(ccnet), ())
-    wanted = language_models.given_files(str(ccnet), ("en",))
+        quality_models.given_files(str(ccnet), ())
+    wanted = quality_models.given_files(str(ccnet), ("en",))
     assert [path.name for path in wanted] == ["en.sp.model", "en.arpa.bin"]
     with pytest.raises(ValueError, match="there is no model of fr, only of de, en"):
-        language_models.given_files(str(ccnet), ("fr",))
+        quality_models.given_files(str(ccnet), ("fr",))
 
 
 CUTOFFS = ",en,de\n" + "".join(f"{percentile},{10 * percentile},{20 * percentile}\n" for percentile in range(100))
@@ -174,7 +174,7 @@ CUTOFFS = ",en,de\n" + "".join(f"{percentile},{10 * percentile},{20 * percentile
 
 def test_ccnets_cutoffs_are_dropped_in(tmp_path: Path) -> None:
     (tmp_path / "cutoff.csv").write_text(CUTOFFS)
-    found = language_models.load_cutoffs(str(tmp_path / "cutoff.csv"))
+    found = quality_models.load_cutoffs(str(tmp_path / "cutoff.csv"))
     assert found == {"en": perplexity.Cutoffs(300.0, 600.0), "de": perplexity.Cutoffs(600.0, 1200.0)}
 
 
@@ -192,10 +192,10 @@ def test_ccnets_cutoffs_are_dropped_in(tmp_path: Path) -> None:
 def test_other_tables_are_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "cutoff.csv").write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match=rf"cutoff\.csv: {message}"):
-        language_models.load_cutoffs(str(tmp_path / "cutoff.csv"))
+        quality_models.load_cutoffs(str(tmp_path / "cutoff.csv"))
     (tmp_path / "cutoffs.json").write_text(json.dumps({"en": {"head": 1}}))
     with pytest.raises(ValueError, match=r"cutoffs\.json: no cut-offs by language"):
-        language_models.load_cutoffs(str(tmp_path))
+        quality_models.load_cutoffs(str(tmp_path))
 
 
 # --- cut-offs made here ---------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def cutoffs(folder: Path, pages: list[list[tuple[int, float, str]]], limit: int)
         task = shards.draw(path, folder / f"run{number}", language_models.take_perplexities, {"pages": 1.0})
         runs.append(task.run_of("pages"))
     training.train(shards.training(folder, language_models.make_cutoffs, limit, runs))
-    found = language_models.load_cutoffs(str(folder / "models/model"))
+    found = quality_models.load_cutoffs(str(folder / "models/model"))
     written: dict[str, dict[str, float]] = json.loads((folder / "models/model/cutoffs.json").read_text())
     assert {language: (row.head, row.middle) for language, row in found.items()} == {
         language: (row["head"], row["middle"]) for language, row in written.items()
