@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from pathlib import Path
 
 from filters.models import lmplz
@@ -18,7 +18,7 @@ from pipelines.optional import decontamination
 from pipelines.recipes import RECIPES, TEXTS, Recipe
 from pipelines.sample import layout
 from pipelines.settings import check, override, with_texts
-from pipelines.stages.source import Input, Source
+from pipelines.stages.source import Source
 from pipelines.tokens.encode import load_tokenizer
 
 # What `--input` takes besides single dumps.
@@ -122,29 +122,37 @@ def _prepared(
     options: argparse.Namespace, recipe: Recipe, sources: Mapping[str, Source], names: Sequence[str]
 ) -> Build:
     named = by_path.paths(options.model, options.raw, recipe)
-    found = _find_inputs(options, sources, names)
-    if options.runner not in ("local", "plain"):
-        from pipelines.runners import beam
-
-        beam.check_reached(options.runner, [entry.path for inputs_of in found.values() for entry in inputs_of])
-    stages = [stage for name in found for stage in source_of(sources[name], recipe).stages]
-    chosen = by_path.chosen(named, recipe, {name for stage in stages for name in getattr(stage, "models", ())})
-    if "common_crawl" in found and "wikipedia" not in found and not {"language_models", "reference"} <= set(chosen):
+    patterns = _patterns(options, sources, names)
+    stages = [stage for name in patterns for stage in source_of(sources[name], recipe).stages]
+    read = {name for stage in stages for name in getattr(stage, "models", ())}
+    chosen = by_path.chosen(named, recipe, read)
+    if (
+        "common_crawl" in patterns
+        and "wikipedia" not in patterns
+        and not {"language_models", "reference"} <= set(chosen)
+    ):
         raise ValueError(
             "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
             "made from, or --model language_models=DIR and --model reference=DIR"
         )
-    read = {name for stage in stages for name in getattr(stage, "models", ())}
-    _check_filters(found, read - set(chosen))
+    _check_filters(patterns, read - set(chosen))
     if ("language_models" in read or options.models) and "language_models" not in chosen:
         _check_estimator(recipe)
+    cache = f"{options.output}/work/inputs.json"
+    files = {name: inputs.listed(sources[name], patterns[name], cache) for name in names if name in patterns}
+    if options.runner not in ("local", "plain"):
+        from pipelines.runners import beam
+
+        beam.check_reached(options.runner, [path for listed in files.values() for path in listed])
+    remember = not options.dry_run
+    found = {name: inputs.identified(sources[name], listed, cache, remember) for name, listed in files.items()}
     return Build(recipe, found, options.output, chosen, options.models, sources)
 
 
-def _check_filters(found: Mapping[str, list[Input]], made: Set[str]) -> None:
+def _check_filters(built: Collection[str], made: Set[str]) -> None:
     """Raise ValueError if the filter by perplexity needs models that are neither given nor made in this build."""
     for name, source in (("language_models", "wikipedia"), ("cutoffs", "common_crawl")):
-        if name in made and source not in found:
+        if name in made and source not in built:
             raise ValueError(
                 f"filters.perplexity needs {name.replace('_', ' ')}: give them with --model {name}=PATH, or build "
                 f"{source} too, on which they are made"
@@ -168,9 +176,10 @@ def _input_options(options: argparse.Namespace, names: Sequence[str]) -> list[st
     return [option for option in options.input if option != PAPER_LIST] + listed
 
 
-def _find_inputs(
+def _patterns(
     options: argparse.Namespace, sources: Mapping[str, Source], names: Sequence[str]
-) -> dict[str, list[Input]]:
+) -> dict[str, list[tuple[Mapping[str, str], str]]]:
+    """Return the attributes and patterns of the inputs that are given for each source."""
     patterns: dict[str, list[tuple[Mapping[str, str], str]]] = {}
     for option in _input_options(options, names):
         name, attributes, pattern = inputs.parse_option(option, list(sources))
@@ -188,6 +197,4 @@ def _find_inputs(
         raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
     if left := [name for name in options.source or () if name not in patterns]:
         raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
-    cache = f"{options.output}/work/inputs.json"
-    remember = not options.dry_run
-    return {name: inputs.find(sources[name], patterns[name], cache, remember) for name in names if name in patterns}
+    return patterns

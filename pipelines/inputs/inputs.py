@@ -18,6 +18,7 @@ from pipelines.readers import Dump
 from pipelines.runners import events
 from pipelines.stages.source import Input, Source, input_digest
 
+Attributes = tuple[tuple[str, str], ...]  # names and values, sorted
 _LOOKED_AT = 1_000  # inputs of a source, at most
 _OPTION = re.compile(r"(?P<source>[a-z0-9_]+)(?:\[(?P<attributes>[^\]]*)\])?=(?P<pattern>.+)", re.DOTALL)
 
@@ -57,11 +58,17 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
 def find(
     source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str, remember: bool = True
 ) -> list[Input]:
-    """Return a source's inputs: files with their digests and attributes; what has the same content is one input.
+    """Return a source's inputs: what `listed` finds, told apart by `identified`."""
+    return identified(source, listed(source, patterns, cache), cache, remember)
+
+
+def listed(source: Source, patterns: Sequence[tuple[Mapping[str, str], str]], cache: str) -> dict[str, Attributes]:
+    """Return a source's files with their attributes; nothing is read but, on this machine, beginnings of files.
 
     Files on the web are fetched into the folder `downloads` beside `cache` (see `pipelines.inputs.listings`).
     Attributes that are given stand for those of the same name that a file's name tells. Raises ValueError if a pattern
-    matches nothing, if the source knows no such attribute, or if a name does not tell one that it must.
+    matches nothing, if the source knows no such attribute, if a name does not tell one that it must, or if the source
+    sees that it cannot read a file.
     """
     downloads = f"{cache.rpartition('/')[0]}/downloads"
     files: dict[str, Mapping[str, str]] = {}
@@ -71,8 +78,8 @@ def find(
             storage.check(pattern)
         _check_names(source, given_attributes, pattern)
         expanded = listings.expand(given_attributes, pattern, downloads)
-        attributes, listed = expanded or (given_attributes, storage.list_files(pattern))
-        found = [path for path in listed if path == pattern or not PurePath(path).name.startswith(".")]
+        attributes, there = expanded or (given_attributes, storage.list_files(pattern))
+        found = [path for path in there if path == pattern or not PurePath(path).name.startswith(".")]
         if expanded is None:
             found = _others(source.name, pattern, found, folders)
         if not found:
@@ -80,34 +87,44 @@ def find(
         for path in found:
             if files.setdefault(path, attributes) != attributes:
                 raise ValueError(f"--input {source.name}={pattern}: {path} is given twice, with other attributes")
+    told = {path: _attributes(source, path, given, downloads) for path, given in sorted(files.items())}
+    for path in [path for path in told if not storage.is_remote(path)][:_LOOKED_AT]:
+        _look(source, path, told[path])
+    return told
+
+
+def identified(source: Source, files: Mapping[str, Attributes], cache: str, remember: bool = True) -> list[Input]:
+    """Return the inputs that a source's files are, by their content; what has the same content is one input."""
     found_before = storage.read_json(cache)
     remembered = found_before if isinstance(found_before, dict) else {}
     digests = _digests(sorted(files), remembered, cache)
     if remember:
         storage.write_json(cache, {**remembered, **digests})
-    groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[str]] = {}
-    for path, given in sorted(files.items()):
-        told = _told(source, listings.address_of(path, downloads)) if given.keys() < {*source.attribute_names} else {}
-        told |= given
-        groups.setdefault((str(digests[path][2]), tuple(sorted(told.items()))), []).append(path)
-    inputs = [
+    groups: dict[tuple[str, Attributes], list[str]] = {}
+    for path, attributes in files.items():
+        groups.setdefault((str(digests[path][2]), attributes), []).append(path)
+    inputs = (
         _input(content, attributes, number, part, digests)
         for (content, attributes), same in groups.items()
         for number, part in enumerate([[path] for path in same] if source.copies else [same])
-    ]
-    _look(source, inputs)
+    )
     return sorted(inputs, key=lambda entry: entry.digest)
 
 
-def _look(source: Source, inputs: Sequence[Input]) -> None:
-    """Look at the beginnings of inputs on this machine; raise ValueError naming one that cannot be what it should."""
-    for found in [one for one in inputs if source.look and not storage.is_remote(one.path)][:_LOOKED_AT]:
-        with storage.open_read(found.path) as stream:
-            try:
-                assert source.look is not None
-                source.look(stream, Dump(found.path, found.digest, dict(found.attributes)))
-            except ValueError as error:
-                raise ValueError(f"--input {source.name}={error}") from None
+def _attributes(source: Source, path: str, given: Mapping[str, str], downloads: str) -> Attributes:
+    told = _told(source, listings.address_of(path, downloads)) if given.keys() < {*source.attribute_names} else {}
+    return tuple(sorted((told | dict(given)).items()))
+
+
+def _look(source: Source, path: str, attributes: Attributes) -> None:
+    """Look at the beginning of an input; raise ValueError naming it if it cannot be what it should."""
+    if source.look is None:
+        return
+    with storage.open_read(path) as stream:
+        try:
+            source.look(stream, Dump(path, "", dict(attributes)))
+        except ValueError as error:
+            raise ValueError(f"--input {source.name}={error}") from None
 
 
 def _others(source: str, pattern: str, found: Sequence[str], folders: dict[str, Any]) -> list[str]:

@@ -36,7 +36,8 @@ from filters.latex import cleaner
 from filters.models import kenlm_file
 from pipelines.document import Document, Drop
 from pipelines.files import arrow_batches
-from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, warc, wet
+from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, texts, warc, wet
+from pipelines.recipes import Fields
 from tests.filters.models import kenlm_files
 from tests.hostile.targets import Target
 from tests.hostile.tokens import BOOK_FILES, HTTP, INDEX, REPOSITORY, ROW, SUBMISSION, WARC, XML
@@ -297,6 +298,15 @@ def arrow_file() -> bytes:
     return target.getvalue()
 
 
+def arrow_rows(data: bytes) -> bytes:
+    """Return a stream of Arrow's whose rows are those of an export."""
+    table = pyarrow.Table.from_pylist(export_rows(data))
+    target = io.BytesIO()
+    with pyarrow.ipc.new_stream(target, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    return target.getvalue()
+
+
 PAGE = b"Title" + CUT + b"<timestamp>2022-06-01T00:00:00Z</timestamp><text>A '''page''' &amp; more.</text>"
 RESPONSE = b"Content-Type: text/html; charset=utf-8\n\n<html><title>A</title><p>Some <b>text</b>.<p>More."
 POST = (
@@ -324,7 +334,27 @@ BOOK = (
 )
 
 
+def own_texts(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
+    """Read texts of a user's own; a file in which nothing is found at first sight may still have a text later."""
+    with suppress(ValueError):
+        texts.look(stream, dump, OWN)
+    stream.seek(0)
+    yield from texts.read(stream, dump, counts, "own", OWN)
+
+
+OWN = Fields(text="content", title="path", attributes=("license", "a.b"))
+
 FILES: dict[str, Target] = {
+    "own texts": reads(
+        own_texts,
+        json_lines,
+        parquet,
+        arrow_rows,
+        members,
+        tokens=ROW,
+        seeds=[CODE, b'{"content": "a", "a": {"b": 1}}'],
+    ),
+    "own texts, plain": reads(own_texts, members, tokens=BOOK_FILES, seeds=[b"Caf\xe9"], format="text"),
     "wet": reads(wet.read, conversions, members, tokens=WARC, seeds=[b"Title\nText" + CUT + b"Another"]),
     "warc": reads(
         warc.read,

@@ -21,6 +21,7 @@ TARGETS = {**TEXTS, **FILES}
 EXAMPLES = 50
 
 # What no hostile text or file reaches, and why.
+FOLDERS = "folders of models: tests/pipelines/models/test_language.py, tests/hostile/test_strangers.py"
 ELSEWHERE = {
     "filters.models.fast_text.Model.predict": "a protocol, no code",
     "filters.models.fast_text.Model.save_model": "a protocol, no code",
@@ -30,6 +31,11 @@ ELSEWHERE = {
     "filters.models.lmplz.estimate": "trains on what a build has cleaned",
     "filters.models.lmplz.find": "takes the name of a program",
     "filters.models.lmplz.to_binary": "reads what `estimate` wrote",
+    "filters.web.quality_models.files_of": FOLDERS,
+    "filters.web.quality_models.given_files": FOLDERS,
+    "filters.web.quality_models.languages_of": FOLDERS,
+    "filters.web.quality_models.load_cutoffs": FOLDERS,
+    "filters.web.quality_models.load_language_model": FOLDERS,
     "filters.native.web.has_one_case": "takes the characters of a list that a user gives",
     "filters.web.perplexity.train_language_model": "trains on what a build has cleaned",
     "filters.web.perplexity.train_pieces": "trains on what a build has cleaned",

@@ -16,7 +16,18 @@ from filters.latex import macros as latex_macros
 from filters.latex import project as latex_project
 from filters.latex import published as latex_published
 from filters.latex import tokens as latex_tokens
-from filters.web import c4, language, language_model_text, paragraphs, personal_info, reference, sentences
+from filters.web import (
+    c4,
+    fineweb,
+    gopher,
+    language,
+    language_model_text,
+    paragraphs,
+    personal_info,
+    reference,
+    sentences,
+    words,
+)
 from filters.wikitext import brackets, names, tags, templates
 from filters.wikitext import cleaner as wikitext_cleaner
 from filters.wikitext import lines as wikitext_lines
@@ -112,6 +123,15 @@ def lines(text: str, published: bool = False) -> str:
     paragraphs.nothing_left(paragraphs.kept(found, paragraphs.packed(keys)[:0].astype(int)))
     assert paragraphs.body_lines(text, remove_nul=not published, add_last_line=published) == found
     return body
+
+
+def heuristics_of_words(text: str) -> None:
+    """Ask what goes by words; no word is lost, and a text said twice has all of itself again."""
+    found = words.words(text)
+    assert "".join(found) == "".join(text.split()) or not text.isascii()
+    gopher.quality(text, found), gopher.repetition(text, found), fineweb.quality(text, found)
+    again, characters = words.repeated([*found, *found])
+    assert again >= len(found) and characters >= sum(map(len, found))
 
 
 def article(text: str) -> str:
@@ -218,6 +238,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "c4.BadWords.reason": lambda text: models.bad_words().reason(text),
         "dedup.near.shingles": shingled,
         "language.identify": identified,
+        "gopher.repetition": heuristics_of_words,
         "language_model_text.normalise": language_model_text.normalise,
         "paragraphs.body": lines,
         "paragraphs.body, published": partial(lines, published=True),
