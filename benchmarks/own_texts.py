@@ -108,11 +108,14 @@ class Measured:
     left: frozenset[int]
 
 
-def run(command: Sequence[str], cwd: Path) -> tuple[float, int]:
-    """Run a command; return its CPU seconds and the bytes of its largest process. Raises NotMeasuredError."""
-    log = cwd / "log.txt"
+def run(command: Sequence[str], folder: Path) -> tuple[float, int]:
+    """Run a command, its words in FOLDER/log.txt; return CPU seconds and the bytes of its largest process.
+
+    Raises NotMeasuredError if it fails.
+    """
+    log = folder / "log.txt"
     with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen(command, cwd=cwd, stdout=stream, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=HERE.parent, stdout=stream, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -127,7 +130,7 @@ def ours(corpus: Corpus, folder: Path) -> Measured:
     build = [sys.executable, "-m", "pipelines.corpus", "--recipe", "texts", "--input", f"own={corpus.folder}/*.jsonl"]
     build += [word for setting in settings for word in ("--set", f"texts.own.near.{setting}")]
     export = [sys.executable, "-m", "pipelines.export", "parquet", str(output / "corpus"), str(output / "rows")]
-    took = [run(command, HERE.parent) for command in ([*build, "--output", str(output / "corpus")], export)]
+    took = [run(command, folder) for command in ([*build, "--output", str(output / "corpus")], export)]
     import pyarrow.parquet as pq
 
     left: list[Any] = [

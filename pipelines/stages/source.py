@@ -77,7 +77,7 @@ class Source:
     input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
     the manifest. `look` raises ValueError if the beginning of an input shows that it cannot be read: inputs on this
     machine are looked at before any work starts. `unpack` cuts inputs that cannot be read from the middle into parts,
-    once, before anything else.
+    once, before anything else; `unpack_version` rises when it makes other parts of the same input.
     `title` is its name for people. One that is not in Table 1 also says its `share` of the tokens seen in training (at
     most three decimals; 0: it is not trained on) and its part of a `recipe`, a frozen dataclass whose fields the
     command line can set. `group(document)` names the host, repository or site (`group_kind`) of a document: one that
@@ -94,6 +94,7 @@ class Source:
     look: Callable[[BinaryIO, Dump], None] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_part: Callable[[Any], Any] | None = None
+    unpack_version: int = 1
     copies: bool = False
     group: losses.Group | None = None
     group_kind: str = ""

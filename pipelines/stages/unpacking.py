@@ -20,13 +20,14 @@ def tasks(source: Source, inputs: Sequence[Input], recipe: Recipe, paths: Paths)
     assert source.unpack_part is not None
     part = source.unpack_part(recipe)
     directory = paths.work("unpack", "")[:-1]
+    version = [source.unpack_version] if source.unpack_version > 1 else []  # the first was made before there were any
     return [
         Unpacking(
             path=one.path,
             part=Part(one.path, one.digest, one.attributes),
             directory=directory,
             manifest=f"{directory}/{one.digest}.json",
-            identity=digest_of("unpack", one.digest, one.attributes, part),
+            identity=digest_of("unpack", one.digest, one.attributes, part, *version),
             recipe=part,
         )
         for one in sorted(inputs, key=lambda one: one.digest)

@@ -10,36 +10,83 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from pipelines import corpus
-from pipelines.build import SOURCES
+from pipelines.build import SOURCES, source_of, with_own_texts
 from pipelines.files import tables
+from pipelines.recipes import TEXTS
+from pipelines.settings import override
+from pipelines.stages.kinds import Stage
 from tests.pipelines import tiny
 
 FILE = Path(__file__).with_name("golden.json")
 COMMAND = "python -m tests.pipelines.golden"
 # What says how it was made, not what was made; and excerpts for people.
 _LEFT_OUT = (".json", ".changes", "begun")
+# Own texts with all that any source may switch on, in a corpus of their own.
+OWN = "own"
+SETTINGS = (
+    "texts.own.text=body",
+    "texts.own.filters.language.languages=en",
+    "texts.own.filters.c4.lines=true",
+    "texts.own.filters.c4.bad_words=true",
+    "texts.own.filters.gopher.quality=true",
+    "texts.own.filters.fineweb=true",
+    "texts.own.filters.perplexity.buckets=head,middle,tail",
+    "texts.own.filters.classifier.label=reference",
+    "texts.own.filters.classifier.threshold=0",
+    "texts.own.filters.mask_personal_information=true",
+    "texts.own.filters.copies=true",
+    "texts.own.filters.lines=all_but_one",
+    "texts.own.near.measure=jaccard",
+    "texts.own.near.threshold=0.5",
+    "contamination.drop=true",
+    "buckets=4",
+    "keep_staged=true",
+)
+_RECIPE, _ALL = with_own_texts(reduce(override, SETTINGS, TEXTS), SOURCES)
+STAGES: Mapping[str, tuple[Stage, ...]] = {name: source.stages for name, source in SOURCES.items()} | {
+    OWN: source_of(_ALL[OWN], _RECIPE).stages
+}
 
 
 def stages() -> Iterator[tuple[str, int]]:
     """Yield source and place of every stage."""
-    for name, source in SOURCES.items():
-        yield from ((name, index) for index in range(len(source.stages)))
+    for name, found in STAGES.items():
+        yield from ((name, index) for index in range(len(found)))
 
 
-def digest(output: Path, source: str, index: int) -> str:
+def output_of(folder: Path, source: str) -> Path:
+    """Return the corpus that a source is in."""
+    return folder / (OWN if source == OWN else "corpus")
+
+
+def digest(folder: Path, source: str, index: int) -> str:
     """Return the digest of all that a stage has written: rows of tables in any order, other files byte for byte."""
-    stage, last = SOURCES[source].stages[index].name, index == len(SOURCES[source].stages) - 1
-    patterns = [f"work/{source}/{stage}/*", f"work/{source}/{stage}_*/*", f"{source}/drops/{stage}-*"]
-    files = [
-        path for pattern in (*patterns, *([f"{source}/documents/*"] if last else [])) for path in output.glob(pattern)
-    ]
+    output = output_of(folder, source)
+    patterns = [f"{source}/drops/{STAGES[source][index].name}-*"]
+    patterns += [f"{source}/documents/*"] if index == len(STAGES[source]) - 1 else []
+    files = [path for pattern in patterns for path in output.glob(pattern)]
+    return _digest_of(output, [*files, *work(folder, source, index)])
+
+
+def work(folder: Path, source: str, index: int) -> Iterator[Path]:
+    """Yield what a stage has staged: in a folder of its name, or of its name and a step's."""
+    name, stages = STAGES[source][index].name, {stage.name for stage in STAGES[source]}
+    for path in output_of(folder, source).glob(f"work/{source}/*/*"):
+        of = path.parent.name
+        if of == name or (of.startswith(f"{name}_") and of not in stages):
+            yield path
+
+
+def _digest_of(output: Path, files: Sequence[Path]) -> str:
     rows = [(path.relative_to(output).as_posix(), _digest(path)) for path in files if not path.name.endswith(_LEFT_OUT)]
     return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:16]
 
@@ -50,13 +97,19 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def found(output: Path) -> dict[str, dict[str, Any]]:
-    """Return digest and version of every stage, by SOURCE/STAGE."""
-    return {
-        f"{source}/{stage.name}": {"digest": digest(output, source, index), "version": stage.version}
+def found(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return digest and version of every stage and of what is unpacked before, by SOURCE/STAGE."""
+    rows = {
+        f"{source}/{stage.name}": {"digest": digest(folder, source, index), "version": stage.version}
         for source, index in stages()
-        for stage in [SOURCES[source].stages[index]]
+        for stage in [STAGES[source][index]]
     }
+    for name, source in SOURCES.items():
+        if source.unpack:
+            output = output_of(folder, name)
+            made = _digest_of(output, list(output.glob(f"work/{name}/unpack/*")))
+            rows[f"{name}/unpack"] = {"digest": made, "version": source.unpack_version}
+    return rows
 
 
 def problems(now: Mapping[str, Mapping[str, Any]], golden: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -69,23 +122,65 @@ def problems(now: Mapping[str, Mapping[str, Any]], golden: Mapping[str, Mapping[
         elif now[name]["digest"] != golden[name]["digest"]:
             yield (
                 f"{name}: makes something else of the same dumps, with the same version {now[name]['version']}: if it "
-                f"should, raise `version` of the stage in pipelines/sources/{name.partition('/')[0]}.py and run "
-                f"{COMMAND}; if it should not, a step of it was changed by mistake"
+                f"should, raise `version` of the stage in pipelines/{_file(name)} and run {COMMAND}; if it should not, "
+                "a step of it was changed by mistake"
             )
 
 
-def build(folder: Path) -> Path:
-    """Build the corpus of the tiny dumps and return its folder."""
-    options = tiny.write(folder)
-    if corpus.main([*options, "--output", str(folder / "corpus"), "--runner", "plain"]):
-        raise RuntimeError("the tiny dumps cannot be built")
-    return folder / "corpus"
+def _file(name: str) -> str:
+    source, _, stage = name.partition("/")
+    if source == OWN:
+        return "sources/texts.py" if stage == "rows" else "optional"
+    return f"sources/{source}.py"
+
+
+def build(folder: Path) -> None:
+    """Build the corpora of the tiny dumps and of own texts in this folder."""
+    tiny.write(folder)
+    write_own(folder)
+    for source in (next(iter(SOURCES)), OWN):
+        if corpus.main(options(folder, source)):
+            raise RuntimeError(f"the tiny dumps of {source} cannot be built")
+
+
+def options(folder: Path, source: str) -> list[str]:
+    """Return the options that build the corpus that a source is in."""
+    where = ["--output", str(output_of(folder, source)), "--runner", "plain"]
+    if source != OWN:
+        return [*tiny.options(folder), *where]
+    made = folder / "corpus/models"
+    models = {
+        "lid": folder / "models/lid.bin",
+        "bad_words": folder / "models/bad_words.txt",
+        "language_models": made / "language_models",
+        "cutoffs": made / "cutoffs",
+        "classifier": made / "reference/reference.bin",
+        "benchmarks": folder / "benchmarks",
+    }
+    words = ["--recipe", "texts", "--input", f"{OWN}={folder}/own.jsonl"]
+    words += [word for setting in SETTINGS for word in ("--set", setting)]
+    return [*words, *(word for name, path in models.items() for word in ("--model", f"{name}={path}")), *where]
+
+
+def write_own(folder: Path) -> None:
+    """Write rows of which some are dropped by each stage, and a benchmark."""
+    draw = random.Random(5)
+    texts = [tiny.prose(draw, 12) for _ in range(12)]
+    question = "Eleven violins were hidden inside the clock tower, and only the deaf sacristan knew how each was tuned."
+    texts += [texts[0], f"{texts[1]}\n{tiny.sentence(draw)}", f"{texts[2]}\n{question}", "Short.", tiny.GERMAN * 9]
+    texts += [f"{text}\nThe council meets again on every second Monday of the month." for text in texts[3:5]]
+    texts.append("\n".join(f"{line} Indeed." for line in texts[5].split("\n")))
+    rows = [json.dumps({"body": text}) for text in texts]
+    (folder / "own.jsonl").write_text("\n".join([*rows, "{", '{"title": 1}', ""]), encoding="utf-8")
+    (folder / "benchmarks").mkdir()
+    (folder / "benchmarks/questions.jsonl").write_text(json.dumps({"question": question}) + "\n", encoding="utf-8")
 
 
 def main() -> int:
     """Rewrite golden.json and say what has changed."""
     with tempfile.TemporaryDirectory() as folder:
-        now = found(build(Path(folder)))
+        build(Path(folder))
+        now = found(Path(folder))
     golden = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
     for name in sorted({*now, *golden}):
         was, became = golden.get(name), now.get(name)
