@@ -1,0 +1,37 @@
+"""The one private call to CPython that we make (`_forkserver._stop`) does what it is made for, on the Pythons admitted."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import resource, time
+from pipelines.runners import fork_server
+
+def burn():
+    while time.process_time() < 0.5:
+        pass
+
+if __name__ == "__main__":
+    fork_server.PRELOADED.clear()
+    process = fork_server.context().Process(target=burn)
+    process.start()
+    process.join()
+    fork_server.end()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert used.ru_utime + used.ru_stime >= 0.5, used
+"""
+
+
+def test_what_workers_used_counts_as_used_by_this_process_children(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
