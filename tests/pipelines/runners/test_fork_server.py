@@ -1,4 +1,4 @@
-"""The one private call to CPython that we make (`_forkserver._stop`) does what it is made for, on the Pythons admitted."""
+"""The one private call to CPython (`_forkserver._stop`) does what it is made for, on the Pythons that are admitted."""
 
 from __future__ import annotations
 
