@@ -15,9 +15,15 @@ from pipelines.hashing import digest_of, keyed
 from pipelines.readers import texts as reader
 from pipelines.recipes import Fields, Recipe, Texts
 from pipelines.stages.kinds import Item, Map, Part
-from pipelines.stages.source import Breakdown, Input, Shown, Source, one_item_per_file
+from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, one_item_per_file
 from pipelines.stages.steps import same
 
+# What `pipelines.optional.filters` measures of a text.
+_MEASURES = (
+    Measured("language_score", "score of the language", "attributes.language_score", "filters.language.threshold"),
+    Measured("classifier", "probability", "attributes.classifier_probability", "filters.classifier.threshold"),
+    Measured("perplexity", "perplexity", "attributes.perplexity", "filters.perplexity.most", "below"),
+)
 _PACKED = {".gz", ".zst"}
 
 
@@ -67,5 +73,5 @@ def source(name: str, recipe: Texts) -> Source:
         share=recipe.share,
         recipe=recipe,
         fields=found,
-        shown=Shown(breakdowns=(Breakdown("Languages", "language", "language"),)),
+        shown=Shown(measures=_MEASURES, breakdowns=(Breakdown("Languages", "language", "language"),)),
     )
