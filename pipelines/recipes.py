@@ -476,5 +476,5 @@ SAMPLE = Recipe(
     keep_staged=True,
 )
 # Own texts alone, to be cleaned or deduplicated: nothing of the paper's sources, and no tokens.
-TEXTS = Recipe(name="texts", sources=(), tokenize=False, excerpts=1.0)
+TEXTS = Recipe(name="texts", sources=(), tokenize=False, excerpts=1.0, buckets=256)
 RECIPES = {recipe.name: recipe for recipe in (SAMPLE, PAPER, LLAMA2, TEXTS)}

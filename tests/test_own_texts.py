@@ -305,6 +305,7 @@ class TestWhatIsRefused:
         ("content", "said"),
         [
             (b'{"body": 1}\n{"title": "a"}\n', "none of the first 2 rows has a field 'text'; there are body, title"),
+            (b'{"text": 1}\n{"text": ["a"]}\n{}', "the field 'text' holds no string but int, list"),
             (b"", "none of the first 0 rows has a field 'text'"),
             (b"[1, 2]\n", "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt is expected"),
             (b"PK\x03\x04abc", "this is a zip archive"),

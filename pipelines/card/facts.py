@@ -70,6 +70,11 @@ class Corpus:
     shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def of_the_paper(self) -> bool:
+        """Whether a source of Table 1 is in it."""
+        return bool(self.manifests.keys() & set(SOURCES))
+
+    @property
     def titles(self) -> dict[str, str]:
         """The sources' names for people."""
         paper = {row.name: row.title for row in TABLE_1}
@@ -78,7 +83,7 @@ class Corpus:
     @property
     def seen(self) -> dict[str, float]:
         """Each source's part of the tokens seen in training."""
-        return table1.shares(self.shares, alone=not set(self.manifests) & set(SOURCES))
+        return table1.shares(self.shares, alone=not self.of_the_paper)
 
     @property
     def recipe(self) -> str:
@@ -230,7 +235,7 @@ def warnings(corpus: Corpus) -> list[str]:
 
 def notes(corpus: Corpus) -> dict[str, list[str]]:
     """Return what is missing or different in each source of Table 1, and why; "" is about all of them."""
-    paper = [row for row in TABLE_1 if set(corpus.manifests) & set(SOURCES)]
+    paper = TABLE_1 if corpus.of_the_paper else ()
     found = {row.name: list(_notes_of(corpus, row)) for row in paper}
     added = {name: list(_shown_notes(corpus, name)) for name in corpus.manifests if name not in found}
     return {"": list(_common_notes(corpus)), **found, **added}
@@ -243,7 +248,7 @@ def _common_notes(corpus: Corpus) -> Iterator[str]:
             f"the tokenizer has {vocabularies[0]:,} pieces, the paper's {_PAPER_VOCABULARY:,}: the fewer the pieces, "
             "the fewer bytes a token stands for"
         )
-    if corpus.shares and set(corpus.manifests) & set(SOURCES):
+    if corpus.shares and corpus.of_the_paper:
         added = ", ".join(f"{corpus.titles.get(name, name)} {share:.1%}" for name, share in corpus.shares.items())
         rest = 1 - sum(corpus.shares.values())
         yield f"added to the paper's sources, as shares of the tokens seen: {added}; Table 1's are scaled by {rest:g}"

@@ -28,6 +28,9 @@ DESCRIPTION: Final = (
     "LLaMA's pretraining corpus, rebuilt from raw dumps by the rules of its paper: each source's documents, with their "
     "provenance"
 )
+OWN_DESCRIPTION: Final = (
+    "Texts of our own as documents with their provenance, filtered as the recipe of each source says"
+)
 # Croissant's names of the columns' types, and what is in them.
 COLUMNS: Final = (
     ("id", "sc:Text", "stable id, made of the source, the dump and the record"),
@@ -67,10 +70,14 @@ def dataset_card(corpus: Corpus) -> str:
         titles=corpus.titles,
         columns=COLUMNS,
         total=facts.total,
-        description=DESCRIPTION,
+        description=_description(corpus),
         paper=PAPER,
         reasons=facts.reasons,
     )
+
+
+def _description(corpus: Corpus) -> str:
+    return DESCRIPTION if corpus.of_the_paper else OWN_DESCRIPTION
 
 
 def _header(corpus: Corpus) -> str:
@@ -88,7 +95,7 @@ def _header(corpus: Corpus) -> str:
         "language": languages(corpus),
         "task_categories": ["text-generation"],
         "size_categories": [size_category(rows)],
-        "tags": ["pretraining", "llama", "deduplicated"],
+        "tags": ["pretraining", *(["llama"] if corpus.of_the_paper else []), "deduplicated"],
         "configs": configurations,
     }
     return "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
@@ -111,6 +118,7 @@ def languages(corpus: Corpus) -> list[str]:
         elif name in ("c4", "arxiv", "stack_exchange"):
             found.add("en")
         elif name not in SOURCES:
+            found |= set(manifest["recipe"].get("filters", {}).get("language", {}).get("languages", ()))
             found |= {row for split in corpus.tokens.get(name, {}).get("languages", {}).values() for row in split}
     return sorted(language for language in found if language)
 
@@ -122,7 +130,7 @@ def croissant(corpus: Corpus) -> dict[str, Any]:
         "@type": "sc:Dataset",
         "name": NAME,
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "description": f"{DESCRIPTION}. Recipe {corpus.recipe}.",
+        "description": f"{_description(corpus)}. Recipe {corpus.recipe}.",
         "url": PAPER,
         "license": "Each document has its own licence, in its field license",
         "citeAs": f"LLaMA: Open and Efficient Foundation Language Models, {PAPER}",

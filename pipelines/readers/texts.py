@@ -99,21 +99,29 @@ def numbered(stream: BinaryIO, dump: Dump, columns: list[str] | None) -> Iterato
 
 
 def look(stream: BinaryIO, dump: Dump, fields: Fields) -> None:
-    """Look at an input's beginning; raise ValueError if it has another format, or none of its first rows a text."""
+    """Look at an input's beginning; raise ValueError if it has another format, or none of its first rows a text.
+
+    A text is a string, empty or not: the rows of a file may have other fields later.
+    """
     if dump.attributes.get("format") == TEXT:
         return
     names: set[str] = set()
+    kinds: set[str] = set()
     seen = size = 0
     for _, row in islice(numbered(stream, dump, None), _FIRST_ROWS):
         seen += 1
         if isinstance(row, rows.Unreadable):
             continue
-        if value(row, fields.text) is not None:
+        found = value(row, fields.text)
+        if isinstance(found, str):
             return
+        kinds |= set() if found is None else {type(found).__name__}
         names |= row.keys()
         size += sum(len(part) for part in row.values() if isinstance(part, str | bytes))
         if size > _FIRST_BYTES:
             break
+    if kinds:
+        raise ValueError(f"{dump.name}: the field {fields.text!r} holds no string but {', '.join(sorted(kinds))}")
     there = f"there are {', '.join(sorted(names)[:20])}" if names else f"{_FORMATS} is expected"
     raise ValueError(f"{dump.name}: none of the first {seen:,} rows has a field {fields.text!r}; {there}")
 
