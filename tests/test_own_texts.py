@@ -240,6 +240,26 @@ def test_the_seven_take_the_same_filters(tmp_path: Path) -> None:
     assert any(reason.startswith("gopher_") for reason in reasons(tmp_path / "out", "github"))
 
 
+def test_perplexity_by_a_model_of_the_same_build(tmp_path: Path) -> None:
+    tiny.write(tmp_path / "dumps")
+    strange = " ".join("".join(random.Random(n).sample("qxzvkjwy", 8)) for n in range(40))
+    rows = [{"text": text} for text in [*texts(6), tiny.GERMAN * 9, f"{strange} the {strange} was a {strange}"]]
+    write_lines(tmp_path / "a.jsonl", rows)
+    settings = (
+        "texts.own.filters.perplexity.most=50",
+        "language_models.estimator=kneser_ney",
+        "tokenizer.vocabulary=400",
+    )
+    options = ["--input", f"wikipedia={tmp_path}/dumps/enwiki-*.bz2", "--input", f"own={tmp_path}/a.jsonl"]
+    options += [word for setting in settings for word in ("--set", setting)]
+    options += ["--set", "texts.own.filters.language.languages=en", "--model", f"lid={tmp_path}/dumps/models/lid.bin"]
+    assert corpus.main(["--recipe", "paper", "--runner", "plain", "--output", str(tmp_path / "out"), *options]) == 0
+    kept = documents(tmp_path / "out", "own")
+    assert [row["text"] for row in kept] == [row["text"] for row in rows[:6]]
+    assert all(float(dict(row["attributes"])["perplexity"]) <= 50 for row in kept)
+    assert reasons(tmp_path / "out", "own") == {"other_language": 1, "perplexity": 1}
+
+
 class TestWhatIsRefused:
     """Before work starts, naming the option and what is wrong; nothing is written."""
 
