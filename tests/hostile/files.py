@@ -345,16 +345,6 @@ def own_texts(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[An
 OWN = Fields(text="content", title="path", attributes=("license", "a.b"))
 
 FILES: dict[str, Target] = {
-    "own texts": reads(
-        own_texts,
-        json_lines,
-        parquet,
-        arrow_rows,
-        members,
-        tokens=ROW,
-        seeds=[CODE, b'{"content": "a", "a": {"b": 1}}'],
-    ),
-    "own texts, plain": reads(own_texts, members, tokens=BOOK_FILES, seeds=[b"Caf\xe9"], format="text"),
     "wet": reads(wet.read, conversions, members, tokens=WARC, seeds=[b"Title\nText" + CUT + b"Another"]),
     "warc": reads(
         warc.read,
@@ -422,4 +412,14 @@ FILES: dict[str, Target] = {
     "models.kenlm_file": Target(language_model, (b"\0" * 8, b"\xff" * 8), tuple(kenlm_files.BINARY.values())),
     "arrow_batches": Target(arrow, (b"\xff\xff\xff\xff", b"\0" * 8, b"ARROW1\0\0"), (arrow_file(),)),
     "github_tables": reads(github_input.read, parquet, avro, tokens=REPOSITORY, seeds=[CODE]),
+    "own_texts": reads(
+        own_texts,
+        json_lines,
+        parquet,
+        arrow_rows,
+        members,
+        tokens=ROW,
+        seeds=[CODE, b'{"content": "a", "a": {"b": 1}}'],
+    ),
+    "own_texts_plain": reads(own_texts, members, tokens=BOOK_FILES, seeds=[b"Caf\xe9"], format="text"),
 }
