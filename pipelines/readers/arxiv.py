@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pipelines.document import EXCERPT_CHARACTERS, READ, Drop
 from pipelines.readers import Dump, tars
@@ -125,17 +125,16 @@ def _monthly(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterato
     seen: set[str] = set()
     position = 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=tars.member_of(stream)) as archive:
-            for member in archive:
-                position = member.offset + BLOCK
-                kind, arxiv_id = _kind(member)
-                if kind != "record":
-                    counts[f"other:{kind}"] += 1
-                    continue
-                counts["records"] += 1
-                arxiv_id = f"{arxiv_id}@{member.offset}" if arxiv_id in seen else arxiv_id
-                seen.add(arxiv_id)
-                yield _submission(archive, member, arxiv_id, dump)
+        for member, content in tars.members(stream):
+            position = member.offset + BLOCK
+            kind, arxiv_id = _kind(member)
+            if kind != "record":
+                counts[f"other:{kind}"] += 1
+                continue
+            counts["records"] += 1
+            arxiv_id = f"{arxiv_id}@{member.offset}" if arxiv_id in seen else arxiv_id
+            seen.add(arxiv_id)
+            yield _submission(member, content, arxiv_id, dump)
     except (tarfile.TarError, EOFError, OSError) as error:
         counts["records"] += 1
         yield _drop(f"offset-{position}", dump, Refused(Reason.TRUNCATED, str(error)), 0)
@@ -153,11 +152,10 @@ def _single(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Submissi
     return _made(arxiv_id or _content_hash(files), files, dump, 0)
 
 
-def _submission(archive: tarfile.TarFile, member: tarfile.TarInfo, arxiv_id: str, dump: Dump) -> Submission | Drop:
+def _submission(member: tarfile.TarInfo, content: IO[bytes] | None, arxiv_id: str, dump: Dump) -> Submission | Drop:
     try:
         if member.name.lower().endswith(".pdf"):
             raise Refused(Reason.PDF_ONLY)
-        content = archive.extractfile(member)
         if content is None or member.issparse() or member.size > INFLATED_LIMIT:
             raise Refused(Reason.BOMB, f"{member.size} bytes")
         files = _files(tars.buffered(tars.Raw(content)))
@@ -206,7 +204,7 @@ def _files(stream: tars.Buffered, layer: int = 0) -> dict[str, bytes]:
     if head.startswith(b"\x1f\x8b"):
         if layer >= LAYERS_LIMIT:
             raise Refused(Reason.NOT_TEX, "a gzip inside a gzip inside a gzip")
-        inflated = tars.Raw(gzip.GzipFile(fileobj=stream), INFLATED_LIMIT)
+        inflated = tars.Raw(gzip.GzipFile(fileobj=stream), lambda: INFLATED_LIMIT)
         try:
             return _files(tars.buffered(inflated), layer + 1)
         except tars.TooLargeError as error:
@@ -234,21 +232,19 @@ def _unpack(stream: tars.Buffered) -> tuple[dict[str, bytes], list[str]]:
     files: dict[str, bytes] = {}
     skipped: list[str] = []
     kept = 0
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=tars.member_of(stream)) as archive:
-        for count, member in enumerate(archive):
-            if count > FILES_LIMIT:
-                raise Refused(Reason.BOMB, f"more than {FILES_LIMIT} files")
-            name = _harmless(member.name)
-            if not member.isreg() or member.issparse() or name is None:
-                continue
-            content = None if _suffix(name) in _DRAWINGS or member.size > FILE_LIMIT else archive.extractfile(member)
-            if content is None:
-                skipped.append(name)
-                continue
-            files[name] = content.read()
-            kept += len(files[name])
-            if kept > KEPT_LIMIT:
-                raise Refused(Reason.BOMB, f"more than {KEPT_LIMIT} bytes of text")
+    for count, (member, content) in enumerate(tars.members(stream)):
+        if count > FILES_LIMIT:
+            raise Refused(Reason.BOMB, f"more than {FILES_LIMIT} files")
+        name = _harmless(member.name)
+        if content is None or member.issparse() or name is None:
+            continue
+        if _suffix(name) in _DRAWINGS or member.size > FILE_LIMIT:
+            skipped.append(name)
+            continue
+        files[name] = content.read()
+        kept += len(files[name])
+        if kept > KEPT_LIMIT:
+            raise Refused(Reason.BOMB, f"more than {KEPT_LIMIT} bytes of text")
     return files, skipped
 
 

@@ -9,9 +9,6 @@ Directories, links and devices are no records and counted as other kinds.
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
 import json
 import lzma
 import posixpath
@@ -24,14 +21,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from filters.code.languages import language_of
 from filters.code.license import MAX_EXPRESSION_CHARACTERS
 from filters.code.license_text import identify
 from pipelines.document import READ, Document, Drop
-from pipelines.readers import Dump
+from pipelines.readers import Dump, packed, tars
 from pipelines.readers.github import SOURCE, decode
 
 # BigQuery's export holds no text over 1 MiB; the same limit for archives.
@@ -39,10 +36,12 @@ MAX_FILE_BYTES = 1 << 20
 # An archive that unpacks to more than this, or claims more members, is a bomb: a repository's sources are far smaller.
 MAX_ARCHIVE_BYTES = 4 << 30
 MAX_MEMBERS = 200_000
-# What a tar library may ask for in one piece; its own extended headers are read whole.
-MAX_READ_BYTES = 16 << 20
+# Linux knows no longer path (PATH_MAX).
+MAX_PATH_CHARACTERS = 4_096
+# tomllib keeps each beginning of a dotted key. Manifests with many features reach 100 KB; no line of one has more dots.
+MAX_TOML_BYTES = 1 << 18
+MAX_TOML_DOTS = 200
 
-_OPENERS: tuple[tuple[bytes, Any], ...] = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -53,6 +52,7 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
 )
+_BOMB = (tars.TooLargeError, tars.LongHeaderError)
 _LICENCE_FILE = re.compile(r"(?:licen[sc]e|copying)(?:[._-].*)?(?<!\.py)(?<!\.[chj])(?<!\.js)", re.IGNORECASE)
 _PRIMARY_FILE = re.compile(r"(?:licen[sc]e|copying)(?:\.(?:txt|md|rst))?", re.IGNORECASE)
 
@@ -66,10 +66,6 @@ class Reason(StrEnum):
     DAMAGED = "damaged"
     TRUNCATED = "truncated"
     BOMB = "bomb"
-
-
-class _BombError(Exception):
-    """The archive unpacks to more than any repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +95,9 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
                 continue
             counts["records"] += 1
             yield _record(member, dump, licences)
-    except _BombError:
+    except _BOMB as error:
         counts["records"] += 1
-        yield _drop(dump, number, Reason.BOMB, "", 0)
+        yield _drop(dump, number, Reason.BOMB, str(error), 0)
     except _DAMAGE as error:
         counts["records"] += 1
         yield _drop(dump, number, Reason.TRUNCATED, type(error).__name__, 0)
@@ -109,7 +105,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
 
 def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document | Drop:
     path, data = member.path, member.data
-    if not path or path.startswith("/") or ".." in path.split("/") or "\\" in path or "\0" in path:
+    if not _is_safe(path):
         return _drop(dump, member.number, Reason.UNSAFE_PATH, path, 0)
     if data is None:
         return _drop(dump, member.number, Reason.DAMAGED, path, 0)
@@ -135,6 +131,12 @@ def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document |
     )
 
 
+def _is_safe(path: str) -> bool:
+    if not path or len(path) > MAX_PATH_CHARACTERS or path.startswith("/"):
+        return False
+    return ".." not in path.split("/") and "\\" not in path and "\0" not in path
+
+
 def _nearest(licences: dict[str, str], folder: str) -> str:
     while folder not in licences and folder:
         folder = posixpath.dirname(folder)
@@ -147,9 +149,11 @@ def _licences(stream: BinaryIO) -> dict[str, str]:
     files: dict[str, dict[str, str]] = {}
     try:
         for member in _members(stream):
-            folder, name = posixpath.split(member.path)
             if member.kind != "file" or member.data is None or len(member.data) > MAX_FILE_BYTES:
                 continue
+            if len(member.path) > MAX_PATH_CHARACTERS:
+                continue
+            folder, name = posixpath.split(member.path)
             if expression := _from_metadata(name, member.data):
                 metadata.setdefault(folder, expression)
             elif _LICENCE_FILE.fullmatch(name) and posixpath.splitext(name)[1].lower() not in {
@@ -159,7 +163,7 @@ def _licences(stream: BinaryIO) -> dict[str, str]:
                 ".js",
             }:
                 files.setdefault(folder, {})[name] = identify(decode(member.data) or "") or "unknown"
-    except (_BombError, *_DAMAGE):
+    except (*_BOMB, *_DAMAGE):
         # The second pass meets the same damage and accounts for it; what was found before it holds.
         pass
     found = {folder: _of_files(names) for folder, names in files.items()}
@@ -185,12 +189,19 @@ def _from_metadata(name: str, data: bytes) -> str | None:
         elif name == "package.json":
             declared = json.loads(data).get("license")
         elif name == "Cargo.toml":
-            declared = tomllib.loads(data.decode("utf-8")).get("package", {}).get("license")
+            declared = _toml(data).get("package", {}).get("license")
         elif name == "pyproject.toml":
-            declared = tomllib.loads(data.decode("utf-8")).get("project", {}).get("license")
+            declared = _toml(data).get("project", {}).get("license")
         return _usable(declared) if isinstance(declared, str) else None
     except (ValueError, AttributeError, RecursionError):
         return None
+
+
+def _toml(data: bytes) -> dict[str, Any]:
+    """Return what a TOML says; ValueError if it is none, or longer or deeper than any manifest."""
+    if len(data) > MAX_TOML_BYTES or any(line.count(b".") > MAX_TOML_DOTS for line in data.split(b"\n")):
+        raise ValueError("longer or deeper than any manifest")
+    return tomllib.loads(data.decode("utf-8"))
 
 
 def _usable(expression: str) -> str:
@@ -210,15 +221,13 @@ def _members(stream: BinaryIO) -> Iterator[_Member]:
 
 
 def _tar_members(stream: BinaryIO, start: bytes) -> Iterator[_Member]:
-    opener = next((opener for magic, opener in _OPENERS if start.startswith(magic)), None)
-    plain = _Bounded(opener(stream) if opener else stream)
-    with tarfile.open(fileobj=plain, mode="r:") as archive:
-        for number, info in enumerate(archive):
-            if number >= MAX_MEMBERS:
-                raise _BombError
-            content = archive.extractfile(info) if info.isreg() else None
-            data = content.read(MAX_FILE_BYTES + 1) if content else None
-            yield _Member(number, _printable(info.name), _tar_kind(info), data)
+    opener = next((opener for magic, opener in packed.OPENERS if start.startswith(magic)), None)
+    plain = tars.buffered(tars.Raw(opener(stream) if opener else stream), tars.BLOCK)
+    for number, (info, content) in enumerate(tars.members(plain, MAX_ARCHIVE_BYTES, tars.BLOCK)):
+        if number >= MAX_MEMBERS:
+            raise tars.TooLargeError(f"more than {MAX_MEMBERS} members")
+        data = content.read(MAX_FILE_BYTES + 1) if content else None
+        yield _Member(number, _printable(info.name), _tar_kind(info), data)
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:
@@ -234,54 +243,27 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-class _Bounded(io.RawIOBase):
-    """A decompressed stream that refuses to go further than any repository does, or to be read in huge pieces."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-
-    def read(self, size: int = -1, /) -> bytes:
-        if not 0 <= size <= MAX_READ_BYTES:
-            raise _BombError
-        return self._stream.read(size)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if offset > MAX_ARCHIVE_BYTES:
-            raise _BombError
-        return self._stream.seek(offset, whence)
-
-
 def _zip_members(stream: BinaryIO) -> Iterator[_Member]:
     total = 0
     with zipfile.ZipFile(stream) as archive:
         if len(archive.infolist()) > MAX_MEMBERS:
-            raise _BombError
-        for number, info in enumerate(archive.infolist()):
+            raise tars.TooLargeError(f"more than {MAX_MEMBERS} members")
+        for number, info in enumerate(packed.zip_members(archive)):
             # The upper half of the attributes is the Unix mode; 0o12 is a symbolic link's type.
             is_directory = info.filename.endswith("/")  # zipfile's own test fails for a member without a name
             kind = "directory" if is_directory else "link" if info.external_attr >> 28 == 0o12 else "file"
             data = _zip_content(archive, info) if kind == "file" else None
             total += len(data or b"")
             if total > MAX_ARCHIVE_BYTES:
-                raise _BombError
+                raise tars.TooLargeError(f"a zip of more than {MAX_ARCHIVE_BYTES} bytes")
             yield _Member(number, _printable(info.filename), kind, data)
 
 
 def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:
     """Return a member's content, or None where it is damaged, encrypted or compressed by an unknown method."""
     try:
-        with archive.open(info) as content:
-            return content.read(MAX_FILE_BYTES + 1)
-    except (NotImplementedError, *_DAMAGE):
+        return packed.zip_member(archive, info, MAX_FILE_BYTES + 1)
+    except (NotImplementedError, tars.TooLargeError, *_DAMAGE):
         return None
 
 

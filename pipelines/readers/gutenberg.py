@@ -13,9 +13,7 @@ of the number (`1/2/3/1234/1234-8.txt`) becomes the attribute "book".
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import io
 import lzma
 import re
@@ -26,11 +24,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
-from typing import BinaryIO
+from itertools import islice
+from typing import IO, BinaryIO
 
 from filters.gutenberg import Header, header
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump, tars
+from pipelines.readers import Dump, packed, tars
 
 SOURCE = "books"
 COLLECTION = "gutenberg"
@@ -43,15 +42,23 @@ BOMB_BYTES = 1 << 22
 MAX_CONTROLS = 0.01
 HEADER_BYTES = 20_000
 # What zipfile raises for bytes that are damaged; errors of the storage itself pass through.
-DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, ValueError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    EOFError,
+    ValueError,
+    tars.TooLargeError,
+)
 GUTENBERG_LICENSE = "LicenseRef-public-domain-US"
 GUTENBERG_COPYRIGHTED = "LicenseRef-Project-Gutenberg-copyrighted"
 
 # Python's text codecs that no file's author means.
 NO_CHARACTER_SETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"})
 
+_BZIP2 = b"BZh91AY&SY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh91AY&SY", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -118,15 +125,17 @@ def _book_of_member(name: str, dump: Dump) -> str | None:
 
 
 def _inflated(source: tars.Buffered, head: bytes) -> tars.Buffered:
-    """Return what a compressed stream holds, and any other stream as it is."""
-    for magic, unpack in _COMPRESSED:
-        if head.startswith(magic):
-            return tars.buffered(tars.Raw(unpack(source)))
+    """Return what a compressed stream holds, bounded as the members of a zip are, and any other stream as it is."""
+    for magic, unpack in packed.OPENERS:
+        if head.startswith(magic) and not (magic == b"BZh" and not head.startswith(_BZIP2)):
+            return tars.buffered(tars.Raw(unpack(source), lambda: max(BOMB_BYTES, MAX_RATIO * source.raw.total)))
     return source
 
 
 def _damage(error: Exception) -> Reason:
-    """Return that an archive is damaged; raise the error if the storage failed instead (it has a number)."""
+    """Return what is wrong with an archive; raise the error if the storage failed instead (it has a number)."""
+    if isinstance(error, tars.TooLargeError):
+        return Reason.BOMB
     if isinstance(error, OSError) and error.errno is not None:
         raise error
     return Reason.DAMAGED
@@ -146,30 +155,27 @@ def _tarred(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator
     """Yield the books of a tar; what comes after damage is one record more."""
     place = 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=tars.member_of(stream)) as archive:
-            while member := archive.next():
-                vars(archive)["members"].clear()  # all members so far, which a stream has no use for
-                record, place = f"/{place}", place + 1
-                if not member.isreg() or not _is_book(member.name):
-                    counts["other:member"] += 1
-                    continue
-                data = _tar_content(archive, member)
-                counts["records"] += 1
-                if isinstance(data, Reason):
-                    yield _drop(dump, record, data, "", member.size)
-                else:
-                    yield _book(data, dump, record, member.offset, _book_of_member(member.name, dump))
+        for member, content in tars.members(stream):
+            record, place = f"/{place}", place + 1
+            if content is None or not _is_book(member.name):
+                counts["other:member"] += 1
+                continue
+            data = _tar_content(member, content)
+            counts["records"] += 1
+            if isinstance(data, Reason):
+                yield _drop(dump, record, data, "", member.size)
+            else:
+                yield _book(data, dump, record, member.offset, _book_of_member(member.name, dump))
     except (*DAMAGE, tarfile.TarError, OSError) as error:
         counts["records"] += 1
         yield _drop(dump, f"/{place}-damage", _damage(error), str(error), 0)
 
 
-def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | Reason:
+def _tar_content(member: tarfile.TarInfo, content: IO[bytes]) -> bytes | Reason:
     """Return a member's bytes; raise tarfile.ReadError if the archive ends before."""
     if member.issparse() or member.size > MAX_BOOK_BYTES:
         return Reason.TOO_LARGE
-    opened = archive.extractfile(member)
-    data = opened.read() if opened else b""
+    data = content.read()
     if len(data) < member.size:
         raise tarfile.ReadError(f"the archive ends in {member.name}")
     return data
@@ -181,7 +187,7 @@ def _is_book(name: str) -> bool:
 
 
 def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
-    for index, member in enumerate(archive.infolist()):
+    for index, member in enumerate(packed.zip_members(archive)):
         if not _is_book(member.filename):
             counts["other:member"] += 1
             continue
@@ -199,9 +205,8 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Reaso
     if member.file_size > max(BOMB_BYTES, MAX_RATIO * member.compress_size):
         return Reason.BOMB
     try:
-        with archive.open(member) as opened:
-            # What is read is bounded too, since the sizes that the directory states may be wrong.
-            return opened.read(min(member.file_size, MAX_BOOK_BYTES) + 1)
+        # What is read is bounded too, since the sizes that the directory states may be wrong.
+        return packed.zip_member(archive, member, min(member.file_size, MAX_BOOK_BYTES) + 1)
     except DAMAGE:
         return Reason.DAMAGED
     except OSError as error:
@@ -216,7 +221,8 @@ def _book(data: bytes, dump: Dump, record: str, offset: int, book: str | None) -
     text, encoding = decode(data)
     if not text.strip():
         return _drop(dump, record, Reason.EMPTY, "", len(data))
-    if len(_CONTROLS.findall(text)) > MAX_CONTROLS * len(text):
+    # One more than are allowed, of a hundred million.
+    if next(islice(_CONTROLS.finditer(text), int(MAX_CONTROLS * len(text)), None), None):
         return _drop(dump, record, Reason.BINARY, text[:EXCERPT_CHARACTERS], len(data))
     document = _document(text, encoding, header(text), dump, record, offset)
     return document if book is None else document.with_attributes(book=book)
