@@ -4,8 +4,9 @@
 
 Such a file is a row of gzip members, one record in each; plain files and files with many records in a member are read
 too. A member of up to PIECE bytes is inflated and its checksum verified before its records are trusted, so damage stays
-where it is: after a broken member comes the next one that inflates to a record, after a record whose length lies the
-next record's first line. fastwarc is 1.4 times as fast, but it returns cut records as whole, lets a lying
+where it is: after a broken member comes the next one that inflates to a record (of over 256 MiB of broken members
+and four times the whole ones, the next one after what was inflated), after a record whose length lies the next record's
+first line. fastwarc is 1.4 times as fast, but it returns cut records as whole, lets a lying
 Content-Length swallow the neighbours, and cannot go on after damage; on whole files both give the same records.
 
 Memory stays under about 4 * RECORD_LIMIT, time is linear in the inflated size: a line of 2 GB or a bomb is a record
@@ -19,7 +20,7 @@ import hashlib
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
 from typing import BinaryIO, cast
@@ -35,6 +36,11 @@ HEADER_LIMIT = 64 << 10
 PIECE = 4 << 20  # inflated bytes handed on at a time
 CHUNK = 64 << 10  # compressed bytes read at a time
 RETRACE = 64 << 20  # compressed bytes kept of one member, to find the next one in them after damage
+# Inflated bytes of damaged members in which the next one is looked for, and how many more for each byte of a whole one:
+# one that is damaged can inflate to the file's end, and so can each that is found in it.
+RETRACED = 256 << 20
+RETRACED_RATIO = 4
+SALVAGED = 1 << 10  # inflated bytes of a damaged member that are had or not
 PROBE = 4 << 10  # compressed bytes that must inflate to the first line of a record
 
 EXPECTED = "a WET or WARC file (*.warc.wet.gz, *.warc.gz)"
@@ -146,7 +152,7 @@ def records(stream: BinaryIO, dump: Dump) -> Iterator[tuple[int, Record]]:
     Raises ValueError for a file that is empty, or neither gzip nor WARC.
     """
     tape = _Tape(stream)
-    head = tape.fill(PROBE)
+    head = tape.peek(PROBE)
     if not head:
         raise ValueError(f"{dump.name}: the file is empty; {EXPECTED} is expected")
     if head.startswith(_WARC_MAGIC):
@@ -184,60 +190,65 @@ class _Piece:
 
 
 class _Tape:
-    """A file read once: the bytes `held`, which start at `offset`."""
+    """A file read once. What is held of it starts at `offset`; what was skipped goes when more is read."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.held = b""
-        self.offset = 0
         self._stream = stream
+        self._data = b""
+        self._start = 0  # of _data in the file
+        self._at = 0  # in _data
+        self.to_retrace = RETRACED
 
-    def more(self) -> bytes:
-        """Read on, in steps that grow with what is held, and return what was read; hold at most RETRACE bytes."""
-        if len(self.held) > RETRACE:
-            self.skip(len(self.held) // 2)
-        chunk = self._stream.read(max(CHUNK, len(self.held)))
-        self.held = self.held + chunk if self.held else chunk
-        return chunk
+    @property
+    def offset(self) -> int:
+        """Where it is in the file."""
+        return self._start + self._at
 
-    def fill(self, size: int) -> bytes:
-        """Hold `size` bytes, or all there are, and return what is held."""
-        while len(self.held) < size and self.more():
+    def _more(self) -> bool:
+        """Read on, in steps that grow with what is held, and return if there was more; hold at most RETRACE bytes."""
+        held = len(self._data) - self._at
+        if held > RETRACE:
+            self._at += held // 2
+        chunk = self._stream.read(max(CHUNK, len(self._data) - self._at))
+        if chunk:
+            self._data, self._start, self._at = self._data[self._at :] + chunk, self.offset, 0
+        return bool(chunk)
+
+    def peek(self, size: int, offset: int | None = None) -> bytes:
+        """Return the next `size` bytes, from `offset` on if it is given, or all there are; they stay held."""
+        offset = self.offset if offset is None else offset
+        while self._start + len(self._data) < offset + size and self._more():
             pass
-        return self.held
+        return self._data[offset - self._start : offset - self._start + size]
 
     def skip(self, size: int) -> None:
-        """Forget the first `size` bytes held."""
-        self.keep(self.held[size:])
-
-    def keep(self, tail: bytes) -> None:
-        """Forget all that is held but its `tail`."""
-        self.offset += len(self.held) - len(tail)
-        self.held = tail
+        """Go on by `size` bytes that are held."""
+        self._at += size
 
     def seek_member(self) -> bool:
         """Go on to the next gzip member that inflates to a WARC record, or to the end; return if there is one."""
         while True:
-            at = self.held.find(_GZIP_MAGIC)
+            at = self._data.find(_GZIP_MAGIC, self._at)
             if at < 0:
-                self.skip(max(0, len(self.held) - len(_GZIP_MAGIC) + 1))
-                if not self.more():
-                    self.skip(len(self.held))
+                self._at = max(self._at, len(self._data) - len(_GZIP_MAGIC) + 1)
+                if not self._more():
+                    self._at = len(self._data)
                     return False
                 continue
-            self.skip(at)
-            if _salvage(self.fill(PROBE)[:PROBE], len(_WARC_MAGIC)).startswith(_WARC_MAGIC):
+            self._at = at
+            if _salvage([self.peek(PROBE)], len(_WARC_MAGIC)).startswith(_WARC_MAGIC):
                 return True
-            self.skip(1)
+            self._at += 1
 
 
 def _plain(tape: _Tape) -> Iterator[_Piece]:
-    while data := tape.fill(PIECE):
+    while data := tape.peek(PIECE):
         tape.skip(len(data))
-        yield _Piece(0, data, _End.OPEN if tape.fill(1) else _End.WHOLE)
+        yield _Piece(0, data, _End.OPEN if tape.peek(1) else _End.WHOLE)
 
 
 def _members(tape: _Tape) -> Iterator[_Piece]:
-    while head := tape.fill(PROBE):
+    while head := tape.peek(PROBE):
         if head.startswith(_GZIP_MAGIC):
             yield from _member(tape)
         elif head.startswith(b"\0"):  # padding
@@ -249,58 +260,78 @@ def _members(tape: _Tape) -> Iterator[_Piece]:
 
 def _member(tape: _Tape) -> Iterator[_Piece]:
     """Yield one gzip member in pieces of at most PIECE bytes, and leave the tape where the next one starts."""
-    start, data, handed_on = tape.offset, b"", False
-    # Reading may have stopped within it: then it is whole with what follows.
-    if whole := _whole(tape.held) or (_whole(tape.held) if tape.more() else None):
-        tape.keep(whole[1])
+    start = tape.offset
+    if whole := _whole(tape):
+        tape.skip(whole[1])
+        tape.to_retrace += RETRACED_RATIO * len(whole[0])
         yield _Piece(start, whole[0], _End.WHOLE)
         return
-    given, inflater = tape.held, zlib.decompressobj(_GZIP)
+    # All that a decompressor does not take of what it is given it copies, so it is given little at a time.
+    given, at, data, inflated, handed_on = b"", start, bytearray(), 0, False
+    inflater = zlib.decompressobj(_GZIP)
     try:
         while not inflater.eof:
-            inflated = inflater.decompress(given, PIECE - len(data))
-            data = data + inflated if data else inflated
-            if len(data) == PIECE:
-                yield _Piece(start, data, _End.OPEN)
-                data, handed_on = b"", True
-            given = inflater.unconsumed_tail or (b"" if inflater.eof else tape.more())
-            if not given and not inflater.eof:
+            if not given:
+                given = tape.peek(CHUNK, at)
+                at += len(given)
+            if not given:
                 break
+            more = inflater.decompress(given, PIECE - len(data))
+            data += more
+            inflated += len(more)
+            given = inflater.unconsumed_tail
+            if len(data) == PIECE:
+                yield _Piece(start, bytes(data), _End.OPEN)
+                data, handed_on = bytearray(), True
     except zlib.error:
-        data = b"" if handed_on else _salvage(tape.held, PIECE)
+        retraced = (tape.peek(PROBE, place) for place in range(start, at, PROBE))
+        data = bytearray() if handed_on or tape.offset > start else _salvage(retraced, PIECE)
+        inflated += len(data)
     if inflater.eof:
-        tape.keep(inflater.unused_data)
-        yield _Piece(start, data, _End.WHOLE)
+        tape.skip(at - len(inflater.unused_data) - tape.offset)
+        tape.to_retrace += RETRACED_RATIO * inflated
+        yield _Piece(start, bytes(data), _End.WHOLE)
         return
     ended = not given
-    tape.skip(1)
+    tape.to_retrace -= inflated
+    tape.skip(1 if tape.to_retrace > 0 else at - tape.offset)
     found = tape.seek_member()
-    yield _Piece(start, data, _End.TRUNCATED if ended and not found else _End.CORRUPT)
+    yield _Piece(start, bytes(data), _End.TRUNCATED if ended and not found else _End.CORRUPT)
 
 
-def _whole(held: bytes) -> tuple[bytes, bytes] | None:
-    """Return a member that is whole and without fault in what is held, inflated, and what follows it; or None.
+def _whole(tape: _Tape) -> tuple[bytes, int] | None:
+    """Return a member of up to PIECE bytes that is whole and without fault, inflated, and its compressed size; or None.
 
     Most are. ISA-L takes half of zlib's time; of all others zlib alone tells what is to be had of them.
     """
-    inflater = isal_zlib.decompressobj(_GZIP)
-    try:
-        data = inflater.decompress(held, PIECE)
-    except _ISAL_ERROR:
-        return None
-    return (data, inflater.unused_data) if inflater.eof else None
+    size = CHUNK
+    while True:
+        given, inflater = tape.peek(size), isal_zlib.decompressobj(_GZIP)
+        try:
+            data = inflater.decompress(given, PIECE)
+        except _ISAL_ERROR:
+            return None
+        if inflater.eof:
+            return data, len(given) - len(inflater.unused_data)
+        if len(given) < size or len(data) == PIECE or size > PIECE:
+            return None
+        size *= 4
 
 
-def _salvage(compressed: bytes, size: int) -> bytes:
+def _salvage(slices: Iterable[bytes], size: int) -> bytearray:
     """Return what inflates of a member that may be damaged, up to about `size` bytes."""
     inflater, inflated = zlib.decompressobj(_GZIP), bytearray()
     try:
-        while compressed and len(inflated) < size:
-            inflated += inflater.decompress(compressed, 1 << 10)
-            compressed = inflater.unconsumed_tail
+        for compressed in slices:
+            given = compressed
+            while given and len(inflated) < size:
+                inflated += inflater.decompress(given, SALVAGED - len(inflated) % SALVAGED)
+                given = inflater.unconsumed_tail
+            if inflater.eof or len(inflated) >= size:
+                break
     except zlib.error:
-        pass
-    return bytes(inflated)
+        del inflated[len(inflated) // SALVAGED * SALVAGED :]
+    return inflated
 
 
 class _Splitter:
