@@ -37,6 +37,9 @@ LICENSE = "CC-BY-SA-3.0"
 MAX_PAGE_CHARACTERS = 1 << 26
 """MediaWiki refuses pages over 2 MiB ($wgMaxArticleSize); anything far above that is an attack on memory."""
 
+MAX_TAG_BYTES = 1 << 20
+"""Of a tag, and of all else that expat takes as one: it reads what it has of it again with each piece that comes."""
+
 MAX_DEPTH = 32
 """Exports nest six elements; each is looked up by all that it stands in."""
 
@@ -313,7 +316,7 @@ class _Parser:
             self._searching = True
             return data[at:]
         self._fed += len(data)
-        if self._fed - self._expat.CurrentByteIndex > MAX_PAGE_CHARACTERS:
+        if self._fed - self._expat.CurrentByteIndex > MAX_TAG_BYTES:
             self._lose("malformed")
             self._searching = True
         return b""

@@ -15,6 +15,7 @@ scores are clamped to 64 bits. A row with characters that XML forbids is read wi
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,8 +42,12 @@ BOMB_BYTES = 1 << 30
 # Which licence content has by its date (https://stackoverflow.com/help/licensing), where the row does not say.
 LICENSES = (("2018-05-02", "CC-BY-SA-4.0"), ("2011-04-08", "CC-BY-SA-3.0"), ("", "CC-BY-SA-2.5"))
 
+# A row has about twenty; libxml2 compares each with all before it.
+MAX_ATTRIBUTES = 200
+
 _QUESTION, _ANSWER = "1", "2"
 _ROW = b"<row"
+_ATTRIBUTE = re.compile(rb"""\s*[^\s<>="']+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _STRUCTURE = re.compile(rb"<\?xml[^>]*>|</?posts\s*/?>|\s+")
 _INTEGER = re.compile(r"\s*([+-]?)0*([0-9]+)\s*")
 _SCORE_LIMIT = (1 << 63) - 1
@@ -130,9 +135,11 @@ def decompress(archive: BinaryIO, write: Callable[[bytes], None], size: int = RA
     if size < 1:
         raise ValueError(f"size is {size}: a range needs at least 1 byte")
     ranges = _Ranges(write, size)
+    archive_bytes = archive.seek(0, io.SEEK_END)
+    archive.seek(0)
     try:
         with py7zr.SevenZipFile(archive, "r") as opened:
-            member = _posts_member(opened)
+            member = _posts_member(opened, archive_bytes)
             opened.extract(targets=[member], factory=_Factory(ranges))
     except (ValueError, MemoryError):
         raise
@@ -144,13 +151,14 @@ def decompress(archive: BinaryIO, write: Callable[[bytes], None], size: int = RA
     return ranges.written
 
 
-def _posts_member(opened: py7zr.SevenZipFile) -> str:
+def _posts_member(opened: py7zr.SevenZipFile, archive_bytes: int) -> str:
     if opened.needs_password():
         raise ValueError("the archive is encrypted")
     members = [info for info in opened.list() if re.split(r"[/\\]", info.filename)[-1].lower() == POSTS.lower()]
     if len(members) != 1:
         raise ValueError(f"the archive has {len(members)} members named {POSTS}: expected one")
-    compressed = sum(info.compressed or 0 for info in opened.list()) or 1
+    # What is packed cannot be more than the archive, whatever it says.
+    compressed = min(sum(info.compressed or 0 for info in opened.list()), archive_bytes) or 1
     # All members: those before Posts.xml in one stream are decompressed to come to it.
     uncompressed = sum(info.uncompressed or 0 for info in opened.list())
     if uncompressed > max(BOMB_BYTES, MAX_RATIO * compressed):
@@ -311,21 +319,33 @@ def _attributes(row: bytes, counts: Counter[str], parser: etree.XMLParser) -> Ma
             return Reason.LONG_ROW if len(row) >= MAX_LINE_BYTES - len(_ROW) else Reason.CUT_ROW
         end = closing + 1
     row = row[: end + 1]
-    try:
-        return _decoded(row, parser)
-    except etree.XMLSyntaxError:
-        pass
-    try:
-        attributes = _decoded(_sanitized(row), parser)
-    except etree.XMLSyntaxError:
+    attributes = _decoded(row, parser)
+    if attributes is not None:
+        return attributes
+    attributes = _decoded(_sanitized(row), parser)
+    if attributes is None:
         return Reason.MALFORMED_ROW
     counts["repaired:xml"] += 1
     return attributes
 
 
-def _decoded(row: bytes, parser: etree.XMLParser) -> Mapping[str, str]:
-    element = etree.fromstring(row, parser)
+def _decoded(row: bytes, parser: etree.XMLParser) -> Mapping[str, str] | None:
+    """Return a row's attributes; None if it is not well-formed, which no row is with a tag in it, or has countless."""
+    if row.find(b"<", 1) >= 0 or _attribute_count(row) > MAX_ATTRIBUTES:
+        return None
+    try:
+        element = etree.fromstring(row, parser)
+    except etree.XMLSyntaxError:
+        return None
     return {str(key): str(value) for key, value in element.items()}
+
+
+def _attribute_count(row: bytes) -> int:
+    """Return how many attributes come before the first thing that is none, or one more than there may be."""
+    count, at = 0, len(_ROW) if row.count(b"=") > MAX_ATTRIBUTES else len(row)
+    while count <= MAX_ATTRIBUTES and (found := _ATTRIBUTE.match(row, at)):
+        count, at = count + 1, found.end()
+    return count
 
 
 def _sanitized(row: bytes) -> bytes:
