@@ -92,7 +92,7 @@ SOURCE = Source(
     name="books",
     read=reader.read,
     stages=(
-        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, version=3),
+        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, version=4),
         Decide("encodings", exact.not_owner, ranked=True),
         Map("one_encoding", drop_marked("other_encoding"), texts_part, keys=keys, ranked=True),
         Resolve("contained", overlap_part, version=2),

@@ -119,7 +119,7 @@ SOURCE = Source(
     name="c4",
     read=read,
     stages=(
-        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=2),
+        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=3),
         Decide("one_per_url", exact.not_owner, ranked=True),
         Map("lines", prose, lines_part, keys=line_keys, ranked=True),
         Decide("line_owners", exact.not_owner, ranked=True),

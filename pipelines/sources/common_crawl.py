@@ -162,7 +162,7 @@ SOURCE = Source(
             paragraphs_part,
             models=(personal_information.SITES,),
             keys=line_keys,
-            version=2,
+            version=3,
         ),
         Decide("duplicate_lines", lines.seen_twice, window=window),
         Map("quality", quality, quality_part, models=("lid", "language_models"), keys=url_keys, version=2),

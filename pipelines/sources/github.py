@@ -95,7 +95,7 @@ SOURCE = Source(
     name="github",
     read=read,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, version=4),
+        Map("files", clean, files_part, keys=content_key, ranked=True, version=5),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, files_part),
         Map("tokens", enough_letters, tokens_part, models=("tokenizer",), version=2),
