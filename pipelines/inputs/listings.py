@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import fcntl
 import gzip
-import io
 import random
 import re
 import sys
@@ -26,7 +25,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -43,16 +42,19 @@ PAUSE_SECONDS = 1.0  # at most, after the first failure; twice that after each f
 LONGEST_PAUSE_SECONDS = 120.0
 TIMEOUT_SECONDS = 60.0
 AT_ONCE = 4
-LISTING_LIMIT = 1 << 30  # bytes; a crawl's listing of 100,000 files has 14 MB
+LISTING_LIMIT = 1 << 28  # bytes; a crawl's listing of 100,000 files has 14 MB
+LISTING_LINES = 1_000_000
 FILE_LIMIT = 1 << 36  # bytes; the largest dumps that LLaMA's sources name have about 25 GB
 REDIRECTS = 10
 FILES_WITHOUT_ASKING = 100
 
 _LISTING = re.compile(r".*\.paths(?:\.gz)?", re.DOTALL)
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/([0-9]{1,18}|\*)")
 _SAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,18}")  # Python refuses to read numbers of thousands of digits
+_LONGEST_LINE = 1 << 16  # bytes; what is cut is no path
 ATTRIBUTES = ("files", "base", "hosts", "limit")
 _OF_ANY_FILE = ("hosts", "limit")  # also of a single file on the web
 
@@ -115,8 +117,8 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
 def _limit(text: str | None, pattern: str) -> int:
     if text is None:
         return FILE_LIMIT
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise ValueError(f"{pattern}: limit={text} is no number of bytes")
+    if not (_NUMBER.fullmatch(text) and int(text) > 0):
+        raise ValueError(f"{pattern}: limit={text[:100]} is no number of bytes")
     return int(text)
 
 
@@ -164,8 +166,8 @@ def is_web(path: str) -> bool:
 def _wanted(files: str | None, pattern: str) -> int | None:
     if files is None or files == "all":
         return None if files else -1
-    if not (files.isascii() and files.isdecimal() and int(files) > 0):
-        raise ValueError(f"{pattern}: files={files} is no number of files; write files=100, or files=all")
+    if not (_NUMBER.fullmatch(files) and int(files) > 0):
+        raise ValueError(f"{pattern}: files={files[:100]} is no number of files; write files=100, or files=all")
     return int(files)
 
 
@@ -173,28 +175,30 @@ def entries_of(listing: str, named: str | None = None) -> list[Entry]:
     """Return what a listing names, in its order, each path once; ValueError, by the name it was given by, if none."""
     said = listing if named is None else named
     with storage.open_read(listing) as stream:
-        head = stream.read(2)
+        is_packed = stream.read(2) == b"\x1f\x8b"
+    entries: dict[str, Entry] = {}
     try:
-        with storage.open_read(listing) as stream:
-            if head == b"\x1f\x8b":
-                with gzip.open(stream) as unpacked:
-                    content = unpacked.read(LISTING_LIMIT + 1)
-            else:
-                content = stream.read(LISTING_LIMIT + 1)
-        text = content.decode()
+        for line in _lines(listing, is_packed, said):
+            entry = _entry(line, said)
+            if entries.setdefault(entry.path, entry) != entry:
+                raise ValueError(f"{said}: {entry.path} is listed twice, with other sizes or digests")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{said}: this listing cannot be read: {error}") from None
-    if len(content) > LISTING_LIMIT:
-        raise ValueError(f"{said}: more than {LISTING_LIMIT} bytes are no listing")
-    lines = [line.strip() for line in io.StringIO(text) if line.strip()]
-    if not lines:
+    if not entries:
         raise ValueError(f"{said}: this listing names no file")
-    entries: dict[str, Entry] = {}
-    for line in lines:
-        entry = _entry(line, said)
-        if entries.setdefault(entry.path, entry) != entry:
-            raise ValueError(f"{said}: {entry.path} is listed twice, with other sizes or digests")
     return list(entries.values())
+
+
+def _lines(listing: str, is_packed: bool, said: str) -> Iterator[str]:
+    """Yield the lines that are not blank, one in memory at a time; ValueError for more of them than a listing has."""
+    with storage.open_read(listing) as stream, gzip.open(stream) if is_packed else nullcontext(stream) as unpacked:
+        size = number = 0
+        while line := unpacked.readline(_LONGEST_LINE):
+            size, number = size + len(line), number + 1
+            if size > LISTING_LIMIT or number > LISTING_LINES:
+                raise ValueError(f"{said}: more than {LISTING_LIMIT:,} bytes or {LISTING_LINES:,} lines are no listing")
+            if found := line.decode().strip():
+                yield found
 
 
 def _entry(line: str, listing: str) -> Entry:
@@ -204,7 +208,7 @@ def _entry(line: str, listing: str) -> Entry:
     if not facts:
         return Entry(path)
     size, sha256 = facts if len(facts) == 2 else ("", "")
-    if not (size.isascii() and size.isdecimal() and _SHA256.fullmatch(sha256)):
+    if not (_NUMBER.fullmatch(size) and _SHA256.fullmatch(sha256)):
         raise ValueError(
             f"{listing}: {line[:200]!r}: write a path, or a path, its size and its SHA-256, set off by tabs"
         )
@@ -450,7 +454,7 @@ def _accepted(job: _Job, response: httpx2.Response, start: int, part: Path) -> i
     spoken = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
     if status == 200:
         length = response.headers.get("content-length", "")
-        return int(length) if length.isdecimal() else None
+        return int(length) if _NUMBER.fullmatch(length) else None
     if status == 206 and spoken and spoken[1] is not None and int(spoken[1]) == start:
         return int(spoken[2]) if spoken[2] != "*" else None
     if status == 416 and spoken and spoken[2] == str(start):

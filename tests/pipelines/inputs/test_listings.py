@@ -457,6 +457,9 @@ def test_listings_are_read_packed_or_not(tmp_path: Path, listing: str) -> None:
         (b"a.gz\tmany\t" + b"0" * 64, "its size and its SHA-256"),
         (b"a.gz\t3\t" + b"F" * 64, "its size and its SHA-256"),
         (b"a.gz\na.gz\t3\t" + b"0" * 64, "a.gz is listed twice"),
+        (b"a.gz\t" + b"3" * 5_000 + b"\t" + b"0" * 64, "its size and its SHA-256"),
+        (gzip.compress(b"\n" * 20_000_000), "more than 268,435,456 bytes or 1,000,000 lines are no listing"),
+        (gzip.compress(b" " * (1 << 28) + b"a"), "more than 268,435,456 bytes or 1,000,000 lines are no listing"),
     ],
 )
 def test_what_is_no_listing_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -474,6 +477,8 @@ def test_what_is_no_listing_is_refused(tmp_path: Path, content: bytes, message: 
         ({"files": "0"}, "no number of files"),
         ({"files": "ten"}, "no number of files"),
         ({"files": "301"}, "names 300 files, not 301"),
+        ({"files": "1" * 5_000}, "files=1{100} is no number of files"),
+        ({"limit": "1" * 5_000}, "limit=1{100} is no number of bytes"),
     ],
 )
 def test_wrong_numbers_of_files_are_named(
