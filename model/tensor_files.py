@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -44,13 +45,16 @@ def _check_sizes(found: Any) -> None:
 def check(stream: BinaryIO, where: str) -> None:
     """Raise ValueError naming `where` unless a stream is an archive of PyTorch's that holds its records as they are.
 
-    PyTorch's own are never compressed; a kilobyte that is may become a gigabyte.
+    PyTorch's own are never compressed, and each has a place of its own; a kilobyte of others may become a gigabyte.
     """
     try:
         with zipfile.ZipFile(stream) as archive:
-            packed = [entry.filename for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
-            larger = [entry.filename for entry in archive.infolist() if entry.file_size != entry.compress_size]
+            entries = archive.infolist()
+            size = stream.seek(0, io.SEEK_END)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise ValueError(f"{where}: no file of PyTorch's, as it writes them since 1.6: {error}") from None
-    if packed or larger:
-        raise ValueError(f"{where}: {(packed or larger)[0]} in it is compressed, as PyTorch's own never are")
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise ValueError(f"{where}: {entry.filename} in it is compressed, as PyTorch's own never are")
+    if sum(entry.file_size for entry in entries) > size:
+        raise ValueError(f"{where}: its records together are larger than the file: they share bytes, as none should")

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,18 @@ def test_a_tensor_of_more_numbers_than_its_storage_is_refused(tmp_path: Path) ->
     torch.save({"a": [torch.zeros(1).expand(2**22, 64)]}, tmp_path / "a.pth")
     with pytest.raises(ValueError, match="a tensor of 268,435,456 numbers has a storage of fewer"):
         tensor_files.load(tmp_path / "a.pth")
+
+
+def test_records_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    """A file of 1 MB may name its one large record any number of times, and each would be read for itself."""
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.zeros(2**18), "b": torch.zeros(1)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        first, second = (archive.getinfo(f"a/data/{number}") for number in (0, 1))
+        for name in ("header_offset", "CRC", "file_size", "compress_size"):
+            setattr(second, name, getattr(first, name))
+        archive.writestr("a/c", b"")  # so that the directory is written anew
+    with pytest.raises(ValueError, match=r"a\.pth: its records together are larger than the file"):
+        tensor_files.load(path)
+    with pytest.raises(ValueError, match=r"a\.pth: its records together are larger than the file"):
+        tensor_files.load(path, mmap=True)
