@@ -30,6 +30,8 @@ SOURCE = "github"
 # BigQuery's `contents` holds no text over 1 MiB; as JSON a byte takes at most six characters, so that a longer line is
 # no row.
 MAX_LINE_BYTES = 16 << 20
+# Of one blob, beyond one for each of its records: records that hold lists multiply.
+MOST_PLACES = 1 << 20
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -48,6 +50,9 @@ COLUMNS = {
     "binary": ("binary",),
     "files": ("files",),
 }
+
+
+Place = tuple[str, str, str, str]  # repository, path, ref and licence
 
 
 class Reason(StrEnum):
@@ -162,22 +167,36 @@ def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Dro
 
 def _provenance(row: Mapping[str, Any], unsaid: str) -> tuple[str, str, str, str]:
     """Return repository, path, ref (without `refs/heads/`) and licence of a row; `unsaid` where it has no licence."""
-    if (files := _value(row, "files")) is not None:
-        if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
-            raise _FieldError("files is not a list of records")
-        found = [place for file in files for place in _places({**row, **file}, unsaid)]
-    else:
-        found = _places(row, unsaid)
-    name, path, ref, spdx = min(found, key=lambda place: (license.reason(place[3]) is not None, place))
+    places = _own_places(row, unsaid)
+    name, path, ref, spdx = min(places, key=lambda place: (license.reason(place[3]) is not None, place))
     return name, path, ref.removeprefix("refs/heads/").removeprefix("refs/tags/"), spdx
 
 
-def _places(row: Mapping[str, Any], unsaid: str) -> list[tuple[str, str, str, str]]:
-    """Return repository, path, ref and licence of all that a row's columns list."""
-    names = _strings(row, "repo_name", None)
-    paths = _strings(row, "path", None)
-    refs = _strings(row, "ref", "HEAD")
-    licenses = _strings(row, "license", unsaid)
+def _own_places(row: Mapping[str, Any], unsaid: str) -> Iterator[Place]:
+    """Yield all places that a row lists, in its own columns or in records; one at least."""
+    read: dict[int, list[str]] = {}
+    files = _value(row, "files")
+    if files is None:
+        yield from _places(row, unsaid, read)
+        return
+    if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
+        raise _FieldError("files is not a list of records")
+    shared = {name: row[name] for names in COLUMNS.values() for name in names if name in row}
+    more = 0
+    for file in files:
+        places = _places({**shared, **file}, unsaid, read)
+        more += len(places) - 1
+        if more > MOST_PLACES:
+            raise _FieldError(f"files, and in each of them a list: more than {MOST_PLACES:,} places")
+        yield from places
+
+
+def _places(row: Mapping[str, Any], unsaid: str, read: dict[int, list[str]]) -> list[Place]:
+    """Return all that a row's columns list; `read` keeps what was read of values, by their ids."""
+    names = _strings(row, "repo_name", None, read)
+    paths = _strings(row, "path", None, read)
+    refs = _strings(row, "ref", "HEAD", read)
+    licenses = _strings(row, "license", unsaid, read)
     for column in (paths, refs, licenses):
         if len(column) not in (1, len(names)):
             raise _FieldError(f"{len(column)} values beside {len(names)} repositories")
@@ -185,17 +204,19 @@ def _places(row: Mapping[str, Any], unsaid: str) -> list[tuple[str, str, str, st
     return list(zip(names, paths, refs, licenses, strict=True))
 
 
-def _strings(row: Mapping[str, Any], column: str, default: str | None) -> list[str]:
+def _strings(row: Mapping[str, Any], column: str, default: str | None, read: dict[int, list[str]]) -> list[str]:
     value = _value(row, column)
     if value is None or value == []:
         if default is None:
             raise _FieldError(f"{column} is missing")
         return [default]
-    values = value if isinstance(value, list) else [value]
-    texts = [well_formed(text) for text in values if isinstance(text, str)]
-    if len(texts) != len(values):
-        raise _FieldError(f"{column} is not a string or a list of strings")
-    return texts
+    if id(value) not in read:
+        values = value if isinstance(value, list) else [value]
+        texts = [well_formed(text) for text in values if isinstance(text, str)]
+        if len(texts) != len(values):
+            raise _FieldError(f"{column} is not a string or a list of strings")
+        read[id(value)] = texts
+    return read[id(value)]
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:

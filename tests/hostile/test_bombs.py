@@ -50,6 +50,19 @@ def read(path: Path) -> tuple[dict[str, int], int]:
     return found, memory
 
 
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def test_places_are_not_multiplied(tmp_path: Path) -> None:
+    """A row of 200 kB whose list of repositories stands for each of its records: 400 million places."""
+    row = {"repo_name": ["a"] * 20_000, "path": "p", "content": "c", "license": "mit", "files": [{}] * 20_000}
+    path = tmp_path / "bomb.json"
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | {"files": [{}] * 50}) + "\n")
+    found, memory = read(path)
+    assert found == {"bad_field": 1, "document": 1}
+    assert memory < LIMIT
+
+
 # --- Parquet ---------------------------------------------------------------------------------------------------------
 
 
