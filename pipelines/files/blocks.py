@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+# Rows that take no room of their own: a file has so many, and some more for each of its bytes.
+FREE_ROWS = 1 << 16
+ROWS_OF_A_BYTE = 8
+
 
 class TooLargeError(ValueError):
     """A block or row group that would take more memory than any real one."""

@@ -1,7 +1,7 @@
 """The blocks of an Avro file, inflated only as far as a block of a real one goes, and looked at before rows are made.
 
     header -> schema: does each value take a byte at least? -> blocks: rows, bytes, codec -> inflated within a limit
-           -> values in lists counted -> one block as a file of its own -> rows
+           -> values in lists counted -> one file without compression -> rows
 
 A block of a kilobyte can inflate to a gigabyte, say that it has 2^60 rows, or hold lists whose elements take no byte or
 one, and hundreds when they are made.
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import cramjam
 import fastavro
 
-from pipelines.files.blocks import TooLargeError, exactly, signed, unsigned
+from pipelines.files.blocks import FREE_ROWS, ROWS_OF_A_BYTE, TooLargeError, exactly, signed, unsigned
 
 BLOCK_BYTES = 128 << 20  # inflated; BigQuery's rows are at most 100 MB
 LOOKED_AT = 1 << 20  # what a block below this holds is small whatever it is
@@ -40,16 +40,49 @@ _HEADER = {
 def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
     """Yield the rows of the blocks that follow a header, from the header's end; memory is that of one block.
 
-    Raises TooLargeError for a block that is too large, and errors of many kinds where a block is damaged, after the
-    rows before the damage.
+    Values of logical types stay what they are made of. Raises TooLargeError for a block that is too large, and errors
+    of many kinds where a block is damaged, after the rows before the damage.
     """
     stream.seek(-_SYNC, io.SEEK_CUR)
     sync = exactly(stream, _SYNC)
+    plain = _without_logical_types(schema)
+    parsed: Any = fastavro.parse_schema(plain)  # all names are full ones
     named: dict[str, Any] = {}
-    if not _takes_bytes(schema, named, 0):
+    if not _takes_bytes(parsed, named, {}, 0):
         raise TooLargeError("rows, or elements of a list, that take no bytes: any number of them fits")
-    head = _written({"magic": _MAGIC, "meta": {"avro.schema": json.dumps(schema).encode()}, "sync": sync})
-    nested = _has_lists(schema)
+    head = _written({"magic": _MAGIC, "meta": {"avro.schema": json.dumps(plain).encode()}, "sync": sync})
+    checked = _Checked(_blocks(stream, parsed, named, codec, sync), head)
+    # One reader for all blocks: each would parse the schema again.
+    yield from fastavro.reader(io.BufferedReader(checked))
+    if checked.ended is not None:
+        raise checked.ended
+
+
+class _Checked(io.RawIOBase):
+    """A header and the parts of blocks, each made when it is wanted; an EOFError is kept: it would pass as the end."""
+
+    def __init__(self, parts: Iterator[bytes], head: bytes) -> None:
+        self._parts, self._part = parts, memoryview(head)
+        self.ended: EOFError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._part:
+            try:
+                self._part = memoryview(next(self._parts, b""))
+            except EOFError as error:
+                self.ended = error
+        count = min(len(buffer), len(self._part))
+        buffer[:count] = self._part[:count]
+        self._part = self._part[count:]
+        return count
+
+
+def _blocks(stream: BinaryIO, schema: Any, named: dict[str, Any], codec: str, sync: bytes) -> Iterator[bytes]:
+    """Yield each block without compression once it was looked at, then its marker."""
+    nested, total = _has_lists(schema), 0
     while stream.read(1):
         stream.seek(-1, io.SEEK_CUR)
         count, length = signed(stream), _length(signed(stream))
@@ -59,11 +92,15 @@ def rows(stream: BinaryIO, schema: Any, codec: str) -> Iterator[Any]:
         content = _inflated(data, codec)
         if not 0 <= count <= max(length, len(content)):
             raise TooLargeError(f"a block of {len(content)} bytes that says it has {count} rows")
+        total += count
+        if total > FREE_ROWS + ROWS_OF_A_BYTE * stream.tell():
+            raise TooLargeError(f"{total} rows in {stream.tell()} bytes")
         if nested and len(content) > LOOKED_AT:
             _Counted(content, named).rows(schema, count)
-        yield from fastavro.reader(io.BytesIO(head + _varint(count) + _varint(len(content)) + content + sync))
+        yield _varint(count) + _varint(len(content)) + content
         if exactly(stream, _SYNC) != sync:
             raise ValueError("a block does not end with the file's marker")
+        yield sync
 
 
 def _written(header: Mapping[str, Any]) -> bytes:
@@ -114,34 +151,52 @@ _SIZES = {"boolean": 1, "float": 4, "double": 8}
 _NAMED = ("record", "error", "enum", "fixed")
 
 
-def _takes_bytes(schema: Any, named: dict[str, Any], depth: int) -> bool:
+def _without_logical_types(schema: Any) -> Any:
+    """Return a schema whose values are not made into dates and decimals: a decimal of a megabyte takes minutes."""
+    if isinstance(schema, dict):
+        return {key: _without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
+    return list(map(_without_logical_types, schema)) if isinstance(schema, list) else schema
+
+
+def _takes_bytes(schema: Any, named: dict[str, Any], found: dict[str, bool], depth: int) -> bool:
     """Tell whether each value takes a byte at least, and each element inside; types that have a name are kept.
 
-    ValueError for a schema that names itself, or is nested too deeply for any table.
+    `found` is what was told of those. ValueError for a schema that names itself, or is nested too deeply for any table.
     """
     if depth > 32:
         raise ValueError("a schema that is nested too deeply")
     kind = schema["type"] if isinstance(schema, dict) else schema
     if isinstance(kind, list):  # its number in front
-        return all(_takes_bytes(one, named, depth + 1) for one in kind if one != "null")
+        told = [_takes_bytes(one, named, found, depth + 1) for one in kind if one != "null"]
+        return all(told)
     if isinstance(kind, dict):
-        return _takes_bytes(kind, named, depth + 1)
-    if isinstance(schema, dict) and kind in _NAMED:
-        named[schema["name"].rpartition(".")[2]] = schema
-    if kind in ("record", "error"):
-        inner = [field["type"] for field in schema["fields"] if field["type"] != "null"]
-        return bool(inner) and all(_takes_bytes(one, named, depth + 1) for one in inner)
+        return _takes_bytes(kind, named, found, depth + 1)
     if kind in ("array", "map"):
-        return _takes_bytes(schema["items" if kind == "array" else "values"], named, depth + 1) or kind == "map"
-    if kind == "fixed":
-        return int(schema["size"]) > 0
-    if kind in ("int", "long", "enum", "string", "bytes") or kind in _SIZES:
+        items = schema["items" if kind == "array" else "values"]
+        return _takes_bytes(items, named, found, depth + 1) or kind == "map"
+    if isinstance(schema, dict) and kind in _NAMED:
+        name = schema["name"]
+        named[name] = schema
+        found[name] = _named_takes_bytes(schema, named, found, depth)
+        return found[name]
+    if kind in ("int", "long", "string", "bytes") or kind in _SIZES:
         return True
-    return kind != "null" and _takes_bytes(_known(kind, named), named, depth + 1)
+    if kind == "null":
+        return False
+    if kind not in found:
+        raise ValueError(f"the type {kind} holds itself, or is not known")
+    return found[kind]
 
 
-def _known(kind: str, named: Mapping[str, Any]) -> Any:
-    return named[kind.rpartition(".")[2]]
+def _named_takes_bytes(schema: Any, named: dict[str, Any], found: dict[str, bool], depth: int) -> bool:
+    if schema["type"] == "fixed":
+        return int(schema["size"]) > 0
+    if schema["type"] == "enum":
+        return True
+    inner = [field["type"] for field in schema["fields"] if field["type"] != "null"]
+    # Of each, so that all types with a name are known.
+    told = [_takes_bytes(one, named, found, depth + 1) for one in inner]
+    return bool(told) and all(told)
 
 
 def _has_lists(schema: Any) -> bool:
@@ -180,7 +235,7 @@ class _Counted:
         elif kind == "fixed" or kind in _SIZES:
             self.stream.seek(schema["size"] if kind == "fixed" else _SIZES[kind], io.SEEK_CUR)
         elif kind != "null":
-            self.value(_known(kind, self.named))
+            self.value(self.named[kind])
 
     def _elements(self, schema: Any, *, keyed: bool) -> None:
         while count := signed(self.stream):

@@ -224,6 +224,50 @@ def listed(count: int) -> bytes:
     return EMPTY + avro_blocks._varint(count) + bytes(count) + b"\x00"
 
 
+def a_decimal(size: int) -> bytes:
+    """Return a file whose one row has a decimal of so many bytes, which takes quadratic time to be written out."""
+    number = {"type": "bytes", "logicalType": "decimal", "precision": 1 << 30, "scale": 0}
+    fields = [*COLUMNS, {"name": "number", "type": number}]
+    return block(fields, EMPTY + avro_blocks._varint(size) + b"\x7f" * size, 1)
+
+
+def types_of_types(count: int) -> bytes:
+    """Return a file without rows whose types each name the one before ten times."""
+    fields: list[Any] = list(COLUMNS)
+    for number in range(count):
+        before = "int" if number == 0 else f"type{number - 1}"
+        inner = [{"name": f"field{place}", "type": ["null", before]} for place in range(10)]
+        fields.append({"name": f"of{number}", "type": {"type": "record", "name": f"type{number}", "fields": inner}})
+    return block(fields, b"", 0)
+
+
+def namesakes() -> bytes:
+    """Return a list of 2^28 elements that take no byte, of a type whose namesake's take one."""
+    types = [{"type": "record", "name": name, "fields": [{"name": "n", "type": kind}]} for name, kind in KINDS.items()]
+    fields = [
+        *COLUMNS,
+        {"name": "free", "type": {"type": "map", "values": types[0]}},
+        {"name": "other", "type": types[1]},
+        {"name": "list", "type": {"type": "array", "items": "a.place"}},
+    ]
+    return block(fields, EMPTY + b"\0\2" + avro_blocks._varint(1 << 28) + b"\0", 1)
+
+
+KINDS = {"a.place": "null", "b.place": "int"}
+
+
+def many_blocks() -> bytes:
+    """Return a file of 2,000 blocks of one row with a schema of 3,000 types."""
+    fields: list[Any] = list(COLUMNS)
+    for number in range(3_000):
+        kind = {"type": "enum", "name": f"type{number}", "symbols": ["a"]}
+        fields.append({"name": f"of{number}", "type": ["null", kind]})
+    row = bytes(len(fields))
+    packed = zlib.compress(row, 9, wbits=-15)
+    one = avro_blocks._varint(1) + avro_blocks._varint(len(packed)) + packed + bytes(16)
+    return avro(fields, []) + one * 2_000
+
+
 AVRO: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
     "5 MB that inflate to 5 GB": (lambda: inflating(5 << 30), {"too_large": 1}),
     "a list of 64 million numbers": (lambda: block(LISTS, listed(64 << 20), 1), {"too_large": 1}),
@@ -241,6 +285,11 @@ AVRO: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
         lambda: block(COLUMNS, b"\xff\xff\xff\xff\x0f" + bytes(20), 1, "snappy"),
         {"too_large": 1},
     ),
+    "a decimal of 2 MB": (lambda: a_decimal(2 << 20), {"bad_field": 1}),
+    "12 types that each name the one before ten times": (lambda: types_of_types(12), {}),
+    "a type whose namesake takes a byte": (namesakes, {"too_large": 1}),
+    "25 million rows in 100 kB": (lambda: block(COLUMNS, EMPTY * (25 << 20), 25 << 20), {"too_large": 1}),
+    "2,000 blocks and 3,000 types": (many_blocks, {"bad_field": 2_000}),
 }
 
 
