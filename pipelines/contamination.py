@@ -26,7 +26,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
@@ -96,18 +95,22 @@ def examples(path: Path) -> Iterator[Any]:
 
 def _parquet(path: Path) -> Iterator[Any]:
     with path.open("rb") as stream:
-        table = pq.ParquetFile(stream, pre_buffer=False)
+        table = parquet_pages.ParquetFile(stream)
         for group in range(table.num_row_groups):
             size = parquet_pages.batch_rows(stream, table, group, table.schema_arrow.names, _BATCH_ROWS)
             for batch in table.iter_batches(size, row_groups=[group], use_threads=False):
-                yield from batch.to_pylist()
+                yield from _rows(batch)
 
 
 def _arrow(path: Path) -> Iterator[Any]:
     for batch in arrow_batches.batches(path):
-        # Row by row: a value that a dictionary holds once is made for each row that names it.
-        for row in range(batch.num_rows):
-            yield from batch.slice(row, 1).to_pylist()
+        yield from _rows(batch)
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[Any]:
+    # One by one: a value that a dictionary holds once is made for each row that names it.
+    for row in range(batch.num_rows):
+        yield from batch.slice(row, 1).to_pylist()
 
 
 def strings(value: Any) -> Iterator[str]:

@@ -191,7 +191,7 @@ def _parquet(stream: BinaryIO, name: str) -> Iterator[tuple[int, pa.RecordBatch]
             for batch in table.iter_batches(size, row_groups=[group], use_threads=False):
                 yield number, batch
                 number += batch.num_rows
-        except (TooLargeError, pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, ValueError):
             pass
         first += table.metadata.row_group(group).num_rows
 

@@ -24,6 +24,7 @@ VERSION = 3  # of what is written of a table and said of it in manifests
 ROW_GROUP_BYTES = 8 << 20
 STAGED_GROUP_BYTES = 2 << 20  # what the processor's caches hold: new memory costs more than what is done in it
 ROW_GROUP_ROWS = 50_000
+_ROWS_AT_ONCE = 256
 
 DOCUMENT_SCHEMA = pa.schema(
     pa.field(name, kind)
@@ -232,12 +233,14 @@ def _optional(text: str | None) -> str | None:
     return None if text is None else well_formed(text)
 
 
-class Table(pq.ParquetFile):
+class Table(parquet_pages.ParquetFile):
     """A Parquet file whose row groups are looked at before they are made: a few bytes can stand for any number."""
 
     def __init__(self, stream: BinaryIO, path: str) -> None:
-        # None of Arrow's threads, which prefetch otherwise: one that lets go of the stream while Python ends aborts it.
-        super().__init__(stream, pre_buffer=False)
+        try:
+            super().__init__(stream)
+        except ValueError as error:
+            raise ValueError(f"{path}: cannot be read as Parquet: {error}") from error
         self._stream, self._path = stream, path
 
     def read_row_group(self, i: int, columns: Any = None, *_: Any, **__: Any) -> pa.Table:
@@ -264,7 +267,9 @@ def read_rows(path: str, columns: list[str] | None = None) -> Iterator[dict[str,
     """Yield a Parquet file's rows as dictionaries, one row group in memory at a time."""
     with opened(path) as file:
         for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns=columns, use_threads=False).to_pylist()
+            # In parts: a value that a dictionary holds once is made for each row that names it.
+            for batch in file.read_row_group(group, columns=columns, use_threads=False).to_batches(_ROWS_AT_ONCE):
+                yield from batch.to_pylist()
 
 
 def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:

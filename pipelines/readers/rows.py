@@ -18,11 +18,11 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.document import EXCERPT_CHARACTERS
 from pipelines.files import parquet_pages
 from pipelines.files.blocks import TooLargeError
+from pipelines.files.parquet_pages import ParquetFile
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -112,16 +112,16 @@ class _Rejoined(io.RawIOBase):
         return len(data)
 
 
-def parquet_table(stream: BinaryIO, name: str) -> pq.ParquetFile:
+def parquet_table(stream: BinaryIO, name: str) -> ParquetFile:
     """Open a Parquet file; ValueError naming it if its footer cannot be read."""
     try:
-        return pq.ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
+        return ParquetFile(stream, buffer_size=BUFFER_BYTES)
     except Exception as error:  # a damaged footer is taken for lengths, types and names of any kind
         raise ValueError(f"{name}: the footer of the Parquet file is missing or damaged ({error})") from error
 
 
 def parquet_rows(
-    stream: BinaryIO, table: pq.ParquetFile, columns: list[str], longest: int, most: int
+    stream: BinaryIO, table: ParquetFile, columns: list[str], longest: int, most: int
 ) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
     """Yield number and values of each row of an open Parquet file, from 0; `stream` is seekable.
 

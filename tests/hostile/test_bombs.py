@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import contamination
-from pipelines.files import parquet_pages, tables
+from pipelines.files import parquet_footers, parquet_pages, tables, thrift
 from pipelines.files.blocks import TooLargeError
 from pipelines.readers import avro_blocks
 
@@ -98,11 +98,71 @@ def many_places() -> bytes:
     return target.getvalue()
 
 
+def listed_in_one_row(size: int, count: int) -> bytes:
+    """Return a table of one row whose list names one value of a dictionary so many times."""
+    names = pa.array(["y" * size]).take(pa.array([0] * count, pa.int32()))
+    lists = pa.ListArray.from_arrays(pa.array([0, count], pa.int32()), names)
+    target = io.BytesIO()
+    columns: dict[str, Any] = {"repo_name": lists, "path": ["p"], "content": ["c"]}
+    pq.write_table(pa.table(columns), target, compression="zstd", dictionary_pagesize_limit=1 << 30)
+    return target.getvalue()
+
+
+def wide_nulls(width: int, rows: int) -> bytes:
+    """Return a table whose texts are nulls, each of which takes so many bytes in memory."""
+    one = pa.array([None], pa.binary(width))
+    return parquet(pa.chunked_array([one] * rows), rows, use_dictionary=False)
+
+
+def nothing_but_nulls(rows: int) -> bytes:
+    """Return a table of so many rows, all of them null, in one row group."""
+    nulls = pa.nulls(rows, pa.string())
+    target = io.BytesIO()
+    table = pa.table(dict.fromkeys(("repo_name", "path", "content"), nulls))
+    pq.write_table(table, target, compression="zstd", row_group_size=rows, data_page_size=1 << 30)
+    return target.getvalue()
+
+
+def hidden_page() -> bytes:
+    """Return a table with a page that is too large, and a dictionary at a negative place before it."""
+    target = io.BytesIO()
+    columns: dict[str, Any] = {"content": pa.array(["x" * (4 << 20)]).take(pa.array([0] * 70, pa.int32()))}
+    table = pa.table({**columns, "repo_name": ["a"] * 70, "path": ["p"] * 70})
+    pq.write_table(table, target, use_dictionary=False, compression="zstd", data_page_size=1 << 30)
+    pages, footer = cut(target.getvalue())
+    place = footer.index(b"\x26\x08") + 2  # after the field of the page's place, which is 4
+    later = bytes([footer[place] - 0x20])  # the next field counts from the new one
+    return joined(pages, footer[:place] + b"\x26\x09" + later + footer[place + 1 :])
+
+
+def outside() -> bytes:
+    """Return a table whose pages lie behind the end of the file."""
+    return joined(b"PAR1", cut(named_by_all(1_000, 10))[1])
+
+
+def cut(table: bytes) -> tuple[bytes, bytes]:
+    """Return a Parquet file's pages and its footer."""
+    start = len(table) - 8 - int.from_bytes(table[-8:-4], "little")
+    return table[:start], table[start:-8]
+
+
+def joined(pages: bytes, footer: bytes) -> bytes:
+    """Return the file of pages and a footer."""
+    return pages + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
 PARQUET: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
     "a dictionary's value of 100 MB in 640 rows": (lambda: named_by_all(100_000_000, 640), {"too_large": 1}),
     "a dictionary's value of 20 MB in 64 rows": (lambda: named_by_all(20_000_000, 64), {"too_long": 64}),
     "a page of 400 MB": (lambda: one_page(4_000_000, 100), {"too_large": 1}),
     "40 million elements": (many_places, {"too_large": 1}),
+    "a list that names 30 MB 60 times": (lambda: listed_in_one_row(30 << 20, 60), {"too_large": 1}),
+    "a list that names 300 kB 2,000 times": (lambda: listed_in_one_row(300 << 10, 2_000), {"too_large": 1}),
+    "a list that names 50 kB 1,000 times": (lambda: listed_in_one_row(50 << 10, 1_000), {"document": 1}),
+    "64 nulls of 16 MiB": (lambda: wide_nulls(16 << 20, 64), {"no_content": 64}),
+    "20 million rows of nulls": (lambda: nothing_but_nulls(20_000_000), {"too_large": 1}),
+    "a page before which a dictionary stands nowhere": (hidden_page, {"too_large": 1}),
+    "pages outside of the file": (outside, {"truncated": 1}),
 }
 
 
@@ -115,6 +175,95 @@ def test_parquet_is_bounded_by_bytes(tmp_path: Path, name: str) -> None:
     found, memory = read(path)
     assert found == reasons
     assert memory < LIMIT
+
+
+NESTED = """
+import sys
+from pathlib import Path
+from pipelines import contamination
+from pipelines.files import tables
+from pipelines.readers import Dump, github_input
+path = sys.argv[1]
+def export():
+    with open(path, "rb") as stream:
+        list(github_input.read(stream, Dump(path, "d", {}), __import__("collections").Counter()))
+for read in (export, lambda: list(contamination.examples(Path(path))), lambda: list(tables.read_rows(path))):
+    try:
+        read()
+    except ValueError as error:
+        print(error)
+"""
+
+
+def deep(depth: int) -> bytes:
+    """Return a table of columns within columns: what there is of Thrift is a name and how many are inside."""
+    column = b"\x35\x02\x18\x01a\x15\x02\x00"
+    schema = column * depth + b"\x15\x0c\x25\x02\x18\x01l\x00"
+    return joined(b"PAR1", b"\x15\x02\x19\xfc" + unsigned(depth + 1) + schema + b"\x16\x00\x19\x0c\x00")
+
+
+def unsigned(value: int) -> bytes:
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def test_columns_within_columns_end_no_process(tmp_path: Path) -> None:
+    path = tmp_path / "deep.parquet"
+    for depth in (65, 20_000):
+        path.write_bytes(deep(depth + 1))
+        done = subprocess.run([sys.executable, "-c", NESTED, path], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert len(lines) == 3
+        assert all(str(path) in line and "columns nested deeper than 64" in line for line in lines)
+    path.write_bytes(deep(64))
+    with path.open("rb") as stream:
+        assert parquet_pages.ParquetFile(stream).metadata.num_rows == 0
+
+
+def groups(footer: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """Return what stands in a footer before its row groups, the row groups, and what follows."""
+    reader = thrift.Reader(footer)
+    for field in reader.fields():
+        if field == (4, thrift.LIST):
+            before, found = footer[: reader.at], []
+            for _ in reader.elements():
+                start = reader.at
+                reader.skip(thrift.STRUCT)
+                found.append(footer[start : reader.at])
+            return before, found, footer[reader.at :]
+        reader.skip(field[1])
+    raise AssertionError("no row groups")
+
+
+def test_footers_that_no_writer_makes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, footer = cut(one_page(1_000, 10))
+    before, found, after = groups(footer)
+    same = before + b"\xfc" + unsigned(500) + b"".join(found) * 500 + after
+    names = [f"{'x' * 20_000}{number}" for number in range(900)]
+    paths = pa.table({"outer": pa.StructArray.from_arrays([pa.array([1])] * 900, names)})
+    target = io.BytesIO()
+    pq.write_table(paths, target, store_schema=False)
+    for file, message in (
+        (joined(pages, same), "column chunks that share bytes"),
+        (joined(pages, before + b"\x0c\x09\x08\x0c" + after), "two lists of row groups"),
+        (joined(pages, footer[:-20]), "the footer ends early"),
+        (target.getvalue(), "paths of columns of more than 16,777,216 bytes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            parquet_pages.ParquetFile(io.BytesIO(file))
+    monkeypatch.setattr(parquet_footers, "MOST_CHUNKS", 4)
+    with pytest.raises(ValueError, match="more than 4 row groups and column chunks"):
+        parquet_pages.ParquetFile(io.BytesIO(joined(pages, footer)))
+    monkeypatch.setattr(parquet_footers, "MOST_COLUMNS", 4)
+    with pytest.raises(ValueError, match="a table of 5 columns; at most 4 are read"):
+        parquet_pages.ParquetFile(io.BytesIO(joined(pages, footer)))
+    monkeypatch.setattr(parquet_footers, "FOOTER_BYTES", 100)
+    with pytest.raises(ValueError, match="at most 100 are read"):
+        parquet_pages.ParquetFile(io.BytesIO(joined(pages, footer)))
 
 
 def test_a_row_group_that_is_too_large_costs_no_other(tmp_path: Path) -> None:
@@ -151,7 +300,8 @@ def test_pages_of_all_types_and_sizes_are_found(tmp_path: Path) -> None:
         table = pq.ParquetFile(stream)
         for number, one in enumerate(parquet_pages.extents(stream, table, 0)):
             inflated = table.metadata.row_group(0).column(number).total_uncompressed_size
-            pages = [size for _, size in parquet_pages._pages(stream, table.metadata.row_group(0).column(number))]
+            chunk = table.metadata.row_group(0).column(number)
+            pages = [page.inflated for page in parquet_pages._pages(stream, chunk, len(stream.getvalue()))]
             assert 0 <= inflated - sum(pages) < 200 * len(pages), one.name  # the rest is headers
             assert one.values == (300_000 if one.nested else 200_000)
 
@@ -165,6 +315,43 @@ def test_a_corpus_from_elsewhere_is_bounded_too(tmp_path: Path) -> None:
     path.write_bytes(named_by_all(100_000_000, 10))
     with pytest.raises(ValueError, match=r"a\.parquet: row group 0: a dictionary of 100,000,004 bytes in content"):
         list(tables.read_rows(str(path)))
+
+
+def prefixed(size: int, rows: int) -> bytes:
+    """Return a table of so many texts of which each says that it is the one before."""
+    texts: Any = pa.chunked_array([pa.array(["x" * size]).take(pa.array([0] * rows, pa.int32()))])
+    target = io.BytesIO()
+    encoding = {"content": "DELTA_BYTE_ARRAY"}
+    pq.write_table(pa.table({"content": texts}), target, use_dictionary=False, column_encoding=encoding)
+    return target.getvalue()
+
+
+def test_texts_that_begin_as_others_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(prefixed(1 << 20, 1_100))
+    with pytest.raises(
+        ValueError, match=r"a\.parquet: row group 0: values of more than 1,073,741,824 bytes in content"
+    ):
+        list(tables.read_rows(str(path)))
+    done = subprocess.run(
+        [sys.executable, "-c", EXAMPLES, path], capture_output=True, text=True, check=True, timeout=300
+    )
+    number, memory = json.loads(done.stdout)
+    assert number == 1_100
+    assert memory < LIMIT
+
+
+EXAMPLES = """
+import json, sys
+from pathlib import Path
+from pipelines import contamination
+def largest():
+    with open('/proc/self/status') as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith('VmHWM'))
+before = largest()
+number = sum(1 for _ in contamination.examples(Path(sys.argv[1])))
+print(json.dumps([number, largest() - before]))
+"""
 
 
 def test_a_benchmark_from_elsewhere_is_bounded_too(tmp_path: Path) -> None:
