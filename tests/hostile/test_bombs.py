@@ -5,6 +5,7 @@ Each bomb is read in a process of its own, whose memory at its largest is compar
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import subprocess
@@ -61,6 +62,33 @@ def test_places_are_not_multiplied(tmp_path: Path) -> None:
     found, memory = read(path)
     assert found == {"bad_field": 1, "document": 1}
     assert memory < LIMIT
+
+
+# --- listings --------------------------------------------------------------------------------------------------------
+
+LISTING = """
+import sys
+from pipelines.inputs import listings
+def largest():
+    with open('/proc/self/status') as lines:
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith('VmHWM'))
+before = largest()
+try:
+    listings.entries_of(sys.argv[1])
+except ValueError as error:
+    print(error)
+print(largest() - before)
+"""
+
+
+def test_a_listing_is_bounded_by_lines_and_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "wet.paths.gz"
+    for line in (b"a\n", b"\n", b"x" * 1_000):
+        path.write_bytes(gzip.compress(line * ((300 << 20) // len(line)), 1))
+        done = subprocess.run([sys.executable, "-c", LISTING, path], capture_output=True, text=True, check=True)
+        message, memory = done.stdout.splitlines()
+        assert message.startswith(f"{path}: ")
+        assert int(memory) < 64 << 20
 
 
 # --- Parquet ---------------------------------------------------------------------------------------------------------
