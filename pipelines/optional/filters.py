@@ -154,14 +154,8 @@ def _bad_words(path: str) -> c4.BadWords:
     return c4.BadWords(Path(path))
 
 
-@cache
-def _language_model(directory: str, language: str) -> perplexity.PerplexityModel | None:
-    return load_language_model(directory, language)
-
-
-@cache
-def _cutoffs(path: str) -> dict[str, perplexity.Cutoffs]:
-    return load_cutoffs(path)
+_language_model = cache(load_language_model)
+_cutoffs = cache(load_cutoffs)
 
 
 @cache
