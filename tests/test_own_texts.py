@@ -128,7 +128,9 @@ def test_cleaning_says_why(done: Path) -> None:
     assert manifest["documents"]["count"] + sum(reasons(done / "cleaned", "pages").values()) == 20
     assert set(manifest["models"]) == {"lid"}
     assert not (done / "cleaned/tokens").exists()
-    assert "There are no token shards" in (done / "cleaned/report.html").read_text()
+    page = (done / "cleaned/report.html").read_text()
+    assert ">The sources</h2>" in page
+    assert "token" not in page.partition("<main>")[2].partition('<section id="pages"')[0]
 
 
 def test_added_to_the_seven_it_takes_its_share(done: Path) -> None:

@@ -57,7 +57,7 @@ class Mixed:
 class Corpus:
     """A corpus directory and its manifests, by source: those of Table 1 in its order, then the added ones.
 
-    `shares` are those of the added sources.
+    `shares` are those of the added sources; `documents_alone` says that its recipe makes no tokens.
     """
 
     path: str
@@ -68,6 +68,7 @@ class Corpus:
     drawn: Json
     sites: Json
     shares: Mapping[str, float] = field(default_factory=dict)
+    documents_alone: bool = False
 
     @property
     def of_the_paper(self) -> bool:
@@ -123,6 +124,7 @@ def load(output: str) -> Corpus:
         cutoffs=_model(output, "cutoffs").get("cutoffs", {}),
         drawn=_model(output, "tokenizer").get("drawn", {}),
         sites=_model(output, "stack_exchange_sites"),
+        documents_alone=corpus.get("tokenizer", "") is None,
         shares={name: share for name, share in corpus.get("shares", {}).items() if name in listed},
     )
 
