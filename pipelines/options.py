@@ -64,7 +64,10 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
     recipe, sources = _recipe(options)
     if unknown := sorted(set(options.source or ()) - sources.keys()):
-        raise ValueError(f"--source {unknown[0]}: there is no such source, only {', '.join(sources)}")
+        raise ValueError(
+            f"--source {unknown[0]}: there is no such source, only {', '.join(sources)}; texts of your own are "
+            f"named in the recipe: --set texts.{unknown[0]}.share=0"
+        )
     for loaded in (load_tokenizer, decontamination.load):
         loaded.cache_clear()  # files that an earlier build of this process read may have changed
     names = [name for name in recipe.sources if not options.source or name in options.source]
@@ -89,9 +92,12 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Source]]:
     for assignment in options.set:
         recipe = override(recipe, assignment)
     if options.recipe == TEXTS.name:
-        named = [inputs.name_of(option) for option in options.input]
-        for name in named:
-            recipe = recipe if name in sources else with_texts(recipe, name)
+        for option in options.input:
+            if (name := inputs.name_of(option)) in sources:
+                raise ValueError(
+                    f"--input {option}: --recipe texts builds own texts alone, and {name} is a source's name"
+                )
+            recipe = with_texts(recipe, name)
         if not recipe.added:
             raise ValueError("--recipe texts: own texts are built alone; name them by --input NAME=GLOB_OR_URL")
     try:
@@ -195,6 +201,9 @@ def _patterns(
                 patterns[name] = [({}, path) for path in dumps]
     if not patterns:
         raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
+    own = [name for name, source in sources.items() if source.fields and (name in names)]
+    if left := [name for name in own if name not in patterns]:
+        raise ValueError(f"--set texts.{left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
     if left := [name for name in options.source or () if name not in patterns]:
         raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
     return patterns

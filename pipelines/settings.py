@@ -114,6 +114,10 @@ def check(recipe: Recipe) -> None:
     for prefix, node, (path, right, what) in rules:
         if not right(value := attrgetter(path)(node)):
             raise ValueError(f"{prefix}{path} is {value!r}: {what}")
+    for name, part in parts.items():
+        near = getattr(part, "near", None)
+        if isinstance(near, NearDuplicates) and near.measure == "off" and near != NearDuplicates():
+            raise ValueError(f"{name}.near.measure is off, so its other fields do nothing: jaccard or containment")
     added = (row for name, part in parts.items() if not hasattr(recipe, name) for row in _numbers(part, f"{name}."))
     for path, value in (*_numbers(recipe, ""), *added):
         if value < 0:

@@ -294,6 +294,8 @@ class TestWhatIsRefused:
             ("texts.own.filters.language.languages=en", "--model lid=none/models/lid.176.ftz: no such file"),
             ("texts.own.filters.perplexity.most=500", "filters.perplexity needs language models"),
             ("texts.own", "write it as path.to.field=value"),
+            ("texts.others.share=0.1", "--set texts.others: no input is given for it"),
+            ("texts.own.near.threshold=0.8", "texts.own.near.measure is off, so its other fields do nothing"),
         ],
     )
     def test_a_setting(
@@ -312,7 +314,14 @@ class TestWhatIsRefused:
 
     def test_a_source_of_the_paper(self, tmp_path: Path, own: str, capsys: pytest.CaptureFixture[str]) -> None:
         said = self.refused(tmp_path, capsys, "--input", own, "--input", f"c4={tmp_path}/a.jsonl")
-        assert "c4 is not built, only own" in said
+        assert "--recipe texts builds own texts alone, and c4 is a source's name" in said
+
+    def test_a_language_that_the_model_does_not_know(
+        self, tmp_path: Path, own: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tiny.language_model(tmp_path / "lid.bin", tmp_path)
+        options = ["--set", "texts.own.filters.language.languages=english", "--model", f"lid={tmp_path}/lid.bin"]
+        assert "it has no label 'english', such as" in self.refused(tmp_path, capsys, "--input", own, *options)
 
     def test_nothing_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--recipe texts: own texts are built alone" in self.refused(tmp_path, capsys)
@@ -328,8 +337,8 @@ class TestWhatIsRefused:
         [
             (b'{"body": 1}\n{"title": "a"}\n', "none of the first 2 rows has a field 'text'; there are body, title"),
             (b'{"text": 1}\n{"text": ["a"]}\n{}', "the field 'text' holds no string but int, list"),
-            (b"", "none of the first 0 rows has a field 'text'"),
-            (b"[1, 2]\n", "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt is expected"),
+            (b"a,b\n1,2\n", "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt is expected"),
+            (b' [{"text": "a"},\n{"text": "b"}]\n', "this is an array of JSON; write an object a line"),
             (b"PK\x03\x04abc", "this is a zip archive"),
             (b"%PDF-1.4", "this is a PDF"),
             (b"PAR1abc", "the footer of the Parquet file is missing or damaged"),
@@ -377,6 +386,38 @@ def test_columns_of_json_without_a_common_type(tmp_path: Path) -> None:
     assert found["o"].to_pylist() == ["{}", None, None, None]
     assert found["id"].to_pylist()[3] == "mine"
     assert all(str(value).startswith("own/") for value in found["document_id"].to_pylist())
+
+
+def test_columns_of_any_type_and_name_come_back(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {
+        "text": pa.array(["a", "b", "c"], pa.string_view()),
+        "id": pa.array([1, None, 3], pa.int8()),
+        "document_id": pa.array([b"x", b"y", b"z"], pa.binary_view()),
+        "when": pa.array([1, 2, None], pa.duration("ms")),
+        "map": pa.array([[("k", 1)], [], None], pa.map_(pa.string(), pa.int16())),
+        "kind": pa.array(["u", "v", "u"]).dictionary_encode(),
+    }
+    table = pa.table(columns)
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    assert build(tmp_path / "out", "--input", f"own={tmp_path}/a.arrow", "--set", "texts.own.filters.copies=true") == 0
+    assert export.main(["parquet", str(tmp_path / "out"), str(tmp_path / "rows")]) == 0
+    back = pq.read_table(tmp_path / "rows/own/00000.parquet")
+    assert back.column_names == [*columns, "document_id_2"]
+    assert back.drop_columns(["document_id_2"]).to_pylist() == table.to_pylist()
+    assert back.schema.remove_metadata().field("when").type == pa.duration("ms")
+
+
+def test_windows_line_ends_and_blank_lines_are_no_reason(tmp_path: Path) -> None:
+    paragraphs = [tiny.prose(random.Random(n), 2) for n in range(6)]
+    rows = [{"text": end.join(paragraphs).replace("\n", line)} for end, line in (("\n\n", "\n"), ("\n \n", "\n"))]
+    rows.append({"text": rows[0]["text"].replace("\n", "\r\n")})
+    write_lines(tmp_path / "a.jsonl", rows)
+    (tmp_path / "empty.jsonl").touch()
+    settings = ("gopher.quality=true", "fineweb=true")
+    options = [word for setting in settings for word in ("--set", f"texts.own.filters.{setting}")]
+    assert build(tmp_path / "out", "--input", f"own={tmp_path}/*.jsonl", *options) == 0
+    assert [row["text"] for row in documents(tmp_path / "out", "own")] == [row["text"] for row in rows]
 
 
 @pytest.mark.full

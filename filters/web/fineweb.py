@@ -65,7 +65,7 @@ def quality(text: str, words: Sequence[str], limits: Limits = Limits()) -> Reaso
     lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         return Reason.EMPTY
-    if sum(line.endswith(ENDS) for line in lines) < limits.ended_lines * len(lines):
+    if sum(line.rstrip().endswith(ENDS) for line in lines) < limits.ended_lines * len(lines):
         return Reason.UNENDED_LINES
     if sum(len(line) <= limits.short_line for line in lines) > limits.short_lines * len(lines):
         return Reason.SHORT_LINES

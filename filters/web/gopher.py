@@ -25,8 +25,7 @@ LINES, PARAGRAPHS = 0.30, 0.30
 LINE_CHARACTERS, PARAGRAPH_CHARACTERS = 0.20, 0.20
 MOST_FREQUENT: Final = {2: 0.20, 3: 0.18, 4: 0.16}
 AGAIN: Final = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
-_BLANK_LINES = re.compile(r"\n{2,}")
-_LINE_ENDS = re.compile(r"\n+")
+_BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 class Reason(StrEnum):
@@ -92,7 +91,8 @@ def repetition(text: str, words: Sequence[str]) -> str | None:
     paragraphs, size = _BLANK_LINES.split(text.strip()), len(text)
     if _breaks(paragraphs, PARAGRAPHS, PARAGRAPH_CHARACTERS * size):
         return Reason.PARAGRAPHS_AGAIN
-    if _breaks(_LINE_ENDS.split(text), LINES, LINE_CHARACTERS * size):
+    lines = [line for line in text.split("\n") if line.strip()]
+    if _breaks(lines, LINES, LINE_CHARACTERS * size):
         return Reason.LINES_AGAIN
     for length, part in MOST_FREQUENT.items():
         if of_the_most_frequent(words, length) > part * size:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -32,7 +32,10 @@ from pipelines.stages.source import input_digest
 _AT_ONCE: Final = 4_096  # rows of JSON
 _BATCH_ROWS: Final = 16_384
 _JSON: Final = "as JSON"  # the "type" of a column whose values have none in common
-_TEXT: Final = "Rows as they came in, of the documents that were kept; `id` is that of the corpus' document."
+_TEXT: Final = (
+    "Rows as they came in, of the documents that were kept; `id` is that of the corpus' document (`document_id` "
+    "where a column `id` came in)."
+)
 
 Json = dict[str, Any]
 Types = dict[str, pa.DataType | str]
@@ -136,7 +139,8 @@ class _Input:
         try:
             content = storage.sha256(name)
         except OSError as error:
-            raise ValueError(f"{name}: this input of the corpus is needed and cannot be read ({error})") from None
+            said = f"this input of the corpus is needed and cannot be read ({error}); if it was moved, build again from"
+            raise ValueError(f"{name}: {said} where it lies") from None
         if input_digest(content, tuple(sorted(self.dump.attributes.items()))) != self.dump.digest:
             raise ValueError(f"{name}: this input has changed since the corpus was built; build again")
 
@@ -215,10 +219,19 @@ def _of_batches(
         while waiting is not None and waiting.number < first + batch.num_rows:
             here.append(waiting)
             waiting = next(kept, None)
-        chosen = pa.table(batch.take(pa.array([one.number - first for one in here], pa.int64())))
+        chosen = _rows_of(batch, [one.number - first for one in here])
         yield _with_id(_with_texts(chosen, fields.text, [one.text for one in here]), [one.id for one in here])
     if waiting is not None:
         raise ValueError(f"{waiting.id}: its row is not in the input")
+
+
+def _rows_of(batch: pa.RecordBatch, numbers: Sequence[int]) -> pa.Table:
+    """Return some rows of a batch, in order."""
+    try:
+        return pa.table(batch.take(pa.array(numbers, pa.int64())))
+    except pa.ArrowNotImplementedError:  # of views Arrow takes no single rows
+        whole = pa.table(batch)
+        return pa.concat_tables([whole.slice(0, 0), *(whole.slice(number, 1) for number in numbers)]).combine_chunks()
 
 
 def _with_texts(table: pa.Table, field: str, found: Sequence[str]) -> pa.Table:
@@ -237,7 +250,9 @@ def _with_texts(table: pa.Table, field: str, found: Sequence[str]) -> pa.Table:
 
 
 def _with_id(table: pa.Table, ids: Sequence[str]) -> pa.Table:
-    name = "document_id" if "id" in table.column_names else "id"
+    there = set(table.column_names)
+    names = chain(("id", "document_id"), (f"document_id_{number}" for number in count(2)))
+    name = next(name for name in names if name not in there)
     return table.append_column(pa.field(name, pa.string()), pa.array(ids, pa.string()))
 
 

@@ -31,7 +31,10 @@ def name_of(option: str) -> str:
 def _parts(option: str) -> re.Match[str]:
     match = _OPTION.fullmatch(option)
     if match is None:
-        raise ValueError(f"--input {option}: write it as NAME=GLOB_OR_URL, or NAME[attribute=value]=GLOB_OR_URL")
+        raise ValueError(
+            f"--input {option}: write it as NAME=GLOB_OR_URL, or NAME[attribute=value]=GLOB_OR_URL; a name has "
+            "lower-case letters, digits and _"
+        )
     return match
 
 
@@ -121,10 +124,15 @@ def _look(source: Source, path: str, attributes: Attributes) -> None:
     if source.look is None:
         return
     with storage.open_read(path) as stream:
+        if not stream.read(1):
+            events.warn(f"--input {source.name}={path}: the file is empty")
+            return
+        stream.seek(0)
         try:
             source.look(stream, Dump(path, "", dict(attributes)))
         except ValueError as error:
-            raise ValueError(f"--input {source.name}={error}") from None
+            what = str(error).removeprefix(f"{path}: ")
+            raise ValueError(f"--input {source.name}={path}: {what}") from None
 
 
 def _others(source: str, pattern: str, found: Sequence[str], folders: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from filters.models import fast_text
 from filters.web import personal_info, quality_models, reference
 from pipelines import contamination
 from pipelines.files import cached, storage
@@ -124,10 +125,22 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     if name == TOKENIZER:  # known as one that is trained here
         files = {FILE: storage.sha256(str(found))}
         return Given(Model(str(found), digest_of([files])), files)
+    if name == "lid":
+        _check_labels(found, {label for one in _filters(recipe) for label in one.language.languages})
     if name == filters.CLASSIFIER:
         for label in _labels(recipe):
             reference.ReferenceClassifier(found, label)
     return _hashed(found, [found])
+
+
+def _check_labels(model: Path, wanted: Set[str]) -> None:
+    """Raise ValueError for a language that a model of languages has no label of."""
+    if wanted:
+        labels = {label.removeprefix(fast_text.LABEL) for label in fast_text.load(model).get_labels()}
+        if unknown := sorted(wanted - labels):
+            raise ValueError(
+                f"filters.language.languages: it has no label {unknown[0]!r}, such as {sorted(labels)[:5]}"
+            )
 
 
 def _filters(recipe: Recipe) -> list[Filters]:

@@ -70,7 +70,8 @@ def _by_words(document: Document, context: Context[Filters]) -> Outcome:
     wanted = context.recipe
     if not (wanted.gopher.quality or wanted.gopher.repetition or wanted.fineweb):
         return document
-    text, found = document.text, words.words(document.text)
+    text = document.text.replace("\r\n", "\n")
+    found = words.words(text)
     reason = (
         (gopher.quality(text, found) if wanted.gopher.quality else None)
         or (gopher.repetition(text, found) if wanted.gopher.repetition else None)

@@ -122,8 +122,13 @@ def look(stream: BinaryIO, dump: Dump, fields: Fields) -> None:
             break
     if kinds:
         raise ValueError(f"{dump.name}: the field {fields.text!r} holds no string but {', '.join(sorted(kinds))}")
-    there = f"there are {', '.join(sorted(names)[:20])}" if names else f"{_FORMATS} is expected"
-    raise ValueError(f"{dump.name}: none of the first {seen:,} rows has a field {fields.text!r}; {there}")
+    if names:
+        there = f"there are {', '.join(sorted(names)[:20])}; name it with --set texts.NAME.text=FIELD"
+        raise ValueError(f"{dump.name}: none of the first {seen:,} rows has a field {fields.text!r}; {there}")
+    stream.seek(0)
+    is_array = stream.read(_FIRST_BYTES).lstrip().startswith(b"[")
+    what = "this is an array of JSON; write an object a line (jq -c '.[]')" if is_array else f"{_FORMATS} is expected"
+    raise ValueError(f"{dump.name}: none of the first {seen:,} lines is an object of JSON; {what}")
 
 
 def is_parquet(stream: BinaryIO) -> bool:
@@ -210,7 +215,7 @@ def _malformed(line: bytes) -> rows.Unreadable:
 
 def _document(row: Row, dump: Dump, number: int, source: str, fields: Fields) -> Document | Drop:
     text = value(row, fields.text)
-    if text is None or text == "":
+    if text is None or (isinstance(text, str) and not text.strip()):
         return _drop(source, dump, number, Reason.NO_TEXT)
     if not isinstance(text, str):
         told = f"{fields.text} is a {type(text).__name__}, not a string"
@@ -252,7 +257,7 @@ def _whole(stream: BinaryIO, dump: Dump, source: str) -> Document | Drop:
     text = decode(content)
     if text is None:
         return _drop(source, dump, 0, Reason.BINARY, size=len(content))
-    if not text:
+    if not text.strip():
         return _drop(source, dump, 0, Reason.NO_TEXT)
     return Document(id=f"{source}/{dump.digest}/0", source=source, text=text, dump=dump.digest, offset=0)
 

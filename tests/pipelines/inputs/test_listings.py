@@ -385,7 +385,7 @@ def test_no_password_or_signature_is_printed_or_kept(
     for path, problem in problems.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(listings, "PAUSE_SECONDS", 0.0)
-            options = ["--input", f"c4={at}{path}?sig=5ec7e7", "--recipe", "paper", "--output", str(output)]
+            options = ["--input", f"books={at}{path}?sig=5ec7e7", "--recipe", "paper", "--output", str(output)]
             assert corpus.main([*options, "--log-json", str(tmp_path / "log.json")]) in (1, 2)
         said = "".join(capsys.readouterr())
         assert problem in said
