@@ -26,7 +26,7 @@ from pipelines.table1 import weights
 from pipelines.tokens.encode import Tokens
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_TAKEN = frozenset({"models", "tokens", "work", *(one.name for one in fields(Recipe))}) - set(TABLE_1)
+_TAKEN = frozenset({"models", "texts", "tokens", "work", *(one.name for one in fields(Recipe))}) - set(TABLE_1)
 
 
 def shares_of(sources: Mapping[str, Source]) -> dict[str, float]:
@@ -108,14 +108,11 @@ class Build:
             source = source_of(self.sources[name], self.recipe)
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains)
-        self.tokens = (
-            {}
-            if not self.recipe.tokenize
-            else {
-                name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)
-                for name, chain in self.chains.items()
-            }
-        )
+        encoded = self.chains if self.recipe.tokenize else {}
+        self.tokens = {
+            name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)
+            for name, chain in encoded.items()
+        }
 
     def model(self, name: str) -> Model:
         """Return a model by name, given or finished."""
