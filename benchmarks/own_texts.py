@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -111,16 +110,17 @@ class Measured:
 def run(command: Sequence[str], folder: Path) -> tuple[float, int]:
     """Run a command, its words in FOLDER/log.txt; return CPU seconds and the bytes of its largest process.
 
+    GNU time forks it: a process has at least the memory that its parent had when it was made, and this one is large.
     Raises NotMeasuredError if it fails.
     """
-    log = folder / "log.txt"
+    log, usage = folder / "log.txt", folder / "usage.txt"
+    timed = ["time", "--format=%U %S %M", f"--output={usage}", *command]
     with log.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen(command, cwd=HERE.parent, stdout=stream, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+        done = subprocess.run(timed, cwd=HERE.parent, stdout=stream, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
         raise NotMeasuredError(f"{' '.join(command[:4])}: {log.read_text(encoding='utf-8')[-300:]}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    user, system, kilobytes = map(float, usage.read_text(encoding="utf-8").split())
+    return user + system, int(kilobytes * 1024)
 
 
 def ours(corpus: Corpus, folder: Path) -> Measured:

@@ -8,6 +8,7 @@ column chunk of three.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import BinaryIO, Final
 
 from pipelines.files.thrift import INT32, INT64, LIST, STRUCT, TEXT, Reader
@@ -33,11 +34,20 @@ def check(stream: BinaryIO) -> int:
     finally:
         stream.seek(place)
     if data:
-        try:
-            _check(Reader(data), size - len(data))
-        except EOFError:
-            raise ValueError("the footer ends early") from None
+        look = _looked_at if len(data) <= _TAIL else _look
+        look(data, size - len(data))
     return size
+
+
+def _look(data: bytes, size: int) -> None:
+    try:
+        _check(Reader(data), size)
+    except EOFError:
+        raise ValueError("the footer ends early") from None
+
+
+# A stage's table is opened several times: to count its rows, to read them, to verify its texts.
+_looked_at = lru_cache(maxsize=256)(_look)
 
 
 def _footer(stream: BinaryIO) -> tuple[int, bytes]:
