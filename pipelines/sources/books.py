@@ -10,7 +10,6 @@ any comparison by words, so that these go by the mirror's own layout; copies und
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -20,11 +19,11 @@ from filters import gutenberg
 from pipelines.dedup import exact, pairs
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys
-from pipelines.hashing import digest_of, keyed
+from pipelines.hashing import keyed
 from pipelines.readers import gutenberg as reader
 from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
-from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Resolve
-from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source
+from pipelines.stages.kinds import Context, Decide, Item, Map, Resolve
+from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, items_by_group
 from pipelines.stages.steps import drop_marked
 
 
@@ -60,14 +59,7 @@ def keys(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
 
 def items(inputs: Sequence[Input], recipe: Books) -> list[Item]:
     """Spread the books over groups by a hash of their content; a group is one item."""
-    groups: dict[int, list[Part]] = defaultdict(list)
-    for found in inputs:
-        group = keyed("book_group", found.digest) % recipe.groups
-        groups[group].append(Part(found.path, found.digest, found.attributes))
-    return [
-        Item(f"{group:05d}-{digest_of([part.digest for part in parts])}", tuple(parts))
-        for group, parts in sorted(groups.items())
-    ]
+    return items_by_group(inputs, recipe.groups, "book_group")
 
 
 def attributes(name: str) -> dict[str, str]:

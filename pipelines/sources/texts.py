@@ -5,17 +5,15 @@ rows of JSON lines, Parquet, Arrow; files of plain text ─ rows ─> documents 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import PurePath
 
-from pipelines.hashing import digest_of, keyed
 from pipelines.readers import texts as reader
 from pipelines.recipes import Fields, Recipe, Texts
-from pipelines.stages.kinds import Item, Map, Part
-from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, one_item_per_file
+from pipelines.stages.kinds import Item, Map
+from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, items_by_group, one_item_per_file
 from pipelines.stages.steps import same
 
 # What `pipelines.optional.filters` measures of a text.
@@ -36,16 +34,9 @@ def attributes(name: str) -> dict[str, str]:
 
 def items(inputs: Sequence[Input], recipe: Texts) -> list[Item]:
     """Make an item of each file of rows, and spread files of plain text, which may be many and small, over groups."""
-    groups: dict[int, list[Part]] = defaultdict(list)
-    for found in inputs:
-        if dict(found.attributes).get("format") == reader.TEXT:
-            group = keyed("texts_group", found.digest) % recipe.groups
-            groups[group].append(Part(found.path, found.digest, found.attributes))
-    grouped = [
-        Item(f"{group:05d}-{digest_of([part.digest for part in parts])}", tuple(parts))
-        for group, parts in sorted(groups.items())
-    ]
-    return grouped + one_item_per_file([one for one in inputs if dict(one.attributes).get("format") != reader.TEXT])
+    plain = [one for one in inputs if dict(one.attributes).get("format") == reader.TEXT]
+    tabular = [one for one in inputs if dict(one.attributes).get("format") != reader.TEXT]
+    return items_by_group(plain, recipe.groups, "texts_group") + one_item_per_file(tabular)
 
 
 def fields_of(recipe: Texts) -> Fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -9,7 +10,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO, Literal
 
 from pipelines.files import storage
-from pipelines.hashing import digest_of
+from pipelines.hashing import digest_of, keyed
 from pipelines.readers import Dump
 from pipelines.recipes import Fields
 from pipelines.stages import losses
@@ -165,3 +166,14 @@ def _is_there(place: Callable[[Any], Any], recipe: Any) -> bool:
 def one_item_per_file(inputs: Sequence[Input]) -> list[Item]:
     """Return an item for each input."""
     return [Item(found.digest, (Part(found.path, found.digest, found.attributes),)) for found in inputs]
+
+
+def items_by_group(inputs: Sequence[Input], groups: int, salt: str) -> list[Item]:
+    """Spread inputs, which may be many and small, over groups by a hash of their content; a group is one item."""
+    found: dict[int, list[Part]] = defaultdict(list)
+    for one in inputs:
+        found[keyed(salt, one.digest) % groups].append(Part(one.path, one.digest, one.attributes))
+    return [
+        Item(f"{group:05d}-{digest_of([part.digest for part in parts])}", tuple(parts))
+        for group, parts in sorted(found.items())
+    ]
