@@ -1,1 +1,5 @@
 """The model: LLaMA in PyTorch."""
+
+from pipelines.files import commands
+
+commands.require("train", ("safetensors", "sentencepiece", "torch"))

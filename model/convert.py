@@ -5,6 +5,9 @@ python -m model.convert INPUT OUTPUT --to hugging_face --shard-bytes 5000000000
 
 Meta          params.json, consolidated.NN.pth                one file for each rank of model parallelism
 Hugging Face  config.json, model.safetensors                  or several files and their index
+
+What Meta's params.json has no place for (the context, ids of bos and eos) goes with it as hugging_face.json, which is
+the config.json that it was made of.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +42,19 @@ from model.checkpoint import (
 from model.configs import ModelConfig
 from pipelines.files import commands, ours, paths
 
+META_CONTEXT = 2048  # of LLaMA; Llama 2 has 4,096
 SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
+ORIGIN = "hugging_face.json"
 _SAFETENSORS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
 TOKENIZER = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
-def read(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]:
+def read(directory: Path, context: int | None = None) -> tuple[State, ModelConfig]:
     """Return our weights and shape from a directory of either kind; raise ValueError if it is neither.
 
-    `context` is that of Meta's models, which their params.json does not say.
+    `context` is that of Meta's models, which their params.json does not say: by default that of the model of Hugging
+    Face's that it was made of, else 2,048.
     """
     if (directory / PARAMS).exists():
         return read_meta(directory, context)
@@ -56,8 +63,8 @@ def read(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]:
     raise ValueError(f"{directory}: neither {PARAMS} of Meta's format nor {CONFIG} of Hugging Face's")
 
 
-def read_meta(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]:
-    """Read a directory as Meta released it, executing no code from its files.
+def read_meta(directory: Path, context: int | None = None) -> tuple[State, ModelConfig]:
+    """Read a directory as Meta released it, executing no code from its files; `context` as for `read`.
 
     Older params.json say vocab_size -1; the embedding's rows are taken then. Raises ValueError naming what is missing.
     """
@@ -71,7 +78,20 @@ def read_meta(directory: Path, context: int = 2048) -> tuple[State, ModelConfig]
     params = _object(directory / PARAMS)
     with _described(directory / PARAMS):
         state = merge(parts)
-        return state, meta_config(params, state["tok_embeddings.weight"].shape[0], context)
+        vocabulary = state["tok_embeddings.weight"].shape[0]
+        config = meta_config(params, vocabulary, META_CONTEXT if context is None else context)
+    origin = _origin(directory, config)
+    return state, config if origin is None or context is not None else from_hugging_face_config(origin)
+
+
+def _origin(directory: Path, config: ModelConfig) -> dict[str, Any] | None:
+    """Return the config.json that a model of Meta's was made of; None without it, or if it is another model's."""
+    if not (directory / ORIGIN).exists():
+        return None
+    found = _object(directory / ORIGIN)
+    with _described(directory / ORIGIN):
+        described = from_hugging_face_config(found)
+    return found if replace(described, context=config.context) == config else None
 
 
 def _tensors(path: Path) -> State:
@@ -176,16 +196,20 @@ def shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Tensor]]
     return groups
 
 
-def convert(source: Path, target: Path, to: str, parts: int = 1, limit: int = SHARD_BYTES, context: int = 2048) -> None:
+def convert(
+    source: Path, target: Path, to: str, parts: int = 1, limit: int = SHARD_BYTES, context: int | None = None
+) -> None:
     """Write a directory of either kind as one of kind `to`, its tokenizer beside it; errors as `read`'s."""
     state, config = read(source, context)
+    described = _object(source / CONFIG) if (source / CONFIG).exists() else _origin(source, config)
     if to == "meta":
         write_meta(target, state, config, parts)
+        if described is not None:
+            _json(target / ORIGIN, described)
     else:
         dtype = str(next(iter(state.values())).dtype).removeprefix("torch.")
-        written = hugging_face_config(config, 1, 2, dtype)  # LLaMA's bos and eos
-        if (source / CONFIG).exists():
-            written = _object(source / CONFIG)
+        written = described or hugging_face_config(config, 1, 2, dtype)  # LLaMA's bos and eos
+        written = written | {"max_position_embeddings": config.context}
         write_hugging_face(target, to_hugging_face(state, config), written, limit)
     for name in TOKENIZER:
         if (source / name).exists():
@@ -204,7 +228,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", choices=("meta", "hugging_face"), required=True)
     parser.add_argument("--parts", type=int, default=1, help="files of Meta's format (%(default)s)")
     parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file of Hugging Face's")
-    parser.add_argument("--context", type=int, default=2048, help="of Meta's models (%(default)s; Llama 2: 4096)")
+    parser.add_argument(
+        "--context",
+        type=int,
+        help=f"of Meta's models (that of what they were made of, else {META_CONTEXT}; Llama 2: 4096)",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.source.resolve() == options.target.resolve():

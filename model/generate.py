@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 
 import torch
@@ -10,13 +11,18 @@ from torch import Tensor
 from model.llama import Cache, LLaMA
 
 
+def as_text(content: bytes) -> str:
+    """Return bytes as the corpus' text is read: UTF-8, with U+FFFD for what is none."""
+    return content.decode("utf-8", "replace")
+
+
 def sample(logits_v: Tensor, temperature: float, top_p: float, generator: torch.Generator | None = None) -> int:
     """Draw one token from logits of shape (V,).
 
     Temperature 0 takes the most likely token. Of the tokens sorted by probability, the smallest set that reaches
     `top_p` is kept (the token that crosses it included). Raises ValueError for values outside their range.
     """
-    if temperature < 0 or not 0 < top_p <= 1:
+    if not 0 <= temperature < math.inf or not 0 < top_p <= 1:
         raise ValueError(f"temperature is {temperature}, top_p {top_p}: they must be >= 0 and in (0, 1]")
     if temperature == 0:
         return int(logits_v.argmax())

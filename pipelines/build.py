@@ -23,6 +23,7 @@ from pipelines.stages.link import Writer
 from pipelines.stages.source import Input, Model, Source
 from pipelines.table1 import SOURCES as TABLE_1
 from pipelines.table1 import weights
+from pipelines.tokens import shards
 from pipelines.tokens.encode import Tokens
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -229,5 +230,16 @@ class Build:
                 manifest.write_source_manifest(chain)
             elif name in self.tokens and node.name == f"{name}/shards":
                 told += self.tokens[name].remove_strays()
-                self.tokens[name].finish()
+                told += _empty_splits(self.tokens[name].finish())
         return told
+
+
+def _empty_splits(found: shards.Manifest) -> list[str]:
+    """Return what to tell of a source that has documents, but none in one of its splits."""
+    if not found.grand_total("documents"):
+        return []
+    return [
+        f"{found.source}: no document is in the {split} split ({found.grand_total('documents'):,} in all); "
+        "--set shards.validation=SHARE sets what is held out"
+        for split in found.empty_splits()
+    ]

@@ -112,7 +112,7 @@ def test_a_token_is_traced_and_the_corpus_compared_and_exported(
     assert corpus.main([*options, "--output", str(other), "--set", "letters.min_characters=5"]) == 0
     assert report.main([str(other), "--compare", str(built)]) == 0
     assert "Letters" in (other / "report.html").read_text(encoding="utf-8")
-    assert export(["nanogpt", str(built), str(tmp_path / "export")]) == 0
+    assert export(["nanogpt", str(built), str(tmp_path / "export"), "--source", "letters"]) == 0
     assert (tmp_path / "export/letters/train.bin").stat().st_size > 10_000
 
 

@@ -116,17 +116,23 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
         raise ValueError(f"{path}: no .arrow, .parquet or .jsonl file")
     for file in known:
         if file.suffix == ".jsonl":
-            try:
-                lines = file.read_text(encoding="utf-8").splitlines()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{file}: no lines of JSON: {error}") from None
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise ValueError(f"{file}: line {number} is no JSON: {error}") from None
+            yield from _json_lines(file)
         else:
             yield from contamination.examples(file)
+
+
+def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file of JSON lines; only a line feed ends one: JSON's strings may hold U+2028 as it is."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: no lines of JSON: {error}") from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{file}: line {number} is no JSON: {error}") from None
 
 
 def read(task: str, path: Path, limit: int = 0) -> list[Question]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_type_hints
 
 import torch
 
+from model.generate import as_text
 from pipelines.files import commands, paths
 from pipelines.quantities import number
 
@@ -28,7 +31,7 @@ _NOT_NEGATIVE = (
 
 
 def _of(default: Any, help_text: str, *, neutral: bool = False) -> Any:
-    """Return a field; a neutral one does not change what is learnt, so a run may resume with another value."""
+    """Return a field; a neutral one changes no more than rounding, so a run may resume with another value."""
     return field(default=default, metadata={"help": help_text, "neutral": neutral})
 
 
@@ -45,7 +48,9 @@ class RunConfig:
     proportions: str = _of("", "sampling proportion of each source: integers, or decimals that make 1")
     sequence_length: int = _of(256, "tokens of a sequence")
     batch_sequences: int = _of(8, "sequences of a step")
-    micro_sequences: int = _of(8, "sequences computed at once; the gradient is the whole step's whatever this is")
+    micro_sequences: int = _of(
+        8, "sequences computed at once; the gradient is the whole step's whatever this is", neutral=True
+    )
     steps: int = _of(1000, "steps of the run, and of its cosine")
     minutes: float = _of(0.0, "shorten the run, cosine included, to what fits in this time; 0: do not")
     learning_rate: float = _of(3e-3, "peak learning rate")
@@ -67,7 +72,7 @@ class RunConfig:
         "sdpa", "PyTorch's kernel: sdpa, cudnn (sdpa, cuDNN's first), or flex (on a GPU, compiled)", neutral=True
     )
     compile: bool = _of(False, "compile each layer, and the loss", neutral=True)
-    fused_optimizer: bool = _of(True, "AdamW as one kernel")
+    fused_optimizer: bool = _of(True, "AdamW as one kernel", neutral=True)
     loss_chunk: int = _of(0, "positions whose logits exist at once; 0: a whole micro-batch's", neutral=True)
     loss_parallel: bool = _of(
         True, "tensor ranks keep their part of the logits, the loss is of the parts", neutral=True
@@ -87,6 +92,9 @@ class RunConfig:
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must not be negative")
+        for name in (*_POSITIVE, *_NOT_NEGATIVE):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be finite")
         choices = {"precision": PRECISIONS, "checkpointing": CHECKPOINTING, "attention": ATTENTION}
         for name, values in {**choices, "reduction": REDUCTION, "residual": RESIDUAL}.items():
             if getattr(self, name) not in values:
@@ -174,6 +182,8 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
         kind = kinds.get(item.name, _switch if hints[item.name] is bool else hints[item.name])
         parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
     given = vars(parser.parse_args(arguments))
+    if "prompt" in given:
+        given["prompt"] = as_text(given["prompt"].encode("utf-8", "surrogateescape"))
     paper, tokens = given.pop("paper"), given.pop("batch_tokens")
     if "steps" in given:
         given.setdefault("minutes", 0.0)
@@ -204,9 +214,16 @@ def _default(name: str) -> str:
 
 
 def _with_micro(preset: RunConfig, given: Mapping[str, Any]) -> dict[str, Any]:
-    # A smaller batch than the preset's micro-batch is one micro-batch unless said otherwise.
-    batch = given.get("batch_sequences", preset.batch_sequences)
-    return {"micro_sequences": min(batch, preset.micro_sequences), **given}
+    """Return what is given, and without a micro-batch the largest up to the preset's that divides a rank's share."""
+    ranks = launched() // given.get("tensor_parallel", preset.tensor_parallel) or 1
+    share = max(1, given.get("batch_sequences", preset.batch_sequences) // ranks)
+    divisors = (size for size in range(min(share, preset.micro_sequences), 0, -1) if share % size == 0)
+    return {"micro_sequences": next(divisors, 1), **given}
+
+
+def launched() -> int:
+    """Return how many processes a launcher (torchrun) has started, 1 without one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def choose_device(name: str) -> torch.device:

@@ -24,13 +24,14 @@ _COLOURS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#
 _TITLES = {row.name: row.title for row in TABLE_1}
 _SMOOTH = 0.015  # of the run's length, the time constant of the running mean
 _SEQUENCES = 15.0  # the least time constant of a source's running mean, in its sequences
+_LEAST = 2  # points of a curve: one alone shows no course, and is left to the tables
 _LABEL_GAP = 0.035  # of the axis' height, between the labels at the curves' ends
 
 
 def draw(rows: Sequence[Mapping[str, Any]], names: Sequence[str], path: Path, title: str) -> None:
-    """Draw a run's log to a PNG; a run without rows draws nothing."""
-    rows = [row for row in rows if row["loss"] is not None]
-    if not rows:
+    """Draw a run's log to a PNG; a run of fewer than two steps draws nothing."""
+    rows = [row for row in rows if _known(row["loss"])]
+    if len(rows) < _LEAST:
         return
     figure, axes = plt.subplots(figsize=(10, 5.6), dpi=150)
     tokens = np.array([row["tokens"] for row in rows]) / 1e6
@@ -40,7 +41,7 @@ def draw(rows: Sequence[Mapping[str, Any]], names: Sequence[str], path: Path, ti
     ends = []
     for name, colour in zip(names, _palette(len(names)), strict=True):
         curve = _curve(rows, name, constant)
-        if curve[0].size:
+        if curve[0].size >= _LEAST:
             axes.plot(*curve, color=colour, linewidth=1.2, alpha=0.9, zorder=2)
             ends.append((float(curve[1][-1]), _TITLES.get(name, name), colour))
     overall = _smooth(losses, np.ones(len(rows)), constant)
@@ -54,13 +55,21 @@ def draw(rows: Sequence[Mapping[str, Any]], names: Sequence[str], path: Path, ti
 
 
 def draw_measures(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw learning rate, gradient norm, speed, memory and what else was known, a panel each, to a PNG."""
-    panels = {title: curves for title, curves in _panels(rows, evaluations).items() if any(x.size for x, _ in curves)}
+    """Draw learning rate, gradient norm, speed, memory and what else was known twice, a panel each, to a PNG."""
+    found = {
+        title: {name: curve for name, curve in curves.items() if curve[0].size >= _LEAST}
+        for title, curves in _panels(rows, evaluations).items()
+    }
+    panels = {title: curves for title, curves in found.items() if curves}
+    if not panels:
+        return
     lines = -(-len(panels) // 2)
     figure, grid = plt.subplots(lines, 2, figsize=(10, 2.6 * lines), dpi=150, squeeze=False)
     for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
-        for curve, colour in zip(curves, _palette(len(curves)), strict=True):
-            axes.plot(*curve, color=colour, linewidth=1.2, marker="." if len(curve[0]) < 30 else "")
+        for (name, curve), colour in zip(curves.items(), _palette(len(curves)), strict=True):
+            axes.plot(*curve, color=colour, linewidth=1.2, marker="." if len(curve[0]) < 30 else "", label=name)
+        if len(curves) > 1:
+            axes.legend(fontsize=7, frameon=False, ncols=2)
         axes.set_title(title, loc="left", fontsize=10, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="0.92")
@@ -72,19 +81,27 @@ def draw_measures(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mappi
     plt.close(figure)
 
 
-def _panels(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> dict[str, list[Curve]]:
+def _panels(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
+    """Return the curves of each panel by what they are of."""
     names = list(evaluations[-1]["bits_per_byte"]) if evaluations else []
-    return {
-        "learning rate": [_values(rows, "learning_rate")],
-        "gradient norm": [_values(rows, "gradient_norm")],
-        "tokens per second": [_values(rows, "tokens_per_second")],
-        "memory, GB": [_values(rows, "memory_bytes", scale=1e-9)],
-        "MFU: 6N, full and causal attention": [
-            _values(rows, "mfu", name) for name in ("6N", "full attention", "causal attention")
-        ],
-        "energy, Wh": [_values(rows, "footprint", "mwh", scale=1e6)],
-        "held-out bits per byte of each source": [_values(evaluations, "bits_per_byte", name) for name in names],
+    alone = {
+        "learning rate": _values(rows, "learning_rate"),
+        "gradient norm": _values(rows, "gradient_norm"),
+        "tokens per second": _values(rows, "tokens_per_second"),
+        "memory, GB": _values(rows, "memory_bytes", scale=1e-9),
+        "energy, Wh": _values(rows, "footprint", "mwh", scale=1e6),
     }
+    return {title: {title: curve} for title, curve in alone.items()} | {
+        "MFU": {name: _values(rows, "mfu", name) for name in ("6N", "full attention", "causal attention")},
+        "held-out bits per byte": {
+            _TITLES.get(name, name): _values(evaluations, "bits_per_byte", name) for name in names
+        },
+    }
+
+
+def _known(value: Any) -> bool:
+    """Tell whether a measure is a finite number; older logs have NaN where newer ones have null."""
+    return value is not None and bool(np.isfinite(value))
 
 
 def _values(rows: Sequence[Mapping[str, Any]], *keys: str, scale: float = 1.0) -> Curve:
@@ -94,7 +111,7 @@ def _values(rows: Sequence[Mapping[str, Any]], *keys: str, scale: float = 1.0) -
         value: Any = row
         for key in keys:
             value = value[key] if value is not None else None
-        if value is not None:
+        if _known(value):
             points.append((row["tokens"] / 1e6, value * scale))
     found = np.array(points, np.float64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
@@ -105,7 +122,8 @@ def _palette(count: int) -> list[str]:
 
 
 def _curve(rows: Sequence[Mapping[str, Any]], name: str, constant: float) -> Curve:
-    seen = [(row["tokens"] / 1e6, *row["sources"][name]) for row in rows if name in row["sources"]]
+    known = [row for row in rows if name in row["sources"] and _known(row["sources"][name][0])]
+    seen = [(row["tokens"] / 1e6, *row["sources"][name]) for row in known]
     if not seen:
         return np.empty(0), np.empty(0)
     tokens, losses, counts = np.array(seen, np.float64).T
@@ -129,7 +147,7 @@ def _smooth(
 def _dress(axes: Axes, title: str, end: float) -> None:
     axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     axes.set_xlabel("million tokens seen")
-    axes.set_ylabel("training loss, nats per token")
+    axes.set_ylabel("training loss, nats per token: running means; grey: each step")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.92")
     axes.set_axisbelow(True)

@@ -116,7 +116,9 @@ def open_checkpoint(directory: Path, corpus: str, report: Callable[[str], None])
     if found is None:
         raise ValueError(f"{directory}: no checkpoint")
     try:
-        config = RunConfig(**checkpoint.state(found)["config"], corpus=corpus, output=str(directory))
+        config = RunConfig(
+            **checkpoint.state(found)["config"] | {"micro_sequences": 1, "corpus": corpus, "output": str(directory)}
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{found / checkpoint.STATE}: no configuration of a run: {error}") from None
     return open_run(config, report)

@@ -41,6 +41,7 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 from model.configs import ModelConfig
 from model.llama import LLaMA, rotary_table
+from train.config import launched
 
 T = TypeVar("T")
 REPLICATE, SHARD, TENSOR = "replicate", "shard", "tensor"
@@ -128,11 +129,6 @@ class World:
 
 
 ALONE = World()
-
-
-def launched() -> int:
-    """Return how many processes a launcher (torchrun) has started, 1 without one."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 @contextmanager

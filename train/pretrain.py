@@ -9,7 +9,6 @@ corpus -> plan -> steps (records, checkpoints, evaluations) -> held-out bits per
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import sys
@@ -34,7 +33,7 @@ from train.evaluate import check_held_out, evaluate_run
 from train.mixture import parse_proportions
 from train.parallel import World, joined
 from train.plan import human, scale_of, show
-from train.records import LOG, Recorder, read_log
+from train.records import LOG, Recorder, as_json, read_log
 from train.report import SUMMARY
 from train.run import Run, open_run, rewind, save, steps_that_fit, train_step
 from train.spikes import Detector
@@ -176,7 +175,7 @@ def _go_back(run: Run, suspicious: int, console: Console) -> None:
     record = rewind(run, suspicious, lambda message: console.print(escape(message), highlight=False))
     if run.world.first:
         with (Path(run.config.output) / SPIKES).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record) + "\n")
+            stream.write(as_json(record) + "\n")
     first, last = record["left_out"]
     console.print(
         f"[yellow]warning[/]: the loss spiked at step {record['spike_at_step']}; back to step {run.step}, "

@@ -10,6 +10,7 @@ A run that resumes or goes back removes the rows of work that was lost.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,18 +27,31 @@ LOG, EVALUATIONS, EVENTS = "log.jsonl", "evaluations.jsonl", "tensorboard"
 Row = Mapping[str, Any]
 
 
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON, in which a number that is not finite is null: JSON has no other word for it."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 class Log:
     """A JSON-lines file of rows with a step, each written as soon as it is known."""
 
     def __init__(self, path: Path, step: int) -> None:
         """Open the log of a run that continues after `step` steps."""
         rows = [row for row in read_log(path) if row["step"] <= step]
-        storage.write_bytes(str(path), "".join(json.dumps(row) + "\n" for row in rows).encode())
+        storage.write_bytes(str(path), "".join(as_json(row) + "\n" for row in rows).encode())
         self._stream: TextIO = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, row: Row) -> None:
         """Append a row."""
-        self._stream.write(json.dumps(row) + "\n")
+        self._stream.write(as_json(row) + "\n")
 
     def close(self) -> None:
         """Close the file."""
@@ -135,4 +149,5 @@ def scalars(row: Row) -> dict[str, float]:
             flat |= {f"{name}/{key}": part for key, part in value.items()}
         elif name != "step":
             flat[name] = value
-    return {name: float(value) for name, value in flat.items() if isinstance(value, int | float)}
+    numbers = {name: float(value) for name, value in flat.items() if isinstance(value, int | float)}
+    return {name: value for name, value in numbers.items() if math.isfinite(value)}

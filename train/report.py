@@ -60,7 +60,6 @@ def _page(
     title: str, rows: Sequence[Row], evaluations: Sequence[Row], summary: Row, pictures: Mapping[str, bytes]
 ) -> str:
     last = rows[-1]
-    facts = [*_facts(last), *((name, str(value)) for name, value in summary.get("config", {}).items())]
     parts = [
         f"<!doctype html><meta charset=utf-8>{ours.GENERATOR.decode()}",
         f"<title>{escape(title)}</title><style>{_STYLE}</style>",
@@ -69,19 +68,32 @@ def _page(
             f'<img alt="{Path(name).stem}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
             for name, picture in pictures.items()
         ),
+        *([] if LOSS in pictures else ["<p>One step shows no course: the curves come with the second.</p>"]),
         "<h2>Ledger</h2>",
         _table(("source", "tokens seen", "share", "bits / byte"), _ledger(last, evaluations)),
         "<h2>What it writes</h2>",
         *(f"<p>step {row['step']}</p><pre>{escape(row['text'])}</pre>" for row in reversed(evaluations)),
-        "<h2>Measures and configuration</h2>",
-        _table(("", ""), facts),
+        "<h2>Measures</h2>",
+        _table(("", ""), _facts(last)),
+        *_configuration(summary.get("config", {})),
     ]
     return "\n".join(parts) + "\n"
 
 
+def _configuration(config: Row) -> list[str]:
+    if not config:
+        return []
+    rows = [(name, str(value)) for name, value in config.items()]
+    return [
+        "<h2>Configuration</h2>",
+        "<p>As it was given: minutes may have ended the run before its steps.</p>",
+        _table(("", ""), rows),
+    ]
+
+
 def _facts(row: Row) -> list[tuple[str, str]]:
     facts = [
-        ("tokens / s", f"{row['tokens_per_second']:,.0f}"),
+        ("tokens / s, in the last steps", f"{row['tokens_per_second']:,.0f}"),
         ("memory, at most", f"{row['memory_bytes'] / 1e9:.2f} GB"),
         ("time", f"{row['seconds']:,.0f} s"),
     ]

@@ -167,7 +167,10 @@ def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
         sharded.fill(run.model, run.optimizer, found.tensors)
     else:
         run.model.load_state_dict(found.tensors["model"])
-        run.optimizer.load_state_dict(found.tensors["optimizer"])
+        saved = found.tensors["optimizer"]
+        for group in saved["param_groups"]:
+            group["fused"] = run.config.fused_optimizer  # it would bring its own, with the rates
+        run.optimizer.load_state_dict(saved)
     run.left_out = [(first, last) for first, last in found.state.get("left_out", ())]
     run.watt_hours = found.state.get("watt_hours")
     run.step, run.steps, run.seconds = (found.state[name] for name in ("step", "steps", "seconds"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from train.energy import used
 from train.evaluate import Score
 from train.mixture import parse_proportions
 from train.plan import Entry, paper, scale_of, table
-from train.records import LOG, read_log
+from train.records import LOG, as_json, read_log
 from train.report import SUMMARY
 from train.run import Run
 
@@ -66,4 +65,4 @@ def summary(run: Run, entries: tuple[Entry, ...], scores: dict[str, Score], text
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    storage.write_bytes(str(path), (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+    storage.write_bytes(str(path), (as_json(value, indent=1) + "\n").encode())

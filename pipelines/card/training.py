@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pipelines.card.distributions import Curves
@@ -121,7 +121,7 @@ def load(path: str) -> Run | None:
             path=path,
             steps=steps,
             tokens=tokens,
-            curves=[curve for curve in (*_curves(bins), _held_out(evaluations)) if any(curve.series.values())],
+            curves=[found for curve in (*_curves(bins), _held_out(evaluations)) if (found := _drawn(curve)).series],
             ledger=_ledger(summary),
             texts=_texts(evaluations, summary, steps),
             facts=_facts(bins, summary),
@@ -200,13 +200,18 @@ def _curves(bins: Sequence[Bin]) -> list[Curves]:
     ]
 
 
+def _drawn(curves: Curves) -> Curves:
+    """Return the lines of at least two points: one alone shows no course."""
+    return replace(curves, series={name: points for name, points in curves.series.items() if len(points) > 1})
+
+
 def _held_out(evaluations: Sequence[Evaluation]) -> Curves:
     series: dict[str, list[tuple[float, float]]] = {}
     for row in evaluations:
         for name, value in row.bits_per_byte.items():
             if value is not None:
                 series.setdefault(_TITLES.get(name, name), []).append((float(row.step), value))
-    return Curves("Held-out documents", "step", "bits per byte", series if len(evaluations) > 1 else {})
+    return Curves("Held-out documents", "step", "bits per byte", series)
 
 
 def _order(name: str) -> int:

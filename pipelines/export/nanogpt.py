@@ -21,7 +21,10 @@ NAMES: Final = {"train": "train.bin", "validation": "val.bin"}
 
 
 def export(sources: Iterable[Source], output: Path) -> None:
-    """Write OUTPUT/SOURCE/train.bin, val.bin and meta.pkl."""
+    """Write OUTPUT/SOURCE/train.bin, val.bin and meta.pkl; ValueError naming a source's split that is empty."""
+    sources = list(sources)
+    for source in sources:
+        _refuse_empty(source)
     for source in sources:
         for split, name in NAMES.items():
             parts = [source.file(shard, "bin") for found, shard in source.shards() if found == split]
@@ -34,6 +37,16 @@ def export(sources: Iterable[Source], output: Path) -> None:
                         with part.open("rb") as tokens:
                             shutil.copyfileobj(tokens, stream, 1 << 20)
         storage.write_bytes(f"{output}/{source.name}/meta.pkl", pickle.dumps(meta(source)))
+
+
+def _refuse_empty(source: Source) -> None:
+    """Raise ValueError for a split without documents: nanoGPT reads both files, and cannot read an empty one."""
+    for split in source.manifest.empty_splits():
+        raise ValueError(
+            f"{source.directory / 'manifest.json'}: no document of {source.name} is in the {split} split, and nanoGPT "
+            f"needs {NAMES[split]}: build the corpus with --set shards.validation=SHARE, which says what is held "
+            "out, or export other sources alone with --source"
+        )
 
 
 def meta(source: Source) -> dict[str, object]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 from pipelines.files import addresses
@@ -23,3 +25,19 @@ def failed(error: Exception | str, word: str = "error", code: int = WRONG_USE) -
     """Say why a command ends; return its exit code."""
     print(f"{word}: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
     return code
+
+
+def require(extra: str, modules: Iterable[str]) -> None:
+    """End a command in one line, which names the extra, if modules that an extra brings are missing.
+
+    For the first lines of a package whose modules are commands: while `python -m` looks for one, the arguments begin
+    with "-m". Whoever imports the package otherwise is left alone: some of its modules need less.
+    """
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing and sys.argv[:1] == ["-m"]:
+        raise SystemExit(
+            failed(
+                f"{', '.join(missing)}: not installed; this needs the extra {extra!r}: "
+                f"make setup-{extra}, or pip install 'altiplano-corpus[{extra}]'"
+            )
+        )

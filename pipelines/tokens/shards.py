@@ -77,6 +77,10 @@ class Manifest:
         """Return the sum of `tokens`, `documents` or `text_bytes` over a split's shards."""
         return sum(getattr(shard, what) for shard in self.splits[split])
 
+    def empty_splits(self) -> list[str]:
+        """Return the splits that hold no documents."""
+        return [split for split in SPLITS if split not in self.splits or not self.total(split, "documents")]
+
     def grand_total(self, what: str) -> int:
         """Return the sum of `tokens`, `documents` or `text_bytes` over all splits."""
         return sum(self.total(split, what) for split in self.splits)

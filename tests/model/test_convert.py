@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.checkpoint import hugging_face_config, split, to_hugging_face
-from model.convert import INDEX, main, read, shards, write_hugging_face, write_meta
+from model.convert import INDEX, ORIGIN, main, read, shards, write_hugging_face, write_meta
 from model.llama import LLaMA
 from tests.model import small
 
@@ -69,3 +69,20 @@ def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "params.json").write_text("{}")
     with pytest.raises(ValueError, match=r"no params\.json with consolidated"):
         read(tmp_path)
+
+
+def test_what_meta_does_not_describe_comes_back(tmp_path: Path) -> None:
+    model = small.model(2)
+    first, there, back = tmp_path / "first", tmp_path / "there", tmp_path / "back"
+    written = hugging_face_config(model.config, 5, 7) | {"pad_token_id": 3}
+    write_hugging_face(first, to_hugging_face(model.state_dict(), model.config), written)
+    assert main([str(first), str(there), "--to", "meta", "--parts", "2"]) == 0
+    assert read(there)[1].context == 40
+    assert main([str(there), str(back), "--to", "hugging_face"]) == 0
+    assert json.loads((back / "config.json").read_text()) == written
+    assert read(there, 64)[1].context == 64
+    assert main([str(there), str(back), "--to", "hugging_face", "--context", "64"]) == 0
+    assert json.loads((back / "config.json").read_text())["max_position_embeddings"] == 64
+    # Of another model it says nothing.
+    (there / ORIGIN).write_text(json.dumps(written | {"rms_norm_eps": 0.5}))
+    assert read(there)[1].context == 2048

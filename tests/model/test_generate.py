@@ -52,7 +52,10 @@ def test_temperature_follows_the_softmax() -> None:
     assert sample(logits, 0.0, 1.0) == 1
 
 
-@pytest.mark.parametrize(("temperature", "top_p"), [(-1.0, 0.9), (1.0, 0.0), (1.0, 1.5)])
+@pytest.mark.parametrize(
+    ("temperature", "top_p"),
+    [(-1.0, 0.9), (float("nan"), 0.9), (float("inf"), 0.9), (1.0, 0.0), (1.0, 1.5), (1.0, float("nan"))],
+)
 def test_values_outside_their_range_are_refused(temperature: float, top_p: float) -> None:
     with pytest.raises(ValueError, match="must be"):
         sample(torch.zeros(3), temperature, top_p)

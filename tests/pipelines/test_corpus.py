@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -193,6 +194,17 @@ def test_mistakes_are_named_before_work_starts(
     assert corpus.main(["--output", str(tmp_path / "corpus"), *raw, *options]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_an_empty_split_is_named(
+    tmp_path: Path, dumps_and_options: tuple[Path, list[str]], built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "corpus"
+    shutil.copytree(built, output)
+    options = [*dumps_and_options[1], "--output", str(output), "--runner", "plain", "--set", "shards.validation=0"]
+    assert corpus.main(options) == 0
+    said = " ".join(capsys.readouterr())
+    assert re.search(r"warning: books: no document is in the validation split \(\d+ in all\); --set shards", said)
 
 
 def test_common_crawl_alone_says_what_it_needs(

@@ -131,3 +131,13 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         read("piqa", path)
     with pytest.raises(ValueError, match="task 'sat' is not known, there are boolq"):
         read("sat", path)
+
+
+def test_only_a_line_feed_ends_a_row(tmp_path: Path) -> None:
+    row = {"goal": "a\u2028b\u2029c\x85d\x0be", "sol1": "x\x1cy", "sol2": "b", "label": 0}
+    text = json.dumps(row, ensure_ascii=False)
+    assert "\u2028" in text
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(f"\ufeff{text}\r\n\n{text}\n".encode())
+    questions = read("piqa", path)
+    assert [question.contexts[0] for question in questions] == [f"Question: {row['goal']}\nAnswer:"] * 2

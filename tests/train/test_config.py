@@ -1,4 +1,6 @@
-from dataclasses import asdict, replace
+import re
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,9 @@ def test_a_small_batch_is_one_micro_batch_unless_said_otherwise() -> None:
     [
         (["--steps", "0"], "steps is 0, it must be positive"),
         (["--learning-rate", "nan"], "learning_rate is nan, it must be positive"),
+        (["--learning-rate", "inf"], "learning_rate is inf, it must be finite"),
+        (["--minutes", "inf"], "minutes is inf, it must be finite"),
+        (["--spike-deviations", "inf"], "spike_deviations is inf, it must be finite"),
         (["--warmup-steps", "-1"], "warmup_steps is -1, it must not be negative"),
         (["--precision", "fp8"], "precision is 'fp8', it must be one of float32, bfloat16"),
         (["--device", "tpu"], "device is 'tpu', it must be cpu, cuda or auto"),
@@ -61,9 +66,30 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_only_fields_that_change_what_is_learnt_must_stay() -> None:
     config = RunConfig()
     check_same(replace(config, output="x", checkpoint_every=7, workers=2, stop_after=3), identity(config))
+    check_same(replace(config, micro_sequences=2, fused_optimizer=False, loss_chunk=64), identity(config))
     for changes in ({"seed": 1}, {"batch_sequences": 32}, {"proportions": "books=1"}, {"steps": 9}):
         with pytest.raises(ValueError, match=f"{next(iter(changes))} is .* but the run in data/run has"):
             check_same(replace(config, **changes), identity(config))
+
+
+def test_the_docs_list_what_may_change_between_runs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
+    listed = page.partition("Between one start of a run and the next these may change")[2].partition("\n\n")[0]
+    neutral = {item.name for item in fields(RunConfig) if item.metadata["neutral"]}
+    assert set(re.findall(r"`([a-z_]+)`", listed)) == neutral
+
+
+def test_the_micro_batch_fits_the_batch_and_the_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse(["--device", "cpu", "--batch-sequences", "12"]).micro_sequences == 6
+    assert parse(["--device", "cpu", "--batch-sequences", "7"]).micro_sequences == 7
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert parse(["--device", "cpu"]).micro_sequences == 4
+    assert parse(["--device", "cpu", "--tensor-parallel", "2"]).micro_sequences == 8
+    assert parse(["--device", "cpu", "--micro-sequences", "1"]).micro_sequences == 1
+
+
+def test_a_prompt_is_read_as_the_corpus_is() -> None:
+    assert parse(["--device", "cpu", "--prompt", "caf\udce9 \u00e9"]).prompt == "caf\ufffd \u00e9"
 
 
 @pytest.mark.parametrize(

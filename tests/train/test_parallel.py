@@ -17,9 +17,10 @@ from model import configs
 from model.configs import ModelConfig
 from model.llama import LLaMA
 from tests.train import processes
+from train.config import launched
 from train.display import Display
 from train.loss import document_mask, document_numbers, token_losses
-from train.parallel import Switches, World, build, check_shape, joined, launched, reduce_gradients, whole
+from train.parallel import Switches, World, build, check_shape, joined, reduce_gradients, whole
 from train.pretrain import main
 from train.records import read_log
 

@@ -126,6 +126,30 @@ def test_twenty_steps_and_twenty_more_equal_forty(straight: Path, shared_corpus:
     assert evaluations[0] == evaluations[1]
 
 
+@pytest.mark.parametrize("sharded", ["false", "true"])
+def test_what_changes_no_more_than_rounding_may_change(
+    straight: Path, shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sharded: str
+) -> None:
+    fused: list[bool] = []
+    step = torch.optim.AdamW.step
+
+    def noted(optimizer: torch.optim.AdamW, *args: Any) -> Any:
+        fused.extend(group["fused"] for group in optimizer.param_groups)
+        return step(optimizer, *args)
+
+    more = ["--stop-after", "10", "--checkpoint-async", sharded]
+    assert main(arguments(shared_corpus, tmp_path, "--fused-optimizer", "false", *more)) == 0
+    changed = ["--micro-sequences", "2", "--checkpointing", "full", "--loss-chunk", "16", "--stop-after", "20"]
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", noted)
+        assert main(arguments(shared_corpus, tmp_path, *changed, "--checkpoint-async", sharded)) == 0
+    assert fused == [True] * 20
+    assert main(arguments(shared_corpus, tmp_path, "--micro-sequences", "1", "--fused-optimizer", "false")) == 0
+    assert [step for step, _ in losses(tmp_path)] == list(range(1, 41))
+    for (_, one), (_, other) in zip(losses(tmp_path), losses(straight), strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
 def test_a_killed_run_continues_from_its_checkpoint(
     straight: Path, shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,3 +1,5 @@
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +7,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from train.records import EVENTS, Log, Recorder, read_log, scalars
+from train.records import EVALUATIONS, EVENTS, LOG, Log, Recorder, as_json, read_log, scalars
 
 ROW: dict[str, Any] = {
     "step": 1,
@@ -101,3 +103,18 @@ def test_another_rank_writes_nothing(tmp_path: Path) -> None:
     records.rewind(0)
     records.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    records = Recorder(tmp_path, 0)
+    records.step({**ROW, "loss": nan, "sources": {"c4": (nan, 3), "books": (inf, 1)}})
+    records.evaluation({"step": 1, "bits_per_byte": {"c4": nan, "books": 2.0}, "text": "NaN"})
+    records.close()
+    lines = [(tmp_path / name).read_text() for name in (LOG, EVALUATIONS)]
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert (rows[0]["loss"], rows[0]["sources"]) == (None, {"c4": [None, 3], "books": [None, 1]})
+    assert rows[1]["bits_per_byte"] == {"c4": None, "books": 2.0}
+    assert json.loads(as_json({"loss": {"last": -inf}}, indent=1)) == {"loss": {"last": None}}
+    for event in events(tmp_path):
+        assert all(math.isfinite(value.simple_value) for value in event.summary.value)

@@ -40,6 +40,18 @@ def test_a_run_that_goes_on_has_its_page(tmp_path: Path, capsys: pytest.CaptureF
     assert "<td>770.0 gCO2eq</td>" in page
 
 
+def test_a_page_of_one_step_has_no_curve(tmp_path: Path) -> None:
+    records = Recorder(tmp_path, 0)
+    records.step({**ROW, "step": 1, "tokens": 320})
+    records.evaluation({"step": 1, "tokens": 320, "bits_per_byte": {"c4": float("nan")}, "text": "snow"})
+    records.close()
+    assert main([str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "data:image/png" not in page
+    assert "One step shows no course" in page
+    assert "<td>c4</td><td>960</td><td>100.00%</td><td>none</td>" in page
+
+
 def test_nothing_recorded_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([str(tmp_path)])

@@ -296,3 +296,13 @@ def test_records_of_other_dumps_are_matched_by_their_names(tmp_path: Path) -> No
     assert found.moves == []
     assert found.unmoved == {"Wikipedia": 1}
     assert "matched by their own names" in found.notes[0]
+
+
+def test_one_step_of_a_run_is_no_curve(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(json.dumps(row(1, loss=5.0)) + "\n")
+    held_out = {"step": 1, "bits_per_byte": {"books": 2.0}, "text": "snow"}
+    (tmp_path / "evaluations.jsonl").write_text(json.dumps(held_out) + "\n")
+    run = training.load(str(tmp_path))
+    assert run is not None
+    assert run.curves == []
+    assert run.texts == [(1, "snow")]

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import struct
 from collections.abc import Iterator
 from itertools import pairwise
@@ -238,8 +239,27 @@ def test_a_split_without_documents_is_left_out(tmp_path: Path) -> None:
     empty = manifest.splits["validation"][0]
     manifest.splits["validation"] = (type(empty)(empty.name, 0, 0, 0, "", "", ""),)
     path.write_text(manifest.to_json())
-    for name in FORMATS:
+    for name in FORMATS.keys() - {"nanogpt"}:
         assert main([name, str(corpus), str(tmp_path / name), "--source", "books"]) == 0
-    assert (tmp_path / "nanogpt" / "books" / "val.bin").read_bytes() == b""
     assert not (tmp_path / "mds" / "books" / "validation").exists()
     assert "validation" not in (tmp_path / "parquet" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("split", "name"), [("train", "train.bin"), ("validation", "val.bin")])
+def test_nanogpt_refuses_an_empty_split(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], split: str, name: str
+) -> None:
+    copy = tmp_path / "corpus"
+    shutil.copytree(corpus, copy)
+    path = copy / "tokens" / "books" / "manifest.json"
+    manifest = Manifest.load(path.parent)
+    manifest.splits[split] = ()
+    path.write_text(manifest.to_json())
+    with pytest.raises(SystemExit):
+        main(["nanogpt", str(copy), str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert f"no document of books is in the {split} split" in said
+    assert name in said
+    assert not (tmp_path / "out").exists()
+    assert main(["nanogpt", str(copy), str(tmp_path / "out"), "--source", "wikipedia"]) == 0
+    assert main(["megatron", str(copy), str(tmp_path / "others")]) == 0
