@@ -1,14 +1,29 @@
-"""Text from a model: temperature and nucleus sampling, one position at a time over cached keys and values."""
+"""Text from a model: temperature and nucleus sampling, one position at a time over cached keys and values.
+
+python -m model.generate --run data/run --corpus data/corpus --prompt "The river"
+python -m model.generate < prompt.txt                      a prompt from standard input
+
+The text is printed as it comes, after its prompt. `--step` takes an earlier checkpoint of the run.
+"""
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Callable, Collection, Sequence
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from model.llama import Cache, LLaMA
+from model.spoken import Spoken
+from model.trained import Trained, open_trained
+from pipelines.files import commands, paths, storage
+from pipelines.tokens import shards
+from tokenizer.loading import load_engine
 
 
 def as_text(content: bytes) -> str:
@@ -32,7 +47,6 @@ def sample(logits_v: Tensor, temperature: float, top_p: float, generator: torch.
     return int(order[torch.multinomial(probabilities, 1, generator=generator)])
 
 
-@torch.no_grad()
 def generate(
     model: LLaMA,
     prompt: Sequence[int],
@@ -44,28 +58,42 @@ def generate(
     generator: torch.Generator | None = None,
     cached: bool = True,
 ) -> list[int]:
-    """Continue a prompt of token ids by at most `length` tokens, ending before a token of `stop`.
+    """Return all new tokens that `continued` yields; errors as its."""
+    options = {"temperature": temperature, "top_p": top_p}
+    return list(continued(model, prompt, length, stop=stop, generator=generator, cached=cached, **options))
+
+
+def continued(
+    model: LLaMA,
+    prompt: Sequence[int],
+    length: int,
+    *,
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    stop: Collection[int] = (),
+    generator: torch.Generator | None = None,
+    cached: bool = True,
+) -> Iterator[int]:
+    """Continue a prompt of token ids by at most `length` tokens, ending before a token of `stop`; yield each new one.
 
     Without a cache each token takes a whole pass over the same number of positions: for a compiled model, and for one
-    that is spread over ranks, all of which call this with generators in the same state and return the same.
+    that is spread over ranks, all of which call this with generators in the same state and get the same.
 
-    Returns the new tokens only. Raises ValueError for an empty prompt, or when prompt and continuation together are
-    longer than the model's context.
+    Raises ValueError for an empty prompt, or when prompt and continuation together are longer than the model's context.
     """
     if not prompt:
         raise ValueError("the prompt is empty: give at least the bos token")
     if len(prompt) + length > model.config.context:
         raise ValueError(f"{len(prompt)} + {length} tokens do not fit the model's context of {model.config.context}")
     read = _cached(model, len(prompt) + length) if cached else _whole(model)
-    answer: list[int] = []
     new = list(prompt)
     for _ in range(length):
-        token = sample(read(new), temperature, top_p, generator)
+        with torch.no_grad():
+            token = sample(read(new), temperature, top_p, generator)
         if token in stop:
             break
-        answer.append(token)
+        yield token
         new = [token]
-    return answer
 
 
 def _cached(model: LLaMA, capacity: int) -> Callable[[list[int]], Tensor]:
@@ -87,3 +115,92 @@ def _whole(model: LLaMA) -> Callable[[list[int]], Tensor]:
         return logits
 
     return read
+
+
+def _options(arguments: Sequence[str] | None) -> tuple[commands.Parser, argparse.Namespace]:
+    parser = commands.Parser(prog="python -m model.generate", description="Text from a run's model.")
+    parser.add_argument("words", nargs="?", metavar="PROMPT", help="what it continues; as --prompt")
+    parser.add_argument("--prompt", help="what it continues (default: standard input, without its last line feed)")
+    parser.add_argument("--run", type=paths.local_option, default="data/run", help="directory of a run (%(default)s)")
+    parser.add_argument(
+        "--corpus", type=paths.local_option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
+    )
+    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
+    parser.add_argument("--tokens", type=int, default=120, help="at most so many new ones (%(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.8, help="0: always the most likely token (%(default)s)")
+    parser.add_argument("--top-p", type=float, default=0.95, help="share of the probability drawn from (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawing (%(default)s)")
+    options = parser.parse_args(arguments)
+    if options.words is not None and options.prompt is not None:
+        parser.error("the prompt is given twice, as PROMPT and as --prompt")
+    if options.tokens < 0:
+        parser.error(f"--tokens is {options.tokens}, it must not be negative")
+    return parser, options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    parser, options = _options(arguments)
+    try:
+        _print(options)
+    except BrokenPipeError:  # whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _print(options: argparse.Namespace) -> None:
+    """Print a prompt and its continuation as they are decoded."""
+    trained = open_trained(options.run, lambda message: print(message, file=sys.stderr), options.step)  # noqa: T201
+    path, manifest = _tokenizer_of(options.corpus, trained)
+    engine = load_engine(path)
+    ids = [token for token in (manifest.bos_id,) if token is not None] + engine.encode(_prompt(options))
+    ids = ids or [manifest.eos_id or 0]
+    room = trained.model.config.context - len(ids)
+    if room < 0:
+        raise ValueError(f"the prompt has {len(ids):,} tokens, the model's context {trained.model.config.context:,}")
+    generator = torch.Generator().manual_seed(options.seed)
+    stop = [token for token in (manifest.eos_id,) if token is not None]
+    how = {"temperature": options.temperature, "top_p": options.top_p}
+    spoken = Spoken(engine)
+    _say(spoken.add(ids))
+    for token in continued(trained.model, ids, min(options.tokens, room), stop=stop, generator=generator, **how):
+        _say(spoken.add([token]))
+    _say(spoken.end() + "\n")
+
+
+def _say(text: str) -> None:
+    # In UTF-8 whatever the locale: the text is nobody's choice.
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
+
+
+def _prompt(options: argparse.Namespace) -> str:
+    given = options.words if options.prompt is None else options.prompt
+    if given is not None:
+        return as_text(given.encode("utf-8", "surrogateescape"))
+    if sys.stdin.isatty():
+        print("the prompt, from standard input; its end is Ctrl-D:", file=sys.stderr)  # noqa: T201
+    return as_text(sys.stdin.buffer.read().removesuffix(b"\n"))
+
+
+def _tokenizer_of(corpus: Path, trained: Trained) -> tuple[Path, shards.Manifest]:
+    """Return a corpus' tokenizer and a manifest of its tokens; ValueError if they are not those of the model."""
+    path, names = shards.tokenizer_of(corpus), list(shards.sources(corpus / "tokens"))
+    if not names:
+        raise ValueError(f"{corpus}: there are no token shards (was the build finished?)")
+    manifest = shards.Manifest.load(corpus / "tokens" / names[0])
+    trained_with = trained.state.get("tokenizer", manifest.tokenizer_sha256)
+    if storage.sha256(path) != trained_with or manifest.vocabulary != trained.model.config.vocabulary:
+        raise ValueError(
+            f"{path}: this is not the tokenizer that the run was trained with; name its corpus with --corpus"
+        )
+    return path, manifest
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence, Set
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ _MODEL = re.compile(
     rf"|personal_information_sites|language_models(?:/(?:{'|'.join(LANGUAGES)}))?)"
 )
 _RUN = re.compile(
-    r"log\.jsonl|evaluations\.jsonl|spikes\.jsonl|tensorboard/events\.out\.tfevents\.\d+\..+\.\d{8}"
+    r"lock|log\.jsonl|evaluations\.jsonl|spikes\.jsonl|tensorboard/events\.out\.tfevents\.\d+\..+\.\d{8}"
     r"|checkpoints/\.step-\d{8}\.(?:\d+|sharded)"
     r"/(?:\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp)"
 )
@@ -144,6 +143,7 @@ def clean(folder: str) -> tuple[list[str], list[str]]:
 
 
 def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[str]:
+    removed = [name for name in removed if name != lock.RUN_LOCK]  # it was taken to clean
     parts = sorted({name.partition("/")[0] for name in removed})
     yield f"{folder}: removed {len(removed):,} files{' of ' if parts else ''}{', '.join(parts)}"
     downloads = [name for name in left if name.startswith(DOWNLOADS)]
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for folder in there:
             files_of(folder)
         for folder in there:
-            with lock.alone(folder) if ours.kind_of(folder) is ours.Kind.CORPUS else nullcontext():
+            with lock.alone(folder) if ours.kind_of(folder) is ours.Kind.CORPUS else lock.alone_in_run(folder):
                 removed, left = clean(folder)
             print(*_said(folder, removed, left), sep="\n")  # noqa: T201
     except (ValueError, OSError) as error:

@@ -23,6 +23,7 @@ from model.llama import LLaMA
 from pipelines import contamination
 from pipelines.files import commands, paths
 from tokenizer.loading import load_engine
+from train.config import choose_device
 from train.export import open_checkpoint
 from train.loss import token_losses
 
@@ -216,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
     )
+    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
     parser.add_argument("--limit", type=int, default=0, help="questions of each; 0: all")
     parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"of {', '.join(TASKS)}")
     options = parser.parse_args(arguments)
@@ -229,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     named = [text.partition("=") for text in options.tasks]
     questions = {task: read(task, Path(paths.form(path)), options.limit) for task, _, path in named}
-    run = open_checkpoint(Path(options.run), options.corpus, console.print)
+    run = open_checkpoint(Path(options.run), options.corpus, console.print, options.step, choose_device("auto"))
     tokenizer = load_engine(run.corpus.tokenizer)
     bos_id = next(iter(run.corpus.manifests.values())).bos_id
     bos = [] if bos_id is None else [bos_id]

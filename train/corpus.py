@@ -16,11 +16,8 @@ import numpy.typing as npt
 
 from pipelines import table1
 from pipelines.files import storage
-from pipelines.tokens.shards import Manifest, document_ends, sources, tokens
+from pipelines.tokens.shards import Manifest, document_ends, sources, tokenizer_of, tokens
 from train.mixture import Mixture
-
-# A build keeps the models that it trained under models/; a corpus of tokens alone may bring its tokenizer beside them.
-TOKENIZERS = ("models/tokenizer/tokenizer.model", "tokenizer/tokenizer.model")
 
 
 class Stream:
@@ -83,10 +80,7 @@ class Corpus:
     @property
     def tokenizer(self) -> Path:
         """Return the path of the SentencePiece model; raise ValueError naming where it could be if it is not there."""
-        for name in TOKENIZERS:
-            if (self.directory / name).exists():
-                return self.directory / name
-        raise ValueError(f"{self.directory}: the corpus has no tokenizer, neither {' nor '.join(TOKENIZERS)}")
+        return tokenizer_of(self.directory)
 
     def stream(self, source: str, split: str = "train") -> Stream:
         """Map one split of a source; raise ValueError if a shard is missing or of another length."""
@@ -95,6 +89,17 @@ class Corpus:
     def digests(self) -> dict[str, str]:
         """Return what identifies each source's tokens: a digest over its tokenizer's and its shards' digests."""
         return {source: _digest(manifest) for source, manifest in self.manifests.items()}
+
+
+def check_digests(corpus: Corpus, recorded: Mapping[str, str], run: Path | str) -> None:
+    """Raise ValueError naming a source whose tokens are not those that a run started with."""
+    digests = corpus.digests()
+    for source, digest in recorded.items():
+        if digests.get(source) != digest:
+            raise ValueError(
+                f"{corpus.directory}: the tokens of {source} are not those that the run in {run} "
+                "started with (was the corpus rebuilt?): restore them, or give another --output"
+            )
 
 
 def proportions_of(directory: Path | str) -> str:

@@ -12,6 +12,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,27 @@ from rich.console import Console
 
 from model.checkpoint import hugging_face_config, to_hugging_face
 from model.convert import SHARD_BYTES, write_hugging_face
+from model.llama import LLaMA
+from model.trained import open_trained
 from pipelines.files import commands, ours, paths
 from tokenizer.fast import definition, unsuitable
 from tokenizer.model_file import CONTROL, UNKNOWN, ModelFile
 from tokenizer.probes import SPACE
-from train import checkpoint
-from train.config import RunConfig
-from train.run import Run, open_run
+from train.corpus import Corpus, check_digests, open_corpus
+from train.mixture import parse_proportions
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def export(run: Run, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run's model and the corpus that it was trained on, for who only reads."""
+
+    model: LLaMA
+    corpus: Corpus
+
+
+def export(run: Opened, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES) -> list[Path]:
     """Write a run's model with its configuration and tokenizer; return the files of weights."""
     config = run.model.config
     state = {name: tensor.detach().to(TYPES[dtype]).cpu() for name, tensor in run.model.state_dict().items()}
@@ -95,13 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
     )
+    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
     parser.add_argument("--output", type=paths.local_output_option, required=True, help="directory to write")
     parser.add_argument("--dtype", choices=TYPES, default="float32", help="of the weights (%(default)s)")
     parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        run = open_checkpoint(Path(options.run), options.corpus, console.print)
+        run = open_checkpoint(Path(options.run), options.corpus, console.print, options.step)
         with ours.replacing(options.output, ours.Kind.MODEL) as made:
             written = [options.output / path.name for path in export(run, made, options.dtype, options.shard_bytes)]
     except (ValueError, OSError) as error:
@@ -110,18 +121,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def open_checkpoint(directory: Path, corpus: str, report: Callable[[str], None]) -> Run:
-    """Open the last whole checkpoint of a run, configured as it was trained; raise ValueError if there is none."""
-    found = checkpoint.find_latest(checkpoint.directory_of(str(directory)), report)
-    if found is None:
-        raise ValueError(f"{directory}: no checkpoint")
+def open_checkpoint(
+    directory: Path,
+    corpus: str,
+    report: Callable[[str], None],
+    step: int | None = None,
+    device: torch.device | None = None,
+) -> Opened:
+    """Open the weights of a run's last whole checkpoint, or of a step's; errors as `open_trained`'s, `open_corpus`'s.
+
+    Raises ValueError if the corpus is not the one that the run was trained on.
+    """
+    found = open_trained(directory, report, step, device)
     try:
-        config = RunConfig(
-            **checkpoint.state(found)["config"] | {"micro_sequences": 1, "corpus": corpus, "output": str(directory)}
-        )
+        weights, digests = parse_proportions(found.config["proportions"]), dict(found.state["corpus"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{found / checkpoint.STATE}: no configuration of a run: {error}") from None
-    return open_run(config, report)
+        raise ValueError(f"{directory}: no configuration of a run in step {found.step}: {error!r}") from None
+    opened = open_corpus(corpus, weights)
+    check_digests(opened, digests, directory)
+    return Opened(found.model, opened)
 
 
 if __name__ == "__main__":

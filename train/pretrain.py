@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.files import addresses, ours
+from pipelines.files import addresses, lock, ours
 from train import checkpoint, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
@@ -190,7 +190,12 @@ def pretrain(config: RunConfig, console: Console, world: World) -> None:
     def warn(message: str) -> None:
         console.print(f"[yellow]warning[/]: {escape(message)}", highlight=False)
 
-    with closing(open_run(config, warn, world)) as run:
+    def hold() -> None:
+        stack.enter_context(_held(config.output))
+
+    with ExitStack() as stack:
+        world.first_does(hold)
+        run = stack.enter_context(closing(open_run(config, warn, world)))
         if run.step == run.steps and (Path(config.output) / SUMMARY).exists():
             console.print(
                 f"the run in {config.output} is finished ({run.steps} steps); give another --output for a new one"
@@ -198,18 +203,29 @@ def pretrain(config: RunConfig, console: Console, world: World) -> None:
             return
         if missing := check_held_out(run):
             warn(f"nothing is held out of {', '.join(missing)}")
-        world.first_does(lambda: _prepare(run))
+        # What a killed process left half written; only who holds the directory may remove it.
+        world.first_does(lambda: checkpoint.clear_unfinished(run.checkpoints))
         _introduce(run, console)
         train(run, console)
 
 
-def _prepare(run: Run) -> None:
-    """Make the run's folder ours, and remove what a killed process left half written; readers of a run never write."""
+@contextmanager
+def _held(output: str) -> Iterator[None]:
+    """Mark a run's directory as ours and hold it; one that nothing came into is given back."""
+    was_there = Path(output).is_dir()
     try:
-        ours.claim(run.config.output, ours.Kind.RUN)
+        ours.claim(output, ours.Kind.RUN)
     except ValueError as error:
         raise ValueError(f"--output {error}") from None
-    checkpoint.clear_unfinished(run.checkpoints)
+    try:
+        with lock.alone_in_run(output):
+            try:
+                yield
+            finally:
+                if {path.name for path in Path(output).iterdir()} == {ours.MARK, lock.RUN_LOCK}:
+                    Path(output, lock.RUN_LOCK).unlink()
+    finally:
+        ours.give_back_unused(output, was_there=was_there)
 
 
 def _introduce(run: Run, console: Console) -> None:

@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
+from model import saved, sharded_files
 from model.configs import ModelConfig, named
 from model.llama import LLaMA, Mask
 from train import checkpoint, loss, meters, optimizer, parallel, sharded, spikes
 from train.config import RunConfig, check_same, choose_device, identity
-from train.corpus import Corpus, mixture_of, open_corpus, proportions_of
+from train.corpus import Corpus, check_digests, mixture_of, open_corpus, proportions_of
 from train.dataset import Batch, SequenceDataset, Steps, loader
 from train.mixture import Mixture, parse_proportions
 from train.parallel import ALONE, Switches, World
@@ -63,7 +64,7 @@ class Run:
     @property
     def checkpoints(self) -> Path:
         """Return the directory of the run's checkpoints."""
-        return checkpoint.directory_of(self.config.output)
+        return saved.directory_of(self.config.output)
 
     @property
     def k(self) -> int:
@@ -134,9 +135,9 @@ def open_run(config: RunConfig, report: Callable[[str], None], world: World = AL
         world=world,
         steps=config.steps,
     )
-    path = world.first_does(lambda: checkpoint.find_latest(run.checkpoints, report))
+    path = world.first_does(lambda: saved.find_latest(run.checkpoints, report))
     if path is not None:
-        _resume(run, checkpoint.load(path))
+        _resume(run, saved.load(path))
     if world.size > 1 or config.checkpoint_async:
         run.saver = sharded.Saver(run.checkpoints, config.keep_checkpoints, world)
     return run
@@ -152,16 +153,10 @@ def model_config(config: RunConfig, vocabulary: int) -> ModelConfig:
     return shape
 
 
-def _resume(run: Run, found: checkpoint.Checkpoint) -> None:
+def _resume(run: Run, found: saved.Checkpoint) -> None:
     check_same(run.config, found.state["config"])
-    digests = run.corpus.digests()
-    for source, recorded in found.state["corpus"].items():
-        if digests.get(source) != recorded:
-            raise ValueError(
-                f"{run.config.corpus}: the tokens of {source} are not those that the run in {run.config.output} "
-                "started with (was the corpus rebuilt?): restore them, or give another --output"
-            )
-    if sharded.is_sharded(found.path):
+    check_digests(run.corpus, found.state["corpus"], run.config.output)
+    if sharded_files.is_sharded(found.path):
         sharded.load(found.path, run.model, run.optimizer)
     elif run.world.size > 1:
         sharded.fill(run.model, run.optimizer, found.tensors)
@@ -188,9 +183,9 @@ def rewind(run: Run, suspicious: int, report: Callable[[str], None]) -> dict[str
         run.saver.wait()
     left_out = list(run.left_out)
     before = at - suspicious + 1
-    path = run.world.first_does(lambda: checkpoint.find_latest(run.checkpoints, report, before))
+    path = run.world.first_does(lambda: saved.find_latest(run.checkpoints, report, before))
     if path is not None:
-        _resume(run, checkpoint.load(path))
+        _resume(run, saved.load(path))
     else:
         parallel.draw(run.model, torch.Generator().manual_seed(run.config.seed))
         run.optimizer.state.clear()
@@ -227,6 +222,7 @@ def save(run: Run) -> None:
         "watt_hours": run.watt_hours,
         "config": identity(run.config),
         "corpus": run.corpus.digests(),
+        "tokenizer": next(iter(run.corpus.manifests.values())).tokenizer_sha256,
     }
     if run.saver is None:
         tensors = {"model": run.model.state_dict(), "optimizer": run.optimizer.state_dict()}

@@ -9,39 +9,31 @@ loading. All ranks see one file system.
 
 from __future__ import annotations
 
-import io
-import os
 import shutil
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
-from torch.distributed.checkpoint.state_dict_loader import load as load_in_place
 from torch.distributed.checkpoint.state_dict_saver import save as save_now
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from model import tensor_files
-from train import checkpoint, sharded_table
+from model import saved, sharded_files
+from model.sharded_files import MODEL, OPTIMIZER, alone
+from model.sharded_table import METADATA
+from train import checkpoint
 from train.parallel import World
-from train.sharded_table import METADATA
-
-_MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
 def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return every tensor of a run by name, as this rank holds it; an optimiser's state that is not there is made."""
     names = {id(weight): name for name, weight in model.named_parameters()}
-    state = {_MODEL + name: weight for name, weight in model.state_dict().items()}
+    state = {MODEL + name: weight for name, weight in model.state_dict().items()}
     for group in optimizer.param_groups:
         for weight in group["params"]:
             if weight not in optimizer.state:
@@ -51,7 +43,7 @@ def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
                     "exp_avg_sq": torch.zeros_like(weight),
                 }
             for key, value in optimizer.state[weight].items():
-                state[f"{_OPTIMIZER}{names[id(weight)]}.{key}"] = value
+                state[f"{OPTIMIZER}{names[id(weight)]}.{key}"] = value
     return state
 
 
@@ -70,7 +62,7 @@ class Saver:
         Raises OSError if the one before could not be written.
         """
         self.wait()
-        temporary = self._directory / f".{checkpoint.name(step)}.sharded"
+        temporary = self._directory / f".{saved.name(step)}.sharded"
         if self._world.first:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
@@ -95,11 +87,11 @@ class Saver:
     def _write(self, copies: dict[str, Tensor], temporary: Path, step: int, state: Mapping[str, Any]) -> None:
         writer = FileSystemWriter(temporary, single_file_per_rank=True, sync_files=True)
         try:
-            with _alone():
+            with alone():
                 save_now(copies, storage_writer=writer, process_group=self._group, no_dist=self._group is None)
             files = self._digests(temporary)
             if self._world.first:
-                checkpoint.seal(temporary, self._directory / checkpoint.name(step), files, state, self._keep)
+                checkpoint.seal(temporary, self._directory / saved.name(step), files, state, self._keep)
             self._barrier()
         except BaseException as error:
             if self._world.first:
@@ -122,86 +114,21 @@ class Saver:
             dist.barrier(self._group)
 
 
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Let a single process do without a warning what DCP expects of several."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        yield
-
-
-class _Reader(FileSystemReader):
-    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        metadata = sharded_table.read(Path(self.path))
-        assert metadata.storage_meta is not None
-        metadata.storage_meta.load_id = self.load_id
-        return metadata
-
-    def _slice_file(self, file: Any, sinfo: Any) -> IO[bytes]:
-        part = io.BufferedReader(_Slice(file, sinfo.offset, sinfo.length))
-        tensor_files.check(cast(BinaryIO, part), f"{self.path}/{sinfo.relative_path}, from byte {sinfo.offset}")
-        part.seek(0)
-        return part
-
-
-class _Slice(io.RawIOBase):
-    """Some bytes of a file, as a file (DCP's own seeks from the wrong end)."""
-
-    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        self._file, self._start, self._length, self._at = file, start, length, 0
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it has places."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place in the slice; return it."""
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
-        if self._at < 0:
-            raise OSError(f"{self._at}: before the beginning")
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with what is left of the slice; return how many bytes that is."""
-        self._file.seek(self._start + self._at)
-        content = self._file.read(max(0, min(len(buffer), self._length - self._at)))
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
-
-
-def is_sharded(path: Path) -> bool:
-    """Return whether a checkpoint was written by `Saver`."""
-    return (path / METADATA).exists()
-
-
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Fill this rank's parts of a run from a checkpoint of any number of ranks.
-
-    Raises ValueError for one whose table names anything but tensors in its own files, or whose parts are none.
-    """
-    state = tensors_of(model, optimizer)
-    try:
-        with _alone():
-            load_in_place(state, storage_reader=_Reader(path), no_dist=not dist.is_initialized())
-    except CheckpointException as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from None
+    """Fill this rank's parts of a run from a checkpoint of any number of ranks; errors as `sharded_files.fill`'s."""
+    sharded_files.fill(path, tensors_of(model, optimizer))
 
 
 @torch.no_grad()
 def fill(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Any]) -> None:
     """Fill this rank's parts of a run from the whole tensors that a single process has saved."""
     mine = tensors_of(model, optimizer)
-    whole = {_MODEL + name: value for name, value in tensors["model"].items()}
+    whole = {MODEL + name: value for name, value in tensors["model"].items()}
     names = {id(weight): name for name, weight in model.named_parameters()}
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for number, weight in enumerate(weights):
         for key, value in tensors["optimizer"]["state"].get(number, {}).items():
-            whole[f"{_OPTIMIZER}{names[id(weight)]}.{key}"] = value
+            whole[f"{OPTIMIZER}{names[id(weight)]}.{key}"] = value
     for name, value in mine.items():
         if name in whole:
             _copy(value, whole[name])

@@ -1,7 +1,9 @@
 """One build at a time in a corpus directory: a lock that ends with its build, also where there are no file locks.
 
-    local     a lock on the file OUTPUT/work/lock, which the kernel takes back however the build ends
+    local     a lock on the file OUTPUT/work/lock, which the kernel takes back however the build ends; it says whose
     remote    the object OUTPUT/work/lock.json, written only where there is none, and again by its owner now and then
+
+A run's directory is held in the same way, by the file RUN/lock.
 
 A build that is killed leaves its object behind. The next one takes it over: at once if the owner was a process of this
 machine that is gone, otherwise when it was not renewed for LEASE_SECONDS. Whoever removes the object breaks the lock.
@@ -22,12 +24,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pipelines.files import remote, storage
 
+RUN_LOCK = "lock"
 LEASE_SECONDS = 600.0
 RENEWAL_SECONDS = 60.0
+LEFT_BEHIND_SECONDS = 10.0
 
 
 @contextmanager
@@ -40,13 +44,80 @@ def alone(output: str) -> Iterator[Callable[[], None]]:
         with _RemoteLock(output).held() as check:
             yield check
         return
-    Path(output, "work").mkdir(parents=True, exist_ok=True)
-    with Path(output, "work", "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"--output {output}: another build is writing there") from None
+    with held(Path(output, "work", "lock"), f"--output {output}: another build is writing there"):
         yield lambda: None
+
+
+@contextmanager
+def alone_in_run(run: str) -> Iterator[None]:
+    """Hold a run's directory, on this machine; raise ValueError naming who holds it if another process does."""
+    with held(Path(run, RUN_LOCK), f"{run}: another process trains or cleans there"):
+        yield
+
+
+@contextmanager
+def held(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a local file's lock; raise ValueError that begins with `refusal` and names the holder if another has it.
+
+    What a process leaves behind (a loader's worker that still ends) may hold its lock for some seconds more.
+    """
+    deadline = time.monotonic() + LEFT_BEHIND_SECONDS
+    while True:
+        with _opened(path) as lock:
+            taken = _taken(lock)
+            if taken and _is_at(lock, path):
+                _write_holder(lock)
+                try:
+                    yield
+                finally:
+                    lock.truncate(0)
+                return
+            holder = _parsed(lock.read().encode())
+        gone = holder.get("machine") == _machine() and not is_running(holder.get("process"))
+        if not (taken or gone) or time.monotonic() > deadline:
+            raise ValueError(
+                f"{refusal}: {holder.get('owner', 'a process')}, since {holder.get('started', 'just now')}"
+            )
+        time.sleep(0.2)
+
+
+def _opened(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a+", encoding="utf-8")
+
+
+def _taken(lock: TextIO) -> bool:
+    lock.seek(0)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(lock: TextIO, path: Path) -> bool:
+    """Tell whether an open file is still the one of that name: its holder before may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _write_holder(lock: TextIO) -> None:
+    lock.truncate(0)
+    lock.write(json.dumps(_holder(datetime.now(UTC))))
+    lock.flush()
+
+
+def _holder(since: datetime) -> dict[str, Any]:
+    """Return who holds a lock: this process."""
+    return {
+        "owner": f"{platform.node()}, process {os.getpid()}",
+        "machine": _machine(),
+        "process": os.getpid(),
+        "started": since.isoformat(timespec="seconds"),
+        "renewed": time.time(),
+    }
 
 
 class _RemoteLock:
@@ -56,7 +127,7 @@ class _RemoteLock:
         self._path = f"{output}/work/lock.json"
         self._output = output
         self._token = uuid.uuid4().hex
-        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._started = datetime.now(UTC)
         self._content = b""
         self._version: str | None = None
         self._renewed = time.time()
@@ -100,20 +171,12 @@ class _RemoteLock:
         )
 
     def _write(self, version: str | None) -> bool:
-        now = time.time()
-        row = {
-            "owner": f"{platform.node()}, process {os.getpid()}",
-            "machine": _machine(),
-            "process": os.getpid(),
-            "started": self._started,
-            "renewed": now,
-            "token": self._token,
-        }
+        row = {**_holder(self._started), "token": self._token}
         content = json.dumps(row).encode()
         written = remote.swap(self._path, content, version)
         if written is None:
             return False
-        self._content, self._version, self._renewed = content, written, now
+        self._content, self._version, self._renewed = content, written, row["renewed"]
         return True
 
     def _renew(self) -> None:

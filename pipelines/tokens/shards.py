@@ -31,6 +31,8 @@ FORMAT = "altiplano-shards/2"
 TOKEN = np.dtype("<u2")
 END = np.dtype("<u8")
 SPLITS = ("train", "validation")
+# A build keeps the models that it trained under models/; a corpus of tokens alone may bring its tokenizer beside them.
+TOKENIZERS = ("models/tokenizer/tokenizer.model", "tokenizer/tokenizer.model")
 SUFFIXES = ("bin", "index", "documents.parquet")
 COUNTS = ("documents", "tokens", "text_bytes")
 # Of a shard's documents, so many are read to find one.
@@ -189,6 +191,14 @@ def document_table(rows: Iterable[tuple[str, int, str, int]]) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", row_group_size=GROUP_ROWS)
     return sink.getvalue()
+
+
+def tokenizer_of(corpus: Path) -> Path:
+    """Return the path of a corpus' SentencePiece model; raise ValueError naming where it could be if it is nowhere."""
+    for name in TOKENIZERS:
+        if (corpus / name).exists():
+            return corpus / name
+    raise ValueError(f"{corpus}: the corpus has no tokenizer, neither {' nor '.join(TOKENIZERS)}")
 
 
 def sources(tokens_directory: Path | str) -> Iterator[str]:

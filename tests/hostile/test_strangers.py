@@ -42,10 +42,10 @@ from tokenizer.model_file import ModelFile
 ROOT = Path(__file__).parents[2]
 torch = pytest.importorskip("torch", reason="the training side is not installed")
 
-from model import convert  # noqa: E402
+from model import convert, saved, sharded_files  # noqa: E402
+from model.sharded_table import METADATA  # noqa: E402
 from tests.train import test_sharded as runs  # noqa: E402
 from train import benchmarks, checkpoint, corpus, export, sharded  # noqa: E402
-from train.sharded_table import METADATA  # noqa: E402
 
 
 class Code:
@@ -322,7 +322,7 @@ def test_bytes_in_a_table_run_code_in_pytorch_itself(place: Place) -> None:
     from torch.distributed.checkpoint.state_dict_loader import load
 
     state: dict[str, Any] = {next(iter(sharded.tensors_of(*runs.fresh()))): 0}
-    with sharded._alone():
+    with sharded_files.alone():
         load(state, storage_reader=FileSystemReader(_bytes_of_code(place)), no_dist=True)
     assert place.executed.exists()
 
@@ -414,13 +414,13 @@ def _unverified(place: Place) -> object:
     )
     told: list[str] = []
     with pytest.raises(ValueError, match="no checkpoint is whole"):
-        checkpoint.find_latest(path.parent, told.append)
+        saved.find_latest(path.parent, told.append)
     raise ValueError(told[0])
 
 
 WEIGHTS: dict[str, tuple[Callable[[Place], object], str]] = {
     "a checkpoint": (
-        lambda place: checkpoint.load(_checkpoint(place, Code(place.executed))),
+        lambda place: saved.load(_checkpoint(place, Code(place.executed))),
         r"model\.pt: it holds more than tensors",
     ),
     "a checkpoint's manifest": (_unverified, r"manifest\.json: names '\.\./\.\./\.\./victim\.parquet'"),
@@ -647,7 +647,7 @@ def test_a_copy_is_compared_before_it_is_used(store: dict[str, bytes], change: s
 DANGEROUS = {
     "pickle.load": set(),
     "pickle.loads": {"pipelines/runners/waves.py"},  # plan files that the same build has just written
-    "pickle.Unpickler": {"train/sharded_table.py"},  # makes inert records only
+    "pickle.Unpickler": {"model/sharded_table.py"},  # makes inert records only
     "torch.load": {"model/tensor_files.py"},  # with weights_only, see below
     "np.load": set(),
     "joblib.load": set(),

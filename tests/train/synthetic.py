@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sentencepiece
 
+from model import saved
 from pipelines.files import storage
 from pipelines.tokens.shards import END, SPLITS, TOKEN, Manifest, Shard
-from train import checkpoint
 
 _SUBJECTS = ("the baker", "a small heron", "our neighbour", "the river", "somebody", "Ünal", "the 3rd train")
 _VERBS = ("follows", "paints", "forgets", "counts 12 of", "carries", "écoute", "warms")
@@ -118,7 +118,7 @@ def edit_manifest(directory: Path, **changes: object) -> None:
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
-def load_latest(directory: Path, report: Callable[[str], None]) -> checkpoint.Checkpoint | None:
+def load_latest(directory: Path, report: Callable[[str], None]) -> saved.Checkpoint | None:
     """Return the newest whole checkpoint, or None if there is none at all."""
-    path = checkpoint.find_latest(directory, report)
-    return None if path is None else checkpoint.load(path)
+    path = saved.find_latest(directory, report)
+    return None if path is None else saved.load(path)

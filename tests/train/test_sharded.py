@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from model import configs
+from model import configs, saved, sharded_files, sharded_table
 from tests.model import small
 from tests.train.test_parallel import TINY, runs
-from train import checkpoint, sharded, sharded_table
+from train import checkpoint, sharded
 from train.optimizer import adamw
 from train.parallel import World
 from train.records import read_log
@@ -56,10 +56,10 @@ def write(directory: Path, step: int, model: torch.nn.Module, optimizer: torch.o
 def test_what_was_saved_is_loaded_bit_for_bit(tmp_path: Path) -> None:
     mine, theirs = trained(), fresh()
     write(tmp_path, 7, *mine)
-    path = checkpoint.find_latest(tmp_path, silent)
+    path = saved.find_latest(tmp_path, silent)
     assert path == tmp_path / "step-00000007"
-    assert sharded.is_sharded(path)
-    assert checkpoint.load(path).state == {"step": 7}
+    assert sharded_files.is_sharded(path)
+    assert saved.load(path).state == {"step": 7}
     sharded.load(path, *theirs)
     assert_same(sharded.tensors_of(*theirs), sharded.tensors_of(*mine))
     assert float(theirs[1].state[next(theirs[0].parameters())]["step"]) == 2
@@ -94,7 +94,7 @@ def test_a_damaged_part_is_passed_over(tmp_path: Path) -> None:
     part = tmp_path / "step-00000003" / "__0_0.distcp"
     part.write_bytes(part.read_bytes()[:-9])
     told: list[str] = []
-    assert checkpoint.find_latest(tmp_path, told.append) == tmp_path / "step-00000002"
+    assert saved.find_latest(tmp_path, told.append) == tmp_path / "step-00000002"
     assert "__0_0.distcp" in told[0]
 
 
