@@ -86,7 +86,9 @@ def with_own_texts(recipe: Recipe, sources: Mapping[str, Source]) -> tuple[Recip
 
 
 def source_of(source: Source, recipe: Recipe) -> Source:
-    """Return a source with the stages that the recipe switches on."""
+    """Return a source with the stages that the recipe leaves it and switches on."""
+    if source.stages_of:
+        source = replace(source, stages=source.stages_of(recipe.part(source.name)))
     filtered = filters.chosen(source, recipe)
     return decontamination.chosen(near_duplicates.chosen(filtered, recipe.part(source.name)), recipe)
 
@@ -108,7 +110,7 @@ class Build:
         for name, found in self.inputs.items():
             source = source_of(self.sources[name], self.recipe)
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
-        self.web_models = web.WebModels(self.recipe, self.output, self.chains)
+        self.web_models = web.WebModels(self.recipe, self.output, self.chains, self.only_models)
         encoded = self.chains if self.recipe.tokenize else {}
         self.tokens = {
             name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)

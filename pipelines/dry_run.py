@@ -5,21 +5,54 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from pipelines.build import Build
-from pipelines.inputs import paper
-from pipelines.options import PAPER_LIST, prepare
+from pipelines.files import storage
+from pipelines.inputs import inputs, paper
+from pipelines.options import PAPER_LIST, asked
 from pipelines.recipes import RECIPES
 from pipelines.stages.jobs import Job, Shuffle
 
+NAMED = 10  # inputs of a source
+
 
 def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator[str]:
-    """Yield the paper's list, which needs no network, or what a build of given inputs would do first."""
+    """Yield the paper's list, which needs no network, or what a build of given inputs would read and do first.
+
+    Everything is looked at as a build looks at it, but no input is read whole, and none is fetched; a listing on the
+    web is read, and not kept. Raises ValueError as `options.prepare` does.
+    """
     names = options.source or RECIPES[options.recipe].sources
     if options.recipe != "sample" and options.input in ([], [PAPER_LIST]):
         yield from paper.lines(names, options.output)
-    else:
-        yield from lines(prepare(options, beam_arguments), options.runner, beam_arguments)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        request = asked(options, beam_arguments, folder)
+        for name, found in request.found.items():
+            yield from _inputs(name, found)
+        cache = f"{options.output}/work/inputs.json"
+        there = {name: inputs.at_hand(request.sources[name], one, cache) for name, one in request.found.items()}
+        away = sum(missing for _, missing in there.values())
+        prepared = request.build({name: found for name, (found, _) in there.items()})
+        for name, chain in prepared.chains.items():
+            yield f"{name}: {' -> '.join(stage.name for stage in chain.source.stages)}"
+        if made := [node.name for node in prepared.nodes() if node.name.startswith("models/") and node.needs]:
+            yield f"made: {', '.join(name for name in made if not name.endswith('_draw'))}"
+        if away:
+            yield f"first wave: known when {away:,} files are fetched"
+        else:
+            yield from lines(prepared, options.runner, beam_arguments)
+
+
+def _inputs(name: str, found: inputs.Found) -> Iterator[str]:
+    size = sum(storage.size(path) for path in found.files if not storage.is_remote(path))
+    away = sum(storage.is_remote(path) for path in found.files)
+    elsewhere = f", {away:,} of them elsewhere, of a size that is not asked for" if away else ""
+    yield f"{name}: {len(found.files):,} inputs, {size:,} bytes{elsewhere}"
+    yield from (f"    {path}" for path in islice(found.files, NAMED))
+    if len(found.files) > NAMED:
+        yield f"    and {len(found.files) - NAMED:,} more"
 
 
 def lines(prepared: Build, runner: str, beam_arguments: Sequence[str]) -> Iterator[str]:
@@ -32,8 +65,6 @@ def lines(prepared: Build, runner: str, beam_arguments: Sequence[str]) -> Iterat
             jobs += planned
             if not planned:
                 done.add(node.name)
-    for name, chain in prepared.chains.items():
-        yield f"{name}: {len(chain.inputs):,} inputs, {sum(found.size for found in chain.inputs):,} bytes"
     for job in jobs:
         items = job.elements if isinstance(job, Job) else job.buckets
         yield f"first wave: {job.label}, {len(items):,} items"

@@ -5,24 +5,30 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from collections.abc import Collection, Mapping, Sequence, Set
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filters.models import lmplz
 from pipelines import build
 from pipelines.build import Build, by_name, source_of, with_own_texts, with_parts
 from pipelines.files import commands, ours, paths, storage
-from pipelines.inputs import inputs, paper
-from pipelines.models import by_path
+from pipelines.inputs import inputs, listings, paper
+from pipelines.models import by_path, wanted
 from pipelines.optional import decontamination
+from pipelines.problems import Problems
 from pipelines.recipes import RECIPES, TEXTS, Recipe
+from pipelines.runners import events
 from pipelines.sample import layout
 from pipelines.settings import check, override, with_texts
-from pipelines.stages.source import Source
+from pipelines.stages.source import Input, Source
 from pipelines.tokens.encode import load_tokenizer
 
 # What `--input` takes besides single dumps.
 PAPER_LIST = "paper"
+MB = 1_000_000
+FREE_BYTES = 50 * MB  # without which not even the smallest corpus and its models can be written
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -52,60 +58,168 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
-    """Check all options and find the inputs; raise ValueError naming the option, before any work starts."""
-    storage.check(options.output)
-    if options.workers < 1:
-        raise ValueError(f"--workers {options.workers}: at least 1")
-    if options.runner not in ("local", "plain"):
-        from pipelines.runners import beam
+    """Check all that can be known before any work starts, find the inputs and identify them by their content.
 
-        beam.check_engine(options.runner, beam_arguments, options.output)
-    elif beam_arguments:
-        raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
-    recipe, sources = _recipe(options)
-    if unknown := sorted(set(options.source or ()) - sources.keys()):
-        raise ValueError(
-            f"--source {unknown[0]}: there is no such source, only {', '.join(sources)}; texts of your own are "
-            f"named in the recipe: --set texts.{unknown[0]}.share=0"
+    Nothing is fetched before all that is given here is right. Raises RefusedError with everything that is wrong, each
+    line naming the option.
+    """
+    with _claimed(options):
+        cache = _cache(options)
+        request = _looked_at(options, beam_arguments, _downloads(options))
+        problems = Problems()
+        files: dict[str, Mapping[str, inputs.Attributes]] = {}
+        for name, found in request.found.items():
+            with problems.noted():
+                files[name] = inputs.fetched(request.sources[name], found, cache)
+        problems.refuse()
+        return request.build({name: inputs.identified(request.sources[name], files[name], cache) for name in files})
+
+
+def asked(options: argparse.Namespace, beam_arguments: Sequence[str], folder: str) -> Request:
+    """Check all that `prepare` checks but the content of what is elsewhere; `folder` keeps listings from the web."""
+    with _claimed(options):
+        return _looked_at(options, beam_arguments, folder)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, looked at and found right: nothing of it is fetched, and no input read whole."""
+
+    recipe: Recipe
+    output: str
+    only_models: bool
+    sources: Mapping[str, Source]
+    found: Mapping[str, inputs.Found]
+    models: Mapping[str, by_path.Given]
+
+    def build(self, found: Mapping[str, Sequence[Input]]) -> Build:
+        """Return the build of these inputs."""
+        return Build(self.recipe, found, self.output, dict(self.models), self.only_models, self.sources)
+
+
+def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folder: str) -> Request:
+    """Look at all that is given, whatever is wrong with any of it; listings on the web are kept in `folder`."""
+    problems = Problems()
+    for check_option in (_check_workers, _check_runner):
+        with problems.noted():
+            check_option(options, beam_arguments)
+    with problems.noted():
+        storage.check(options.output)
+    recipe, sources = _recipe(options, problems)
+    for unknown in sorted(set(options.source or ()) - sources.keys()):
+        problems.found.append(
+            f"--source {unknown}: there is no such source, only {', '.join(sources)}; texts of your own are "
+            f"named in the recipe: --set texts.{unknown}.share=0"
         )
     for loaded in (load_tokenizer, decontamination.load):
         loaded.cache_clear()  # files that an earlier build of this process read may have changed
     names = [name for name in recipe.sources if not options.source or name in options.source]
     if options.models:
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
+    patterns = _patterns(options, sources, names, folder, problems)
+    models, made = _models(options, recipe, sources, list(patterns), problems)
+    ordered = {name: patterns[name] for name in names if name in patterns}
+    found = _found(options, sources, ordered, folder, problems)
+    articles = found["wikipedia"].files.values() if "wikipedia" in found else ()
+    if "wikipedia" in found or "wikipedia" not in patterns:  # else what is wrong with its inputs was said
+        with problems.noted():
+            made |= {"language_models"} if options.models else set()
+            wanted.check(recipe, patterns, made, {dict(attributes).get("language", "") for attributes in articles})
+    with problems.noted():
+        _check_disk(options.output, found)
+    problems.refuse()
+    return Request(recipe, options.output, options.models, sources, found, models)
+
+
+def _check_workers(options: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
+    if options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: at least 1")
+
+
+def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
+    if options.runner not in ("local", "plain"):
+        from pipelines.runners import beam
+
+        beam.check_engine(options.runner, beam_arguments, options.output)
+    elif beam_arguments:
+        raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
+
+
+@contextmanager
+def _claimed(options: argparse.Namespace) -> Iterator[None]:
+    """Mark the output as ours, and take the mark off again where nothing was begun."""
     was_there = Path(options.output).is_dir()
     try:
         ours.claim(options.output, ours.Kind.CORPUS)
     except ValueError as error:
         raise ValueError(f"--output {error}") from None
+    except OSError as error:
+        raise ValueError(
+            f"--output {options.output}: {error.strerror or error}; name a folder that can be written"
+        ) from None
     try:
-        return _prepared(options, recipe, sources, names)
+        yield
     finally:
         # A build that is refused, or only asked for, leaves no trace.
         ours.give_back_unused(options.output, was_there=was_there)
 
 
-def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Source]]:
-    """Return the recipe that is built, and the list of sources with the own texts that it names."""
-    sources = _sources(options.sources)
+def _check_disk(output: str, found: Mapping[str, inputs.Found]) -> None:
+    """Raise ValueError where there is no room for what is fetched and written; warn where there may not be."""
+    if storage.is_remote(output):
+        return
+    there = next(path for path in (Path(output), *Path(output).absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    needed = FREE_BYTES + sum(one.size for files in found.values() for one in files.listings)
+    if free < needed:
+        raise ValueError(
+            f"--output {output}: {free / MB:,.0f} MB are free there, and at least {needed / MB:,.0f} MB are needed; "
+            "free some, or name a folder on another disk"
+        )
+    local = [path for files in found.values() for path in files.files if not storage.is_remote(path)]
+    if free < (size := sum(map(storage.size, local))):
+        events.warn(
+            f"--output {output}: {free / MB:,.0f} MB are free there, less than the inputs have ({size / MB:,.0f} MB), "
+            "and a corpus takes about as much while it is made"
+        )
+
+
+def _cache(options: argparse.Namespace) -> str:
+    return f"{options.output}/work/inputs.json"
+
+
+def _downloads(options: argparse.Namespace) -> str:
+    return f"{options.output}/work/downloads"
+
+
+def _recipe(options: argparse.Namespace, problems: Problems) -> tuple[Recipe, dict[str, Source]]:
+    """Return the recipe that is built, as far as what is said of it makes sense, and the sources, own texts too."""
+    sources = dict(build.SOURCES)
+    with problems.noted():
+        sources = _sources(options.sources)
     recipe = with_parts(RECIPES[options.recipe], sources)
     for assignment in options.set:
-        recipe = override(recipe, assignment)
+        with problems.noted():
+            recipe = override(recipe, assignment)
     if options.recipe == TEXTS.name:
         for option in options.input:
-            if (name := inputs.name_of(option)) in sources:
-                raise ValueError(
-                    f"--input {option}: --recipe texts builds own texts alone, and {name} is a source's name"
-                )
-            recipe = with_texts(recipe, name)
-        if not recipe.added:
-            raise ValueError("--recipe texts: own texts are built alone; name them by --input NAME=GLOB_OR_URL")
+            with problems.noted():
+                recipe = _with_own_text(recipe, option, sources)
+        if not recipe.added and not options.input:
+            problems.found.append("--recipe texts: own texts are built alone; name them by --input NAME=GLOB_OR_URL")
     try:
         recipe, sources = with_own_texts(recipe, sources)
     except ValueError as error:
-        raise ValueError(f"--set texts: {error}") from None
-    check(recipe)
+        problems.found.append(f"--set texts: {error}")
+    with problems.noted():
+        check(recipe)
     return recipe, sources
+
+
+def _with_own_text(recipe: Recipe, option: str, sources: Mapping[str, Source]) -> Recipe:
+    if (name := inputs.name_of(option)) in sources:
+        raise ValueError(f"--input {option}: --recipe texts builds own texts alone, and {name} is a source's name")
+    return with_texts(recipe, name)
 
 
 def _sources(option: str | None) -> dict[str, Source]:
@@ -124,86 +238,92 @@ def _sources(option: str | None) -> dict[str, Source]:
         raise ValueError(f"--sources {option}: {error}") from error
 
 
-def _prepared(
-    options: argparse.Namespace, recipe: Recipe, sources: Mapping[str, Source], names: Sequence[str]
-) -> Build:
-    named = by_path.paths(options.model, options.raw, recipe)
-    patterns = _patterns(options, sources, names)
-    stages = [stage for name in patterns for stage in source_of(sources[name], recipe).stages]
+def _models(
+    options: argparse.Namespace,
+    recipe: Recipe,
+    sources: Mapping[str, Source],
+    built: Sequence[str],
+    problems: Problems,
+) -> tuple[dict[str, by_path.Given], set[str]]:
+    """Return the given models that a stage of the sources that are built reads, each opened, and those to be made."""
+    named: dict[str, str] = {}
+    with problems.noted():
+        named = by_path.paths(options.model, options.raw, replace(recipe, sources=tuple(built)))
+    stages = [stage for name in built for stage in source_of(sources[name], recipe).stages]
     read = {name for stage in stages for name in getattr(stage, "models", ())}
-    chosen = by_path.chosen(named, recipe, read)
-    if (
-        "common_crawl" in patterns
-        and "wikipedia" not in patterns
-        and not {"language_models", "reference"} <= set(chosen)
-    ):
-        raise ValueError(
-            "--source common_crawl needs --source wikipedia, whose articles its language models and its classifier are "
-            "made from, or --model language_models=DIR and --model reference=DIR"
-        )
-    _check_filters(patterns, read - set(chosen))
-    if ("language_models" in read or options.models) and "language_models" not in chosen:
-        _check_estimator(recipe)
-    cache = f"{options.output}/work/inputs.json"
-    files = {name: inputs.listed(sources[name], patterns[name], cache) for name in names if name in patterns}
-    if options.runner not in ("local", "plain"):
-        from pipelines.runners import beam
-
-        beam.check_reached(options.runner, [path for listed in files.values() for path in listed])
-    remember = not options.dry_run
-    found = {name: inputs.identified(sources[name], listed, cache, remember) for name, listed in files.items()}
-    return Build(recipe, found, options.output, chosen, options.models, sources)
+    chosen: dict[str, by_path.Given] = {}
+    with problems.noted():
+        chosen = by_path.chosen(named, replace(recipe, sources=tuple(built)), read)
+    return chosen, read - set(named)
 
 
-def _check_filters(built: Collection[str], made: Set[str]) -> None:
-    """Raise ValueError if the filter by perplexity needs models that are neither given nor made in this build."""
-    for name, source in (("language_models", "wikipedia"), ("cutoffs", "common_crawl")):
-        if name in made and source not in built:
-            raise ValueError(
-                f"filters.perplexity needs {name.replace('_', ' ')}: give them with --model {name}=PATH, or build "
-                f"{source} too, on which they are made"
-            )
+def _found(
+    options: argparse.Namespace,
+    sources: Mapping[str, Source],
+    patterns: Mapping[str, Sequence[tuple[Mapping[str, str], str]]],
+    folder: str,
+    problems: Problems,
+) -> dict[str, inputs.Found]:
+    found: dict[str, inputs.Found] = {}
+    # Those on the web last: a server may take its time, and what is wrong here is known at once.
+    for name in sorted(patterns, key=lambda name: any(listings.is_web(pattern) for _, pattern in patterns[name])):
+        if problems.found and any(listings.is_web(pattern) for _, pattern in patterns[name]):
+            continue
+        with problems.noted():
+            found[name] = inputs.listed(sources[name], patterns[name], _cache(options), folder)
+            if options.runner not in ("local", "plain"):
+                from pipelines.runners import beam
+
+                beam.check_reached(options.runner, list(found[name].files))
+    return {name: found[name] for name in patterns if name in found}
 
 
-def _check_estimator(recipe: Recipe) -> None:
-    if recipe.language_models.estimator == "lmplz":
-        try:
-            lmplz.find(recipe.language_models.lmplz)
-        except ValueError as error:
-            raise ValueError(
-                f"language_models.lmplz is {error} (--set language_models.lmplz=PATH); or use our own estimator, which "
-                "holds the text in memory: --set language_models.estimator=kneser_ney"
-            ) from None
-
-
-def _input_options(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+def _input_options(options: argparse.Namespace, names: Sequence[str], folder: str) -> list[str]:
     """Return the options of single inputs: `paper` stands for those that the paper's list names."""
-    listed = paper.given(names, f"{options.output}/work/downloads") if PAPER_LIST in options.input else []
+    listed = paper.given(names, folder) if PAPER_LIST in options.input else []
     return [option for option in options.input if option != PAPER_LIST] + listed
 
 
 def _patterns(
-    options: argparse.Namespace, sources: Mapping[str, Source], names: Sequence[str]
+    options: argparse.Namespace, sources: Mapping[str, Source], names: Sequence[str], folder: str, problems: Problems
 ) -> dict[str, list[tuple[Mapping[str, str], str]]]:
     """Return the attributes and patterns of the inputs that are given for each source."""
     patterns: dict[str, list[tuple[Mapping[str, str], str]]] = {}
-    for option in _input_options(options, names):
-        name, attributes, pattern = inputs.parse_option(option, list(sources))
-        if name not in names:
-            built = f"only {', '.join(names)}" if names else "no source"
-            raise ValueError(f"--input {option}: {name} is not built, {built} (by --source, --models and the recipe)")
-        patterns.setdefault(name, []).append((attributes, pattern))
-    if options.recipe == "sample" and not options.input:
-        for name, dumps in layout.inputs(Path(options.raw)).items():
-            if name in names and not dumps:
-                raise ValueError(f"--raw {options.raw}: no dumps of {name}; run python -m pipelines.sample first")
-            if name in names:
-                patterns[name] = [({}, path) for path in dumps]
-    if not patterns:
-        raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
-    own = [name for name, source in sources.items() if source.fields and (name in names)]
-    if left := [name for name in own if name not in patterns]:
-        raise ValueError(f"--set texts.{left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
-    if left := [name for name in options.source or () if name not in patterns]:
-        raise ValueError(f"--source {left[0]}: no input is given for it; write --input {left[0]}=GLOB_OR_URL")
+    for option in _input_options(options, names, folder):
+        with problems.noted():
+            name, attributes, pattern = inputs.parse_option(option, list(sources))
+            if name not in names:
+                built = f"only {', '.join(names)}" if names else "no source"
+                raise ValueError(
+                    f"--input {option}: {name} is not built, {built} (by --source, --models and the recipe)"
+                )
+            patterns.setdefault(name, []).append((attributes, pattern))
+    with problems.noted():
+        if options.recipe == "sample" and not options.input:
+            patterns = _of_the_sample(options.raw, names)
+    if not problems.found:
+        with problems.noted():
+            _check_inputs(options, sources, names, patterns)
     return patterns
+
+
+def _of_the_sample(raw: str, names: Sequence[str]) -> dict[str, list[tuple[Mapping[str, str], str]]]:
+    found = {name: dumps for name, dumps in layout.inputs(Path(raw)).items() if name in names}
+    if missing := [name for name, dumps in found.items() if not dumps]:
+        raise ValueError(f"--raw {raw}: no dumps of {', '.join(missing)}; run python -m pipelines.sample first")
+    return {name: [({}, path) for path in dumps] for name, dumps in found.items()}
+
+
+def _check_inputs(
+    options: argparse.Namespace, sources: Mapping[str, Source], names: Sequence[str], given: Collection[str]
+) -> None:
+    """Raise ValueError for a source that is asked for by name and has no input."""
+    if not given:
+        raise ValueError("--input: no input is given; write --input NAME=GLOB_OR_URL for each source")
+    own = [name for name, source in sources.items() if source.fields and name in names]
+    wanted = [(name, f"--set texts.{name}") for name in own] + [
+        (name, f"--source {name}") for name in options.source or ()
+    ]
+    for name, option in wanted:
+        if name not in given:
+            raise ValueError(f"{option}: no input is given for it; write --input {name}=GLOB_OR_URL")

@@ -147,7 +147,7 @@ class Quality:
     whose few pages are hardly ever cited themselves).
     """
 
-    languages: tuple[str, ...] = ("en",)  # section 2.1: English only
+    languages: tuple[str, ...] = ("en",)  # section 2.1: English only; none, or "all": all that are found
     threshold: float = 0.5  # CCNet: fastText score
     newlines: Newlines = differs("space", published="delete")  # for identification; CCNet fuses words
     score_decimals: int = differs(6, published=2)  # of the score before it decides; CCNet, split_by_lang.Classifier
@@ -192,6 +192,11 @@ class CommonCrawl:
     reference: Reference = Reference()
     training: ReferenceTraining = ReferenceTraining()
     window: int = 2_000  # files compared with each other; CCNet's 50 shards of about 40 files. 0: the whole dump
+    # Stages that can be left out, and then what they read is not asked for: lines of other pages removed; the language
+    # identified; its perplexity, by models made of Wikipedia. The classifier's is `reference.classifier`.
+    duplicate_lines: bool = True
+    language: bool = True
+    perplexity: bool = True
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 

@@ -18,9 +18,18 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, divergences, in_mode
+from pipelines.problems import RefusedError
 from pipelines.recipes import PAPER, Filters, NearDuplicates, Recipe, Texts
 
 TEXTS = "texts"  # the group of a recipe that names own texts
+
+
+# What "all" stands for in fields of languages.
+_ALL = {
+    "common_crawl.quality.languages": "",
+    "language_models.languages": "",
+    "wikipedia.articles.languages": ",".join(LANGUAGES),
+}
 
 
 def override(recipe: Recipe, assignment: str) -> Recipe:
@@ -28,7 +37,8 @@ def override(recipe: Recipe, assignment: str) -> Recipe:
     path, equals, value = assignment.partition("=")
     if not equals:
         raise ValueError(f"--set {assignment}: write it as path.to.field=value")
-    changed: Recipe = _override(recipe, path.split("."), value, assignment)
+    found = _ALL.get(path, value) if value.strip().lower() == "all" else value
+    changed: Recipe = _override(recipe, path.split("."), found, assignment)
     return changed
 
 
@@ -105,7 +115,12 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 
 
 def check(recipe: Recipe) -> None:
-    """Raise ValueError naming the first field whose value makes no sense, and what would be right."""
+    """Raise ValueError naming each field whose value makes no sense, and what would be right."""
+    if wrong := list(_wrong(recipe)):
+        raise RefusedError(wrong)
+
+
+def _wrong(recipe: Recipe) -> Iterator[str]:
     parts = {name: getattr(recipe, name) for name in PAPER.sources}
     parts |= {f"{TEXTS}.{name}" if isinstance(part, Texts) else name: part for name, part in recipe.added}
     known = ("sources", *_among((*PAPER.sources, *dict(recipe.added))))
@@ -113,15 +128,18 @@ def check(recipe: Recipe) -> None:
     rules += [(f"{name}.", part, rule) for name, part in parts.items() for rule in _rules_of(part)]
     for prefix, node, (path, right, what) in rules:
         if not right(value := attrgetter(path)(node)):
-            raise ValueError(f"{prefix}{path} is {value!r}: {what}")
+            yield f"{prefix}{path} is {value!r}: {what}"
     for name, part in parts.items():
         near = getattr(part, "near", None)
         if isinstance(near, NearDuplicates) and near.measure == "off" and near != NearDuplicates():
-            raise ValueError(f"{name}.near.measure is off, so its other fields do nothing: jaccard or containment")
+            yield f"{name}.near.measure is off, so its other fields do nothing: jaccard or containment"
+    web = recipe.common_crawl
+    if web.perplexity and not web.language:
+        yield "common_crawl.perplexity is True, and no language is identified: --set common_crawl.perplexity=false too"
     added = (row for name, part in parts.items() if not hasattr(recipe, name) for row in _numbers(part, f"{name}."))
     for path, value in (*_numbers(recipe, ""), *added):
         if value < 0:
-            raise ValueError(f"{path} is {value!r}: a number of at least 0")
+            yield f"{path} is {value!r}: a number of at least 0"
 
 
 def _rules_of(part: Any) -> Iterator[Rule]:

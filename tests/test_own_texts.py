@@ -323,14 +323,14 @@ class TestWhatIsRefused:
     ) -> None:
         tiny.language_model(tmp_path / "lid.bin", tmp_path)
         options = ["--set", "texts.own.filters.language.languages=english", "--model", f"lid={tmp_path}/lid.bin"]
-        assert "it has no label 'english', such as" in self.refused(tmp_path, capsys, "--input", own, *options)
+        assert "it has no label 'english', only such as" in self.refused(tmp_path, capsys, "--input", own, *options)
 
     def test_nothing_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--recipe texts: own texts are built alone" in self.refused(tmp_path, capsys)
 
     def test_an_empty_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "empty").mkdir()
-        assert f"--input own={tmp_path}/empty: no such file" in self.refused(
+        assert f"--input own={tmp_path}/empty: this folder holds no file" in self.refused(
             tmp_path, capsys, "--input", f"own={tmp_path}/empty"
         )
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import NoReturn
 
+from pipelines import problems
 from pipelines.files import addresses
 
 WRONG_USE = 2  # the exit code of argparse, and ours for what a command was given
@@ -21,9 +22,10 @@ class Parser(argparse.ArgumentParser):
         super().error(addresses.hide(message))
 
 
-def failed(error: Exception | str, word: str = "error", code: int = WRONG_USE) -> int:
-    """Say why a command ends; return its exit code."""
-    print(f"{word}: {addresses.hide(str(error))}", file=sys.stderr)  # noqa: T201
+def failed(error: BaseException | str, word: str = "error", code: int = WRONG_USE) -> int:
+    """Say why a command ends, a line for each thing that is wrong; return its exit code."""
+    for told in (error,) if isinstance(error, str) else problems.of(error):
+        print(f"{word}: {addresses.hide(told)}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -80,17 +80,37 @@ class Entry:
     sha256: str | None = None
 
 
-def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple[dict[str, str], list[str]] | None:
-    """Return what an input stands for that is a listing or on the web: its other attributes, and the files.
+@dataclass(frozen=True)
+class Expanded:
+    """What an input stands for that is a listing or on the web: its other attributes, and its files, none fetched yet.
 
-    None where `pattern` is neither. The files are local ones under `downloads`, or where the listing's base is: a
-    folder, or an object store that Beam reads. Raises ValueError (the listing, the URL or the attribute is wrong; the
-    server refuses) or DownloadError.
+    `files` are URLs, and paths where the listing's base is a folder or a store; `web` says of those that are fetched
+    the SHA-256 that the listing tells.
+    """
+
+    attributes: dict[str, str]
+    files: tuple[str, ...]
+    web: Mapping[str, str | None]
+    hosts: frozenset[str]
+    limit: int
+    size: int = 0  # bytes of those on the web, as far as the listing tells
+
+    def fetched(self, downloads: str) -> dict[str, str]:
+        """Return the local file of each URL, fetched if it is not there; errors as `fetch`'s."""
+        urls = list(self.web)
+        there = fetch(urls, downloads, listed=self.web, hosts=self.hosts, limit=self.limit)
+        return dict(zip(urls, there, strict=True))
+
+
+def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> Expanded | None:
+    """Return what an input stands for that is a listing or on the web; None where `pattern` is neither.
+
+    A listing on the web is fetched into `downloads`, its files are not. Raises ValueError (the listing, the URL or the
+    attribute is wrong; the server refuses) or DownloadError.
     """
     if is_web(pattern):
         _check_address(pattern, pattern)
-    listing = _LISTING.fullmatch(urlsplit(pattern).path if is_web(pattern) else pattern) is not None
-    if not listing and not is_web(pattern):
+    if not is_listing(pattern) and not is_web(pattern):
         for name in ATTRIBUTES:
             if name in attributes:
                 also = " or a file on the web" if name in _OF_ANY_FILE else ""
@@ -98,8 +118,8 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
         return None
     rest = {name: value for name, value in attributes.items() if name not in ATTRIBUTES}
     limit, hosts = _limit(attributes.get("limit"), pattern), _hosts(attributes, pattern)
-    if not listing:
-        return rest, fetch([pattern], downloads, hosts=hosts, limit=limit)
+    if not is_listing(pattern):
+        return Expanded(rest, (pattern,), {pattern: None}, hosts, limit)
     wanted = _wanted(attributes.get("files"), pattern)
     local = fetch([pattern], downloads, hosts=hosts, limit=LISTING_LIMIT)[0] if is_web(pattern) else pattern
     entries = {entry.path: entry for entry in entries_of(local, pattern)}
@@ -110,8 +130,13 @@ def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple
     for url in {url.partition("://")[0]: url for url in urls if storage.is_remote(url) and not is_web(url)}.values():
         storage.check(url)
     web = {url: sha256 for url, sha256 in urls.items() if is_web(url)}
-    fetched = dict(zip(web, fetch(list(web), downloads, listed=web, hosts=hosts, limit=limit), strict=True))
-    return rest, [fetched.get(url) or paths.pattern(url) for url in urls]
+    size = sum(entries[path].size or 0 for path in chosen) if web else 0
+    return Expanded(rest, tuple(url if url in web else paths.pattern(url) for url in urls), web, hosts, limit, size)
+
+
+def is_listing(pattern: str) -> bool:
+    """Tell whether an input is a listing by its name."""
+    return _LISTING.fullmatch(urlsplit(pattern).path if is_web(pattern) else pattern) is not None
 
 
 def _limit(text: str | None, pattern: str) -> int:
@@ -311,6 +336,14 @@ def place_of(url: str, downloads: str) -> _Place:
     name = _SAFE.sub("_", PurePosixPath(urlsplit(url).path).name)[-150:].lstrip(".") or "file"
     final = Path(downloads, f"{keyed('download', addresses.lasting(url)):016x}-{name}")
     return _Place(final, final.with_name(f".{final.name}.part"), final.with_name(f"{final.name}.json"))
+
+
+def fetched_before(url: str, downloads: str) -> str | None:
+    """Return the local file of a URL if it was fetched whole, None if it was not."""
+    place = place_of(url, downloads)
+    known = storage.read_json(str(place.record)) or {}
+    there = place.final.exists() and known.get("size") == place.final.stat().st_size
+    return str(place.final) if there else None
 
 
 def _fetch(job: _Job, downloads: str) -> str:

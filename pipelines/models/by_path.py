@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from pipelines.hashing import digest_of
 from pipelines.models.training import FILE, TOKENIZER, copied
 from pipelines.optional import decontamination, filters
 from pipelines.optional.personal_information import DEFAULT_SITES, SITES
+from pipelines.problems import Problems, RefusedError
 from pipelines.recipes import Filters, Recipe
 from pipelines.stages.source import Model
 
@@ -53,46 +55,66 @@ def paths(options: Sequence[str], raw: str, recipe: Recipe) -> dict[str, str]:
     """
     found = {name: f"{raw}/{path}" for name, path in GIVEN.items()}
     found[SITES] = str(DEFAULT_SITES)
-    known = (*GIVEN, SITES, decontamination.MODEL, filters.CLASSIFIER, *TRAINED)
+    problems = Problems()
     for option in options:
-        name, equals, path = option.partition("=")
-        if not equals:
-            raise ValueError(f"--model {option}: write it as NAME=PATH")
-        if name not in known:
-            raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
-        if name == decontamination.MODEL and not recipe.contamination.drop:
-            raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
-        if name == filters.CLASSIFIER and not _labels(recipe):
-            field = f"{recipe.sources[0]}.filters.classifier.label=LABEL"
-            raise ValueError(f"--model {option}: no source asks for it; add such as --set {field}")
-        if name == SITES and not recipe.excludes_sites:
-            field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
-            raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
-        try:
-            found[name] = places.form(path)
-        except ValueError as error:
-            raise ValueError(f"--model {option}: {error}") from None
+        with problems.noted():
+            name, path = _option(option, recipe)
+            found[name] = path
     if recipe.contamination.drop and decontamination.MODEL not in found:
-        raise ValueError("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
+        problems.found.append("contamination.drop is True: give the benchmarks with --model benchmarks=DIRECTORY")
     if (labels := _labels(recipe)) and filters.CLASSIFIER not in found:
-        raise ValueError(f"filters.classifier.label is {labels[0]!r}: give the classifier with --model classifier=FILE")
+        problems.found.append(
+            f"filters.classifier.label is {labels[0]!r}: give the classifier with --model classifier=FILE"
+        )
+    problems.refuse()
     return found
 
 
+def _option(option: str, recipe: Recipe) -> tuple[str, str]:
+    """Return name and path of an option NAME=PATH; ValueError for one that is none, or that the recipe does not use."""
+    known = (*GIVEN, SITES, decontamination.MODEL, filters.CLASSIFIER, *TRAINED)
+    name, equals, path = option.partition("=")
+    if not equals:
+        raise ValueError(f"--model {option}: write it as NAME=PATH")
+    if name not in known:
+        raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
+    if name == decontamination.MODEL and not recipe.contamination.drop:
+        raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
+    if name == filters.CLASSIFIER and not _labels(recipe):
+        field = f"{next(iter(recipe.sources), 'SOURCE')}.filters.classifier.label=LABEL"
+        raise ValueError(f"--model {option}: no source asks for it; add such as --set {field}")
+    if name == SITES and not recipe.excludes_sites:
+        field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
+        raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
+    try:
+        return name, places.form(path)
+    except ValueError as error:
+        raise ValueError(f"--model {option}: {error}") from None
+
+
 def chosen(found: Mapping[str, str], recipe: Recipe, needed: Set[str]) -> dict[str, Given]:
-    """Return the models that stages need of those at these paths; raise ValueError naming the option that is wrong."""
+    """Return the models that stages need of those at these paths; raise RefusedError naming each option that is wrong.
+
+    The recipe's sources are those that are built.
+    """
     models = {}
+    problems = Problems()
     for name, path in found.items():
         if name in needed | {TOKENIZER}:
-            try:
-                models[name] = given(name, path, recipe)
-            except ValueError as error:
-                raise ValueError(f"--model {name}={path}: {error}") from None
+            with problems.noted():
+                models[name] = _given(name, path, recipe)
+    problems.refuse()
     if SITES in models and not recipe.excludes_sites:
         models[SITES] = UNREAD  # a list that is not read is no part of a result's identity
-    if "reference" in needed and not recipe.common_crawl.reference.classifier:
-        models["reference"] = UNREAD
     return models
+
+
+def _given(name: str, path: str, recipe: Recipe) -> Given:
+    try:
+        return given(name, path, recipe)
+    except (ValueError, OSError) as error:
+        what = str(error) if isinstance(error, ValueError) else error.strerror or str(error)
+        raise RefusedError(f"--model {name}={path}: {told}" for told in what.split("\n")) from None
 
 
 def given(name: str, path: str, recipe: Recipe) -> Given:
@@ -126,21 +148,43 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         files = {FILE: storage.sha256(str(found))}
         return Given(Model(str(found), digest_of([files])), files)
     if name == "lid":
-        _check_labels(found, {label for one in _filters(recipe) for label in one.language.languages})
+        _check_labels(found, _languages_wanted(recipe))
     if name == filters.CLASSIFIER:
         for label in _labels(recipe):
             reference.ReferenceClassifier(found, label)
     return _hashed(found, [found])
 
 
-def _check_labels(model: Path, wanted: Set[str]) -> None:
-    """Raise ValueError for a language that a model of languages has no label of."""
-    if wanted:
-        labels = {label.removeprefix(fast_text.LABEL) for label in fast_text.load(model).get_labels()}
-        if unknown := sorted(wanted - labels):
-            raise ValueError(
-                f"filters.language.languages: it has no label {unknown[0]!r}, such as {sorted(labels)[:5]}"
-            )
+def _check_labels(model: Path, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValueError naming field and value of each language that a model of languages has no label of."""
+    labels = sorted(label.removeprefix(fast_text.LABEL) for label in fast_text.load(model).get_labels())
+    unknown = [
+        f"{field}: it has no label {language!r}, {_near(language, labels)}"
+        for field, languages in wanted.items()
+        for language in languages
+        if language not in labels
+    ]
+    if unknown:
+        raise ValueError("\n".join(unknown))
+
+
+def _near(wanted: str, labels: Sequence[str]) -> str:
+    """Return which labels may have been meant, or a few of all."""
+    begun = [label for label in labels if wanted.lower().startswith(label)]
+    near = dict.fromkeys((*begun, *difflib.get_close_matches(wanted.lower(), labels, 3)))
+    return f"only such as {', '.join(near or labels[:5])} (of {len(labels)})"
+
+
+def _languages_wanted(recipe: Recipe) -> dict[str, Sequence[str]]:
+    """Return the languages that sources want, by the name of their fields."""
+    parts = {name: getattr(recipe.part(name), "filters", None) for name in recipe.sources}
+    found: dict[str, Sequence[str]] = {
+        f"{name}.filters.language.languages": part.language.languages
+        for name, part in parts.items()
+        if isinstance(part, Filters)
+    }
+    web = {"common_crawl.quality.languages": recipe.common_crawl.quality.languages}
+    return found | (web if "common_crawl" in recipe.sources and recipe.common_crawl.language else {})
 
 
 def _filters(recipe: Recipe) -> list[Filters]:

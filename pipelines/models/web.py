@@ -38,14 +38,17 @@ class WebModels:
     recipe: Recipe
     output: str
     chains: Mapping[str, Chain]
+    only_models: bool = False
 
     def nodes(self) -> Iterator[Node]:
         """Yield the nodes that the sources of this build can feed."""
-        if "wikipedia" in self.chains:
+        read = {name for chain in self.chains.values() for name in chain.models_read}
+        if "wikipedia" in self.chains and ("language_models" in read or self.only_models):
             yield Node("models/language_models", ("wikipedia/articles",), self._plan_language_models, training=True)
-        if "common_crawl" in self.chains:
+        if "common_crawl" in self.chains and self.recipe.common_crawl.perplexity:
             yield Node("models/cutoffs_draw", ("common_crawl/quality",), self._plan_cutoffs_draw)
             yield Node("models/cutoffs", ("models/cutoffs_draw",), self._plan_cutoffs)
+        if "common_crawl" in self.chains and self.recipe.common_crawl.reference.classifier:
             yield Node("models/reference_draw", ("common_crawl/cited",), self._plan_reference_draw)
             yield Node("models/reference", ("models/reference_draw",), self._plan_reference, training=True)
 

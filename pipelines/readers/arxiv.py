@@ -25,7 +25,8 @@ from enum import StrEnum
 from typing import IO, BinaryIO
 
 from pipelines.document import EXCERPT_CHARACTERS, READ, Drop
-from pipelines.readers import Dump, tars
+from pipelines.readers import Dump, first_bytes, tars
+from pipelines.readers.first_bytes import Kind
 
 SOURCE = "arxiv"
 
@@ -91,6 +92,11 @@ class Refused(Exception):  # noqa: N818 - a verdict on one submission, always tu
         super().__init__(reason)
         self.reason = reason
         self.excerpt = excerpt
+
+
+look = first_bytes.looker(
+    {Kind.EMPTY, Kind.TAR, Kind.TEXT, Kind.UNKNOWN}, {"gzip"}, "a monthly tar of arXiv's sources, or one submission"
+)
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Submission | Drop]:

@@ -12,13 +12,18 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from pipelines.document import Document, Drop
-from pipelines.readers import Dump, github, github_archive, github_tables, rows
+from pipelines.readers import Dump, first_bytes, github, github_archive, github_tables, rows
+from pipelines.readers.first_bytes import Kind
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 SEVEN_ZIP_MAGIC = b"7z\xbc\xaf\x27\x1c"
+
+_FIRST_ROWS = 1_000
+_NO_ROW = frozenset({github.Reason.BAD_FIELD, github.Reason.MALFORMED, github.Reason.TOO_LONG})
 
 # github.com/OWNER/NAME/archive/refs/tags/REF.tar.gz, and codeload.github.com/OWNER/NAME/tar.gz/refs/heads/REF.
 _ADDRESS = re.compile(
@@ -43,6 +48,30 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
     if start.startswith(ZIP_MAGIC) or _is_tar(stream, start):
         return github_archive.read_archive(stream, dump, counts)
     return github.read(stream, dump, counts)
+
+
+def look(stream: BinaryIO, dump: Dump) -> None:
+    """Look at an input's beginning; raise ValueError if it has another format, or none of its first rows a file.
+
+    A row that says that it is binary, or has no content, is a file all the same.
+    """
+    _expected(stream, dump)
+    if first_bytes.kind_of(stream)[1] not in first_bytes.ROWS:
+        return
+    first = ""
+    for found in islice(read(stream, dump, Counter()), _FIRST_ROWS):
+        if not (isinstance(found, Drop) and found.reason in _NO_ROW):
+            return
+        first = first or f"{found.reason}: {found.excerpt}"
+    if first:
+        raise ValueError(f"{dump.name}: none of its first rows is a file of a repository (the first: {first})")
+
+
+_expected = first_bytes.looker(
+    {Kind.JSON, Kind.PARQUET, Kind.AVRO, Kind.TAR, Kind.ZIP},
+    {"gzip", "bzip2", "xz", "zstd"},
+    "an export of BigQuery (JSON lines, Parquet, Avro) or a source archive (tar, zip)",
+)
 
 
 def told_by(name: str) -> dict[str, str]:

@@ -29,7 +29,8 @@ from typing import IO, BinaryIO
 
 from filters.gutenberg import Header, header
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump, packed, tars
+from pipelines.readers import Dump, first_bytes, packed, tars
+from pipelines.readers.first_bytes import Kind
 
 SOURCE = "books"
 COLLECTION = "gutenberg"
@@ -83,6 +84,13 @@ class Reason(StrEnum):
     DAMAGED = "damaged_archive"
     ENCRYPTED = "encrypted"
     BOMB = "zip_bomb"
+
+
+look = first_bytes.looker(
+    {Kind.EMPTY, Kind.TEXT, Kind.ZIP, Kind.TAR, Kind.UNKNOWN},
+    {"gzip", "bzip2", "xz"},
+    "a book as plain text, or a zip or tar archive of books",
+)
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:

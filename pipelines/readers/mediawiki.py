@@ -28,7 +28,8 @@ from xml.parsers import expat
 
 from filters.wikitext.names import LANGUAGES, names_of
 from pipelines.document import Document, Drop
-from pipelines.readers import Dump
+from pipelines.readers import Dump, first_bytes
+from pipelines.readers.first_bytes import Kind
 
 SOURCE = "wikipedia"
 LICENSE = "CC-BY-SA-3.0"
@@ -112,6 +113,9 @@ def _index_lines(index: BinaryIO) -> Iterator[bytes]:
                     yield stripped
     except (EOFError, OSError) as error:
         raise ValueError(f"the multistream index does not decompress: {error}") from error
+
+
+look = first_bytes.looker({Kind.MEDIAWIKI}, {"bzip2"}, "an XML dump of Wikipedia (plain or bzip2)")
 
 
 def read(

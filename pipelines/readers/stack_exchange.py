@@ -29,7 +29,8 @@ from lxml import etree
 from filters.html import to_text
 from filters.patterns import skip_all
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump
+from pipelines.readers import Dump, first_bytes
+from pipelines.readers.first_bytes import Kind
 
 SOURCE = "stack_exchange"
 POSTS = "Posts.xml"
@@ -118,6 +119,24 @@ def site_of(name: str) -> str:
         if _HOST.fullmatch(candidate.lower()) and not candidate.lower().endswith(".xml"):
             return candidate.lower()
     raise ValueError(f"no site in the name {name!r}: expected SITE.7z, SITE-Posts.7z or SITE/Posts.xml")
+
+
+_expected = first_bytes.looker({Kind.SEVEN_ZIP, Kind.POSTS}, (), "a site's 7z archive or its Posts.xml")
+
+
+def look(stream: BinaryIO, dump: Dump) -> None:
+    """Look at an input's beginning, and at an archive's directory; raise ValueError if it cannot be read."""
+    _expected(stream, dump)
+    if first_bytes.kind_of(stream)[1] is Kind.SEVEN_ZIP:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        try:
+            with py7zr.SevenZipFile(stream) as opened:
+                _posts_member(opened, size)
+        except (ValueError, MemoryError):
+            raise
+        except Exception as error:  # py7zr raises whatever its parsing of damaged bytes meets
+            raise ValueError(f"the archive cannot be read as 7z: {type(error).__name__}: {error}") from error
 
 
 def is_meta(site: str) -> bool:

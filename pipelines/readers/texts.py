@@ -120,6 +120,8 @@ def look(stream: BinaryIO, dump: Dump, fields: Fields) -> None:
         size += sum(len(part) for part in row.values() if isinstance(part, str | bytes))
         if size > _FIRST_BYTES:
             break
+    if not seen:
+        return
     if kinds:
         raise ValueError(f"{dump.name}: the field {fields.text!r} holds no string but {', '.join(sorted(kinds))}")
     if names:

@@ -26,7 +26,8 @@ from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import HTMLTree
 
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump, wet
+from pipelines.readers import Dump, first_bytes, wet
+from pipelines.readers.first_bytes import Kind
 from pipelines.readers.html_limits import too_intricate
 from pipelines.readers.warc_records import HEADER_LIMIT, Record, headers_of, identity, read_kinds, url
 
@@ -75,6 +76,9 @@ def read(
     counted as such. Raises ValueError for a file that is empty, neither gzip nor WARC, or without a single WARC record.
     """
     return read_kinds(stream, dump, counts, source, {wet.KIND: wet.document, KIND: document})
+
+
+look = first_bytes.looker({Kind.WARC}, {"gzip"}, "a WET or WARC file (plain or gzip)")
 
 
 def document(record: Record, offset: int, dump: Dump, source: str) -> Document | Drop:

@@ -95,6 +95,7 @@ def papers_part(recipe: Recipe) -> Papers:
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
+    look=arxiv.look,
     stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, version=4),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),

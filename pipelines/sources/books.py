@@ -83,6 +83,7 @@ def overlap_part(recipe: Recipe) -> BookOverlap:
 SOURCE = Source(
     name="books",
     read=reader.read,
+    look=reader.look,
     stages=(
         Map("texts", clean, texts_part, keys=encoding_key, ranked=True, version=4),
         Decide("encodings", exact.not_owner, ranked=True),

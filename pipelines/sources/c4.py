@@ -118,6 +118,7 @@ def english_part(recipe: Recipe) -> C4English:
 SOURCE = Source(
     name="c4",
     read=read,
+    look=warc.look,
     stages=(
         Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=3),
         Decide("one_per_url", exact.not_owner, ranked=True),

@@ -26,10 +26,10 @@ from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.optional import personal_information
 from pipelines.readers import warc
-from pipelines.recipes import Paragraphs, Quality, Recipe, Reference
+from pipelines.recipes import CommonCrawl, Paragraphs, Quality, Recipe, Reference
 from pipelines.sources import wikipedia
 from pipelines.stages import losses
-from pipelines.stages.kinds import Context, Decide, Map, StageOf
+from pipelines.stages.kinds import Context, Decide, Map, Stage, StageOf
 from pipelines.stages.last_call import last_call
 from pipelines.stages.source import Breakdown, Measured, Shown, Source
 
@@ -64,14 +64,21 @@ def quality(page: Document, removed: Lines, context: Context[Quality]) -> Docume
     left = lines.without(page.text, removed, context.counts)
     if left is None:
         return page.drop(paragraphs.Reason.ALL_DUPLICATES)
-    page = page.with_text(left)
+    return scored(page.with_text(left), context)
+
+
+def scored(page: Document, context: Context[Quality]) -> Document | Drop:
+    """Identify the language and score the text, as far as there are models for it."""
+    if "lid" not in context.models:
+        return page
     recipe, identifier = context.recipe, _identifier(context.models["lid"])
     label, score = identifier.identify(page.text, recipe.newlines, recipe.score_decimals)
     if unwanted := language_reason(label, score, recipe.languages, recipe.threshold):
         return page.in_language(label).drop(unwanted, language_score=score)
-    model = _language_model(context.models["language_models"], label)
-    scored = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
-    return page.with_attributes(language_score=f"{score:.6g}", **scored).in_language(label)
+    models = context.models.get("language_models")
+    model = _language_model(models, label) if models else None
+    found = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
+    return page.with_attributes(language_score=f"{score:.6g}", **found).in_language(label)
 
 
 def url_keys(raw: Document, page: Document, context: Context[Quality]) -> Keys:
@@ -84,18 +91,36 @@ def url_keys(raw: Document, page: Document, context: Context[Quality]) -> Keys:
 
 def like_a_reference(page: Document, cited: Lines, context: Context[Reference]) -> Document | Drop:
     """Drop pages outside the wanted buckets, and those that the classifier does not take for references."""
+    kept = in_bucket(page, context)
+    if isinstance(kept, Drop):
+        return kept
+    kept = kept.with_attributes(cited="yes" if URL in cited.tolist() else "no")
+    path = context.models["reference"]
+    probability = _classifier(path, context.recipe.label).probability(page.text)
+    threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
+    if reason := reference.reason(probability, threshold):
+        return page.drop(reason, **_perplexity_of(page, context), reference_probability=probability)
+    return personal_information.masked(kept.with_attributes(reference_probability=f"{probability:.6f}"), context)
+
+
+def without_classifier(page: Document, context: Context[Reference]) -> Document | Drop:
+    """Drop pages outside the wanted buckets."""
+    kept = in_bucket(page, context)
+    return kept if isinstance(kept, Drop) else personal_information.masked(kept, context)
+
+
+def in_bucket(page: Document, context: Context[Reference]) -> Document | Drop:
+    """Return the page with its bucket, its drop if that is not wanted, or as it is without models of perplexity."""
+    if "cutoffs" not in context.models:
+        return page
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
-        return page.drop(f"bucket_{bucket}", perplexity=_perplexity(page))
-    kept = page.with_attributes(bucket=bucket, cited="yes" if URL in cited.tolist() else "no")
-    if context.recipe.classifier:
-        path = context.models["reference"]
-        probability = _classifier(path, context.recipe.label).probability(page.text)
-        threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
-        if reason := reference.reason(probability, threshold):
-            return page.drop(reason, perplexity=_perplexity(page), reference_probability=probability)
-        kept = kept.with_attributes(reference_probability=f"{probability:.6f}")
-    return personal_information.masked(kept, context)
+        return page.drop(f"bucket_{bucket}", **_perplexity_of(page, context))
+    return page.with_attributes(bucket=bucket)
+
+
+def _perplexity_of(page: Document, context: Context[Reference]) -> dict[str, float]:
+    return {"perplexity": _perplexity(page)} if "cutoffs" in context.models else {}
 
 
 def _bucket(page: Document, context: Context[Reference]) -> str:
@@ -146,25 +171,47 @@ def reference_part(recipe: Recipe) -> Reference:
     return recipe.common_crawl.reference
 
 
-SOURCE = Source(
-    name="common_crawl",
-    read=warc.read,
-    stages=(
+CITED = Decide(
+    "cited", exact.in_other_source, other=StageOf(wikipedia.SOURCE.name, wikipedia.ARTICLES), duplicates=False
+)
+
+
+def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
+    """Return the stages that a recipe leaves; each asks for no model and writes no key that none of them reads."""
+    by_lines, by_classifier = recipe.duplicate_lines, recipe.reference.classifier
+    identified, scores = ("lid",) * recipe.language, ("language_models",) * recipe.perplexity
+    cutoffs, sites = ("cutoffs",) * recipe.perplexity, (personal_information.SITES,)
+    return (
         Map(
             "paragraphs",
             long_enough,
             paragraphs_part,
-            models=(personal_information.SITES,),
-            keys=line_keys,
+            models=sites,
+            keys=line_keys if by_lines else None,
             version=3,
         ),
-        Decide("duplicate_lines", lines.seen_twice, window=window),
-        Map("quality", quality, quality_part, models=("lid", "language_models"), keys=url_keys, version=2),
-        Decide(
-            "cited", exact.in_other_source, other=StageOf(wikipedia.SOURCE.name, wikipedia.ARTICLES), duplicates=False
+        *((Decide("duplicate_lines", lines.seen_twice, window=window),) * by_lines),
+        Map(
+            "quality",
+            quality if by_lines else scored,
+            quality_part,
+            models=identified + scores,
+            keys=url_keys if by_classifier else None,
+            version=2,
         ),
-        Map("reference", like_a_reference, reference_part, models=("cutoffs", "reference"), version=3),
-    ),
+        *((CITED,) * by_classifier),
+        Map("reference", like_a_reference, reference_part, models=(*cutoffs, "reference"), version=3)
+        if by_classifier
+        else Map("reference", without_classifier, reference_part, models=cutoffs, version=3),
+    )
+
+
+SOURCE = Source(
+    name="common_crawl",
+    read=warc.read,
+    look=warc.look,
+    stages=stages(CommonCrawl()),
+    stages_of=stages,
     group=losses.host,
     group_kind="host",
     title="CommonCrawl",

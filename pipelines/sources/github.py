@@ -94,6 +94,7 @@ def tokens_part(recipe: Recipe) -> GitHubTokens:
 SOURCE = Source(
     name="github",
     read=read,
+    look=github_input.look,
     stages=(
         Map("files", clean, files_part, keys=content_key, ranked=True, version=5),
         Decide("duplicates", exact.not_owner, ranked=True),

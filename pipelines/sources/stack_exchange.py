@@ -139,6 +139,7 @@ def questions_part(recipe: Recipe) -> Questions:
 SOURCE = Source(
     name="stack_exchange",
     read=read,
+    look=stack_exchange.look,
     stages=(
         Map("posts", keep, posts_part, spill=spill),
         Join("questions", questions, questions_part, models=("stack_exchange_sites",), raw=raw_posts, version=3),

@@ -81,6 +81,7 @@ ARTICLES = Map("articles", clean, articles_part, keys=cited_keys, version=4)
 SOURCE = Source(
     name="wikipedia",
     read=mediawiki.read,
+    look=mediawiki.look,
     stages=(ARTICLES,),
     attributes=attributes,
     attribute_names=("language",),

@@ -79,16 +79,18 @@ class Source:
     the manifest. `look` raises ValueError if the beginning of an input shows that it cannot be read: inputs on this
     machine are looked at before any work starts. `unpack` cuts inputs that cannot be read from the middle into parts,
     once, before anything else; `unpack_version` rises when it makes other parts of the same input.
-    `title` is its name for people. One that is not in Table 1 also says its `share` of the tokens seen in training (at
-    most three decimals; 0: it is not trained on) and its part of a `recipe`, a frozen dataclass whose fields the
-    command line can set. `group(document)` names the host, repository or site (`group_kind`) of a document: one that
-    loses an implausible share of its documents to deduplication raises an alarm. `fields` says of own texts which field
-    of a row holds what: an export finds the rows again by it.
+    `stages_of(part)` gives the stages that a part of a recipe leaves, of a source some of whose stages can be left
+    out; `stages` are all of them. `title` is its name for people. One that is not in Table 1 also says its `share`
+    of the tokens seen in training (at most three decimals; 0: it is not trained on) and its part of a `recipe`, a
+    frozen dataclass whose fields the command line can set. `group(document)` names the host, repository or site
+    (`group_kind`) of a document: one that loses an implausible share of its documents to deduplication raises an
+    alarm. `fields` says of own texts which field of a row holds what: an export finds the rows again by it.
     """
 
     name: str
     read: Read
     stages: tuple[Stage, ...]
+    stages_of: Callable[[Any], tuple[Stage, ...]] | None = None
     attributes: Callable[[str], dict[str, str]] = lambda name: {}
     attribute_names: tuple[str, ...] = ()
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None

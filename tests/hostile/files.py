@@ -34,6 +34,7 @@ import pyarrow.parquet
 
 from filters.latex import cleaner
 from filters.models import kenlm_file
+from pipelines.build import SOURCES
 from pipelines.document import Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, texts, warc, wet
@@ -210,6 +211,15 @@ def reads(
     numbered = [bytes([number + 1]) + seed for seed in seeds for number in range(len(wraps))]
     plain = [b"\0" + made for seed in seeds for made in (seed, *(wrap(seed) for wrap in wraps))]
     return Target(run, (CUT, *tokens), (*numbered, *plain), len(wraps))
+
+
+def look_of_every_source(data: bytes) -> None:
+    for source in SOURCES.values():
+        assert source.look is not None
+        try:
+            source.look(io.BytesIO(data), Dump(NAME, "d1", {"language": "en"}))
+        except ValueError as error:
+            assert type(error) is ValueError, f"not a documented error: {error!r}"
 
 
 def posts(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
@@ -410,6 +420,28 @@ FILES: dict[str, Target] = {
         (b"", b"\0\4\0\0" + bytes(1024), b"\0\4\0\0" + b"\0\0\0\x80" * 256 + b"a\0"),
     ),
     "models.kenlm_file": Target(language_model, (b"\0" * 8, b"\xff" * 8), tuple(kenlm_files.BINARY.values())),
+    "first_bytes": Target(
+        look_of_every_source,
+        (
+            b"\x1f\x8b\x08",
+            b"BZh9",
+            b"\xfd7zXZ\0",
+            b"\x28\xb5\x2f\xfd",
+            b"7z\xbc\xaf\x27\x1c",
+            b"PAR1",
+            b"WARC/1.0",
+            b"{",
+            b"\0",
+        ),
+        (
+            gzip.compress(CODE),
+            bz2.compress(CODE),
+            lzma.compress(CODE),
+            tarred(CODE),
+            seven_zip(b"<posts/>"),
+            parquet(CODE),
+        ),
+    ),
     "arrow_batches": Target(arrow, (b"\xff\xff\xff\xff", b"\0" * 8, b"ARROW1\0\0"), (arrow_file(),)),
     "github_tables": reads(github_input.read, parquet, avro, tokens=REPOSITORY, seeds=[CODE]),
     "own_texts": reads(

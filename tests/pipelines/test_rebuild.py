@@ -152,10 +152,18 @@ def test_mistakes_are_named(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("c4=a.warc.wet.gz", b"", "c4/pages cannot read {path}: the file is empty"),
-        ("c4=a.warc.wet.gz", b"no gzip", "c4/pages cannot read {path}: neither gzip nor WARC"),
-        ("stack_exchange=a.example.org.7z", b"no archive", "stack_exchange: {path}: neither a 7z archive nor"),
-        ("stack_exchange=a.example.org.7z", b"7z\xbc\xaf\x27\x1c\0\4", "stack_exchange: {path}: the archive cannot be"),
+        ("c4=a.warc.wet.gz", b"", "--input c4={path}: this is an empty file"),
+        ("c4=a.warc.wet.gz", b"no gzip", "--input c4={path}: this is text; a WET or WARC file"),
+        (
+            "stack_exchange=a.example.org.7z",
+            b"no archive",
+            "--input stack_exchange={path}: this is text; a site's 7z archive or",
+        ),
+        (
+            "stack_exchange=a.example.org.7z",
+            b"7z\xbc\xaf\x27\x1c\0\4",
+            "--input stack_exchange={path}: the archive cannot be",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_its_source(

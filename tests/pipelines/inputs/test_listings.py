@@ -5,7 +5,7 @@ import hashlib
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,11 +16,20 @@ import pytest
 from pipelines import corpus
 from pipelines.files import remote, storage
 from pipelines.inputs import inputs, listings
-from pipelines.inputs.listings import DownloadError, Entry, choose, entries_of, expand, fetch
+from pipelines.inputs.listings import DownloadError, Entry, choose, entries_of, fetch
 from pipelines.sources import c4
 
 CONTENT = bytes(range(256)) * 1000
 Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+def expand(attributes: Mapping[str, str], pattern: str, downloads: str) -> tuple[dict[str, str], list[str]] | None:
+    """Return what an input stands for, fetched: its other attributes, and the files."""
+    found = listings.expand(attributes, pattern, downloads)
+    if found is None:
+        return None
+    local = found.fetched(downloads)
+    return found.attributes, [local.get(path, path) for path in found.files]
 
 
 @dataclass
@@ -571,8 +580,8 @@ def test_a_remote_corpus_keeps_no_downloads() -> None:
 def test_the_files_of_a_listing_are_inputs_by_their_content(server: Server, tmp_path: Path, listing: str) -> None:
     chosen = choose(PATHS, 3, "")
     for number, path in enumerate(chosen):
-        server.on(f"/{path}", whole(b"file %d" % number))
-        (tmp_path / f"{number}.gz").write_bytes(b"file %d" % number)
+        server.on(f"/{path}", whole(b"WARC/1.0 %d" % number))
+        (tmp_path / f"{number}.gz").write_bytes(b"WARC/1.0 %d" % number)
     _, attributes, pattern = inputs.parse_option(f"c4[files=3,base={server.url}]={listing}", ["c4"])
     cache = str(tmp_path / "corpus/work/inputs.json")
     by_listing = inputs.find(c4.SOURCE, [(attributes, pattern)], cache)

@@ -99,7 +99,7 @@ def test_the_command_writes_a_listing_that_is_an_input(
         found = []
         for url in asked:
             place = listings.place_of(url, downloads)
-            storage.write_bytes(str(place.final), url.encode())
+            storage.write_bytes(str(place.final), stack_exchange.SEVEN_ZIP + url.encode())
             storage.write_json(str(place.record), {"url": url})
             found.append(str(place.final))
         return found
