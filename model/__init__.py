@@ -2,4 +2,4 @@
 
 from pipelines.files import commands
 
-commands.require("train", ("safetensors", "sentencepiece", "torch"))
+commands.require("train", ("safetensors", "sentencepiece", "tokenizers", "torch"))

@@ -159,7 +159,9 @@ def meta_config(params: Mapping[str, Any], vocabulary: int, context: int) -> Mod
     )
 
 
-def hugging_face_config(config: ModelConfig, bos_id: int, eos_id: int, dtype: str = "float32") -> dict[str, Any]:
+def hugging_face_config(
+    config: ModelConfig, bos_id: int | None, eos_id: int | None, dtype: str = "float32"
+) -> dict[str, Any]:
     """Return the config.json of LlamaForCausalLM for this shape."""
     return {
         "architectures": ["LlamaForCausalLM"],

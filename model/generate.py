@@ -23,7 +23,7 @@ from model.spoken import Spoken
 from model.trained import Trained, open_trained
 from pipelines.files import commands, paths, storage
 from pipelines.tokens import shards
-from tokenizer.loading import load_engine
+from tokenizer.encode import Tokenizer
 
 
 def as_text(content: bytes) -> str:
@@ -157,8 +157,8 @@ def _print(options: argparse.Namespace) -> None:
     """Print a prompt and its continuation as they are decoded."""
     trained = open_trained(options.run, lambda message: print(message, file=sys.stderr), options.step)  # noqa: T201
     path, manifest = _tokenizer_of(options.corpus, trained)
-    engine = load_engine(path)
-    ids = [token for token in (manifest.bos_id,) if token is not None] + engine.encode(_prompt(options))
+    tokenizer = Tokenizer(path)
+    ids = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(_prompt(options)).tolist()
     ids = ids or [manifest.eos_id or 0]
     room = trained.model.config.context - len(ids)
     if room < 0:
@@ -166,7 +166,7 @@ def _print(options: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(options.seed)
     stop = [token for token in (manifest.eos_id,) if token is not None]
     how = {"temperature": options.temperature, "top_p": options.top_p}
-    spoken = Spoken(engine)
+    spoken = Spoken(tokenizer)
     _say(spoken.add(ids))
     for token in continued(trained.model, ids, min(options.tokens, room), stop=stop, generator=generator, **how):
         _say(spoken.add([token]))

@@ -1,6 +1,6 @@
 """Text of token ids as they come: only what later ids cannot change is given out.
 
-A piece alone is no text: the first one loses the space before its word, and a character may be several byte pieces. So
+A piece alone is no text: the first one loses the space before its word, and a character may be of several pieces. So
 all ids so far are decoded, and held back is an incomplete character at the end, and spaces before the first word.
 """
 
@@ -14,16 +14,14 @@ _LONGEST = 4  # bytes of a character in UTF-8
 
 
 class Decoder(Protocol):
-    """What is asked of a SentencePiece model."""
+    """What is asked of a tokenizer."""
+
+    @property
+    def contents(self) -> Sequence[bytes | None]:
+        """The bytes of text that each id stands for."""
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of ids."""
-
-    def is_byte(self, id: int) -> bool:
-        """Tell whether a piece is a byte."""
-
-    def id_to_piece(self, id: int) -> str:
-        """Return a piece, a byte's as "<0xE2>"."""
 
 
 class Spoken:
@@ -37,8 +35,9 @@ class Spoken:
     def add(self, ids: Sequence[int]) -> str:
         """Take more ids; return what is certain by now and was not given out yet."""
         self._ids += ids
-        whole = self._ids[: len(self._ids) - self._incomplete()]
-        text = self._decoder.decode(whole)
+        text = self._decoder.decode(self._ids)
+        if self._is_incomplete():
+            text = text.rstrip("\ufffd")
         return self._give(text if text.strip(" ") else "")
 
     def end(self) -> str:
@@ -50,10 +49,9 @@ class Spoken:
         self._given += new
         return new
 
-    def _incomplete(self) -> int:
-        """Return how many byte pieces at the end begin a character that may still be completed."""
-        last = self._ids[-_LONGEST:]
-        bytes_ = [int(self._decoder.id_to_piece(id_)[3:5], 16) if self._decoder.is_byte(id_) else 0 for id_ in last]
+    def _is_incomplete(self) -> bool:
+        """Tell whether the last bytes begin a character that may still be completed."""
+        last = b"".join(self._decoder.contents[id_] or b" " for id_ in self._ids[-_LONGEST:])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        decoder.decode(bytes(bytes_))
-        return len(decoder.getstate()[0])
+        decoder.decode(last)
+        return bool(decoder.getstate()[0])

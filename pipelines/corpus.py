@@ -47,6 +47,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             stage_models(prepared)
         nodes = prepared.nodes()
         with Progress(nodes) as progress:
+            progress.warn(by_path.warnings(prepared.given))
 
             def begin(jobs: Sequence[Job | Shuffle]) -> None:
                 check_lock()

@@ -10,6 +10,7 @@ from itertools import islice
 from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.inputs import inputs, paper
+from pipelines.models import by_path
 from pipelines.options import PAPER_LIST, asked
 from pipelines.recipes import RECIPES
 from pipelines.stages.jobs import Job, Shuffle
@@ -29,6 +30,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
         return
     with tempfile.TemporaryDirectory() as folder:
         request = asked(options, beam_arguments, folder)
+        yield from (f"warning: {told}" for told in by_path.warnings(request.models))
         for name, found in request.found.items():
             yield from _inputs(name, found)
         cache = f"{options.output}/work/inputs.json"

@@ -23,7 +23,7 @@ from pipelines.runners import events
 from pipelines.sample import layout
 from pipelines.settings import check, override, with_texts
 from pipelines.stages.source import Input, Source
-from pipelines.tokens.encode import load_tokenizer
+from pipelines.tokens import tokenizers
 
 # What `--input` takes besides single dumps.
 PAPER_LIST = "paper"
@@ -111,7 +111,7 @@ def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folde
             f"--source {unknown}: there is no such source, only {', '.join(sources)}; texts of your own are "
             f"named in the recipe: --set texts.{unknown}.share=0"
         )
-    for loaded in (load_tokenizer, decontamination.load):
+    for loaded in (tokenizers.loaded, decontamination.load):
         loaded.cache_clear()  # files that an earlier build of this process read may have changed
     names = [name for name in recipe.sources if not options.source or name in options.source]
     if options.models:

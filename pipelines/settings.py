@@ -198,7 +198,7 @@ _RULES: tuple[Rule, ...] = (
     ("language_models.documents", *_POSITIVE),
     ("language_models.text_bytes", *_POSITIVE),
     ("language_models.prune", lambda value: value == tuple(sorted(value)) and value[:1] in ((), (0,)), _PRUNE),
-    ("tokenizer.vocabulary", lambda value: 260 <= value <= 65_535, "from 260 (the bytes) to 65,535 (uint16)"),
+    ("tokenizer.vocabulary", lambda value: 260 <= value <= 1 << 20, "from 260 (the bytes) to 1,048,576"),
     ("tokenizer.training_bytes", *_POSITIVE),
     ("shards.shard_tokens", *_POSITIVE),
     ("shards.validation", *_SHARE),

@@ -24,8 +24,8 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines.document import Document
-from pipelines.files import cached, commands, paths, storage, tables
-from pipelines.tokens import shards
+from pipelines.files import commands, paths, storage, tables
+from pipelines.tokens import shards, tokenizers
 from pipelines.tokens.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
 
@@ -152,10 +152,10 @@ def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str,
 
 def tokenizer_of(output: str | Path, manifest: Manifest) -> Tokenizer:
     """Load the tokenizer of a corpus; raise ValueError if it is missing or not the one of the shards."""
-    path = f"{output}/models/tokenizer/tokenizer.model"
-    if not storage.exists(path):
-        raise ValueError(f"{path}: missing")
-    tokenizer = Tokenizer(Path(cached.local(path)))
+    path = tokenizers.of_corpus(str(output))
+    if path is None:
+        raise ValueError(f"{output}/models/tokenizer: there is no tokenizer")
+    tokenizer = tokenizers.load(path)
     if tokenizer.sha256 != manifest.tokenizer_sha256:
         raise ValueError(f"{path}: the shards of {manifest.source} were made with another tokenizer")
     return tokenizer
@@ -171,7 +171,7 @@ def excerpt(output: str | Path, part: Part, record: Record, split: str = "train"
     tokenizer = tokenizer_of(output, manifest)
     shard = next(entry for entry in manifest.splits[split] if entry.name == part.shard)
     base = sum(entry.tokens for entry in manifest.splits[split][: manifest.splits[split].index(shard)])
-    ids = shards.tokens(directory, shard)[part.first - base : part.start - base + 1]
+    ids = shards.tokens(directory, shard, manifest.token)[part.first - base : part.start - base + 1]
     before = tokenizer.decode(ids[:-1]).rstrip(_CUT)
     text = record.document.text
     if text[: len(before)].replace("\u2581", " ") != before:

@@ -266,7 +266,8 @@ def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, seen: M
 
 
 def _token_problems(directory: str, manifest: shards.Manifest, shard: shards.Shard) -> Iterator[str]:
-    tokens, ends = shards.tokens(directory, shard), shards.document_ends(directory, shard).astype(np.int64)
+    tokens = shards.tokens(directory, shard, manifest.token)
+    ends = shards.document_ends(directory, shard).astype(np.int64)
     if len(tokens) and int(tokens.max()) >= manifest.vocabulary:
         yield f"{directory}/{shard.name}.bin: token {int(tokens.max())} of a vocabulary of {manifest.vocabulary}"
     if np.any(np.diff(ends, prepend=0) < 0) or (int(ends[-1]) if len(ends) else 0) != shard.tokens:

@@ -28,7 +28,11 @@ def violations(model_path: Path, spec: Spec = LLAMA) -> list[str]:
 
     A file that is no SentencePiece model is a ValueError.
     """
-    model = ModelFile.read(model_path)
+    return model_violations(ModelFile.read(model_path), spec)
+
+
+def model_violations(model: ModelFile, spec: Spec = LLAMA) -> list[str]:
+    """Return what in a model is not as `spec` says, a sentence each."""
     return [*_field_violations(model, spec), *piece_violations(model.pieces, spec)]
 
 

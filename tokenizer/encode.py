@@ -1,27 +1,30 @@
-"""Text to token ids and back, exactly as SentencePiece does it, through Gigatoken where that gives the same ids.
+"""Text to token ids and back, exactly as the tokenizer's own library does it, through Gigatoken where ids are the same.
 
-decode(encode(text)) == text for every text with two exceptions. U+2581, the mark SentencePiece writes for a space,
-comes back as a space. A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD and comes back as that.
+With LLaMA's specification decode(encode(text)) == text for every text with two exceptions. U+2581, the mark
+SentencePiece writes for a space, comes back as a space. A lone surrogate, which UTF-8 cannot hold, is encoded as U+FFFD
+and comes back as that.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenizer.fast import FastEncoder, fast_encoder
-from tokenizer.loading import load_engine
-from tokenizer.model_file import ModelFile
+from tokenizer.fast import FastEncoder
+from tokenizer.opening import open_engine
+from tokenizer.probes import SAMPLES
 from tokenizer.spec import LARGEST_VOCABULARY
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+Ids = NDArray[np.unsignedinteger[Any]]
 
 
 def without_surrogates(text: str) -> str:
@@ -35,60 +38,119 @@ def without_surrogates(text: str) -> str:
     return text
 
 
-class Tokenizer:
-    """A SentencePiece model given by path, its token ids as uint16.
+def token_type(vocabulary: int) -> np.dtype[Any]:
+    """Return how the ids of a vocabulary are stored: as uint16 where they fit, else as uint32."""
+    return np.dtype("<u2" if vocabulary <= 1 << 16 else "<u4")
 
-    `sha256` names the model, `vocabulary` is its number of pieces, `bos` and `eos` are the ids around a document. A
-    file that is no model, has no bos or eos, or has more pieces than uint16 can hold (65,535) is a ValueError.
+
+class Tokenizer:
+    """A tokenizer given by the path of its file: a SentencePiece model, or a tokenizer.json of Hugging Face.
+
+    `sha256` names the file, `vocabulary` is the number of ids, `dtype` that of arrays of them, `bos` and `eos` are the
+    ids around a document, None where it has none. Anything else is a ValueError that names the file and what it is.
     """
 
     def __init__(self, path: Path) -> None:
-        model = path.read_bytes()
+        content = path.read_bytes()
         self._path = path
-        self._engine = load_engine(path, model)
-        self.sha256: str = hashlib.sha256(model).hexdigest()
-        self.vocabulary: int = self._engine.piece_size()
-        self.bos: int = self._engine.bos_id()
-        self.eos: int = self._engine.eos_id()
+        self._engine = open_engine(path, content)
+        self.sha256: str = hashlib.sha256(content).hexdigest()
+        self.vocabulary: int = len(self._engine.pieces)
+        self.dtype: np.dtype[Any] = token_type(self.vocabulary)
+        self.bos: int | None = self._engine.bos
+        self.eos: int | None = self._engine.eos
         if not 0 < self.vocabulary <= LARGEST_VOCABULARY:
-            raise ValueError(f"{path} has {self.vocabulary} pieces, must be from 1 to {LARGEST_VOCABULARY}")
-        if min(self.bos, self.eos) < 0:
-            raise ValueError(f"{path} has no bos or no eos piece (ids {self.bos}, {self.eos})")
+            raise ValueError(f"{path} has {self.vocabulary:,} pieces, must be from 1 to {LARGEST_VOCABULARY:,}")
 
     def __reduce__(self) -> tuple[type[Tokenizer], tuple[Path]]:
         return Tokenizer, (self._path,)
 
+    @property
+    def format(self) -> str:
+        """The name of the file's format, for people."""
+        return self._engine.format
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files that it is read from, its own first, by the names that they have in a model's folder."""
+        return self._engine.files
+
+    @cached_property
+    def _fast(self) -> FastEncoder | str:
+        return self._engine.fast()
+
+    @property
+    def slow(self) -> str | None:
+        """Why batches are not encoded with Gigatoken, which is checked against the tokenizer's own library; or None."""
+        return f"{self._fast}; texts are encoded with {self._engine.library}" if isinstance(self._fast, str) else None
+
     @cached_property
     def fast(self) -> FastEncoder | None:
-        """What batches are encoded with: Gigatoken, checked against SentencePiece when first used, or None.
+        """What batches are encoded with, or None: a RuntimeWarning says why, and that it takes ten times as long."""
+        if isinstance(self._fast, FastEncoder):
+            return self._fast
+        warnings.warn(f"{self._path}: {self.slow}, about ten times slower", RuntimeWarning, stacklevel=2)
+        return None
 
-        Where it is missing or does not agree, a RuntimeWarning says so, and SentencePiece takes its place.
-        """
-        return fast_encoder(ModelFile.read(self._path), self._engine.encode)
-
-    def encode(self, text: str) -> NDArray[np.uint16]:
+    def encode(self, text: str) -> Ids:
         """Return the token ids of `text`, without bos and eos."""
-        return np.array(self._engine.encode(without_surrogates(text)), dtype=np.uint16)
+        return np.array(self._engine.encode(without_surrogates(text)), dtype=self.dtype)
 
-    def encode_batch(self, texts: Iterable[str], *, bos: bool, eos: bool) -> list[NDArray[np.uint16]]:
-        """Return the token ids of each text, with the document's bos and eos as asked."""
-        encode = self.fast.encode if self.fast else self.encode
-        before = np.full(int(bos), self.bos, np.uint16)
-        after = np.full(int(eos), self.eos, np.uint16)
-        return [np.concatenate((before, encode(without_surrogates(text)), after)) for text in texts]
+    def encode_batch(self, texts: Iterable[str], *, bos: bool, eos: bool) -> list[Ids]:
+        """Return the token ids of each text, with the document's bos and eos as asked, if the tokenizer has them."""
+        before = np.array([self.bos] if bos and self.bos is not None else [], self.dtype)
+        after = np.array([self.eos] if eos and self.eos is not None else [], self.dtype)
+        return [np.concatenate((before, self._quickly(without_surrogates(text)), after)) for text in texts]
+
+    def _quickly(self, text: str) -> Ids:
+        if self.fast is None or any(piece in text for piece in self._engine.not_fast):
+            return self.encode(text)
+        return self.fast.encode(text).astype(self.dtype)
 
     def decode(self, ids: Sequence[int] | NDArray[np.integer]) -> str:
-        """Return the text of `ids`; bos and eos are not text, unk is " \u2047 ", broken UTF-8 becomes U+FFFD.
+        """Return the text of `ids`; bos and eos are not text, broken UTF-8 becomes U+FFFD.
 
         An id outside the vocabulary is a ValueError.
         """
         numbers = np.asarray(ids, dtype=np.int64)
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < self.vocabulary:
             raise ValueError(f"token ids are {numbers.min()} to {numbers.max()}, the vocabulary has {self.vocabulary}")
-        return str(self._engine.decode(numbers.tolist()))
+        return self._engine.decode(numbers.tolist())
 
     def piece(self, id_: int) -> str:
-        """Return the piece with this id as the model writes it; an id outside the vocabulary is a ValueError."""
+        """Return the piece with this id as the file writes it; an id outside the vocabulary is a ValueError."""
         if not 0 <= id_ < self.vocabulary:
             raise ValueError(f"token id is {id_}, the vocabulary has {self.vocabulary}")
-        return str(self._engine.id_to_piece(id_))
+        return self._engine.pieces[id_]
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what its user should know: why it is slow, that it loses text, what is not as LLaMA's.
+
+        A text that it cannot encode at all is a ValueError.
+        """
+        if self.slow:
+            yield f"{self.slow}, about ten times slower"
+        for text in SAMPLES:
+            if (back := self.decode(self.encode(text))) != text:
+                at = next((n for n, (one, other) in enumerate(zip(text, back, strict=False)) if one != other), 0)
+                start = max(0, at - 10)
+                yield f"it loses text: {text[start:][:30]!a} comes back as {back[start:][:30]!a}"
+                break
+        if found := self._engine.violations():
+            more = f"; and {len(found) - 3:,} more, which python -m tokenizer.check says" if len(found) > 3 else ""
+            yield f"it is not as LLaMA's: {'; '.join(found[:3])}{more}"
+
+    def hugging_face(self) -> dict[str, Any]:
+        """Return a tokenizer.json with the same ids, without bos and eos; ValueError if there is none."""
+        return self._engine.hugging_face()
+
+    @cached_property
+    def contents(self) -> Sequence[bytes | None]:
+        """The bytes of text that each id stands for; None for one that is no text, such as bos."""
+        return self._engine.contents
+
+    @cached_property
+    def prefix(self) -> int:
+        """The bytes of the space that is put in front of every text and is none of it: 1 or 0."""
+        first = self._engine.encode("a")[:1]
+        return int(any((self.contents[id_] or b"").startswith(b" ") for id_ in first))

@@ -12,21 +12,23 @@ concatenation is a piece, best score first, leftmost first among equals. The rul
   SentencePiece takes the left pair, so that rule comes first.
 - A power of a shorter string ("    ", "====") can want either order. Its parts never lie in the order that shows it:
   merging pairs from the left leaves the odd one last.
+- LLaMA's and Mistral's pieces of spaces alone share one score, the lowest. Of equals SentencePiece merges the leftmost,
+  so a run of spaces grows from its left; the longest first gives that. Other pieces with one score have no such order.
+- A text that holds a user-defined piece is SentencePiece's.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile, Piece
+from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED, ModelFile, Piece
 from tokenizer.probes import PROBES, SPACE, piece_probes
 
 # Gigatoken 0.10 remembers every word it has seen and never forgets: books and code add two to four bytes a character.
@@ -54,14 +56,25 @@ def unsuitable(model: ModelFile) -> str | None:
         return "it rewrites its text (character map)"
     normal = {piece.text for piece in model.pieces if piece.kind == NORMAL}
     for piece in model.pieces:
-        if piece.kind not in (NORMAL, UNKNOWN, CONTROL, BYTE):
-            return f"piece {piece.text!r} is user-defined or unused"
+        if piece.kind not in (NORMAL, UNKNOWN, CONTROL, BYTE, USER_DEFINED):
+            return f"piece {piece.text!r} is unused"
+        if piece.kind == USER_DEFINED and (SPACE in piece.text or not piece.text):
+            return f"piece {piece.text!r} is user-defined, with a space"
         if piece.kind == NORMAL and SPACE in piece.text.lstrip(SPACE):
             return f"piece {piece.text!r} crosses a space"
         if piece.kind == NORMAL and not normal.issuperset(piece.text):
             return f"piece {piece.text!r} has a character that is no piece"
-    scores = [piece.score for piece in model.pieces if piece.kind == NORMAL and len(piece.text) > 1]
-    return "two pieces have one score" if len(set(scores)) < len(scores) else None
+    return _tie(piece for piece in model.pieces if piece.kind == NORMAL and len(piece.text) > 1)
+
+
+def _tie(pieces: Iterable[Piece]) -> str | None:
+    """Return which two pieces have one score, unless both are of spaces alone."""
+    first: dict[float, Piece] = {}
+    for piece in pieces:
+        other = first.setdefault(piece.score, piece)
+        if other is not piece and (piece.text.strip(SPACE) or other.text.strip(SPACE)):
+            return f"two pieces have one score: {other.text!r}, {piece.text!r}"
+    return None
 
 
 def definition(model: ModelFile) -> str:
@@ -89,7 +102,8 @@ def definition(model: ModelFile) -> str:
 
 def merges(pieces: Sequence[Piece]) -> Iterator[tuple[str, str]]:
     """Yield (left, right) of every way to make a normal piece from two, in the order in which they are tried."""
-    normal = sorted((piece for piece in pieces if piece.kind == NORMAL), key=lambda piece: -piece.score)
+    normal = [piece for piece in pieces if piece.kind == NORMAL]
+    normal.sort(key=lambda piece: (-piece.score, -len(piece.text)))
     texts = {piece.text for piece in normal}
     for piece in normal:
         text = piece.text
@@ -100,7 +114,7 @@ def merges(pieces: Sequence[Piece]) -> Iterator[tuple[str, str]]:
 
 
 class FastEncoder:
-    """Token ids of a text without SentencePiece; made by `fast_encoder` only, once it has agreed on the probes."""
+    """Token ids of a text without SentencePiece; made by `agreeing` only, once it has agreed on the probes."""
 
     def __init__(self, load: Callable[[], _Backend], renew: int = RENEW_CHARACTERS) -> None:
         self._load = load
@@ -108,38 +122,42 @@ class FastEncoder:
         self._backend = load()
         self._seen = 0
 
-    def encode(self, text: str) -> NDArray[np.uint16]:
+    def encode(self, text: str) -> NDArray[np.uint32]:
         """Return the ids of `text`, which has no lone surrogates."""
         if not text:  # SentencePiece gives an empty text no space in front
-            return np.empty(0, np.uint16)
+            return np.empty(0, np.uint32)
         if self._seen > self._renew:
             self._backend, self._seen = self._load(), 0
         self._seen += len(text)
-        return self._backend.encode(text).astype(np.uint16)
+        return self._backend.encode(text)
 
 
-def fast_encoder(model: ModelFile, reference: Callable[[str], list[int]]) -> FastEncoder | None:
-    """Return an encoder that gives the same ids as `reference`, SentencePiece's own for `model`; None without one.
-
-    A model that is not like LLaMA's has none. Where Gigatoken is not installed, or answers one of the probes
-    differently, a RuntimeWarning says so.
-    """
-    if unsuitable(model) is not None:
-        return None
+def agreeing(rules: str, probes: Iterable[str], reference: Callable[[str], list[int]]) -> FastEncoder | str:
+    """Return an encoder by a `tokenizer.json` that answers all probes as `reference` does, or why there is none."""
     try:
         library = importlib.import_module("gigatoken.gigatoken_rs")
-        rules = definition(model)
         encoder = FastEncoder(lambda: library.load_hf_json(rules))
     except ImportError:
-        reason = "gigatoken is not installed"
+        return "gigatoken is not installed"
     except (ValueError, RuntimeError, AttributeError) as error:
-        reason = f"gigatoken refuses the model: {error}"
-    else:
-        pieces = [piece.text for piece in model.pieces if piece.kind == NORMAL]
-        probes = chain(PROBES, piece_probes(pieces))
-        differs = next((probe for probe in probes if encoder.encode(probe).tolist() != reference(probe)), None)
-        if differs is None:
-            return encoder
-        reason = f"gigatoken does not agree with SentencePiece about {differs[:40]!r}"
-    warnings.warn(f"{reason}; batches are encoded with SentencePiece, ten times slower", RuntimeWarning, stacklevel=2)
-    return None
+        return f"gigatoken refuses the model: {error}"
+    differs = next((probe for probe in probes if encoder.encode(probe).tolist() != reference(probe)), None)
+    return encoder if differs is None else f"gigatoken does not agree about {differs[:40]!r}"
+
+
+def user_defined(model: ModelFile) -> list[str]:
+    """Return the user-defined pieces."""
+    return [piece.text for piece in model.pieces if piece.kind == USER_DEFINED]
+
+
+def fast_encoder(model: ModelFile, reference: Callable[[str], list[int]]) -> FastEncoder | str:
+    """Return an encoder that gives the same ids as `reference`, SentencePiece's own for `model`, or why there is none.
+
+    Texts that hold a user-defined piece are not for it.
+    """
+    if (reason := unsuitable(model)) is not None:
+        return reason
+    others = user_defined(model)
+    texts = [piece.text for piece in model.pieces if piece.kind == NORMAL]
+    probes = (probe for probe in chain(PROBES, piece_probes(texts)) if not any(text in probe for text in others))
+    return agreeing(definition(model), probes, reference)

@@ -77,8 +77,13 @@ class ModelFile:
     @classmethod
     def read(cls, path: Path) -> ModelFile:
         """Read `path`; what is no SentencePiece model is a ValueError that names it."""
+        return cls.named(path, path.read_bytes())
+
+    @classmethod
+    def named(cls, path: Path, content: bytes) -> ModelFile:
+        """Parse the content of `path`; what is no SentencePiece model is a ValueError that names it."""
         try:
-            return cls.parse(path.read_bytes())
+            return cls.parse(content)
         except (ValueError, IndexError, struct.error) as error:
             raise ValueError(f"{path} is not a SentencePiece model: {error}") from error
 
@@ -111,6 +116,11 @@ def check(data: bytes) -> None:
             charsmap.split(_charsmap(b"".join(_bytes(value) for number, value in _fields(data) if number == kind)))
     except IndexError as error:
         raise ValueError(f"a number is cut at byte {len(data)}") from error
+
+
+def has_settings(data: bytes) -> bool:
+    """Tell whether a model says how it was trained and how it normalises, which stands behind its pieces."""
+    return {_TRAINER, _NORMALIZER} <= {number for number, _ in _fields(data)}
 
 
 def _charsmap(normalizer: bytes) -> bytes:

@@ -86,12 +86,13 @@ _RUN_UNITS: Final = (
 _RUN_LENGTHS: Final = (*range(1, 20), 31, 32, 33, 100, 257)
 
 
+# Texts that a tokenizer should give back.
+SAMPLES: Final = (*_LANGUAGES, *_CODE, *_NAMES, *_CHARACTERS, "  two  spaces ", "\n\n\ta\n")
+
+
 def _probes() -> Iterator[str]:
     yield ""
-    yield from _LANGUAGES
-    yield from _CODE
-    yield from _NAMES
-    yield from _CHARACTERS
+    yield from SAMPLES[:-2]
     yield f"{SPACE}a {SPACE} b{SPACE}{SPACE}c {SPACE}"
     for unit in _RUN_UNITS:
         for length in _RUN_LENGTHS:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-LARGEST_VOCABULARY: Final = 65_535  # token ids are stored as uint16
+MODEL, JSON, CONFIG = "tokenizer.model", "tokenizer.json", "tokenizer_config.json"
+LARGEST_VOCABULARY: Final = 1 << 20  # four times the largest that is known; readers size their tables by it
+# Names of a tokenizer in a folder of a model, and of what says which pieces of a tokenizer.json are its ends.
+FILES: Final = (MODEL, JSON)
 BYTE_PIECES: Final = 256
 META_PIECES: Final = 3  # unk, bos, eos
+SMALLEST: Final = META_PIECES + BYTE_PIECES + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +19,8 @@ class Spec:
     """Every field of SentencePiece's trainer that makes LLaMA's vocabulary, under SentencePiece's own names.
 
     `vocab_size` counts all pieces: unk, bos, eos, the 256 bytes and the normal ones. Sizes of sentences are in bytes,
-    of pieces in characters. A variant is `dataclasses.replace(LLAMA, vocab_size=8_000)`; a vocabulary that does not
-    fit into uint16, or has no room for a normal piece, is a ValueError.
+    of pieces in characters. A variant is `dataclasses.replace(LLAMA, vocab_size=8_000)`; a vocabulary of more pieces
+    than `LARGEST_VOCABULARY`, or without room for a normal one, is a ValueError.
     """
 
     model_type: str = "bpe"

@@ -3,5 +3,6 @@
 from pipelines.files import commands
 
 commands.require(
-    "train", ("matplotlib", "numpy", "pyarrow", "rich", "safetensors", "sentencepiece", "tensorboardX", "torch")
+    "train",
+    ("matplotlib", "numpy", "pyarrow", "rich", "safetensors", "sentencepiece", "tensorboardX", "tokenizers", "torch"),
 )

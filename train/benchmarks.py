@@ -22,7 +22,8 @@ from rich.console import Console
 from model.llama import LLaMA
 from pipelines import contamination
 from pipelines.files import commands, paths
-from tokenizer.loading import load_engine
+from tokenizer.encode import Ids
+from tokenizer.encode import Tokenizer as CorpusTokenizer
 from train.config import choose_device
 from train.export import open_checkpoint
 from train.loss import token_losses
@@ -53,7 +54,7 @@ class Accuracy:
 class Tokenizer(Protocol):
     """What turns text into token ids."""
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> list[int] | Ids:
         """Return the ids of a text."""
 
 
@@ -180,7 +181,7 @@ def _cut(tokenizer: Tokenizer, bos: Sequence[int], context: str, completion: str
     """Return the tokens of both, at most room + 1, and how many at their end are the completion's."""
     whole, before = tokenizer.encode(context + completion), tokenizer.encode(context)
     scored = min(max(1, len(whole) - len(before)), room)
-    return [*bos, *whole][-(room + 1) :], scored
+    return [*bos, *map(int, whole)][-(room + 1) :], scored
 
 
 def accuracy(
@@ -232,7 +233,7 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     named = [text.partition("=") for text in options.tasks]
     questions = {task: read(task, Path(paths.form(path)), options.limit) for task, _, path in named}
     run = open_checkpoint(Path(options.run), options.corpus, console.print, options.step, choose_device("auto"))
-    tokenizer = load_engine(run.corpus.tokenizer)
+    tokenizer = CorpusTokenizer(run.corpus.tokenizer)
     bos_id = next(iter(run.corpus.manifests.values())).bos_id
     bos = [] if bos_id is None else [bos_id]
     for task, group in questions.items():

@@ -1,6 +1,6 @@
 """A finished corpus as the trainer sees it: the manifests of its sources, checked, and the streams of their tokens.
 
-CORPUS/tokenizer/tokenizer.model          one tokenizer, whose digest every manifest repeats
+CORPUS/tokenizer/tokenizer.model          one tokenizer (or tokenizer.json), whose digest every manifest repeats
 CORPUS/tokens/<source>/manifest.json      -> Stream: all tokens of one split, shard after shard, never copied
 """
 
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,7 @@ class Stream:
         self._origin = (directory, manifest, split)
         self.manifest = manifest
         shards = manifest.splits.get(split, ())
-        self._shards = [tokens(directory, shard) for shard in shards]
+        self._shards = [tokens(directory, shard, manifest.token) for shard in shards]
         self._starts = np.cumsum([0, *(shard.tokens for shard in shards)])
 
     def __reduce__(self) -> tuple[type[Stream], tuple[Path, Manifest, str]]:
@@ -45,7 +46,7 @@ class Stream:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def read(self, start: int, stop: int) -> npt.NDArray[np.uint16]:
+    def read(self, start: int, stop: int) -> npt.NDArray[np.unsignedinteger[Any]]:
         """Return tokens [start, stop), copied only where they cross shards; raise IndexError outside the stream."""
         if not 0 <= start <= stop <= len(self):
             raise IndexError(f"tokens {start} to {stop} of a stream of {len(self)}")
@@ -55,7 +56,7 @@ class Stream:
             offset, end = int(self._starts[first]), min(stop, int(self._starts[first + 1]))
             pieces.append(self._shards[first][start - offset : end - offset])
             start, first = end, first + 1
-        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.uint16), *pieces])
+        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, self.manifest.token), *pieces])
 
     def document_ends(self) -> npt.NDArray[np.int64]:
         """Return the exclusive end of each document, in tokens of the whole stream."""
@@ -79,7 +80,7 @@ class Corpus:
 
     @property
     def tokenizer(self) -> Path:
-        """Return the path of the SentencePiece model; raise ValueError naming where it could be if it is not there."""
+        """Return the path of the tokenizer's file; raise ValueError naming where it could be if it is not there."""
         return tokenizer_of(self.directory)
 
     def stream(self, source: str, split: str = "train") -> Stream:
@@ -121,7 +122,7 @@ def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
     """Open the named sources of a corpus.
 
     Raises ValueError naming the file or field for a source or split that is missing, for tokenizers that differ between
-    sources or from the corpus' model, for tokens that are no uint16 and for a vocabulary that does not fit them.
+    sources or from the corpus' model, and for a vocabulary or a type of tokens that no shards have.
     """
     directory = Path(directory)
     there = list(sources(directory / "tokens"))

@@ -4,8 +4,8 @@
                       -> divided by the UTF-8 bytes of the text that those tokens stand for
 
 All tokens are paid for, bos and eos too (where a document ends is part of predicting it), but only text has bytes:
-a piece as many as its characters with "▁" read as a space, a byte piece one, a control piece none, and the space that
-SentencePiece puts before each document none either. Over a whole stream the bytes are the manifest's `text_bytes`.
+a piece as many as it stands for, a control piece none, and the space that SentencePiece puts before each document none
+either. Over a whole stream the bytes are the manifest's `text_bytes`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import sentencepiece
 import torch
 from torch.nn import functional as F  # noqa: N812
 
 from model.generate import generate
-from tokenizer.loading import load_engine
+from tokenizer.encode import Tokenizer
 from train.corpus import Corpus, Stream
 from train.parallel import ALONE, World, reshard
 from train.run import Run, token_losses
-
-SPACE = "▁"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +44,16 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The UTF-8 bytes that each token id stands for, and those that SentencePiece itself puts before a document."""
+    """The UTF-8 bytes that each token id stands for, and those that the tokenizer itself puts before a document."""
 
     lengths: npt.NDArray[np.int64]
     prefix: int
 
     @classmethod
     def load(cls, path: Path) -> Pieces:
-        """Read them from a SentencePiece model."""
-        model = load_engine(path)
-        first = model.encode("a", out_type=str)[0]
-        lengths = [_length(model, token) for token in range(model.get_piece_size())]
-        return cls(np.array(lengths, np.int64), 1 if first.startswith(SPACE) else 0)
+        """Read them from a tokenizer's file."""
+        tokenizer = Tokenizer(path)
+        return cls(np.array([len(content or b"") for content in tokenizer.contents], np.int64), tokenizer.prefix)
 
     def count(self, stream: Stream, stop: int) -> int:
         """Return the bytes of text that tokens 1 to `stop` (exclusive) of a stream stand for."""
@@ -68,14 +63,6 @@ class Pieces:
         texts_end = ends - (stream.manifest.eos_id is not None)
         prefixed = (starts >= 1) & (starts < stop) & (starts < texts_end)
         return total - self.prefix * int(prefixed.sum())
-
-
-def _length(model: sentencepiece.SentencePieceProcessor, token: int) -> int:
-    if model.is_control(token) or model.is_unknown(token) or model.is_unused(token):
-        return 0
-    if model.is_byte(token):
-        return 1
-    return len(model.id_to_piece(token).replace(SPACE, " ").encode())
 
 
 Losses = Callable[[torch.Tensor], torch.Tensor]  # of tokens (n, T + 1), the losses (n, T) of all but the first
@@ -155,9 +142,9 @@ def evaluate_run(run: Run) -> tuple[dict[str, Score], dict[str, Any]]:
 def continue_text(run: Run) -> str:
     """Return the prompt and what the model continues it with, drawn with the run's seed."""
     config = run.config
-    tokenizer = load_engine(run.corpus.tokenizer)
+    tokenizer = Tokenizer(run.corpus.tokenizer)
     manifest = next(iter(run.corpus.manifests.values()))
-    prompt = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(config.prompt)
+    prompt = [token for token in (manifest.bos_id,) if token is not None] + tokenizer.encode(config.prompt).tolist()
     prompt = (prompt or [manifest.eos_id or 0])[: run.model.config.context]
     length = min(config.sample_tokens, run.model.config.context - len(prompt))
     generator = torch.Generator(run.device).manual_seed(config.seed)
@@ -166,5 +153,4 @@ def continue_text(run: Run) -> str:
     cached = run.world.size == 1 and not config.compile
     with run.precision():
         new = generate(run.model, prompt, length, stop=stop, generator=generator, cached=cached)
-    text: str = tokenizer.decode(prompt + new)
-    return text
+    return tokenizer.decode(prompt + new)

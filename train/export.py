@@ -3,7 +3,7 @@
 python -m train.export --run data/run --corpus data/corpus --output data/hugging_face
 
 checkpoint -> ours -> to_hugging_face -> model.safetensors, or several and their index; config.json;
-    tokenizer.model -> tokenizer.json
+    tokenizer of the corpus -> tokenizer.json
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from model.convert import SHARD_BYTES, write_hugging_face
 from model.llama import LLaMA
 from model.trained import open_trained
 from pipelines.files import commands, ours, paths
-from tokenizer.fast import definition, unsuitable
-from tokenizer.model_file import CONTROL, UNKNOWN, ModelFile
-from tokenizer.probes import SPACE
+from tokenizer import exported
+from tokenizer.encode import Tokenizer
 from train.corpus import Corpus, check_digests, open_corpus
 from train.mixture import parse_proportions
 
@@ -42,56 +41,22 @@ class Opened:
 
 
 def export(run: Opened, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES) -> list[Path]:
-    """Write a run's model with its configuration and tokenizer; return the files of weights."""
+    """Write a run's model with its configuration and tokenizer; return the files of weights.
+
+    Raises ValueError for a tokenizer of which no tokenizer.json gives the same ids.
+    """
     config = run.model.config
-    state = {name: tensor.detach().to(TYPES[dtype]).cpu() for name, tensor in run.model.state_dict().items()}
     manifest = next(iter(run.corpus.manifests.values()))
-    bos, eos = manifest.bos_id, manifest.eos_id
-    described = hugging_face_config(config, bos or 0, eos or 0, dtype)
-    weights = write_hugging_face(directory, to_hugging_face(state, config), described, limit)
-    _json(directory / "tokenizer_config.json", _tokenizer_config(bos, eos, config.context))
-    pieces = ModelFile.read(run.corpus.tokenizer)
-    if unsuitable(pieces) is None:  # without it, the library converts tokenizer.model in its own way
-        _json(directory / "tokenizer.json", _tokenizer(pieces, bos))
-    shutil.copyfile(run.corpus.tokenizer, directory / "tokenizer.model")
+    tokenizer = Tokenizer(run.corpus.tokenizer)
+    described = exported.files(tokenizer, manifest.bos_id, manifest.eos_id, config.context)
+    state = {name: tensor.detach().to(TYPES[dtype]).cpu() for name, tensor in run.model.state_dict().items()}
+    written = hugging_face_config(config, manifest.bos_id, manifest.eos_id, dtype)
+    weights = write_hugging_face(directory, to_hugging_face(state, config), written, limit)
+    for name, path in tokenizer.files.items():
+        shutil.copyfile(path, directory / name)
+    for name, content in described.items():
+        _json(directory / name, content)
     return weights
-
-
-def _tokenizer(model: ModelFile, bos: int | None) -> dict[str, Any]:
-    """Return a tokenizer.json that gives SentencePiece's ids, behind the bos token if there is one."""
-    special = [(number, piece.text) for number, piece in enumerate(model.pieces) if piece.kind in (CONTROL, UNKNOWN)]
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    described: dict[str, Any] = json.loads(definition(model))
-    described["added_tokens"] = [{"id": n, "content": text, **flags, "special": True} for n, text in special]
-    steps: list[dict[str, Any]] = [
-        {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
-        {"type": "ByteFallback"},
-        {"type": "Fuse"},
-    ]
-    if model.fields["add_dummy_prefix"]:
-        steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
-    described["decoder"] = {"type": "Sequence", "decoders": steps}
-    if bos is not None:
-        text = model.pieces[bos].text
-        start = {"SpecialToken": {"id": text, "type_id": 0}}
-        described["post_processor"] = {
-            "type": "TemplateProcessing",
-            "single": [start, {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [start, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-            "special_tokens": {text: {"id": text, "ids": [bos], "tokens": [text]}},
-        }
-    return described
-
-
-def _tokenizer_config(bos: int | None, eos: int | None, context: int) -> dict[str, Any]:
-    return {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "<s>" if bos is not None else None,
-        "eos_token": "</s>" if eos is not None else None,
-        "unk_token": "<unk>",
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": context,
-    }
 
 
 def _json(path: Path, value: dict[str, Any]) -> None:

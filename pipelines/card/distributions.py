@@ -23,7 +23,6 @@ from pipelines.card.samples import Sample
 from pipelines.document import Document
 from pipelines.files import storage
 from pipelines.hashing import keyed
-from pipelines.tokens import shards
 from tokenizer.encode import Tokenizer
 
 BINS = 36
@@ -236,10 +235,10 @@ def token_counts(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
     found = {}
     for name, manifest in corpus.tokens.items():
         total = np.zeros(manifest["vocabulary"], np.int64)
-        left = TOKENS
+        left, dtype = TOKENS, np.dtype(manifest["dtype"]).newbyteorder("<")
         for shard in manifest["splits"]["train"]:
             with storage.open_read(f"{corpus.path}/tokens/{name}/{shard['name']}.bin") as stream:
-                ids = np.frombuffer(stream.read(min(left, shard["tokens"]) * shards.TOKEN.itemsize), shards.TOKEN)
+                ids = np.frombuffer(stream.read(min(left, shard["tokens"]) * dtype.itemsize), dtype)
             total += np.bincount(ids, minlength=len(total))
             left -= len(ids)
             if left <= 0:

@@ -17,9 +17,10 @@ from pipelines.card.measures import Measure, Near
 from pipelines.card.plots import Figure
 from pipelines.card.samples import EXAMPLES, Sample
 from pipelines.document import Document
-from pipelines.files import cached, ours, storage
+from pipelines.files import ours, storage
 from pipelines.stages.changes import CHARACTERS
 from pipelines.table1 import TOKENS
+from pipelines.tokens import tokenizers
 from tokenizer.encode import Tokenizer
 
 EXCERPT = 300  # characters of an example
@@ -139,8 +140,8 @@ def mega(size: float) -> str:
 
 def load_tokenizer(corpus: Corpus) -> Tokenizer | None:
     """Return the corpus' tokenizer, None if it has none; of a remote one, a copy on this machine."""
-    path = f"{corpus.path}/models/tokenizer/tokenizer.model"
-    return Tokenizer(Path(cached.local(path))) if storage.exists(path) else None
+    path = tokenizers.of_corpus(str(corpus.path))
+    return tokenizers.load(path) if path else None
 
 
 def _proportions(corpus: Corpus) -> distributions.Counts:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from pipelines.files import tables
 from pipelines.tokens import shards
 from pipelines.tokens.shards import Manifest, Shard
+
+Tokens = NDArray[np.unsignedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,9 @@ class Source:
             raise ValueError(f"{path}: the manifest names this shard, but the file is missing")
         return path
 
-    def documents(self, shard: Shard) -> Iterator[tuple[str, NDArray[np.uint16]]]:
+    def documents(self, shard: Shard) -> Iterator[tuple[str, Tokens]]:
         """Yield (id, tokens) of a shard's documents in order, the tokens mapped from the shard."""
-        tokens = shards.tokens(self.directory, shard)
+        tokens = shards.tokens(self.directory, shard, self.manifest.token)
         ends = [0, *shards.document_ends(self.directory, shard).tolist()]
         rows = tables.read_rows(str(self.file(shard, "documents.parquet")), ["id"])
         for row, (start, stop) in zip(rows, pairwise(ends), strict=True):

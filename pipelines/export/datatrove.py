@@ -1,6 +1,6 @@
 """datatrove's tokenised files: `.ds` and `.ds.index` are our `.bin` and `.index` under other names, linked.
 
-    SHARD.ds            uint16 tokens
+    SHARD.ds            tokens, uint16 or uint32
     SHARD.ds.index      uint64 exclusive ends of the documents, in tokens
     SHARD.ds.metadata   "TOKENIZER|BYTES OF A TOKEN", the number of tokens, and the same for people
 
@@ -14,13 +14,12 @@ from pathlib import Path
 
 from pipelines.export.common import Source, link
 from pipelines.files import storage
-from pipelines.tokens import shards
 
 
 def export(sources: Iterable[Source], output: Path) -> None:
     """Link each shard as OUTPUT/SOURCE/SPLIT/SHARD.ds with its index, and write the metadata."""
     for source in sources:
-        name = f"sha256:{source.manifest.tokenizer_sha256[:12]}|{shards.TOKEN.itemsize}"
+        name = f"sha256:{source.manifest.tokenizer_sha256[:12]}|{source.manifest.token.itemsize}"
         for split, shard in source.shards():
             path = output / source.name / split / f"{shard.name}.ds"
             link(source.file(shard, "bin"), path)

@@ -23,18 +23,24 @@ from pipelines.tokens import shards
 
 MAGIC: Final = b"MMIDIDX\x00\x00"
 VERSION: Final = 1
-UINT16: Final = 8  # Megatron's code of the dtype
+CODES: Final = {
+    "uint16": 8,
+    "uint32": 4,
+}  # Megatron's codes of types; it has int32 where we have uint32: the same bytes
 _HEADER: Final = struct.Struct("<9sQBQQ")
 
 
-def index(ends: NDArray[np.uint64]) -> bytes:
-    """Return the `.idx` of documents with these ends, in tokens; raise ValueError for one of 2^31 tokens or more."""
+def index(ends: NDArray[np.uint64], dtype: str = "uint16") -> bytes:
+    """Return the `.idx` of documents with these ends, in tokens of `dtype`.
+
+    Raises ValueError for one of 2^31 tokens or more.
+    """
     starts = np.concatenate([np.zeros(1, np.int64), ends.astype(np.int64)])
     lengths = np.diff(starts)
     if lengths.max(initial=0) >= 2**31:
         raise ValueError(f"a document of {lengths.max()} tokens does not fit into Megatron's int32 lengths")
-    header = _HEADER.pack(MAGIC, VERSION, UINT16, len(lengths), len(lengths) + 1)
-    offsets = starts[:-1] * shards.TOKEN.itemsize
+    header = _HEADER.pack(MAGIC, VERSION, CODES[dtype], len(lengths), len(lengths) + 1)
+    offsets = starts[:-1] * np.dtype(dtype).itemsize
     numbers = np.arange(len(lengths) + 1)
     return b"".join(
         [header, lengths.astype("<i4").tobytes(), offsets.astype("<i8").tobytes(), numbers.astype("<i8").tobytes()]
@@ -47,4 +53,4 @@ def export(sources: Iterable[Source], output: Path) -> None:
         for _, shard in source.shards():
             ends = shards.document_ends(source.directory, shard)
             link(source.file(shard, "bin"), output / source.name / f"{shard.name}.bin")
-            storage.write_bytes(f"{output}/{source.name}/{shard.name}.idx", index(ends))
+            storage.write_bytes(f"{output}/{source.name}/{shard.name}.idx", index(ends, source.manifest.dtype))

@@ -1,4 +1,4 @@
-"""nanoGPT's data set: `train.bin` and `val.bin` of uint16 tokens, and `meta.pkl` with the vocabulary.
+"""nanoGPT's data set: `train.bin` and `val.bin` of tokens, and `meta.pkl` with the vocabulary.
 
 A split of one shard is linked. nanoGPT knows one file for a split, so several shards are put together in it, a copy;
 any one shard is an unbiased sample of its source. `dataset = 'OUTPUT/SOURCE'` in nanoGPT's configuration.
@@ -14,8 +14,7 @@ from typing import Final
 
 from pipelines.export.common import Source, link
 from pipelines.files import storage
-from tokenizer.check import SPACE
-from tokenizer.model_file import NORMAL, ModelFile
+from pipelines.tokens import tokenizers
 
 NAMES: Final = {"train": "train.bin", "validation": "val.bin"}
 
@@ -51,8 +50,18 @@ def _refuse_empty(source: Source) -> None:
 
 def meta(source: Source) -> dict[str, object]:
     """Return what nanoGPT asks of a vocabulary: its size, the text of each id, and the id of each single character."""
-    path = source.directory.parent.parent / "models" / "tokenizer" / "tokenizer.model"
-    pieces = ModelFile.read(path).pieces
-    texts = [piece.text.replace(SPACE, " ") if piece.kind == NORMAL else "" for piece in pieces]
+    corpus = source.directory.parent.parent
+    path = tokenizers.of_corpus(str(corpus))
+    if path is None:
+        raise ValueError(f"{corpus}/models/tokenizer: there is no tokenizer, which meta.pkl is made from")
+    texts = [_text(content) for content in tokenizers.load(path).contents]
     characters = {text: id_ for id_, text in enumerate(texts) if len(text) == 1}
     return {"vocab_size": source.manifest.vocabulary, "itos": dict(enumerate(texts)), "stoi": characters}
+
+
+def _text(content: bytes | None) -> str:
+    """Return the text of a token; "" for one that is no text, or a part of a character."""
+    try:
+        return (content or b"").decode()
+    except UnicodeDecodeError:
+        return ""

@@ -1,7 +1,7 @@
 """Parquet, laid out so that Hugging Face's `load_dataset(OUTPUT, SOURCE)` finds a configuration for each source.
 
     OUTPUT/README.md                          names the files of each configuration and split
-    OUTPUT/SOURCE/SHARD.parquet               id, input_ids (list of uint16), one row a document, zstd
+    OUTPUT/SOURCE/SHARD.parquet               id, input_ids (list of uint16 or uint32), one row a document, zstd
 
 Texts with their provenance are Parquet already, in the corpus' own documents; `id` joins the two.
 """
@@ -15,29 +15,32 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from pipelines.export.common import Source
+from pipelines.export.common import Source, Tokens
 from pipelines.files import storage
 
-_FIELDS: Final = [("id", pa.string()), ("input_ids", pa.list_(pa.uint16()))]
-SCHEMA: Final = pa.schema([pa.field(name, kind) for name, kind in _FIELDS])
-Row = tuple[str, NDArray[np.uint16]]
+Row = tuple[str, Tokens]
 GROUP_TOKENS: Final = 4 << 20  # a row group's, which is what a reader holds in memory
+
+
+def schema(dtype: str) -> pa.Schema:
+    """Return the columns; `dtype` is that of the tokens."""
+    ids = pa.list_(pa.from_numpy_dtype(np.dtype(dtype)))
+    return pa.schema([pa.field("id", pa.string()), pa.field("input_ids", ids)])
 
 
 def export(sources: Iterable[Source], output: Path) -> None:
     """Write OUTPUT/SOURCE/SHARD.parquet and OUTPUT/README.md."""
     written: dict[str, dict[str, list[str]]] = {}
     for source in sources:
-        files = written.setdefault(source.name, {})
+        files, columns = written.setdefault(source.name, {}), schema(source.manifest.dtype)
         for split, shard in source.shards():
             files.setdefault(split, []).append(f"{source.name}/{shard.name}.parquet")
             with (
                 storage.write(f"{output}/{files[split][-1]}") as stream,
-                pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer,
+                pq.ParquetWriter(stream, columns, compression="zstd") as writer,
             ):
-                for table in _tables(source.documents(shard)):
+                for table in _tables(source.documents(shard), columns):
                     writer.write_table(table)
     text = "Documents as token ids; `id` is that of the corpus' documents, which hold the text and where it is from."
     write_readme(output, written, text)
@@ -53,19 +56,19 @@ def write_readme(output: Path, written: Mapping[str, Mapping[str, Sequence[str]]
     storage.write_bytes(f"{output}/README.md", "\n".join([*head, "---", "", text, ""]).encode())
 
 
-def _tables(documents: Iterable[Row]) -> Iterator[pa.Table]:
+def _tables(documents: Iterable[Row], columns: pa.Schema) -> Iterator[pa.Table]:
     rows: list[Row] = []
     size = 0
     for row in documents:
         rows.append(row)
         size += len(row[1])
         if size >= GROUP_TOKENS:
-            yield _table(rows)
+            yield _table(rows, columns)
             rows, size = [], 0
     if rows:
-        yield _table(rows)
+        yield _table(rows, columns)
 
 
-def _table(rows: Sequence[Row]) -> pa.Table:
-    columns = [pa.array([row[i] for row in rows], kind) for i, (_, kind) in enumerate(_FIELDS)]
-    return pa.table(columns, schema=SCHEMA)
+def _table(rows: Sequence[Row], columns: pa.Schema) -> pa.Table:
+    arrays = [pa.array([row[i] for row in rows], field.type) for i, field in enumerate(columns)]
+    return pa.table(arrays, schema=columns)

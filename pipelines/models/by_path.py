@@ -29,6 +29,8 @@ from pipelines.optional.personal_information import DEFAULT_SITES, SITES
 from pipelines.problems import Problems, RefusedError
 from pipelines.recipes import Filters, Recipe
 from pipelines.stages.source import Model
+from pipelines.tokens import tokenizers
+from tokenizer.encode import Tokenizer
 
 # Models that are given, not trained, and where the sample keeps them.
 GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
@@ -39,10 +41,11 @@ _FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "
 
 @dataclass(frozen=True)
 class Given:
-    """A model given by path, with the SHA-256 of each file that is used of it."""
+    """A model given by path, with the SHA-256 of each file that is used of it, and what its user should know."""
 
     model: Model
     files: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not use
@@ -117,6 +120,11 @@ def _given(name: str, path: str, recipe: Recipe) -> Given:
         raise RefusedError(f"--model {name}={path}: {told}" for told in what.split("\n")) from None
 
 
+def warnings(models: Mapping[str, Given]) -> list[str]:
+    """Return what the user should know of the given models, a line each."""
+    return [f"--model {name}={one.model.path}: {said}" for name, one in models.items() for said in one.warnings]
+
+
 def given(name: str, path: str, recipe: Recipe) -> Given:
     """Return a model given by path; raise ValueError if it is not there or not of the right form."""
     try:
@@ -139,20 +147,32 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     if name in _FOLDERS:
         return _hashed(found, [_there(found / "sites.json")])
     if name == TOKENIZER and found.is_dir():
-        found = found / FILE
+        found = Path(tokenizers.find(str(found)) or f"{found}/{FILE}")
     if not found.is_file():
-        raise ValueError("this is no file" if found.exists() else "no such file")
+        raise ValueError("this is no file" if found.exists() else f"no such file as {found}")
     if name == "personal_information_sites":
         personal_info.Sites.load(found)
-    if name == TOKENIZER:  # known as one that is trained here
-        files = {FILE: storage.sha256(str(found))}
-        return Given(Model(str(found), digest_of([files])), files)
+    if name == TOKENIZER:
+        return _tokenizer(found, recipe)
     if name == "lid":
         _check_labels(found, _languages_wanted(recipe))
     if name == filters.CLASSIFIER:
         for label in _labels(recipe):
             reference.ReferenceClassifier(found, label)
     return _hashed(found, [found])
+
+
+def _tokenizer(path: Path, recipe: Recipe) -> Given:
+    tokenizer = Tokenizer(path)
+    if recipe.shards.eos and tokenizer.eos is None:
+        raise ValueError(
+            f"{tokenizer.format} without a piece for the end of a document: name it as eos_token in a "
+            "tokenizer_config.json beside a tokenizer.json, or build without one: --set shards.eos=false"
+        )
+    digests = {name: storage.sha256(str(file)) for name, file in tokenizer.files.items()}
+    files = {file.name: digests[name] for name, file in tokenizer.files.items()}
+    # By the names in a corpus it is known as one that is trained here.
+    return Given(Model(str(path), digest_of([digests])), files, tuple(tokenizer.remarks()))
 
 
 def _check_labels(model: Path, wanted: Mapping[str, Sequence[str]]) -> None:

@@ -29,6 +29,7 @@ from pipelines.models import draws
 from pipelines.readers.stack_exchange import is_meta
 from pipelines.stages.jobs import Job, pending
 from pipelines.stages.source import Model
+from pipelines.tokens import tokenizers
 from tokenizer import spec, training
 
 VERSION = 2
@@ -158,14 +159,18 @@ _MOST_PIECES = re.compile(r"set it to a value <= (\d+)")
 def place_tokenizer(output: str, given: str) -> None:
     """Write a tokenizer that was given to where a corpus keeps its own, unless it is that one; trainers look there."""
     directory = f"{output}/models/{TOKENIZER}"
-    content = storage.read_bytes(given)
-    path, manifest = f"{directory}/{FILE}", f"{directory}/manifest.json"
-    files = {FILE: hashlib.sha256(content).hexdigest()}
+    contents = {name: path.read_bytes() for name, path in tokenizers.load(given).files.items()}
+    manifest = f"{directory}/manifest.json"
+    files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     found = storage.read_json(manifest)
-    if isinstance(found, dict) and found.get("files") == files and storage.exists(path):
+    before = found.get("files") if isinstance(found, dict) else None
+    if before == files and all(storage.exists(f"{directory}/{name}") for name in files):
         return
     storage.remove(manifest)
-    storage.write_bytes(path, content)
+    for name in before if isinstance(before, dict) else ():
+        storage.remove(paths.within(directory, name))
+    for name, content in contents.items():
+        storage.write_bytes(f"{directory}/{name}", content)
     storage.write_json(manifest, {"files": files, "given": True})
 
 

@@ -26,7 +26,7 @@ from pipelines.recipes import GitHubFiles, GitHubTokens, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.source import Breakdown, Shown, Source
-from pipelines.tokens.encode import load_tokenizer
+from pipelines.tokens import tokenizers
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -69,7 +69,7 @@ def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Doc
 
 def enough_letters(file: Document, context: Context[GitHubTokens]) -> Document | Drop:
     """Drop files with too few letters per token."""
-    tokens = len(load_tokenizer(context.models["tokenizer"]).encode(file.text))
+    tokens = len(tokenizers.loaded(context.models["tokenizer"]).encode(file.text))
     if reason := heuristics.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
         share = {"letters_per_token": round(heuristics.letters(file.text) / tokens, 4)} if tokens else {}
         return file.drop(reason, **share)

@@ -14,22 +14,20 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from pipelines.files import cached, runs, storage, strays, tables
+from pipelines.files import runs, storage, strays, tables
 from pipelines.files.current import renewed
 from pipelines.hashing import SCALE, digest_of, keyed, share
 from pipelines.recipes import Shards
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job, Shuffle, not_done, pending
 from pipelines.stages.source import Model
-from pipelines.tokens import shards
-from tokenizer.encode import Tokenizer
+from pipelines.tokens import shards, tokenizers
 
 VERSION = 3
 _HEADER = struct.Struct("<III")  # length of the id, UTF-8 bytes of the text, row in the file; then the id, the tokens
@@ -39,12 +37,6 @@ UNDETERMINED = "und"  # ISO 639's code for a document whose language nobody said
 
 # Documents, tokens and UTF-8 bytes of text, by language.
 Totals = dict[str, list[int]]
-
-
-@cache
-def load_tokenizer(path: str) -> Tokenizer:
-    """Load a tokenizer once per process."""
-    return Tokenizer(Path(path))
 
 
 def split_of(identifier: str, validation: float) -> str:
@@ -76,7 +68,7 @@ class Encode:
 def encode(task: Encode) -> None:
     """Encode one document shard."""
     with renewed(task.manifest, task.identity) as facts:
-        tokenizer = load_tokenizer(cached.local(task.tokenizer))
+        tokenizer = tokenizers.loaded(task.tokenizer)
         found: dict[str, tuple[list[int], list[bytes]]] = {split: ([], []) for split in shards.SPLITS}
         totals: dict[str, Totals] = {split: {} for split in shards.SPLITS}
         rows = enumerate(tables.read_rows(task.documents, ["id", "text", "language"]))
@@ -88,7 +80,7 @@ def encode(task: Encode) -> None:
                 name, size = document["id"].encode(), len(document["text"].encode())
                 header = _HEADER.pack(len(name), size, row)
                 found[split][0].append(keyed("shard", document["id"]))
-                found[split][1].append(header + name + tokens.astype(shards.TOKEN).tobytes())
+                found[split][1].append(header + name + tokens.tobytes())
                 _count(totals[split], document["language"] or UNDETERMINED, (1, len(tokens), size))
         for split, (hashes, payloads) in found.items():
             runs.write_blobs(task.run(split), hashes, payloads, buckets=1)
@@ -102,12 +94,16 @@ def _count(totals: Totals, language: str, counts: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class WriteShards:
-    """The shuffle that writes one source's shards: `counts` is the number of shards of each split."""
+    """The shuffle that writes one source's shards.
+
+    `counts` is the number of shards of each split, `itemsize` the bytes of a token.
+    """
 
     directory: str
     work: str
     counts: dict[str, int]
     identity: str
+    itemsize: int
 
     def split(self, element: tuple[int, str, str]) -> Iterator[tuple[int, runs.Slice]]:
         """Yield (shard, slice) of one run: a shard is a range of hashes, and runs are sorted by hash."""
@@ -149,7 +145,7 @@ class WriteShards:
             for document, following in pairwise(documents):
                 if document[:2] == following[:2]:
                     raise RuntimeError(f"{self.directory}: two documents have the id {document.id}")
-            lengths = [len(document.tokens) // shards.TOKEN.itemsize for document in documents]
+            lengths = [len(document.tokens) // self.itemsize for document in documents]
             contents = {
                 "bin": b"".join(document.tokens for document in documents),
                 "index": np.cumsum(lengths, dtype=np.uint64).astype(shards.END).tobytes(),
@@ -257,7 +253,8 @@ class Tokens:
         tokens = {split: sum(counts[1] for counts in totals[split].values()) for split in shards.SPLITS}
         counts = {split: max(1, -(-tokens[split] // self.recipe.shard_tokens)) for split in shards.SPLITS}
         identity = digest_of(VERSION, [task.identity for task in tasks], counts)
-        return WriteShards(self.directory, self.work, counts, identity), tasks, totals
+        itemsize = tokenizers.loaded(self.tokenizer().path).dtype.itemsize
+        return WriteShards(self.directory, self.work, counts, identity, itemsize), tasks, totals
 
     def _plan_shards(self) -> list[Job | Shuffle]:
         write, tasks, _ = self._shuffle()
@@ -280,7 +277,7 @@ class Tokens:
         Raises RuntimeError if the shards do not hold as much as was encoded.
         """
         write, _, totals = self._shuffle()
-        tokenizer = load_tokenizer(cached.local(self.tokenizer().path))
+        tokenizer = tokenizers.loaded(self.tokenizer().path)
         found: dict[str, list[shards.Shard]] = {split: [] for split in shards.SPLITS}
         names = write.names()
         rows = storage.read_jsons([write.manifest(number) for number in range(len(names))])
@@ -293,6 +290,7 @@ class Tokens:
             bos_id=tokenizer.bos if self.recipe.bos else None,
             eos_id=tokenizer.eos if self.recipe.eos else None,
             recipe=asdict(self.recipe),
+            dtype=tokenizer.dtype.name,
             splits={split: tuple(entries) for split, entries in found.items()},
             languages={
                 split: {

@@ -1,13 +1,14 @@
-"""Token shards: raw little-endian uint16 tokens, uint64 document ends, document ids, and one manifest per source.
+"""Token shards: raw tokens, uint64 document ends, document ids, and one manifest per source. All little-endian.
 
     DIRECTORY/manifest.json              written last: what it does not name is not there
-    DIRECTORY/train-00000.bin            uint16 tokens of all documents, one after the other
+    DIRECTORY/train-00000.bin            tokens of all documents, one after the other: uint16 where the vocabulary fits
+                                         into it, else uint32
     DIRECTORY/train-00000.index          uint64 exclusive ends of the documents, in tokens
     DIRECTORY/train-00000.documents.parquet   each document in the same order: its id, the bytes of its text, and the
                                               file and row of SOURCE/documents that hold it
     DIRECTORY/validation-00000.*         the same for the validation split
 
-The same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer reads with it.
+Of uint16 the same bytes are a nanoGPT `.bin`. This module imports no Beam: the trainer reads with it.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.files import storage
-from tokenizer.spec import LARGEST_VOCABULARY
+from tokenizer.spec import FILES, LARGEST_VOCABULARY
 
 FORMAT = "altiplano-shards/2"
 TOKEN = np.dtype("<u2")
 END = np.dtype("<u8")
 SPLITS = ("train", "validation")
 # A build keeps the models that it trained under models/; a corpus of tokens alone may bring its tokenizer beside them.
-TOKENIZERS = ("models/tokenizer/tokenizer.model", "tokenizer/tokenizer.model")
+TOKENIZERS = tuple(f"{folder}/{name}" for folder in ("models/tokenizer", "tokenizer") for name in FILES)
 SUFFIXES = ("bin", "index", "documents.parquet")
 COUNTS = ("documents", "tokens", "text_bytes")
 # Of a shard's documents, so many are read to find one.
@@ -60,8 +61,9 @@ class Shard:
 class Manifest:
     """What one source's token directory holds.
 
-    `tokenizer_sha256` is the digest of the SentencePiece model, `vocabulary` its number of pieces; `bos_id` and
-    `eos_id` stand around every document (None: not written). `languages` says what each split holds by language.
+    `tokenizer_sha256` is the digest of the tokenizer's file, `vocabulary` its number of ids, `dtype` how they are
+    stored; `bos_id` and `eos_id` stand around every document (None: not written). `languages` says what each split
+    holds by language.
     """
 
     source: str
@@ -74,6 +76,11 @@ class Manifest:
     languages: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     dtype: str = "uint16"
     format: str = FORMAT
+
+    @property
+    def token(self) -> np.dtype[Any]:
+        """How a token is stored."""
+        return np.dtype(self.dtype).newbyteorder("<")
 
     def total(self, split: str, what: str) -> int:
         """Return the sum of `tokens`, `documents` or `text_bytes` over a split's shards."""
@@ -146,22 +153,25 @@ def _check_names(manifest: Manifest, path: str) -> None:
 
 
 def _check_ids(manifest: Manifest, path: str) -> None:
-    """Refuse what no shard of 16-bit tokens can hold: readers size a model's tables by these numbers."""
-    if manifest.dtype != "uint16":
-        raise ValueError(f"{path}: dtype is {manifest.dtype!r}, 'uint16' is expected")
-    if type(manifest.vocabulary) is not int or not 0 < manifest.vocabulary <= LARGEST_VOCABULARY:
-        raise ValueError(f"{path}: vocabulary is {manifest.vocabulary!r}, 1 to {LARGEST_VOCABULARY:,} is expected")
+    """Refuse what no shard can hold: readers size a model's tables by these numbers."""
+    if manifest.dtype not in ("uint16", "uint32"):
+        raise ValueError(f"{path}: dtype is {manifest.dtype!r}, 'uint16' or 'uint32' is expected")
+    largest = 1 << 16 if manifest.dtype == "uint16" else LARGEST_VOCABULARY
+    if type(manifest.vocabulary) is not int or not 0 < manifest.vocabulary <= largest:
+        raise ValueError(
+            f"{path}: vocabulary is {manifest.vocabulary!r}, 1 to {largest:,} is expected of {manifest.dtype}"
+        )
     for what, id_ in (("bos_id", manifest.bos_id), ("eos_id", manifest.eos_id)):
         if id_ is not None and (type(id_) is not int or not 0 <= id_ < manifest.vocabulary):
             raise ValueError(f"{path}: {what} is {id_!r}, a piece of {manifest.vocabulary:,} is expected")
 
 
-def tokens(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint16]:
+def tokens(directory: Path | str, shard: Shard, dtype: np.dtype[Any] = TOKEN) -> npt.NDArray[Any]:
     """Map a shard's tokens, shape (shard.tokens,), without copying; raise ValueError if the length is wrong.
 
-    Those of a remote shard are read.
+    `dtype` is `Manifest.token`. Those of a remote shard are read.
     """
-    return _map(f"{directory}/{shard.name}.bin", TOKEN, shard.tokens)
+    return _map(f"{directory}/{shard.name}.bin", dtype, shard.tokens)
 
 
 def document_ends(directory: Path | str, shard: Shard) -> npt.NDArray[np.uint64]:
@@ -194,7 +204,7 @@ def document_table(rows: Iterable[tuple[str, int, str, int]]) -> bytes:
 
 
 def tokenizer_of(corpus: Path) -> Path:
-    """Return the path of a corpus' SentencePiece model; raise ValueError naming where it could be if it is nowhere."""
+    """Return the path of a corpus' tokenizer; raise ValueError naming where it could be if it is nowhere."""
     for name in TOKENIZERS:
         if (corpus / name).exists():
             return corpus / name

@@ -25,7 +25,7 @@ from dataclasses import fields
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import fastavro
 import py7zr
@@ -42,8 +42,10 @@ from pipelines.recipes import Fields
 from tests.filters.models import kenlm_files
 from tests.hostile.targets import Target
 from tests.hostile.tokens import BOOK_FILES, HTTP, INDEX, REPOSITORY, ROW, SUBMISSION, WARC, XML
+from tests.tokenizer.models import serialized
 from tokenizer import charsmap
-from tokenizer.model_file import ModelFile
+from tokenizer.encode import Tokenizer
+from tokenizer.model_file import CONTROL, NORMAL, UNKNOWN, ModelFile
 from tokenizer.model_file import check as check_model
 
 CUT = b"\n~~~~\n"
@@ -267,6 +269,30 @@ def model_file(data: bytes) -> None:
         check_model(data)
 
 
+TOKENIZER_JSON: Final = (
+    b'{"version":"1.0","added_tokens":[{"id":2,"content":"</s>","special":true,"single_word":false,"lstrip":false,'
+    b'"rstrip":false,"normalized":false}],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":'
+    b'false,"trim_offsets":true,"use_regex":true},"post_processor":null,"decoder":{"type":"ByteLevel",'
+    b'"add_prefix_space":true,"trim_offsets":true,"use_regex":true},"model":{"type":"BPE","dropout":null,'
+    b'"unk_token":null,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":'
+    b'false,"ignore_merges":false,"vocab":{"a":0,"aa":1},"merges":["a a"]}}'
+)
+
+
+MODEL_PIECES: Final = (["<unk>", "<s>", "</s>", "\u2581", "a"], [UNKNOWN, CONTROL, CONTROL, NORMAL, NORMAL])
+
+
+def tokenizer_file(data: bytes) -> None:
+    """Open a file as a tokenizer, and use it."""
+    with tempfile.TemporaryDirectory() as folder, suppress(ValueError):
+        path = Path(folder, "tokenizer.json")
+        path.write_bytes(data)
+        tokenizer = Tokenizer(path)
+        assert len(tokenizer.contents) == tokenizer.vocabulary
+        for text in ("a", "aa </s>", ""):
+            tokenizer.decode(tokenizer.encode(text)).encode()
+
+
 def character_map(data: bytes) -> object:
     """Read a map of characters."""
     with suppress(ValueError):
@@ -413,6 +439,23 @@ FILES: dict[str, Target] = {
         model_file,
         (b"\x0a", b"\x12\x02", b"\x15", b"\xff" * 9, b"\x80", b"\0", b"\x1a\x02\x12\0"),
         (b"\x0a\x03\x0a\x01a\x1a\x02\x12\0",),
+    ),
+    "tokenizer.opening": Target(
+        tokenizer_file,
+        (
+            b'"type":"Unigram"',
+            b'"vocab":[["a",0]]',
+            b'"vocab"',
+            b'"merges"',
+            b"null",
+            b"1e9",
+            b"[",
+            b"]",
+            b"{",
+            b"}",
+            b",",
+        ),
+        (TOKENIZER_JSON, b"YQ== 0\nYg== 1\n", serialized(*MODEL_PIECES, byte_fallback=False)),
     ),
     "tokenizer.charsmap": Target(
         character_map,

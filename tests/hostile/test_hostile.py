@@ -42,6 +42,8 @@ ELSEWHERE = {
     "filters.web.reference.train": "trains on what a build has cleaned",
     "tokenizer.check.main": "a command line",
     "tokenizer.fast.fast_encoder": "reads a tokenizer's own model",
+    "tokenizer.fast.agreeing": "reads a tokenizer's own pieces",
+    "tokenizer.engine.Engine.encode": "says what an engine does, and does nothing",
     "tokenizer.probes.piece_probes": "reads a tokenizer's own pieces",
     "tokenizer.loading.load_engine": "damaged models are tried in tests/tokenizer/test_charsmap.py and test_unigram.py",
     "tokenizer.training.train": "trains on what a build has cleaned",

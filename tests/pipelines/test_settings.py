@@ -80,7 +80,7 @@ def test_mistakes_are_named(recipe: Any, assignment: str, message: str) -> None:
         ("language_models.languages=xx", "some of bg, ca"),
         ("wikipedia.articles.languages=xx", "some of bg, ca"),
         ("books.groups=0", "at least 1"),
-        ("tokenizer.vocabulary=70000", "to 65,535"),
+        ("tokenizer.vocabulary=2000000", "to 1,048,576"),
         ("shards.shard_tokens=0", "shards.shard_tokens is 0: at least 1"),
         ("shards.validation=2", "a share between 0 and 1"),
     ],

@@ -204,13 +204,13 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another format": (in_manifest(MANIFEST, lambda m: m.update(format="x/2")), "format is 'x/2'"),
     "an absurd vocabulary": (
         in_manifest(MANIFEST, lambda m: m.update(vocabulary=10**12)),
-        "tokens/arxiv/manifest.json: vocabulary is 1000000000000, 1 to 65,535 is expected",
+        "tokens/arxiv/manifest.json: vocabulary is 1000000000000, 1 to 65,536 is expected of uint16",
     ),
     "a vocabulary that is no number": (
         in_manifest(MANIFEST, lambda m: m.update(vocabulary=True)),
-        "vocabulary is True, 1 to 65,535 is expected",
+        "vocabulary is True, 1 to 65,536 is expected of uint16",
     ),
-    "wider tokens": (in_manifest(MANIFEST, lambda m: m.update(dtype="uint32")), "dtype is 'uint32'"),
+    "wider tokens": (in_manifest(MANIFEST, lambda m: m.update(dtype="uint64")), "dtype is 'uint64'"),
     "an eos that is no piece": (in_manifest(MANIFEST, lambda m: m.update(eos_id=500)), "eos_id is 500, a piece of 500"),
     "another tokenizer": (
         in_manifest(MANIFEST, lambda m: m.update(tokenizer_sha256="0")),

@@ -40,10 +40,11 @@ def llama_pieces() -> list[str]:
 def serialized(texts: Sequence[str], kinds: Sequence[int], **changes: Any) -> bytes:
     """Return a `.model` of LLaMA's settings with these pieces, normal ones in the order of their scores.
 
+    Pieces of spaces alone have the lowest, all the same, as in LLaMA's own.
     `changes` are fields by SentencePiece's names; `charsmap` is the normaliser's.
     """
     pieces = [
-        _message(1, _message(1, text.encode()) + b"\x15" + struct.pack("<f", -float(id_)) + _integer(3, kind))
+        _message(1, _message(1, text.encode()) + b"\x15" + struct.pack("<f", _score(id_, text)) + _integer(3, kind))
         for id_, (text, kind) in enumerate(zip(texts, kinds, strict=True))
     ]
     values = {**LLAMA.to_trainer_arguments(), **changes}
@@ -53,6 +54,10 @@ def serialized(texts: Sequence[str], kinds: Sequence[int], **changes: Any) -> by
     )
     normalizer += _message(2, changes.get("charsmap", b""))
     return b"".join(pieces) + _message(2, trainer) + _message(3, normalizer)
+
+
+def _score(id_: int, text: str) -> float:
+    return -1e9 if text and not text.strip("\u2581") else -float(id_)
 
 
 def _field(number: int, value: str | float | bool) -> bytes:

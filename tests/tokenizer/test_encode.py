@@ -114,14 +114,17 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
         Tokenizer(tmp_path / "wrong.model")
 
 
-def test_a_vocabulary_beyond_uint16_is_refused(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vocabulary_beyond_any_is_refused(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "LARGEST_VOCABULARY", 899)
     with pytest.raises(ValueError, match="has 900 pieces, must be from 1 to 899"):
         Tokenizer(model_path)
 
 
-def test_a_model_without_ends_of_documents_is_refused(tmp_path: Path) -> None:
+def test_a_model_without_ends_writes_none(tmp_path: Path) -> None:
     model = train_model(SENTENCES, vocab_size=600, model_type="bpe", bos_id=-1, eos_id=-1, byte_fallback=True)
     (tmp_path / "endless.model").write_bytes(model)
-    with pytest.raises(ValueError, match="no bos or no eos"):
-        Tokenizer(tmp_path / "endless.model")
+    tokenizer = Tokenizer(tmp_path / "endless.model")
+    assert (tokenizer.bos, tokenizer.eos) == (None, None)
+    with pytest.warns(RuntimeWarning, match="remove_extra_whitespaces is True"):
+        (ids,) = tokenizer.encode_batch(["a river"], bos=True, eos=True)
+    assert ids.tolist() == tokenizer.encode("a river").tolist()

@@ -1,11 +1,11 @@
 import importlib
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
@@ -16,7 +16,7 @@ from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer import fast
 from tokenizer.encode import Tokenizer
 from tokenizer.fast import FastEncoder, definition, fast_encoder, merges, unsuitable
-from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, USER_DEFINED, ModelFile, Piece
+from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, ModelFile, Piece
 from tokenizer.probes import PROBES
 from tokenizer.spec import LLAMA
 from tokenizer.training import train, train_model
@@ -49,7 +49,7 @@ def engine(path: Path) -> Any:
 @pytest.fixture(scope="module")
 def encoder(model: ModelFile, engine: Any) -> FastEncoder:
     found = fast_encoder(model, engine.encode)
-    assert found is not None
+    assert isinstance(found, FastEncoder)
     return found
 
 
@@ -71,9 +71,7 @@ def test_ids_are_those_of_sentencepiece(
     model: ModelFile, encoder: FastEncoder, engine: Any, data: st.DataObject
 ) -> None:
     text = data.draw(texts([piece.text.replace("\u2581", " ") for piece in model.pieces if piece.kind == NORMAL]))
-    ids = encoder.encode(text)
-    assert ids.dtype == np.uint16
-    assert ids.tolist() == engine.encode(text)
+    assert encoder.encode(text).tolist() == engine.encode(text)
 
 
 @given(st.binary(max_size=200))
@@ -144,6 +142,9 @@ class TestOrderOfMerges:
         assert list(merges(pieces))[2:] == [("ab", "a"), ("a", "ba")]
 
 
+_TIED = [Piece("a", -1, NORMAL), Piece("\u2581a", -9, NORMAL)]
+
+
 class TestWhereItCannotStandIn:
     @pytest.mark.parametrize(
         ("arguments", "reason"),
@@ -153,19 +154,17 @@ class TestWhereItCannotStandIn:
             ({"normalization_rule_name": "nfkc"}, "character map"),
             ({"remove_extra_whitespaces": True}, "remove_extra_whitespaces is True"),
             ({"treat_whitespace_as_suffix": True}, "treat_whitespace_as_suffix is True"),
-            ({"user_defined_symbols": "<sep>"}, "'<sep>' is user-defined"),
+            ({"user_defined_symbols": "a\u2581b"}, "is user-defined, with a space"),
             ({"split_by_whitespace": False}, "crosses a space"),
         ],
     )
-    def test_sentencepiece_encodes(
-        self, tmp_path: Path, arguments: dict[str, Any], reason: str, recwarn: pytest.WarningsRecorder
-    ) -> None:
+    def test_sentencepiece_encodes(self, tmp_path: Path, arguments: dict[str, Any], reason: str) -> None:
         options = replace(LLAMA, vocab_size=1000).to_trainer_arguments() | arguments
         (tmp_path / "other.model").write_bytes(train_model(corpus(), **options))
         assert reason in str(unsuitable(ModelFile.read(tmp_path / "other.model")))
         tokenizer = Tokenizer(tmp_path / "other.model")
-        assert tokenizer.fast is None
-        assert not recwarn.list  # nothing is wrong: such a model never has it
+        with pytest.warns(RuntimeWarning, match=f"{re.escape(reason)}.*; texts are encoded with SentencePiece"):
+            assert tokenizer.fast is None
         text = "<sep> a  b\u2581 ①" + SENTENCES[0]
         (ids,) = tokenizer.encode_batch([text], bos=False, eos=False)
         assert ids.tolist() == tokenizer.encode(text).tolist()
@@ -175,7 +174,9 @@ class TestWhereItCannotStandIn:
         [
             ([Piece("a", -1, NORMAL), Piece("ab", -2, NORMAL)], "'ab' has a character that is no piece"),
             ([Piece("a", -3, NORMAL), Piece("aa", -2, NORMAL), Piece("aaa", -2, NORMAL)], "two pieces have one score"),
-            ([Piece("a", 0, USER_DEFINED)], "'a' is user-defined"),
+            ([Piece("\u2581a", 0, USER_DEFINED)], "is user-defined, with a space"),
+            ([Piece("a", 0, UNUSED)], "'a' is unused"),
+            ([Piece("\u2581", -9, NORMAL), Piece("\u2581\u2581", -9, NORMAL), *_TIED], "two pieces have one score"),
         ],
     )
     def test_odd_pieces_are_named(self, model: ModelFile, pieces: list[Piece], reason: str) -> None:
@@ -187,7 +188,7 @@ class TestWhereItCannotStandIn:
 
         monkeypatch.setattr(importlib, "import_module", missing)
         tokenizer = Tokenizer(model_path)
-        with pytest.warns(RuntimeWarning, match="gigatoken is not installed; batches are encoded with SentencePiece"):
+        with pytest.warns(RuntimeWarning, match="gigatoken is not installed; texts are encoded with SentencePiece"):
             (ids,) = tokenizer.encode_batch(["a river"], bos=True, eos=False)
         assert ids.tolist() == [1, *tokenizer.encode("a river").tolist()]
 
@@ -198,7 +199,7 @@ class TestWhereItCannotStandIn:
         rules["added_tokens"] = [token | {"single_word": False, "lstrip": False, "rstrip": False}]
         monkeypatch.setattr(fast, "definition", lambda model: json.dumps(rules))
         tokenizer = Tokenizer(model_path)
-        with pytest.warns(RuntimeWarning, match="does not agree with SentencePiece about '<s>'"):
+        with pytest.warns(RuntimeWarning, match="does not agree about '<s>'"):
             assert tokenizer.fast is None
 
     def test_one_that_refuses_the_model_is_a_warning(self, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,17 +222,59 @@ def test_a_piece_that_is_never_made_is_found_on_load(
     if len(lost) == 1:
         assert tokenizer.fast is not None
     else:
-        with pytest.warns(RuntimeWarning, match="does not agree with SentencePiece"):
+        with pytest.warns(RuntimeWarning, match="does not agree"):
             assert tokenizer.fast is None
 
 
-def test_llamas_own_pieces_give_the_same_ids(dumps: Path, tmp_path: Path) -> None:
-    (tmp_path / "llama.model").write_bytes(serialized(llama_pieces(), KINDS))
-    tokenizer = Tokenizer(tmp_path / "llama.model")
-    assert tokenizer.fast is not None
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    path = tmp_path_factory.mktemp("llama") / "llama.model"
+    path.write_bytes(serialized(llama_pieces(), KINDS))
+    return Tokenizer(path)
+
+
+def test_llamas_own_pieces_give_the_same_ids(dumps: Path, llama: Tokenizer) -> None:
+    assert llama.fast is not None
     files = [
         found for name in ("gutenberg/*.txt", "*/*/Posts.xml", "wikipedia/*") for found in sorted(dumps.glob(name))
     ]
     texts = [file.read_bytes().decode("utf-8", "replace") for file in files]
+    for text, ids in zip(texts, llama.encode_batch(texts, bos=False, eos=False), strict=True):
+        assert ids.tolist() == llama.encode(text).tolist()
+
+
+SPACED = st.sampled_from([" ", "  ", " " * 17, "\u2581", "a", "if", "\n", "=", "</s>", "é"])
+
+
+@given(st.lists(SPACED, max_size=40).map("".join))
+@settings(deadline=None, max_examples=300)
+def test_llamas_pieces_of_spaces_have_one_score_and_give_the_same_ids(llama: Tokenizer, text: str) -> None:
+    assert llama.slow is None
+    assert llama.encode_batch([text], bos=False, eos=False)[0].tolist() == llama.encode(text).tolist()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_runs_of_spaces_are_merged_alike_whatever_lengths_are_pieces(tmp_path: Path, seed: int) -> None:
+    drawn = random.Random(seed)
+    spaces = [n for n in range(2, 17) if drawn.random() < 0.6]
+    drawn.shuffle(spaces)
+    texts = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "a", "\u2581a", "aa"]
+    texts += ["\u2581" * n for n in spaces]
+    path = tmp_path / "spaces.model"
+    path.write_bytes(serialized(texts, KINDS[: len(texts)]))
+    tokenizer = Tokenizer(path)
+    assert tokenizer.slow is None
+    runs = [text for n in range(120) for text in (" " * n, f"a{' ' * n}a")]
+    for text, ids in zip(runs, tokenizer.encode_batch(runs, bos=False, eos=False), strict=True):
+        assert ids.tolist() == tokenizer.encode(text).tolist(), (spaces, text)
+
+
+def test_texts_with_user_defined_pieces_are_sentencepieces(tmp_path: Path) -> None:
+    options = replace(LLAMA, vocab_size=1000).to_trainer_arguments() | {"user_defined_symbols": "[REF],+"}
+    (tmp_path / "defined.model").write_bytes(train_model(corpus(), **options))
+    tokenizer = Tokenizer(tmp_path / "defined.model")
+    assert tokenizer.slow is None
+    texts = ["the [REF] sea", "a+b", "[REF][REF]", "[RE F]", "the sea"]
     for text, ids in zip(texts, tokenizer.encode_batch(texts, bos=False, eos=False), strict=True):
         assert ids.tolist() == tokenizer.encode(text).tolist()
+    assert tokenizer.piece(int(tokenizer.encode("[REF]")[-1])) == "[REF]"

@@ -22,7 +22,7 @@ def without_tokens(corpus: Path) -> None:
 
 
 def too_many_pieces(corpus: Path) -> None:
-    edit_manifest(corpus / "tokens" / "c4", vocabulary=65_536)
+    edit_manifest(corpus / "tokens" / "c4", vocabulary=65_537)
 
 
 def other_pieces(corpus: Path) -> None:
@@ -46,7 +46,7 @@ def shorter_shard(corpus: Path) -> None:
         (nothing, "c4=1,news=1", "no tokens of news; there are arxiv, books"),
         (without_tokens, "c4=1,books=1", "books has no tokens: build it, or set its proportion to 0"),
         (other_pieces, "books=1,c4=1", "c4/manifest.json: vocabulary is 321, other sources have 320"),
-        (too_many_pieces, "c4=1", "vocabulary is 65536, 1 to 65,535 is expected"),
+        (too_many_pieces, "c4=1", "vocabulary is 65537, 1 to 65,536 is expected of uint16"),
         (another_tokenizer, "c4=1,books=1", "c4/manifest.json: tokenizer_sha256 is 111111111111"),
         (shorter_shard, "c4=1,books=1", "train-00000.bin: "),
     ],

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from filters.web import reference
-from pipelines.models.by_path import given
+from pipelines.models.by_path import given, staged
 from pipelines.recipes import PAPER, Recipe, Reference
+from tests.tokenizer import json_files
+from tests.tokenizer.models import KINDS, serialized
 
 
 def language_models(folder: Path) -> Path:
@@ -77,5 +79,21 @@ def test_a_users_own_classifier(tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_is_given_as_a_file_or_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.model").write_bytes(b"x")
-    assert given("tokenizer", str(tmp_path), PAPER) == given("tokenizer", str(tmp_path / "tokenizer.model"), PAPER)
+    json_files.llama3().save(str(tmp_path / "tokenizer.json"))
+    alone = given("tokenizer", str(tmp_path), PAPER)
+    assert alone == given("tokenizer", str(tmp_path / "tokenizer.json"), PAPER)
+    # What names its ends is a part of it.
+    (tmp_path / "tokenizer_config.json").write_text('{"bos_token": null}')
+    named = given("tokenizer", str(tmp_path), PAPER)
+    assert sorted(named.files) == ["tokenizer.json", "tokenizer_config.json"]
+    assert named.model.digest != alone.model.digest
+
+
+def test_a_sentencepiece_model_is_known_by_content_and_staged_under_its_name(tmp_path: Path) -> None:
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "a", "\u2581a"]
+    for name in ("tokenizer.model", "mine.model"):
+        (tmp_path / name).write_bytes(serialized(pieces, KINDS[: len(pieces)]))
+    one, other = given("tokenizer", str(tmp_path), PAPER), given("tokenizer", str(tmp_path / "mine.model"), PAPER)
+    assert one.model.digest == other.model.digest
+    copy = staged(other, str(tmp_path / "staged"))
+    assert Path(copy.model.path).read_bytes() == (tmp_path / "mine.model").read_bytes()

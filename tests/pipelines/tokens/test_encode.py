@@ -244,7 +244,7 @@ def test_boundaries_are_shares_of_all_hashes(tmp_path: Path, count: int) -> None
     hashes = sorted({0, SCALE - 1, *(-(-n * SCALE // count) + d for n in range(1, min(count, 8)) for d in (-1, 0))})
     path = str(tmp_path / "a.run")
     runs.write_blobs(path, hashes, [b"x"] * len(hashes), 1)
-    write = encode.WriteShards(str(tmp_path), str(tmp_path), {"train": count, "validation": 1}, "identity")
+    write = encode.WriteShards(str(tmp_path), str(tmp_path), {"train": count, "validation": 1}, "identity", 2)
     found = {}
     for shard, where in write.split((0, "train", path)):
         for key, _ in runs.read_blobs(where):
