@@ -9,11 +9,17 @@ Its folder dataset reads every `.ds` of a folder: OUTPUT/SOURCE/train, OUTPUT/SO
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.export.common import Source, link
 from pipelines.files import storage
+
+
+def read_by(source: Source, output: Path) -> Iterator[str]:
+    """Yield the call that reads a split."""
+    folder, size = str(output / source.name / "train"), source.manifest.token.itemsize
+    yield f"DatatroveFolderDataset({folder!r}, seq_len=2048, token_size={size})"
 
 
 def export(sources: Iterable[Source], output: Path) -> None:

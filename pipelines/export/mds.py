@@ -46,6 +46,11 @@ def export(sources: Iterable[Source], output: Path) -> None:
             _write(output / source.name / split, samples, configuration(source.manifest.dtype))
 
 
+def read_by(source: Source, output: Path) -> Iterator[str]:
+    """Yield the call that reads a split."""
+    yield f"StreamingDataset(local={str(output / source.name / 'train')!r}, batch_size=1)"
+
+
 def sample(identifier: str, tokens: Tokens) -> bytes:
     """Return one document as an MDS sample."""
     name = identifier.encode()

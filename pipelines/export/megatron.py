@@ -9,8 +9,9 @@ One sequence is one document. `--data-path OUTPUT/SOURCE/train-00000` names a pa
 
 from __future__ import annotations
 
+import shlex
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,21 @@ def index(ends: NDArray[np.uint64], dtype: str = "uint16") -> bytes:
     return b"".join(
         [header, lengths.astype("<i4").tobytes(), offsets.astype("<i8").tobytes(), numbers.astype("<i8").tobytes()]
     )
+
+
+def read_by(source: Source, output: Path) -> Iterator[str]:
+    """Yield Megatron's options: shards with their tokens as weights, since it takes each of several for a set."""
+    paths = {split: list(_weighted(source, split, output)) for split in source.manifest.splits}
+    yield f"--data-path {' '.join(paths['train'])} --split 1,0,0"
+    if paths.get("validation"):
+        both = f"--train-data-path {' '.join(paths['train'])} --valid-data-path {' '.join(paths['validation'])}"
+        yield f"or, with its validation split: {both}"
+
+
+def _weighted(source: Source, split: str, output: Path) -> Iterator[str]:
+    for found, shard in source.shards():
+        if found == split:
+            yield f"{shard.tokens} {shlex.quote(str(output / source.name / shard.name))}"
 
 
 def export(sources: Iterable[Source], output: Path) -> None:

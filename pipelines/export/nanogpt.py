@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +46,14 @@ def _refuse_empty(source: Source) -> None:
             f"needs {NAMES[split]}: build the corpus with --set shards.validation=SHARE, which says what is held "
             "out, or export other sources alone with --source"
         )
+
+
+def read_by(source: Source, output: Path) -> Iterator[str]:
+    """Yield the lines of nanoGPT's configuration and of its train.py, whose dtype is uint16 as it comes."""
+    yield f"dataset = {str(output / source.name)!r}"
+    dtype = source.manifest.dtype
+    changed = "as it is" if dtype == "uint16" else "in place of np.uint16, twice"
+    yield f"np.memmap(os.path.join(data_dir, 'train.bin'), dtype=np.{dtype}, mode='r')   in get_batch, {changed}"
 
 
 def meta(source: Source) -> dict[str, object]:

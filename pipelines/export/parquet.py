@@ -46,6 +46,11 @@ def export(sources: Iterable[Source], output: Path) -> None:
     write_readme(output, written, text)
 
 
+def read_by(source: Source, output: Path) -> Iterator[str]:
+    """Yield the call that reads a source."""
+    yield f"load_dataset({str(output)!r}, {source.name!r})"
+
+
 def write_readme(output: Path, written: Mapping[str, Mapping[str, Sequence[str]]], text: str) -> None:
     """Write OUTPUT/README.md, which names the files of each source and split."""
     head = ["---", "configs:"]

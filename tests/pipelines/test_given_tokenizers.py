@@ -97,9 +97,13 @@ def test_trace_and_card_read_them(built: Path, capsys: pytest.CaptureFixture[str
     assert "128,003" in capsys.readouterr().out + (built / "report.html").read_text()
 
 
-def test_every_export_has_the_same_ids(built: Path, tmp_path: Path) -> None:
+def test_every_export_has_the_same_ids(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in FORMATS:
         assert export([name, str(built), str(tmp_path / name), "--source", "books"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("of uint32, vocabulary 128003, bos 128000, eos 128001") == len(FORMATS)
+    assert "dtype=np.uint32, mode='r')   in get_batch, in place of np.uint16, twice" in said
+    assert "token_size=4" in said
     shard = Manifest.load(built / "tokens/books").splits["train"][0]
     want = np.fromfile(built / f"tokens/books/{shard.name}.bin", "<u4")
     assert np.array_equal(np.fromfile(tmp_path / f"megatron/books/{shard.name}.bin", "<i4"), want)

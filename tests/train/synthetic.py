@@ -15,7 +15,8 @@ import sentencepiece
 
 from model import saved
 from pipelines.files import storage
-from pipelines.tokens.shards import END, SPLITS, TOKEN, Manifest, Shard
+from pipelines.tokens.shards import END, SPLITS, Manifest, Shard
+from tokenizer.encode import Tokenizer
 
 _SUBJECTS = ("the baker", "a small heron", "our neighbour", "the river", "somebody", "Ünal", "the 3rd train")
 _VERBS = ("follows", "paints", "forgets", "counts 12 of", "carries", "écoute", "warms")
@@ -67,6 +68,17 @@ def write_corpus(
     """Write CORPUS/tokenizer and CORPUS/tokens; each `held_out`-th document is validation."""
     tokenizer = directory / "tokenizer" / "tokenizer.model"
     train_tokenizer(tokenizer, [text for group in documents.values() for text in group], vocabulary)
+    write_tokens(directory, tokenizer, documents, held_out, shard_documents)
+
+
+def write_tokens(
+    directory: Path,
+    tokenizer: Path,
+    documents: Mapping[str, Sequence[str]],
+    held_out: int = 8,
+    shard_documents: int = 20,
+) -> None:
+    """Write CORPUS/tokens with a tokenizer that is there."""
     for source, group in documents.items():
         splits = {
             "train": [text for number, text in enumerate(group) if number % held_out],
@@ -78,7 +90,7 @@ def write_corpus(
 def write_source(directory: Path, tokenizer: Path, splits: Mapping[str, Sequence[str]], shard_documents: int) -> None:
     """Write one source's shards, at most `shard_documents` documents each, and its manifest last."""
     directory.mkdir(parents=True, exist_ok=True)
-    model = sentencepiece.SentencePieceProcessor(model_file=str(tokenizer))
+    model = Tokenizer(tokenizer)
     shards: dict[str, tuple[Shard, ...]] = {}
     for split in SPLITS:
         group = splits.get(split, ())
@@ -89,20 +101,21 @@ def write_source(directory: Path, tokenizer: Path, splits: Mapping[str, Sequence
         )
     manifest = Manifest(
         source=directory.name,
-        tokenizer_sha256=storage.sha256(tokenizer),
-        vocabulary=model.get_piece_size(),
-        bos_id=model.bos_id(),
-        eos_id=model.eos_id(),
+        tokenizer_sha256=model.sha256,
+        vocabulary=model.vocabulary,
+        bos_id=model.bos,
+        eos_id=model.eos,
         recipe={},
         splits=shards,
+        dtype=model.dtype.name,
     )
     (directory / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
 
 
-def _shard(directory: Path, name: str, model: sentencepiece.SentencePieceProcessor, group: Sequence[str]) -> Shard:
-    encoded = [[model.bos_id(), *model.encode(text), model.eos_id()] for text in group]
-    tokens = np.array([token for ids in encoded for token in ids], TOKEN)
+def _shard(directory: Path, name: str, model: Tokenizer, group: Sequence[str]) -> Shard:
+    encoded = model.encode_batch(group, bos=True, eos=True)
     paths = [directory / f"{name}{suffix}" for suffix in (".bin", ".index", ".documents.parquet")]
+    tokens = np.concatenate(encoded)
     tokens.tofile(paths[0])
     np.cumsum([len(ids) for ids in encoded]).astype(END).tofile(paths[1])
     sizes = [len(text.encode()) for text in group]

@@ -263,3 +263,33 @@ def test_nanogpt_refuses_an_empty_split(
     assert not (tmp_path / "out").exists()
     assert main(["nanogpt", str(copy), str(tmp_path / "out"), "--source", "wikipedia"]) == 0
     assert main(["megatron", str(copy), str(tmp_path / "others")]) == 0
+
+
+SAID = {
+    "megatron": [
+        "    --data-path {train_weights} --split 1,0,0",
+        "    or, with its validation split: --train-data-path {train_weights} --valid-data-path {validation_weights}",
+    ],
+    "nanogpt": [
+        "    dataset = '{folder}'",
+        "    np.memmap(os.path.join(data_dir, 'train.bin'), dtype=np.uint16, mode='r')   in get_batch, as it is",
+    ],
+    "datatrove": ["    DatatroveFolderDataset('{folder}/train', seq_len=2048, token_size=2)"],
+    "mds": ["    StreamingDataset(local='{folder}/train', batch_size=1)"],
+    "parquet": ["    load_dataset('{output}', 'wikipedia')"],
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_line_that_the_readers_command_wants_is_said(
+    corpus: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name, str(corpus), str(tmp_path / "out"), "--source", "wikipedia"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.endswith("tokens of uint16, vocabulary 900, bos 1, eos 2")
+    folder, manifest = tmp_path / "out" / "wikipedia", Manifest.load(corpus / "tokens" / "wikipedia")
+    weights = {
+        f"{split}_weights": " ".join(f"{shard.tokens} {folder / shard.name}" for shard in shards)
+        for split, shards in manifest.splits.items()
+    }
+    assert lines == [line.format(folder=folder, output=tmp_path / "out", **weights) for line in SAID[name]]
