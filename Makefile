@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PIP := $(BIN)/python -P -m pip install -qq --disable-pip-version-check
 
 OUTPUT ?= data/corpus
 RAW ?= data/raw
@@ -15,13 +15,14 @@ export OUTPUT RAW RUN
 RECIPE ?= sample
 RUNNER ?= local
 ARGS ?=
+# Python is started with -P: a file train.py or model.py in the working directory is none of ours.
 
 # A stamp per lock file: an extra is installed again only when its lock changed. A lock holds all that is needed, so pip
 # resolves nothing: of a requirement with an extra (google-auth[pyopenssl]) it would take the newest release, not the lock's.
 $(VENV)/build.stamp: requirements/build.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.11")'
 	@echo "setting up $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -P -m venv $(VENV)
 	@$(PIP) --require-hashes -r requirements/build.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -43,7 +44,7 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 
 # Compiled where there is a C compiler; without it the same result takes longer.
 $(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/native/unigram.c filters/native/binding.py $(VENV)/corpus.stamp
-	@$(BIN)/python -m filters.native.binding
+	@$(BIN)/python -P -m filters.native.binding
 	@touch $@
 
 .PHONY: setup-corpus setup-sample setup-train setup-test setup-full setup-engine
@@ -67,18 +68,18 @@ spark_ARGS = $(ENVIRONMENT) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MAST
 .PHONY: corpus
 ifneq ($(filter $(RUNNER),$(ENGINES)),)
 corpus: check-image setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
-	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
+	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
 corpus: $(if $(filter sample,$(RECIPE)),setup-sample,setup-corpus) ## build the corpus (the real sample by default) in data/corpus
-	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -m pipelines.sample --output "$$RAW"; fi
-	@$(BIN)/python -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $(ARGS)
+	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -P -m pipelines.sample --output "$$RAW"; fi
+	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $(ARGS)
 endif
 
 .PHONY: wheel
 wheel: $(VENV)/build.stamp ## build the wheel that workers install, in dist
 	@rm -f dist/altiplano_corpus-*.whl
-	@$(BIN)/python -m hatchling build -t wheel -d dist
+	@$(BIN)/python -P -m hatchling build -t wheel -d dist
 
 # Asked for first: what an engine needs takes minutes to set up.
 .PHONY: check-image check-docker
@@ -99,24 +100,24 @@ models: corpus ## only CommonCrawl's models: language models, cut-offs, referenc
 
 .PHONY: pretrain
 pretrain: setup-train ## train a small LLaMA on the corpus just built
-	@$(BIN)/python -m train.pretrain --corpus "$$OUTPUT" --output "$$RUN" $(ARGS)
+	@$(BIN)/python -P -m train.pretrain --corpus "$$OUTPUT" --output "$$RUN" $(ARGS)
 
 .PHONY: report
 report: setup-corpus ## write and show the corpus card of data/corpus, and of the run in data/run
-	@if [ -e "$$RUN/log.jsonl" ]; then $(BIN)/python -m pipelines.report "$$OUTPUT" --run "$$RUN" $(ARGS); \
-		else $(BIN)/python -m pipelines.report "$$OUTPUT" $(ARGS); fi
+	@if [ -e "$$RUN/log.jsonl" ]; then $(BIN)/python -P -m pipelines.report "$$OUTPUT" --run "$$RUN" $(ARGS); \
+		else $(BIN)/python -P -m pipelines.report "$$OUTPUT" $(ARGS); fi
 
 .PHONY: verify
 verify: setup-corpus ## check every checksum and count of data/corpus
-	@$(BIN)/python -m pipelines.verify "$$OUTPUT"
+	@$(BIN)/python -P -m pipelines.verify "$$OUTPUT"
 
 .PHONY: test
 test: setup-test ## run the tests
-	@$(BIN)/python -m pytest -m "not full" $(ARGS)
+	@$(BIN)/python -P -m pytest -m "not full" $(ARGS)
 
 .PHONY: test-full
 test-full: setup-full ## run the tests and the long tests, with local S3 and GCS servers, peers, and Debian's own python3
-	@$(BIN)/python -m pytest -rs $(ARGS)
+	@$(BIN)/python -P -m pytest -rs $(ARGS)
 
 .PHONY: bench
 bench: setup-test ## run the benchmarks that need no peers: tokens, boilerplate
@@ -153,7 +154,7 @@ lock: ## compile the hash-locked requirement files (needs uv)
 
 .PHONY: clean
 clean: ## remove the corpus and the run that were made here, keep the downloads, .venv and all files of yours
-	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m pipelines.clean "$$OUTPUT" "$$RUN"
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python -P,$(PYTHON)) -m pipelines.clean "$$OUTPUT" "$$RUN"
 
 .PHONY: help
 help: ## list the targets

@@ -95,7 +95,10 @@ def source_of(source: Source, recipe: Recipe) -> Source:
 
 @dataclass
 class Build:
-    """One build: the recipe, the inputs of each source, the given models, and where everything is written."""
+    """One build: the recipe, the inputs of each source, the given models, and where everything is written.
+
+    `silent` is what kept next to nothing, of the sources that are finished.
+    """
 
     recipe: Recipe
     inputs: Mapping[str, Sequence[Input]]
@@ -104,6 +107,7 @@ class Build:
     only_models: bool = False
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     chains: dict[str, Chain] = field(init=False)
+    silent: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.chains = {}
@@ -229,7 +233,9 @@ class Build:
                 told += damage.warnings(chain, chain.links[0].manifests())
             if node.name == chain.last_node:
                 told += manifest.remove_strays(chain)
-                manifest.write_source_manifest(chain)
+                silent = manifest.write_source_manifest(chain)["silent"]
+                self.silent += silent
+                told += silent
             elif name in self.tokens and node.name == f"{name}/shards":
                 told += self.tokens[name].remove_strays()
                 told += _empty_splits(self.tokens[name].finish())

@@ -9,7 +9,6 @@ refused, and the marks are read before anything is removed. Needs nothing but Py
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
@@ -179,4 +178,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

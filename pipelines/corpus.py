@@ -24,7 +24,7 @@ from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
 from pipelines.files import addresses, commands, lock, ours, storage, strays
 from pipelines.models import by_path
-from pipelines.options import parse, prepare
+from pipelines.options import claimed, parse, prepare
 from pipelines.report import print_summary
 from pipelines.runners import events, execution
 from pipelines.runners.progress import Progress
@@ -35,13 +35,13 @@ from pipelines.stages.jobs import Job, Shuffle
 def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     started = time.monotonic()
-    prepared = prepare(options, beam_arguments)
-    facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
-    events.tell("build_started", **facts, sources=list(prepared.chains))
-    ours.claim(options.output, ours.Kind.CORPUS)
-    ours.note_sources(options.output, [name for name, _ in prepared.recipe.added if name in prepared.chains])
-    summary.check(options.output)
-    with lock.alone(options.output) as check_lock:
+    # Before anything is read or written: of two builds one begins, and the other is told at once.
+    with claimed(options, beam_arguments), lock.alone(options.output) as check_lock:
+        prepared = prepare(options, beam_arguments)
+        facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
+        events.tell("build_started", **facts, sources=list(prepared.chains))
+        ours.note_sources(options.output, [name for name, _ in prepared.recipe.added if name in prepared.chains])
+        summary.check(options.output)
         check_neighbours(prepared)
         if storage.is_remote(options.output):
             stage_models(prepared)
@@ -63,6 +63,8 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 told = prepared.finished(node)
                 progress.finish(node)
                 progress.warn(told)
+                if options.strict and (silent := prepared.silent):
+                    raise RuntimeError(f"--strict: {silent[0]}")
 
             with execution.Execution(options, beam_arguments, begin, poll) as executed:
                 run_waves(nodes, executed.run, finished, executed.beside)
@@ -96,25 +98,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(*map(addresses.hide, dry_run.said(options, beam_arguments)), sep="\n")  # noqa: T201
             return 0
         build(options, beam_arguments)
-        seconds = time.monotonic() - started
-        if options.models:
-            print(f"models: {options.output}/models/manifest.json in {seconds:.0f} s")  # noqa: T201
-        else:
-            print_summary(options.output, seconds)
+        _show(options, time.monotonic() - started)
         return 0
     except ValueError as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
         return commands.failed(error)
-    except (RuntimeError, OSError) as error:
-        events.tell("build_failed", level=logging.ERROR, error=str(error))
-        return commands.failed(error, "failed", 1)
     except KeyboardInterrupt:
         events.tell("build_failed", level=logging.ERROR, error="interrupted")
         print("interrupted; run again to go on where it stopped", file=sys.stderr)  # noqa: T201
-        return 130
+        return commands.INTERRUPTED
+    except (RuntimeError, OSError) as error:
+        events.tell("build_failed", level=logging.ERROR, error=str(error))
+        return commands.failed(f"{' '.join(str(error).splitlines())}{_logged(error, options)}", "failed", 1)
+    except Exception as error:
+        events.tell("build_failed", level=logging.ERROR, error=repr(error))
+        what = f"{type(error).__name__}: {' '.join(str(error).splitlines())}: this is a mistake of ours"
+        return commands.failed(f"{what}{_logged(error, options)}", "failed", 1)
     finally:
         events.stop(log)
 
 
+def _show(options: argparse.Namespace, seconds: float) -> None:
+    """Print what was built; where nobody takes it, the build has not failed."""
+    try:
+        if options.models:
+            print(f"models: {options.output}/models/manifest.json in {seconds:.0f} s")  # noqa: T201
+        else:
+            print_summary(options.output, seconds)
+        sys.stdout.flush()
+    except (BrokenPipeError, OSError) as error:
+        if error.filename is not None:
+            raise
+        commands.failed(f"the summary cannot be printed: {error.strerror or 'its reader has gone'}", "warning")
+        commands.discard_output()
+
+
+def _logged(error: BaseException, options: argparse.Namespace) -> str:
+    """Write the traceback of an error to the build's log; return what to say of it."""
+    path = f"{options.output}/work/log.txt"
+    try:
+        if ours.kind_of(options.output) is None:  # nothing was begun there
+            return ""
+        commands.log(error, path)
+    except (OSError, ValueError, RuntimeError) as another:
+        return f" (the traceback cannot be written to {path}: {another})"
+    return f" (the traceback is in {path})"
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

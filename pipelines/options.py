@@ -6,10 +6,12 @@ import argparse
 import importlib
 import os
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from pipelines import build
 from pipelines.build import Build, by_name, source_of, with_own_texts, with_parts
@@ -17,7 +19,7 @@ from pipelines.files import commands, ours, paths, storage
 from pipelines.inputs import inputs, listings, paper
 from pipelines.models import by_path, wanted
 from pipelines.optional import decontamination
-from pipelines.problems import Problems
+from pipelines.problems import Problems, RefusedError
 from pipelines.recipes import RECIPES, TEXTS, Recipe
 from pipelines.runners import events
 from pipelines.sample import layout
@@ -53,6 +55,9 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
     parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
     parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail where a source, a stage or a file keeps next to nothing"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be read and run, and do nothing")
     return parser.parse_known_args(arguments)
 
@@ -63,7 +68,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
     Nothing is fetched before all that is given here is right. Raises RefusedError with everything that is wrong, each
     line naming the option.
     """
-    with _claimed(options):
+    with claimed(options, beam_arguments):
         cache = _cache(options)
         request = _looked_at(options, beam_arguments, _downloads(options))
         problems = Problems()
@@ -77,7 +82,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build
 
 def asked(options: argparse.Namespace, beam_arguments: Sequence[str], folder: str) -> Request:
     """Check all that `prepare` checks but the content of what is elsewhere; `folder` keeps listings from the web."""
-    with _claimed(options):
+    with claimed(options, beam_arguments):
         return _looked_at(options, beam_arguments, folder)
 
 
@@ -146,22 +151,31 @@ def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) ->
 
 
 @contextmanager
-def _claimed(options: argparse.Namespace) -> Iterator[None]:
-    """Mark the output as ours, and take the mark off again where nothing was begun."""
+def claimed(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator[None]:
+    """Mark the output as ours, and take the mark off again where nothing was begun; errors as `prepare`'s."""
     was_there = Path(options.output).is_dir()
     try:
         ours.claim(options.output, ours.Kind.CORPUS)
-    except ValueError as error:
-        raise ValueError(f"--output {error}") from None
-    except OSError as error:
-        raise ValueError(
-            f"--output {options.output}: {error.strerror or error}; name a folder that can be written"
-        ) from None
+    except (ValueError, OSError) as error:
+        _refuse_output(options, beam_arguments, error)
     try:
         yield
     finally:
         # A build that is refused, or only asked for, leaves no trace.
         ours.give_back_unused(options.output, was_there=was_there)
+
+
+def _refuse_output(options: argparse.Namespace, beam_arguments: Sequence[str], error: ValueError | OSError) -> NoReturn:
+    """Raise RefusedError for an output that cannot be had, and for all else that is wrong."""
+    problems = Problems()
+    if isinstance(error, ValueError):
+        problems.found.append(f"--output {error}")
+    else:
+        why = error.strerror or str(error)
+        problems.found.append(f"--output {options.output}: it cannot be written: {why}; name another folder")
+    with tempfile.TemporaryDirectory() as folder, problems.noted():
+        _looked_at(options, beam_arguments, folder)
+    raise RefusedError(problems.found) from None
 
 
 def _check_disk(output: str, found: Mapping[str, inputs.Found]) -> None:

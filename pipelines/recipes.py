@@ -17,6 +17,8 @@ from pipelines.divergences import Mode, differs
 
 Match = Literal["url", "host"]
 Copies = Literal["raw", "cleaned"]
+# Of each source, the share of its documents below which a build says that it keeps next to nothing; our own.
+LEAST_KEPT = 0.01
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class Texts(Fields):
 
     share: float = 0.0
     groups: int = 64  # work items that files of plain text are spread over, by hash of their content
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -197,6 +200,7 @@ class CommonCrawl:
     duplicate_lines: bool = True
     language: bool = True
     perplexity: bool = True
+    least_kept: float = LEAST_KEPT / 10  # a language of few pages is no mistake
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -234,6 +238,7 @@ class C4:
     pages: C4Pages = C4Pages()
     lines: C4Lines = C4Lines()
     english: C4English = C4English()
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -259,6 +264,7 @@ class GitHub:
 
     files: GitHubFiles = GitHubFiles()
     tokens: GitHubTokens = GitHubTokens()
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -276,6 +282,7 @@ class Wikipedia:
 
     articles: Articles = Articles()
     span_bytes: int = 64 << 20  # compressed bytes of a multistream dump in one work item
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -302,6 +309,7 @@ class Books:
     texts: BookTexts = BookTexts()
     overlap: BookOverlap = BookOverlap()
     groups: int = 1_024  # work items that the books are spread over, by hash of their content
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
 
 
@@ -317,6 +325,7 @@ class ArXiv:
     """Section 2.1, arXiv."""
 
     papers: Papers = Papers()
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -342,6 +351,7 @@ class StackExchange:
 
     posts: Posts = Posts()
     questions: Questions = Questions()
+    least_kept: float = LEAST_KEPT
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 

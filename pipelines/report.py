@@ -79,9 +79,17 @@ def mixture_table(mixed: Sequence[Mixed]) -> Table:
     return table
 
 
+class _Console(Console):
+    """Rich's console, which ends the process without a word when its reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what was caught: the command says it."""
+        raise BrokenPipeError
+
+
 def print_summary(output: str, seconds: float | None = None, **options: Any) -> None:
     """Print the funnel and the mixture, and write the page; `options` are those of `write_page`."""
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console = _Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     corpus = facts.load(output)
     console.print(funnel_table(corpus))
     if mixed := facts.mixture(corpus, options.get("run_tokens")):
@@ -141,8 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             for path in publish.write(facts.load(options.corpus)):
                 print(f"written: {path}")  # noqa: T201
-    except ValueError as error:
-        return commands.failed(error)
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        return commands.failed(error, code=commands.WRONG_USE if isinstance(error, ValueError) else 1)
     except _STRANGE as error:  # manifests of a corpus from elsewhere
         what = f"{options.corpus}: its manifests are not as we write them ({error!r:.200})"
         return commands.failed(f"{what}; python -m pipelines.verify names the file")
@@ -150,4 +160,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

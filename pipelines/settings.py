@@ -144,6 +144,8 @@ def _wrong(recipe: Recipe) -> Iterator[str]:
 
 def _rules_of(part: Any) -> Iterator[Rule]:
     """Yield the rules for what a source's part may have as others have it, and for own texts."""
+    if hasattr(part, "least_kept"):
+        yield ("least_kept", *_SHARE)
     if isinstance(getattr(part, "near", None), NearDuplicates):
         yield from _NEAR_RULES
     if isinstance(getattr(part, "filters", None), Filters):

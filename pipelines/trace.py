@@ -15,7 +15,6 @@ s3:// or gs://, when one is read).
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +75,10 @@ def parts(output: str | Path, source: str, start: int, stop: int, split: str = "
     Raises ValueError naming what is missing, for a token outside the split too.
     """
     directory = f"{output}/tokens/{source}"
+    there = list(shards.sources(f"{output}/tokens"))
+    if source not in there:
+        names = f"only {', '.join(there)}" if there else "no corpus with tokens is there"
+        raise ValueError(f"{output}: no tokens of a source {source!r}, {names}")
     manifest = Manifest.load(directory)
     entries = manifest.splits.get(split, ())
     total = sum(entry.tokens for entry in entries)
@@ -221,4 +224,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from filters.web.words import repeated
+from filters.web.words import Broken, repeated
 
 # Characters of the property Sentence_Terminal in Unicode 17.0 (PropList.txt), written down so that every Python has the
 # same.
@@ -60,16 +60,21 @@ class Limits:
     line_ends: float = 0.3
 
 
-def quality(text: str, words: Sequence[str], limits: Limits = Limits()) -> Reason | None:
-    """Return the first rule that a text breaks, None if it keeps all; `words` are the text's."""
+def quality(text: str, words: Sequence[str], limits: Limits = Limits()) -> Broken | None:
+    """Return the first rule that a text breaks, None if it keeps all; `words` are the text's.
+
+    What is measured are shares of lines or of characters, or line ends to words.
+    """
     lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
-        return Reason.EMPTY
-    if sum(line.rstrip().endswith(ENDS) for line in lines) < limits.ended_lines * len(lines):
-        return Reason.UNENDED_LINES
-    if sum(len(line) <= limits.short_line for line in lines) > limits.short_lines * len(lines):
-        return Reason.SHORT_LINES
+        return Broken(Reason.EMPTY, 0, 1)
+    if (ended := sum(line.rstrip().endswith(ENDS) for line in lines)) < limits.ended_lines * len(lines):
+        return Broken(Reason.UNENDED_LINES, ended / len(lines), limits.ended_lines)
+    if (short := sum(len(line) <= limits.short_line for line in lines)) > limits.short_lines * len(lines):
+        return Broken(Reason.SHORT_LINES, short / len(lines), limits.short_lines)
     line_ends = text.count("\n")
-    if repeated(lines)[1] > limits.characters_again * (len(text) - line_ends):
-        return Reason.LINES_AGAIN
-    return Reason.MANY_LINES if line_ends > limits.line_ends * len(words) else None
+    if (again := repeated(lines)[1]) > limits.characters_again * (characters := len(text) - line_ends):
+        return Broken(Reason.LINES_AGAIN, again / characters, limits.characters_again)
+    if line_ends > limits.line_ends * len(words):
+        return Broken(Reason.MANY_LINES, line_ends / max(1, len(words)), limits.line_ends)
+    return None

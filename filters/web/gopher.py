@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from filters.web.words import of_runs_again, of_the_most_frequent, repeated
+from filters.web.words import Broken, of_runs_again, of_the_most_frequent, repeated
 
 STOP_WORDS: Final = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
 BULLETS: Final = ("•", "-")
@@ -60,49 +60,59 @@ class Limits:
     stop_words: int = 2
 
 
-def quality(text: str, words: Sequence[str], limits: Limits = Limits()) -> Reason | None:
-    """Return the first rule of quality that a text breaks, None if it keeps all; `words` are the text's."""
+def quality(text: str, words: Sequence[str], limits: Limits = Limits()) -> Broken | None:
+    """Return the first rule of quality that a text breaks, None if it keeps all; `words` are the text's.
+
+    What is measured is what the rule's limit is of: words, characters, or a ratio to words or to lines.
+    """
     own = [word for word in words if any(map(str.isalnum, word))]
     if len(own) < max(1, limits.min_words):
-        return Reason.FEW_WORDS
+        return Broken(Reason.FEW_WORDS, len(own), max(1, limits.min_words))
     if len(own) > limits.max_words:
-        return Reason.MANY_WORDS
+        return Broken(Reason.MANY_WORDS, len(own), limits.max_words)
     length = sum(map(len, own)) / len(own)
     if length < limits.min_word_length:
-        return Reason.SHORT_WORDS
+        return Broken(Reason.SHORT_WORDS, length, limits.min_word_length)
     if length > limits.max_word_length:
-        return Reason.LONG_WORDS
-    if text.count("#") > limits.symbols * len(words):
-        return Reason.HASHES
-    if sum(map(text.count, ELLIPSES)) > limits.symbols * len(words):
-        return Reason.ELLIPSES
+        return Broken(Reason.LONG_WORDS, length, limits.max_word_length)
+    if (hashes := text.count("#")) > limits.symbols * len(words):
+        return Broken(Reason.HASHES, hashes / len(words), limits.symbols)
+    if (ellipses := sum(map(text.count, ELLIPSES))) > limits.symbols * len(words):
+        return Broken(Reason.ELLIPSES, ellipses / len(words), limits.symbols)
     lines = text.splitlines()
-    if sum(line.lstrip().startswith(BULLETS) for line in lines) > limits.bullet_lines * len(lines):
-        return Reason.BULLET_LINES
-    if sum(line.rstrip().endswith(ELLIPSES) for line in lines) > limits.ellipsis_lines * len(lines):
-        return Reason.ELLIPSIS_LINES
-    if sum(any(map(str.isalpha, word)) for word in words) < limits.with_letters * len(words):
-        return Reason.FEW_LETTERS
-    return Reason.STOP_WORDS if len(STOP_WORDS.intersection(words)) < limits.stop_words else None
-
-
-def repetition(text: str, words: Sequence[str]) -> str | None:
-    """Return the first rule of repetition that a text breaks, None if it keeps all; `words` are the text's."""
-    paragraphs, size = _BLANK_LINES.split(text.strip()), len(text)
-    if _breaks(paragraphs, PARAGRAPHS, PARAGRAPH_CHARACTERS * size):
-        return Reason.PARAGRAPHS_AGAIN
-    lines = [line for line in text.split("\n") if line.strip()]
-    if _breaks(lines, LINES, LINE_CHARACTERS * size):
-        return Reason.LINES_AGAIN
-    for length, part in MOST_FREQUENT.items():
-        if of_the_most_frequent(words, length) > part * size:
-            return f"gopher_most_frequent_{length}"
-    for length, part in AGAIN.items():
-        if of_runs_again(words, length) > part * size:
-            return f"gopher_again_{length}"
+    if (bullets := sum(line.lstrip().startswith(BULLETS) for line in lines)) > limits.bullet_lines * len(lines):
+        return Broken(Reason.BULLET_LINES, bullets / len(lines), limits.bullet_lines)
+    if (ends := sum(line.rstrip().endswith(ELLIPSES) for line in lines)) > limits.ellipsis_lines * len(lines):
+        return Broken(Reason.ELLIPSIS_LINES, ends / len(lines), limits.ellipsis_lines)
+    if (letters := sum(any(map(str.isalpha, word)) for word in words)) < limits.with_letters * len(words):
+        return Broken(Reason.FEW_LETTERS, letters / len(words), limits.with_letters)
+    if (stops := len(STOP_WORDS.intersection(words))) < limits.stop_words:
+        return Broken(Reason.STOP_WORDS, stops, limits.stop_words)
     return None
 
 
-def _breaks(parts: Sequence[str], share: float, characters: float) -> bool:
-    again, size = repeated(parts)
-    return again > share * len(parts) or size > characters
+def repetition(text: str, words: Sequence[str]) -> Broken | None:
+    """Return the first rule of repetition that a text breaks, None if it keeps all; `words` are the text's.
+
+    What is measured are shares, of lines or paragraphs, or of the text's characters.
+    """
+    paragraphs, size = _BLANK_LINES.split(text.strip()), len(text)
+    if broken := _breaks(Reason.PARAGRAPHS_AGAIN, paragraphs, PARAGRAPHS, PARAGRAPH_CHARACTERS, size):
+        return broken
+    lines = [line for line in text.split("\n") if line.strip()]
+    if broken := _breaks(Reason.LINES_AGAIN, lines, LINES, LINE_CHARACTERS, size):
+        return broken
+    for length, part in MOST_FREQUENT.items():
+        if (found := of_the_most_frequent(words, length)) > part * size:
+            return Broken(f"gopher_most_frequent_{length}", found / size, part)
+    for length, part in AGAIN.items():
+        if (found := of_runs_again(words, length)) > part * size:
+            return Broken(f"gopher_again_{length}", found / size, part)
+    return None
+
+
+def _breaks(reason: Reason, parts: Sequence[str], share: float, characters: float, size: int) -> Broken | None:
+    again, repeats = repeated(parts)
+    if again > share * len(parts):
+        return Broken(reason, again / len(parts), share)
+    return Broken(reason, repeats / size, characters) if repeats > characters * size else None

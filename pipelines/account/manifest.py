@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pipelines.account import damage
+from pipelines.account import damage, silence
 from pipelines.files import storage, strays, tables
 from pipelines.hashing import seal
 from pipelines.stages import changes, losses
@@ -115,6 +115,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     kept = _rows(output, documents)
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
+    silent = silence.warnings(chain, accounts)
     wanted = chain.recipe.contamination
     options = {"contamination": asdict(wanted)} if wanted.drop else {}
     shown = f"{chain.source.name}/changes.json"
@@ -138,7 +139,9 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             *warnings(accounts, chain.recipe.max_duplicates),
             *_alarms(chain, groups),
             *_model_warnings(chain),
+            *silent,
         ],
+        "silent": silent,
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
@@ -71,4 +70,4 @@ def _ends(manifest: Manifest) -> Iterator[tuple[str, int | None]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -54,6 +54,8 @@ class Source:
 
 def open_sources(corpus: Path, names: Sequence[str] = ()) -> list[Source]:
     """Open these sources of a corpus, or all; raise ValueError naming one that has no token shards."""
+    if not (corpus / "manifest.json").exists():
+        raise ValueError(f"{corpus}: no corpus here (there is no manifest.json; was the build finished?)")
     there = list(shards.sources(corpus / "tokens"))
     if not there:
         raise ValueError(f"{corpus}: there are no token shards (was the build finished?)")

@@ -1,16 +1,25 @@
-"""What a command says when it cannot go on: one paragraph on the error stream, without what is secret in addresses."""
+"""What a command says when it cannot go on: one paragraph on the error stream, without what is secret in addresses.
+
+Tracebacks of what may be expected go to a file, never to the terminal: `log`. An output that is closed or full is one
+line too, and so is Ctrl-C: every command ends through `run`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from pipelines import problems
-from pipelines.files import addresses
+from pipelines.files import addresses, storage
 
+INTERRUPTED = 130  # what a shell makes of SIGINT
+LOG_BYTES = 1 << 20  # of earlier errors that a log keeps
 WRONG_USE = 2  # the exit code of argparse, and ours for what a command was given
 
 
@@ -18,12 +27,14 @@ class Parser(argparse.ArgumentParser):
     """The standard parser of a command line, whose errors show no user, password or signature of an address."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and message, and exit with 2."""
-        super().error(addresses.hide(message))
+        """Print the message, one line as every error, and exit with 2; `--help` has the usage."""
+        self.exit(WRONG_USE, f"{self.prog}: error: {addresses.hide(' '.join(message.splitlines()))}\n")
 
 
 def failed(error: BaseException | str, word: str = "error", code: int = WRONG_USE) -> int:
     """Say why a command ends, a line for each thing that is wrong; return its exit code."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        error = f"{error.filename}: {error.strerror}"
     for told in (error,) if isinstance(error, str) else problems.of(error):
         print(f"{word}: {addresses.hide(told)}", file=sys.stderr)  # noqa: T201
     return code
@@ -43,3 +54,35 @@ def require(extra: str, modules: Iterable[str]) -> None:
                 f"make setup-{extra}, or pip install 'altiplano-corpus[{extra}]'"
             )
         )
+
+
+def log(error: BaseException, path: str) -> None:
+    """Add an error's traceback, with those of workers that it came from, to a log file, without secrets."""
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    told = f"{time}\n{addresses.hide(''.join(traceback.format_exception(error)))}\n"
+    before = storage.read_bytes(path) if storage.exists(path) else b""
+    storage.write_bytes(path, before[-LOG_BYTES:] + told.encode("utf-8", "backslashreplace"))
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a command and end with its exit code; Ctrl-C and an output that cannot be written are one line each."""
+    if sys.stdout is None:  # closed by `>&-`: the next file that is opened would take its number
+        os.open(os.devnull, os.O_WRONLY)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    try:
+        code = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = failed("interrupted", "stopped", INTERRUPTED)
+    except BrokenPipeError:
+        code = failed("the standard output was closed by whoever read it", "stopped", 1)
+        discard_output()
+    except OSError as error:
+        code = failed(error, "failed", 1)
+        discard_output()
+    sys.exit(code)
+
+
+def discard_output() -> None:
+    """Let what is still to be written to the standard output go nowhere, so that Python's end says nothing of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

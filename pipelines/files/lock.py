@@ -44,8 +44,14 @@ def alone(output: str) -> Iterator[Callable[[], None]]:
         with _RemoteLock(output).held() as check:
             yield check
         return
-    with held(Path(output, "work", "lock"), f"--output {output}: another build is writing there"):
-        yield lambda: None
+    path = Path(output, "work", "lock")
+    with held(path, f"--output {output}: another build is writing there"):
+        try:
+            yield lambda: None
+        finally:
+            if [entry.name for entry in path.parent.iterdir()] == [path.name]:  # nothing was begun: no trace is left
+                path.unlink()
+                path.parent.rmdir()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
-from pipelines.files import addresses, paths, storage
+from pipelines.files import addresses, paths, storage, waits
 from pipelines.hashing import keyed
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"  # what its listings are relative to
@@ -388,25 +388,31 @@ def _held(part: Path) -> Iterator[None]:
 
 def _download(job: _Job, part: Path) -> None:
     """Fetch a file into `part`, going on after what is there; attempts that bring nothing new are counted."""
+    with waits.Wait(job.shown, job.say) as wait:
+        _attempts(job, part, wait)
+
+
+def _attempts(job: _Job, part: Path, wait: waits.Wait) -> None:
     failures, furthest = 0, 0
     while True:
         try:
-            _attempt(job, part)
+            _attempt(job, part, wait)
             return
         except (_Failure, httpx2.TransportError) as error:
             reached = part.stat().st_size if part.exists() else 0
             failures = 1 if reached > furthest else failures + 1
             furthest = max(furthest, reached)
+            reason = addresses.hide(str(error)) or type(error).__name__
             if failures >= ATTEMPTS:
-                reason = addresses.hide(str(error)) or type(error).__name__
                 raise DownloadError(f"{job.shown}: cannot be fetched after {failures} attempts: {reason}") from None
             asked = error.pause if isinstance(error, _Failure) else 0.0
+            wait.because = f"{reason}; attempt {failures} of {ATTEMPTS}"
             # Full jitter, so that many clients do not come back together.
             longest = min(PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
             job.pause(max(min(asked, LONGEST_PAUSE_SECONDS), random.uniform(0, longest)))
 
 
-def _attempt(job: _Job, part: Path) -> None:
+def _attempt(job: _Job, part: Path, wait: waits.Wait) -> None:
     start = part.stat().st_size if part.exists() else 0
     tag = _tag(part)
     headers = {"Accept-Encoding": "identity"}
@@ -426,6 +432,7 @@ def _attempt(job: _Job, part: Path) -> None:
             # Blocks of a fixed size would lose what came of the last one before the connection broke.
             for block in response.iter_raw():
                 stream.write(block)
+                wait.progressed()
                 _check_size(job, stream.tell(), part)
     if total is not None and part.stat().st_size != total:
         raise _Failure(f"{part.stat().st_size} of {total} bytes came")

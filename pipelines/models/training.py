@@ -178,12 +178,17 @@ def make_tokenizer(task: Training) -> dict[str, Any]:
     """Train LLaMA's tokenizer on the drawn documents, in the order of their hash; `inputs` are (source, run)."""
     texts = [payload.decode() for payload in draws.drawn([path for _, path in task.inputs])]
     if not texts:
-        raise ValueError("no document was drawn to train the tokenizer on")
+        names = ", ".join(dict.fromkeys(source for source, _ in task.inputs))
+        raise ValueError(
+            f"there is no document to train the tokenizer on, for nothing was kept of {names}; the warnings before say "
+            "why (--set tokenize=false ends with the documents)"
+        )
     try:
         training.train(texts, task.path(FILE), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))
     except ValueError as error:
         most = _MOST_PIECES.search(str(error))
-        raise ValueError(f"{error}; --set tokenizer.vocabulary={most[1]}" if most else str(error)) from error
+        largest = f"the largest vocabulary for this text is {most[1]}" if most else ""
+        raise ValueError(f"{largest}: --set tokenizer.vocabulary={most[1]}" if most else str(error)) from error
     drawn: dict[str, dict[str, int]] = {source: {"documents": 0, "bytes": 0} for source, _ in task.inputs}
     for source, path in task.inputs:
         documents, size = draws.size(path)

@@ -72,12 +72,12 @@ def _by_words(document: Document, context: Context[Filters]) -> Outcome:
         return document
     text = document.text.replace("\r\n", "\n")
     found = words.words(text)
-    reason = (
+    broken = (
         (gopher.quality(text, found) if wanted.gopher.quality else None)
         or (gopher.repetition(text, found) if wanted.gopher.repetition else None)
         or (fineweb.quality(text, found) if wanted.fineweb else None)
     )
-    return document.drop(reason) if reason else document
+    return document.drop(str(broken), value=broken.value, limit=broken.limit) if broken else document
 
 
 def _by_perplexity(document: Document, context: Context[Filters]) -> Outcome:
@@ -192,7 +192,7 @@ def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
     part, names = partial(filters_part, source), models(wanted)
     by_lines = None if wanted.lines == "off" else line_keys
     keys = text_key if wanted.copies else by_lines
-    yield Map("filtered", filtered, part, models=names, keys=keys, ranked=keys is not None)
+    yield Map("filtered", filtered, part, models=names, keys=keys, ranked=keys is not None, version=2)
     if wanted.copies:
         yield Decide("copies", exact.not_owner, ranked=True)
         yield Map("distinct", drop_marked("duplicate"), part, keys=by_lines, ranked=by_lines is not None)

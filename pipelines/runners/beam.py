@@ -119,6 +119,7 @@ def run_local(
         # What `--direct_running_mode multi_processing` does, with our own worker processes.
         environment = worker.Forked(nice, capabilities=python_sdk_capabilities())
     worker.listen_on_loopback()
+    worker.print_no_tracebacks()
     runner = FnApiRunner(default_environment=environment)
     _Watchdog(deadline, poll).run(lambda: _run(jobs, runner, options, workers))
 
@@ -225,7 +226,7 @@ class _Watchdog:
         finally:
             self.running.remove(self)
         if self._error is not None:
-            raise RuntimeError(_reason(self._error)) from None
+            raise RuntimeError(_reason(self._error)) from self._error
 
     def _target(self, pipeline: Callable[[], None]) -> None:
         try:
@@ -266,4 +267,4 @@ def _reason(error: BaseException) -> str:
     reasons = [line for line in lines if "Error: " in line or "Exception: " in line]
     kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     text = reasons[-1] if reasons else kind + (lines[-1] if lines else repr(error))
-    return text.partition(" [while running")[0]
+    return text.partition(" [while running")[0].removeprefix("RuntimeError: ")

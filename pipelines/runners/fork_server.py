@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import signal
 from functools import cache
 from multiprocessing.context import ForkServerContext
 
@@ -23,7 +25,14 @@ def context() -> ForkServerContext:
 def start() -> None:
     """Start the server, if it is not running, and do not wait for what it imports."""
     context()
-    multiprocessing.forkserver.ensure_running()
+    # Started by itself, for it lets the signals through again that are held back below.
+    multiprocessing.resource_tracker.ensure_running()
+    # Ctrl-C goes to all processes of a terminal; this one and the workers are ended by the driver, who says so once.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end() -> None:

@@ -21,7 +21,7 @@ import grpc
 from apache_beam.portability.api import endpoints_pb2
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
-from apache_beam.runners.worker import sdk_worker_main, worker_pool_main
+from apache_beam.runners.worker import sdk_worker, sdk_worker_main, worker_pool_main
 from apache_beam.transforms.environments import Environment
 from google.protobuf import json_format, text_format
 
@@ -95,6 +95,7 @@ def serve(environment: dict[str, str], driver: int, nice: int) -> None:
     """Run Beam's worker with its logs silenced: what a task raises reaches the driver by itself."""
     os.nice(nice)
     logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()], force=True)
+    print_no_tracebacks()
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     os.environ.update(environment)
     sdk_worker_main.main([])
@@ -128,6 +129,11 @@ def listen_on_loopback() -> None:
     """Let what this process starts of Beam offer its services to this machine alone: local runner, loopback workers."""
     for module in (worker_handlers, worker_pool_main):
         vars(module)["grpc"] = _Loopback("grpc")
+
+
+def print_no_tracebacks() -> None:
+    """Let Beam's worker print none of what a task raises: it comes back to the driver, which writes it to its log."""
+    vars(sdk_worker)["print"] = lambda *values, **options: None
 
 
 def kill_all() -> None:

@@ -259,7 +259,7 @@ def is_cached(package: Package, cache: Path) -> bool:
 
 def pip_index() -> Index:
     """Return the index of the user's pip configuration, read by pip itself; indexes that are folders are left out."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return parse_pip_config(answer.stdout, os.environ)
 

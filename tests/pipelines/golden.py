@@ -170,6 +170,8 @@ def write_own(folder: Path) -> None:
     texts += [texts[0], f"{texts[1]}\n{tiny.sentence(draw)}", f"{texts[2]}\n{question}", "Short.", tiny.GERMAN * 9]
     texts += [f"{text}\nThe council meets again on every second Monday of the month." for text in texts[3:5]]
     texts.append("\n".join(f"{line} Indeed." for line in texts[5].split("\n")))
+    again = "The llamas carried all of the wool that we have to the valley."  # which FineWeb drops
+    texts.append("\n".join([again] * 9))
     rows = [json.dumps({"body": text}) for text in texts]
     (folder / "own.jsonl").write_text("\n".join([*rows, "{", '{"title": 1}', ""]), encoding="utf-8")
     (folder / "benchmarks").mkdir()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.web import fineweb, gopher
-from filters.web.words import of_runs_again, of_the_most_frequent, repeated, words
+from filters.web.words import Broken, of_runs_again, of_the_most_frequent, repeated, words
 
 GOOD = "The people of the town have to be there and that is with them. "
 
@@ -20,7 +20,7 @@ def text(count: int) -> str:
     return " ".join((GOOD.split() * (count // 14 + 1))[:count])
 
 
-def judged(value: str) -> str | None:
+def judged(value: str) -> Broken | None:
     return gopher.quality(value, words(value))
 
 
@@ -141,3 +141,17 @@ def test_what_ends_a_sentence() -> None:
 @given(value=st.text("ab .\n#…-", max_size=60))
 def test_a_rule_answers_the_same_twice(rule: Callable[[str], str | None], value: str) -> None:
     assert rule(value) == rule(value)
+
+
+def test_what_was_measured_and_its_limit_go_with_a_broken_rule() -> None:
+    few = judged("word " * 20)
+    assert few is not None
+    assert (str(few), few.value, few.limit) == (gopher.Reason.FEW_WORDS, 20, 50)
+    lines = "\n".join(["the same line again and again."] * 4)
+    again = gopher.repetition(lines, words(lines))
+    assert again is not None
+    assert (str(again), again.value, again.limit) == (gopher.Reason.LINES_AGAIN, 0.75, gopher.LINES)
+    short = "\n".join(["Short line."] * 3 + ["a"])
+    broken = fineweb.quality(short, words(short))
+    assert broken is not None
+    assert (str(broken), broken.value, broken.limit) == (fineweb.Reason.SHORT_LINES, 1.0, 0.67)

@@ -1,0 +1,65 @@
+"""What a command says while it waits for something outside: a line after ten seconds, and another when it goes on."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from pipelines.files import addresses
+
+SECONDS = 10.0  # of silence
+LOGGER = logging.getLogger("altiplano")
+
+
+def say(text: str) -> None:
+    """Print a line on the error stream, without what is secret in addresses, and log it."""
+    shown = addresses.hide(text)
+    LOGGER.warning("waiting", extra={"facts": {"text": shown}})
+    print(shown, file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Wait:
+    """Something that may take long: if nothing comes of it for some seconds, it is said what is waited for.
+
+    `progressed()` says that something came, `because` why it has not yet, as far as that is known.
+    """
+
+    def __init__(self, what: str, say: Callable[[str], None] = say, seconds: float | None = None) -> None:
+        self._what, self._say = what, say
+        self._seconds = SECONDS if seconds is None else seconds
+        self._last = self._started = time.monotonic()
+        self._said = False
+        self._ended = threading.Event()
+        self.because = ""
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._watch, daemon=True, name="waits").start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        if error is None:
+            self.progressed()
+
+    def progressed(self) -> None:
+        """Take note that something came."""
+        if self._said:
+            self._said = False
+            self._say(f"goes on: {self._what}, after {time.monotonic() - self._last:.0f} s")
+        self._last = time.monotonic()
+
+    def _watch(self) -> None:
+        left = self._seconds
+        while not self._ended.wait(max(left, 0.01)):
+            silent = time.monotonic() - self._last
+            if silent >= self._seconds and not self._said:
+                self._said = True
+                self._say(f"waiting for {self._what}{f' ({self.because})' if self.because else ''}")
+            left = self._seconds if self._said else self._seconds - silent
