@@ -157,6 +157,8 @@ def claimed(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Itera
     try:
         ours.claim(options.output, ours.Kind.CORPUS)
     except (ValueError, OSError) as error:
+        if isinstance(error, OSError) and storage.is_remote(options.output):
+            raise  # a server fails, and may not the next time
         _refuse_output(options, beam_arguments, error)
     try:
         yield

@@ -49,8 +49,8 @@ def alone(output: str) -> Iterator[Callable[[], None]]:
         try:
             yield lambda: None
         finally:
-            if [entry.name for entry in path.parent.iterdir()] == [path.name]:  # nothing was begun: no trace is left
-                path.unlink()
+            if path.exists() and [entry.name for entry in path.parent.iterdir()] == [path.name]:
+                path.unlink()  # nothing was begun: no trace is left
                 path.parent.rmdir()
 
 

@@ -27,17 +27,18 @@ from functools import cache
 from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
+from pipelines.files import waits
+from pipelines.files.remote_errors import code_of, is_transient
+
 ATTEMPTS = 6
 PAUSE_SECONDS = 1.0  # at most, after the first failure; twice that after each further one
 PATIENCE_SECONDS = 120.0  # what failed for so long, by the retries of Beam or a client, is not begun again
 READ_BLOCK = 1 << 18  # what is asked for at least: slices of run files are small
 PART = 16 << 20  # bytes sent at once; S3 takes 10,000 parts, so that an object has at most 160 GB
 AT_ONCE = 32  # requests of one process
-_AGAIN = frozenset({408, 425, 429})
+CONNECT_SECONDS = 10.0  # for a connection; tries of a client's own would be silent
 # The answers to a write on a condition that does not hold: it was changed, is being changed, or is gone.
 _OTHER_VERSION = frozenset({412, 409, 404})
-# A request that can never succeed, whatever the server's state.
-_PERMANENT = (FileNotFoundError, PermissionError, ValueError, TypeError, ImportError, AttributeError)
 
 T = TypeVar("T")
 
@@ -74,7 +75,9 @@ def _prepare_s3() -> None:
         params["RequestPayer"] = payer
 
     def prepare(session: Any) -> None:
-        session.set_default_client_config(Config(max_pool_connections=AT_ONCE))
+        session.set_default_client_config(
+            Config(max_pool_connections=AT_ONCE, connect_timeout=CONNECT_SECONDS, retries={"total_max_attempts": 2})
+        )
         for operation in _PAID if payer else ():
             session.register(f"before-parameter-build.s3.{operation}", state)
 
@@ -209,7 +212,7 @@ def swap(path: str, content: bytes, version: str | None) -> str | None:
         try:
             return str(_store(path).swap(path, content, version))
         except Exception as error:
-            if _code(error) not in _OTHER_VERSION:
+            if code_of(error) not in _OTHER_VERSION:
                 raise
             found: tuple[bytes, str] | None = _store(path).read_version(path)
             return found[1] if found is not None and found[0] == content else None
@@ -295,7 +298,7 @@ class _S3:
         try:
             found = self._client.client.head_object(Bucket=bucket, Key=name)
         except Exception as error:
-            if _code(error) == 404:
+            if code_of(error) == 404:
                 return None
             raise
         return Facts(path, int(found["ContentLength"]), found["LastModified"].timestamp())
@@ -307,7 +310,7 @@ class _S3:
             yield Facts(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), entry["LastModified"].timestamp())
 
     def open(self, path: str) -> Any:
-        return self._io().open(path, "rb", read_buffer_size=READ_BLOCK)
+        return _S3Body(self._client.client, *_names(path))
 
     def write(self, path: str, stream: BinaryIO, size: int) -> None:
         if size > PART:
@@ -329,7 +332,7 @@ class _S3:
         try:
             found = self._client.client.get_object(Bucket=bucket, Key=name)
         except Exception as error:
-            if _code(error) == 404:
+            if code_of(error) == 404:
                 return None
             raise
         return found["Body"].read(), found["ETag"]
@@ -338,6 +341,33 @@ class _S3:
         bucket, name = _names(path)
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
         return str(self._client.client.put_object(Bucket=bucket, Key=name, Body=content, **condition)["ETag"])
+
+
+class _S3Body:
+    """An object's bytes from a place on, as one request gives them; Beam's own stream tries again for ten minutes."""
+
+    def __init__(self, client: Any, bucket: str, name: str) -> None:
+        self._client, self._bucket, self._name = client, bucket, name
+        self._position = 0
+        self._body: Any = None
+
+    def seek(self, position: int) -> None:
+        if position != self._position:
+            self.close()
+            self._position = position
+
+    def read(self, size: int) -> bytes:
+        if self._body is None:
+            start = f"bytes={self._position}-"
+            self._body = self._client.get_object(Bucket=self._bucket, Key=self._name, Range=start)["Body"]
+        block = bytes(self._body.read(size))
+        self._position += len(block)
+        return block
+
+    def close(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
 
 
 class _Gcs:
@@ -426,16 +456,25 @@ def _send(target: Any, stream: BinaryIO) -> None:
 
 
 def _retried(done: str, path: str, action: Callable[[], T]) -> T:
+    with waits.Wait(path, _say) as wait:
+        return _attempts(done, path, action, wait)
+
+
+_say = waits.OncePerPlace()
+
+
+def _attempts(done: str, path: str, action: Callable[[], T], wait: waits.Wait) -> T:
     started = time.monotonic()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return action()
         except Exception as error:
-            if not _transient(error):
+            if not is_transient(error):
                 raise _named(path, error) from error
             if attempt == ATTEMPTS or time.monotonic() - started > PATIENCE_SECONDS:
                 reason = f"{type(error).__name__}: {error}"
                 raise OSError(f"{path}: cannot be {done} after {attempt} attempts: {reason}") from error
+            wait.because = f"{type(error).__name__}: {error}"[:300]
             # Full jitter, so that many workers do not come back together.
             time.sleep(random.uniform(0, PAUSE_SECONDS * 2 ** (attempt - 1)))
     raise AssertionError("unreachable")
@@ -444,25 +483,5 @@ def _retried(done: str, path: str, action: Callable[[], T]) -> T:
 def _named(path: str, error: Exception) -> Exception:
     if isinstance(error, ImportError | ValueError | TypeError | AttributeError):
         return error
-    kind = {404: FileNotFoundError, 401: PermissionError, 403: PermissionError}.get(_code(error), OSError)
+    kind = {404: FileNotFoundError, 401: PermissionError, 403: PermissionError}.get(code_of(error), OSError)
     return error if isinstance(error, kind) and path in str(error) else kind(f"{path}: {error}")
-
-
-def _transient(error: Exception) -> bool:
-    if isinstance(error, _PERMANENT):
-        return False
-    code = _code(error)
-    return code >= 500 or code in _AGAIN or code == 0
-
-
-def _code(error: BaseException | None) -> int:
-    """Return the HTTP status that an error of any of the clients stands for, 0 if there is none."""
-    details = getattr(error, "exception_details", None)  # Beam's, of several paths at once
-    inner = [found for found in details.values() if found is not None] if isinstance(details, dict) else []
-    response = getattr(error, "response", None)  # botocore's
-    if isinstance(response, dict):
-        return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
-    code = getattr(error, "code", None)
-    if isinstance(code, int):
-        return code
-    return next((found for found in map(_code, inner) if found), 0)

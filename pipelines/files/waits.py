@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -13,6 +14,8 @@ from typing import Self
 from pipelines.files import addresses
 
 SECONDS = 10.0  # of silence
+WAITING = "waiting for"
+_PLACE = re.compile(r"\w+://[^/\s]+")
 LOGGER = logging.getLogger("altiplano")
 
 
@@ -61,5 +64,25 @@ class Wait:
             silent = time.monotonic() - self._last
             if silent >= self._seconds and not self._said:
                 self._said = True
-                self._say(f"waiting for {self._what}{f' ({self.because})' if self.because else ''}")
+                self._say(f"{WAITING} {self._what}{f' ({self.because})' if self.because else ''}")
             left = self._seconds if self._said else self._seconds - silent
+
+
+class OncePerPlace:
+    """Says of each host or store once that it is waited for, and once that it goes on, however many requests wait."""
+
+    def __init__(self, say: Callable[[str], None] = say) -> None:
+        self._say = say
+        self._waiting: set[str] = set()
+        self._guard = threading.Lock()
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless it was said of this place."""
+        found = _PLACE.search(text)
+        place = found[0] if found else text
+        begins = text.startswith(WAITING)
+        with self._guard:
+            known = (place in self._waiting) == begins
+            (self._waiting.add if begins else self._waiting.discard)(place)
+        if not known:
+            self._say(text)

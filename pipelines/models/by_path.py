@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filters.models import fast_text
-from filters.web import personal_info, quality_models, reference
+from filters.models import fast_text, kenlm_file
+from filters.web import c4, personal_info, quality_models, reference
 from pipelines import contamination
 from pipelines.files import cached, storage
 from pipelines.files import paths as places
@@ -31,6 +31,7 @@ from pipelines.recipes import Filters, Recipe
 from pipelines.stages.source import Model
 from pipelines.tokens import tokenizers
 from tokenizer.encode import Tokenizer
+from tokenizer.loading import load_engine
 
 # Models that are given, not trained, and where the sample keeps them.
 GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
@@ -134,7 +135,7 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     if not found.exists():
         raise ValueError("no such file or directory" if name in _FOLDERS else "no such file")
     if name == "language_models":
-        return _hashed(found, quality_models.given_files(str(found), _languages(recipe)))
+        return _language_models(found, recipe)
     if name == "cutoffs":
         file = _there(found / "cutoffs.json") if found.is_dir() else found
         quality_models.load_cutoffs(str(found))
@@ -145,7 +146,7 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         files = contamination.digests(found)
         return Given(Model(path, digest_of(files)), files)
     if name in _FOLDERS:
-        return _hashed(found, [_there(found / "sites.json")])
+        return _hashed(found, [_sites(_there(found / "sites.json"))])
     if name == TOKENIZER and found.is_dir():
         found = Path(tokenizers.find(str(found)) or f"{found}/{FILE}")
     if not found.is_file():
@@ -156,10 +157,37 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         return _tokenizer(found, recipe)
     if name == "lid":
         _check_labels(found, _languages_wanted(recipe))
+    if name == "bad_words":
+        c4.BadWords(found)
     if name == filters.CLASSIFIER:
         for label in _labels(recipe):
             reference.ReferenceClassifier(found, label)
     return _hashed(found, [found])
+
+
+def _language_models(folder: Path, recipe: Recipe) -> Given:
+    """Return the models of the languages that are wanted, each file opened; ValueError for one that is not there."""
+    languages = _languages(recipe)
+    files = quality_models.given_files(str(folder), languages)
+    there = quality_models.languages_of(str(folder))
+    missing = [language for language in languages if language not in there]
+    if missing and "all" not in recipe.common_crawl.reference.buckets:
+        raise ValueError(f"there is no model of {', '.join(missing)}, only of {', '.join(there)}")
+    for language in languages or there:
+        if found := quality_models.files_of(str(folder), language):
+            load_engine(found[0])
+            kenlm_file.check(found[1])
+    return _hashed(folder, files)
+
+
+def _sites(file: Path) -> Path:
+    try:
+        chosen = json.loads(file.read_text(encoding="utf-8"))["chosen"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: no list of sites ({error!r})") from None
+    if not (isinstance(chosen, list) and chosen):
+        raise ValueError(f"{file}: 'chosen' names no site")
+    return file
 
 
 def _tokenizer(path: Path, recipe: Recipe) -> Given:

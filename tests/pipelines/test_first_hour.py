@@ -67,18 +67,11 @@ class TestAllAtOnce:
     def test_a_folder_of_the_wrong_kind_is_named_by_its_first_files(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        (tmp_path / "in").mkdir()
         for number in range(20):
-            (tmp_path / f"{number:02d}.warc.wet.gz").write_bytes(gzip.compress(b"no WARC"))
-        given = [
-            "--source",
-            "c4",
-            "--recipe",
-            "paper",
-            "--input",
-            f"c4={tmp_path}",
-            "--output",
-            str(tmp_path / "corpus"),
-        ]
+            (tmp_path / f"in/{number:02d}.warc.wet.gz").write_bytes(gzip.compress(b"no WARC"))
+        given = ["--source", "c4", "--recipe", "paper", "--input", f"c4={tmp_path}/in"]
+        given += ["--output", str(tmp_path / "corpus")]
         lines = [line for line in lines_of(capsys, 2, given) if "--input" in line]
         assert len(lines) == 6
         assert lines[-1] == "error: --input c4: and 15 more files like these"
@@ -159,8 +152,9 @@ class TestLocalInputs:
 
 class TestOutput:
     def test_a_folder_that_cannot_be_made(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        (line,) = lines_of(capsys, 2, web(folder, "--output", "/proc/nowhere"))
-        assert line.startswith("error: --output /proc/nowhere: ")
+        lines = lines_of(capsys, 2, web(folder, "--output", "/proc/nowhere"))
+        assert lines[0].startswith("error: --output /proc/nowhere: it cannot be written: ")
+        assert "needs --source wikipedia" in lines[1]
 
     def test_a_full_disk(
         self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

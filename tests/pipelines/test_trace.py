@@ -101,7 +101,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--source", "arxiv", "--token", "0"], "no manifest"),
+            (["--source", "arxiv", "--token", "0"], "no tokens of a source 'arxiv', only books, wikipedia"),
             (["--source", "books", "--token", "-1"], "has tokens 0 to"),
             (["--source", "books", "--token", "1000000000"], "not 1000000000 to 1000000000"),
             (["--source", "books", "--token", "5", "--count", "0"], "not 5 to 4"),

@@ -218,7 +218,7 @@ class TestMistakes:
         assert not (tmp_path / "out").exists()
 
     def test_no_corpus(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "no token shards" in self.errors(["mds", str(tmp_path), str(tmp_path / "out")], capsys)
+        assert "no corpus here" in self.errors(["mds", str(tmp_path), str(tmp_path / "out")], capsys)
 
     def test_a_missing_shard(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         corpus = export_corpus.write(tmp_path)

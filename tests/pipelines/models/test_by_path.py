@@ -10,14 +10,16 @@ import pytest
 from filters.web import reference
 from pipelines.models.by_path import given, staged
 from pipelines.recipes import PAPER, Recipe, Reference
+from tests.filters.models.kenlm_files import BINARY
 from tests.tokenizer import json_files
 from tests.tokenizer.models import KINDS, serialized
 
 
 def language_models(folder: Path) -> Path:
     (folder / "en").mkdir(parents=True)
-    (folder / "en/pieces.model").write_bytes(b"pieces")
-    (folder / "en/model.arpa").write_bytes(b"arpa")
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "a"]
+    (folder / "en/pieces.model").write_bytes(serialized(pieces, KINDS[: len(pieces)]))
+    (folder / "en/model.bin").write_bytes(BINARY["probing"])
     return folder
 
 
@@ -26,8 +28,8 @@ def test_models_are_known_by_content(tmp_path: Path) -> None:
     (folders[1] / "manifest.json").write_text("{}")
     (folders[1] / "fr.sp.model").touch()  # a language that the recipe does not want
     found = [given("language_models", str(folder), PAPER) for folder in folders]
-    assert list(found[0].files) == ["en/model.arpa", "en/pieces.model"]
-    (folders[1] / "en/model.arpa").write_bytes(b"other")
+    assert list(found[0].files) == ["en/model.bin", "en/pieces.model"]
+    (folders[1] / "en/model.bin").write_bytes(BINARY["trie"])
     found.append(given("language_models", str(folders[1]), PAPER))
     digests = [one.model.digest for one in found]
     assert digests[0] == digests[1] != digests[2]
@@ -36,6 +38,11 @@ def test_models_are_known_by_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "path", "message"),
     [
+        ("bad_words", "empty", "no bad words in this file"),
+        ("stack_exchange_sites", "sites", "'chosen' names no site"),
+        ("language_models", "broken", r"pieces\.model is not a SentencePiece model"),
+        ("language_models", "cut", r"model\.bin is not a KenLM model that can be used"),
+        ("language_models", "german", "there is no model of en, only of de"),
         ("lid", "none", "no such file"),
         ("lid", ".", "this is no file"),
         ("reference", "none", "no such file or directory"),
@@ -50,6 +57,13 @@ def test_models_are_known_by_content(tmp_path: Path) -> None:
 )
 def test_models_of_another_form_are_refused(tmp_path: Path, name: str, path: str, message: str) -> None:
     (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").touch()
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites/sites.json").write_text('{"chosen": []}')
+    (language_models(tmp_path / "broken") / "en/pieces.model").write_bytes(b"pieces")
+    cut = language_models(tmp_path / "cut") / "en/model.bin"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    (language_models(tmp_path / "german") / "en").rename(tmp_path / "german/de")
     with pytest.raises(ValueError, match=message):
         given(name, str(tmp_path / path), PAPER)
 
