@@ -220,9 +220,9 @@ class Build:
 
     def _plan_tokenizer(self) -> list[Job]:
         drawn = [((source, task.run_of("text")), task.identity) for source, task in self._draws()]
-        recipe = self.recipe.tokenizer
+        recipe, version = self.recipe.tokenizer, training.TOKENIZER_VERSION
         return training.unfinished(
-            [training.training_of(self.output, "tokenizer", training.make_tokenizer, recipe, drawn)]
+            [training.training_of(self.output, "tokenizer", training.make_tokenizer, recipe, drawn, version)]
         )
 
     def finished(self, node: Node) -> list[str]:

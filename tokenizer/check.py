@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile, Piece
-from tokenizer.spec import BYTE_PIECES, LLAMA, META_PIECES, Spec
+from tokenizer.spec import BYTE_PIECES, LLAMA, META_PIECES, SPACES_SCORE, Spec
 
 SPACE: Final = "\u2581"  # SentencePiece's mark for a space
 _DIGIT: Final = re.compile("[0-9]")
@@ -52,7 +52,7 @@ def piece_violations(pieces: Sequence[Piece], spec: Spec = LLAMA) -> list[str]:
     return [
         *_count_violations(pieces, spec),
         *_special_violations(pieces, spec),
-        *(problem for piece in pieces if piece.kind == NORMAL for problem in _normal_violations(piece.text, spec)),
+        *(problem for piece in pieces if piece.kind == NORMAL for problem in _normal_violations(piece, spec)),
     ]
 
 
@@ -82,7 +82,8 @@ def _special_violations(pieces: Sequence[Piece], spec: Spec) -> Iterator[str]:
             yield f"piece {id_}, {piece.text!r}, is neither special nor normal"
 
 
-def _normal_violations(text: str, spec: Spec) -> Iterator[str]:
+def _normal_violations(piece: Piece, spec: Spec) -> Iterator[str]:
+    text = piece.text
     if not 0 < len(text) <= spec.max_sentencepiece_length:
         yield f"piece {text!r} has {len(text)} characters, not 1 to {spec.max_sentencepiece_length}"
     if spec.split_digits and len(text) > 1 and _DIGIT.search(text):
@@ -91,6 +92,8 @@ def _normal_violations(text: str, spec: Spec) -> Iterator[str]:
         yield f"piece {text!r} has a space after other characters"
     if not spec.allow_whitespace_only_pieces and len(text) > 1 and not text.strip(SPACE):
         yield f"piece {text!r} is only white space"
+    if text and not text.strip(SPACE) and piece.score != SPACES_SCORE:
+        yield f"piece {text!r} has the score {piece.score:.0f}, not {SPACES_SCORE:.0f}: it is not merged last"
 
 
 def _here(text: str) -> Path:

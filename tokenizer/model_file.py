@@ -23,6 +23,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 MODEL_TYPES: Final = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 _PIECES, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5
+_SCORE: Final = 2  # of a piece
 _TRAINER_FIELDS: Final[Mapping[int, tuple[str, str | int | float | bool]]] = {
     3: ("model_type", "unigram"),
     4: ("vocab_size", 8000),
@@ -127,7 +128,28 @@ def _charsmap(normalizer: bytes) -> bytes:
     return next((_bytes(value) for number, value in reversed([*_fields(normalizer)]) if number == 2), b"")
 
 
+def rescored(data: bytes, scores: Mapping[str, float]) -> bytes:
+    """Return a model whose pieces with these texts have these scores; all else stays byte for byte.
+
+    A piece without a score of its own is a ValueError.
+    """
+    made = bytearray(data)
+    for number, value, end in _placed(data):
+        if number == _PIECES and (text := _piece(_bytes(value)).text) in scores:
+            start = end - len(_bytes(value))
+            at = next((start + end for number, _, end in _placed(_bytes(value)) if number == _SCORE), None)
+            if at is None:
+                raise ValueError(f"piece {text!r} has no score")
+            struct.pack_into("<f", made, at - 4, scores[text])
+    return bytes(made)
+
+
 def _fields(data: bytes) -> Iterator[tuple[int, Value]]:
+    return ((number, value) for number, value, _ in _placed(data))
+
+
+def _placed(data: bytes) -> Iterator[tuple[int, Value, int]]:
+    """Yield each field's number, its value, and where it ends."""
     at = 0
     while at < len(data):
         tag, at = _varint(data, at)
@@ -145,7 +167,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, Value]]:
             at += length
         else:
             raise ValueError(f"wire type {wire} at byte {at}")
-        yield tag >> 3, value
+        yield tag >> 3, value, at
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -170,7 +192,7 @@ def _piece(data: bytes) -> Piece:
     for number, value in _fields(data):
         if number == 1:
             text = _bytes(value).decode()
-        elif number == 2:
+        elif number == _SCORE:
             (score,) = struct.unpack("<f", _bytes(value))
         elif number == 3 and isinstance(value, int):
             kind = value

@@ -11,6 +11,8 @@ LARGEST_VOCABULARY: Final = 1 << 20  # four times the largest that is known; rea
 FILES: Final = (MODEL, JSON)
 BYTE_PIECES: Final = 256
 META_PIECES: Final = 3  # unk, bos, eos
+# Of pieces of spaces alone, which are merged last: no field of the trainer's, but all of them have it in LLaMA's model.
+SPACES_SCORE: Final = -1e9
 SMALLEST: Final = META_PIECES + BYTE_PIECES + 1
 
 

@@ -1,6 +1,7 @@
 """SentencePiece training that gives the same bytes for the same texts.
 
-    texts -> lines, cut at the specification's longest sentence -> SentencePiece (one thread, all lines) -> .model
+    texts -> lines, cut at the specification's longest sentence -> SentencePiece (one thread, all lines)
+          -> pieces of spaces alone scored last -> .model
 
 SentencePiece differs from run to run with several threads, and where it draws a sample of its input: that sample is
 another one in every process, whatever seed it is given. So it has one thread here and is never given more lines than
@@ -19,7 +20,9 @@ import sentencepiece
 
 from tokenizer.atomic import replacing
 from tokenizer.encode import without_surrogates
-from tokenizer.spec import LLAMA, Spec
+from tokenizer.model_file import NORMAL, ModelFile, rescored
+from tokenizer.probes import SPACE
+from tokenizer.spec import LLAMA, SPACES_SCORE, Spec
 
 ERRORS_ONLY: Final = 2  # SentencePiece's log level
 
@@ -32,7 +35,16 @@ def train(texts: Iterable[str], output: Path, spec: Spec = LLAMA) -> None:
     """
     model = train_model(lines_of(texts, spec.max_sentence_length), **spec.to_trainer_arguments())
     with replacing(output) as file:
-        file.write(model)
+        file.write(spaces_last(model))
+
+
+def spaces_last(model: bytes) -> bytes:
+    """Return a model whose pieces of spaces alone are merged last, as in LLaMA's own.
+
+    So a word keeps its space, whatever stands before it: `▁▁▁` `▁return`, not `▁▁▁▁` `return`.
+    """
+    pieces = [piece.text for piece in ModelFile.parse(model).pieces if piece.kind == NORMAL]
+    return rescored(model, {text: SPACES_SCORE for text in pieces if text and not text.strip(SPACE)})
 
 
 def train_model(sentences: Iterable[str], **arguments: str | int | float | bool) -> bytes:

@@ -33,6 +33,7 @@ from pipelines.tokens import tokenizers
 from tokenizer import spec, training
 
 VERSION = 2
+TOKENIZER_VERSION = 3
 TOKENIZER, FILE = "tokenizer", "tokenizer.model"
 
 
@@ -92,11 +93,16 @@ def copied(files: Sequence[Path], base: Path, directory: str) -> dict[str, str]:
 
 
 def training_of(
-    output: str, name: str, make: Callable[[Training], dict[str, Any]], recipe: Any, inputs: Sequence[tuple[Any, Any]]
+    output: str,
+    name: str,
+    make: Callable[[Training], dict[str, Any]],
+    recipe: Any,
+    inputs: Sequence[tuple[Any, Any]],
+    version: int = VERSION,
 ) -> Training:
     """Return the training of a model under OUTPUT/models; `inputs` are (what is read, what identifies it)."""
     found, keys = tuple(found for found, _ in inputs), tuple(key for _, key in inputs)
-    identity = digest_of(name, VERSION, recipe, keys)
+    identity = digest_of(name, version, recipe, keys)
     return Training(name, make, f"{output}/models/{name}", identity, recipe, found, keys)
 
 

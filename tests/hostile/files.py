@@ -45,7 +45,7 @@ from tests.hostile.tokens import BOOK_FILES, HTTP, INDEX, REPOSITORY, ROW, SUBMI
 from tests.tokenizer.models import serialized
 from tokenizer import charsmap
 from tokenizer.encode import Tokenizer
-from tokenizer.model_file import CONTROL, NORMAL, UNKNOWN, ModelFile
+from tokenizer.model_file import CONTROL, NORMAL, UNKNOWN, ModelFile, rescored
 from tokenizer.model_file import check as check_model
 
 CUT = b"\n~~~~\n"
@@ -264,7 +264,7 @@ def page_index(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[A
 def model_file(data: bytes) -> None:
     """Read a tokenizer's model; these errors become the ValueError of `ModelFile.read`."""
     with suppress(ValueError, IndexError, struct.error):
-        ModelFile.parse(data)
+        ModelFile.parse(rescored(data, {"a": -1e9}))
     with suppress(ValueError):
         check_model(data)
 

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "tokenizer.engine.Engine.encode": "says what an engine does, and does nothing",
     "tokenizer.probes.piece_probes": "reads a tokenizer's own pieces",
     "tokenizer.loading.load_engine": "damaged models are tried in tests/tokenizer/test_charsmap.py and test_unigram.py",
+    "tokenizer.training.spaces_last": "rewrites what was trained here",
     "tokenizer.training.train": "trains on what a build has cleaned",
     "tokenizer.training.train_model": "trains on what a build has cleaned",
     "pipelines.dedup.clusters.of_runs": "reads runs of hashes, our own files",

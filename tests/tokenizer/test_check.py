@@ -77,6 +77,11 @@ def test_another_vocabulary_is_found_by_its_pieces(model_path: Path) -> None:
         (400, Piece("▁7", 0, NORMAL), "piece '▁7' holds a digit with other characters"),
         (400, Piece("a▁b", 0, NORMAL), "piece 'a▁b' has a space after other characters"),
         (400, Piece("x" * 17, 0, NORMAL), f"piece '{'x' * 17}' has 17 characters, not 1 to 16"),
+        (
+            400,
+            Piece("\u2581" * 3, -400, NORMAL),
+            "piece '\u2581\u2581\u2581' has the score -400, not -1000000000: it is not merged last",
+        ),
         (400, Piece("", 0, NORMAL), "piece '' has 0 characters, not 1 to 16"),
     ],
 )

@@ -5,7 +5,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile
+from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile, rescored
 from tokenizer.spec import Spec
 from tokenizer.training import train_model
 
@@ -63,3 +63,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
 def test_a_field_whose_number_others_would_cut_to_32_bits_is_refused() -> None:
     with pytest.raises(ValueError, match="a field's number is 536870914"):
         ModelFile.parse(b"\x92\x80\x80\x80\x10\x00")
+
+
+def test_a_piece_without_a_score_is_not_rescored() -> None:
+    with pytest.raises(ValueError, match="piece 'a' has no score"):
+        rescored(b"\x0a\x03\x0a\x01a", {"a": -1e9})

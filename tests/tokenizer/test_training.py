@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.conftest import REPOSITORY
 from tests.tokenizer.texts import SENTENCES, corpus
 from tokenizer.encode import Tokenizer
+from tokenizer.model_file import NORMAL, ModelFile
 from tokenizer.spec import LLAMA, Spec
-from tokenizer.training import lines_of, train
+from tokenizer.training import lines_of, spaces_last, train, train_model
 
 
 def test_the_same_texts_give_the_same_bytes(tmp_path: Path, model_path: Path, small_spec: Spec) -> None:
@@ -98,3 +99,27 @@ def test_cutting_loses_nothing_but_line_ends(texts: list[str], longest: int) -> 
     lines = list(lines_of(texts, longest))
     assert "".join(lines) == "".join(texts).replace("\n", "")
     assert all(0 < len(line.encode()) <= longest for line in lines)
+
+
+def test_pieces_of_spaces_alone_are_merged_last(model_path: Path) -> None:
+    pieces = ModelFile.read(model_path).pieces
+    spaces = {piece.text for piece in pieces if piece.kind == NORMAL and not piece.text.strip("\u2581")}
+    assert {"\u2581", "\u2581\u2581"} < spaces
+    for piece in pieces:
+        assert (piece.score == -1e9) == (piece.text in spaces)
+    tokenizer = Tokenizer(model_path)
+    assert tokenizer.slow is None
+    # A word keeps the space before it, however many there are.
+    alone = tokenizer.encode("the").tolist()
+    for count in range(1, 20):
+        assert tokenizer.encode(" " * count + "the").tolist()[-len(alone) :] == alone
+
+
+def test_scores_alone_are_changed() -> None:
+    before = train_model(corpus(), **replace(LLAMA, vocab_size=900).to_trainer_arguments())
+    after = spaces_last(before)
+    assert len(after) == len(before) and after != before
+    assert spaces_last(after) == after
+    one, other = ModelFile.parse(before), ModelFile.parse(after)
+    assert (one.fields, one.charsmap) == (other.fields, other.charsmap)
+    assert [(piece.text, piece.kind) for piece in one.pieces] == [(piece.text, piece.kind) for piece in other.pieces]
