@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -154,6 +154,8 @@ def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) ->
 def claimed(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator[None]:
     """Mark the output as ours, and take the mark off again where nothing was begun; errors as `prepare`'s."""
     was_there = Path(options.output).is_dir()
+    here = not storage.is_remote(options.output)
+    above = [path for path in Path(options.output).parents if here and not path.exists()]
     try:
         ours.claim(options.output, ours.Kind.CORPUS)
     except (ValueError, OSError) as error:
@@ -165,6 +167,9 @@ def claimed(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Itera
     finally:
         # A build that is refused, or only asked for, leaves no trace.
         ours.give_back_unused(options.output, was_there=was_there)
+        for folder in above:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
 
 
 def _refuse_output(options: argparse.Namespace, beam_arguments: Sequence[str], error: ValueError | OSError) -> NoReturn:

@@ -34,7 +34,7 @@ def _sources(built: Collection[str], made: Set[str]) -> Iterator[str]:
     if "common_crawl" in built and "wikipedia" not in built and missing:
         names, given, off = (list(column) for column in zip(*missing, strict=True))
         yield (
-            f"--source common_crawl needs --source wikipedia, of whose articles its {' and '.join(names)} are made, or "
+            f"--source common_crawl needs --source wikipedia, of whose articles it makes its {' and '.join(names)}, or "
             f"{' and '.join(given)}; to do without: {' '.join(off)}"
         )
 

@@ -115,7 +115,11 @@ def _index_lines(index: BinaryIO) -> Iterator[bytes]:
         raise ValueError(f"the multistream index does not decompress: {error}") from error
 
 
-look = first_bytes.looker({Kind.MEDIAWIKI}, {"bzip2"}, "an XML dump of Wikipedia (plain or bzip2)")
+look = first_bytes.looker(
+    {Kind.MEDIAWIKI},
+    {"bzip2"},
+    "an XML dump of Wikipedia (plain or bzip2; an index is found beside it: name dumps by FOLDER/*.xml.bz2)",
+)
 
 
 def read(

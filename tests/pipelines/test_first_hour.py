@@ -49,7 +49,7 @@ class TestAllAtOnce:
         wrong += ["--source", "usenet", "--source", "books", "--source", "c4", "--model", "lid=nothing"]
         wrong += ["--set", "buckets=3", "--set", "c4.filters.language.languages=en", "--model", "parrot=x"]
         wrong += ["--input", f"books={tmp_path}/rows.jsonl", "--input", f"c4={tmp_path}/none*.gz", "--input", "c4"]
-        lines = lines_of(capsys, 2, [*wrong, "--output", str(tmp_path / "corpus")])
+        lines = lines_of(capsys, 2, [*wrong, "--output", str(tmp_path / "new/corpus")])
         for named in (
             "--workers 0: at least 1",
             "--set no.such=1: there is no field 'no'",
@@ -62,7 +62,7 @@ class TestAllAtOnce:
             "--input c4: write it as NAME=GLOB",
         ):
             assert len([line for line in lines if line.startswith(f"error: {named}")]) == 1, (named, lines)
-        assert not (tmp_path / "corpus").exists()
+        assert not (tmp_path / "new").exists()
 
     def test_a_folder_of_the_wrong_kind_is_named_by_its_first_files(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines import corpus, export, report, trace
 from pipelines.export import __main__ as exporting
-from pipelines.files import commands, lock, ours, storage, waits
+from pipelines.files import commands, lock, ours, remote, storage, waits
 from pipelines.inputs import listings
 from pipelines.runners import plain
 from tests.pipelines import tiny
@@ -128,6 +128,38 @@ class TestWaiting:
     def test_secrets_are_not_said(self, capsys: pytest.CaptureFixture[str]) -> None:
         waits.say("waiting for https://user:5ec7e7@host/f?sig=5ec7e7")
         assert "5ec7e7" not in capsys.readouterr().err
+
+    def test_many_requests_that_wait_for_one_store_say_it_once(self) -> None:
+        said: list[str] = []
+        say = waits.OncePerPlace(said.append)
+        for name in ("a", "b"):
+            say(f"waiting for s3://bucket/{name} (down)")
+        say("waiting for s3://other/c")
+        for name in ("a", "b"):
+            say(f"goes on: s3://bucket/{name}, after 50 s")
+        say("waiting for s3://bucket/d")
+        assert said == [
+            "waiting for s3://bucket/a (down)",
+            "waiting for s3://other/c",
+            "goes on: s3://bucket/a, after 50 s",
+            "waiting for s3://bucket/d",
+        ]
+
+    def test_a_request_to_a_store_that_is_away_says_so(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(waits, "SECONDS", 0.001)
+        told = threading.Event()
+
+        def say(text: str) -> None:
+            print(text)
+            told.set()
+
+        monkeypatch.setattr(remote, "_say", say)
+        monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
+        monkeypatch.setattr(remote, "_store", lambda path: SimpleNamespace(facts=lambda path: told.wait(20) and None))
+        assert remote.facts("s3://bucket/a") is None
+        assert "waiting for s3://bucket/a" in capsys.readouterr().out
 
     def test_a_host_that_does_not_resolve_is_said_with_the_reason_while_it_is_tried(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
