@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipelines import corpus, export, report, trace
+from pipelines import clean, corpus, export, report, trace
 from pipelines.export import __main__ as exporting
 from pipelines.files import commands, lock, ours, remote, storage, waits
 from pipelines.inputs import listings
@@ -229,6 +229,9 @@ class TestErrors:
         assert corpus.main(own(tmp_path, [KEPT])) == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
         assert line.startswith("failed: ZeroDivisionError: a mistake: this is a mistake of ours (the traceback is in ")
+        assert (tmp_path / "corpus/work/log.txt").exists()
+        assert clean.main([str(tmp_path / "corpus")]) == 0
+        assert not (tmp_path / "corpus").exists()
 
     def test_a_build_that_is_refused_leaves_no_trace(self, tmp_path: Path) -> None:
         assert corpus.main(own(tmp_path, [KEPT], "--set", "buckets=3")) == 2
