@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model import tensor_files
+from model import command_lines, tensor_files
 from model.checkpoint import (
     State,
     from_hugging_face,
@@ -39,11 +38,11 @@ from model.checkpoint import (
     split,
     to_hugging_face,
 )
+from model.command_lines import SHARD_BYTES
 from model.configs import ModelConfig
-from pipelines.files import commands, ours, paths
+from pipelines.files import commands, ours
 
 META_CONTEXT = 2048  # of LLaMA; Llama 2 has 4,096
-SHARD_BYTES = 5_000_000_000  # Hugging Face's own default
 PARAMS, CONFIG, SINGLE, INDEX = "params.json", "config.json", "model.safetensors", "model.safetensors.index.json"
 ORIGIN = "hugging_face.json"
 _SAFETENSORS = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors")
@@ -222,17 +221,7 @@ def _json(path: Path, value: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = commands.Parser(prog="python -m model.convert", description="Meta's format <-> Hugging Face's.")
-    parser.add_argument("source", type=paths.local_option, metavar="INPUT", help="directory of either format")
-    parser.add_argument("target", type=paths.local_output_option, metavar="OUTPUT", help="directory to write")
-    parser.add_argument("--to", choices=("meta", "hugging_face"), required=True)
-    parser.add_argument("--parts", type=int, default=1, help="files of Meta's format (%(default)s)")
-    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file of Hugging Face's")
-    parser.add_argument(
-        "--context",
-        type=int,
-        help=f"of Meta's models (that of what they were made of, else {META_CONTEXT}; Llama 2: 4096)",
-    )
+    parser = command_lines.convert()
     options = parser.parse_args(arguments)
     try:
         if options.source.resolve() == options.target.resolve():
@@ -245,4 +234,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

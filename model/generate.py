@@ -18,10 +18,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from model import command_lines
 from model.llama import Cache, LLaMA
 from model.spoken import Spoken
 from model.trained import Trained, open_trained
-from pipelines.files import commands, paths, storage
+from pipelines.files import commands, storage
 from pipelines.tokens import shards
 from tokenizer.encode import Tokenizer
 
@@ -118,18 +119,7 @@ def _whole(model: LLaMA) -> Callable[[list[int]], Tensor]:
 
 
 def _options(arguments: Sequence[str] | None) -> tuple[commands.Parser, argparse.Namespace]:
-    parser = commands.Parser(prog="python -m model.generate", description="Text from a run's model.")
-    parser.add_argument("words", nargs="?", metavar="PROMPT", help="what it continues; as --prompt")
-    parser.add_argument("--prompt", help="what it continues (default: standard input, without its last line feed)")
-    parser.add_argument("--run", type=paths.local_option, default="data/run", help="directory of a run (%(default)s)")
-    parser.add_argument(
-        "--corpus", type=paths.local_option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
-    )
-    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
-    parser.add_argument("--tokens", type=int, default=120, help="at most so many new ones (%(default)s)")
-    parser.add_argument("--temperature", type=float, default=0.8, help="0: always the most likely token (%(default)s)")
-    parser.add_argument("--top-p", type=float, default=0.95, help="share of the probability drawn from (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the drawing (%(default)s)")
+    parser = command_lines.generate()
     options = parser.parse_args(arguments)
     if options.words is not None and options.prompt is not None:
         parser.error("the prompt is given twice, as PROMPT and as --prompt")
@@ -203,4 +193,4 @@ def _tokenizer_of(corpus: Path, trained: Trained) -> tuple[Path, shards.Manifest
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

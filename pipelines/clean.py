@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from filters.wikitext.names import LANGUAGES
-from pipelines.files import addresses, commands, lock, ours, paths, storage
+from pipelines import command_lines
+from pipelines.files import addresses, commands, lock, ours, storage
 from pipelines.table1 import SOURCES
 
 DOWNLOADS = "work/downloads/"
@@ -156,10 +157,7 @@ def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Remove corpora and runs that were made here; return the exit code."""
-    parser = commands.Parser(prog="python -m pipelines.clean", description=main.__doc__)
-    parser.add_argument(
-        "folder", nargs="+", type=paths.output_option, help="corpus or run; one that is missing is no error"
-    )
+    parser = command_lines.clean()
     options = parser.parse_args(arguments)
     try:
         there = [folder for folder in options.folder if storage.is_remote(folder) or Path(folder).is_dir()]

@@ -30,6 +30,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pipelines import command_lines
 from pipelines.files import arrow_batches, commands, ours, parquet_pages, paths, storage, tables
 
 LONGEST: Final = 13
@@ -339,21 +340,7 @@ def _benchmark(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare a corpus with benchmarks, print the table, and write the ids of documents to drop if asked."""
-    parser = commands.Parser(prog="python -m pipelines.contamination", description="Find benchmarks in a corpus.")
-    parser.add_argument("corpus", type=paths.option, help="corpus directory")
-    parser.add_argument("benchmark", nargs="+", help="file or folder of Arrow, Parquet or JSONL, or NAME=PATH")
-    parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
-    parser.add_argument("-n", type=int, default=LONGEST, help="words of a run (default %(default)s)")
-    parser.add_argument(
-        "--max-documents",
-        type=int,
-        default=MAX_DOCUMENTS,
-        help="a run in more documents is no evidence (default %(default)s)",
-    )
-    parser.add_argument(
-        "--drop", type=paths.option, help="write the ids of the documents that hold a run to this file, one a line"
-    )
-    parser.add_argument("--json", type=paths.option, help="write the table to this file")
+    parser = command_lines.contamination()
     options = parser.parse_args(arguments)
     try:
         for option in ("drop", "json"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from pipelines import build
+from pipelines import build, command_lines
 from pipelines.build import Build, by_name, source_of, with_own_texts, with_parts
-from pipelines.files import commands, ours, paths, storage
+from pipelines.files import ours, storage
 from pipelines.inputs import inputs, listings, paper
 from pipelines.models import by_path, wanted
 from pipelines.optional import decontamination
@@ -35,31 +34,7 @@ FREE_BYTES = 50 * MB  # without which not even the smallest corpus and its model
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse the command line; what it does not know goes to Beam."""
-    parser = commands.Parser(prog="python -m pipelines.corpus", description="Build the corpus.", allow_abbrev=False)
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="sample", help="which recipe (default: sample)")
-    parser.add_argument("--source", action="append", metavar="NAME", help="only this source")
-    parser.add_argument(
-        "--sources",
-        metavar="MODULE:NAME",
-        help="another list of sources: a tuple of Source (default: pipelines.build:SOURCES)",
-    )
-    parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
-    parser.add_argument("--raw", type=paths.option, default="data/raw", help="folder of the sample (default: data/raw)")
-    parser.add_argument(
-        "--output", type=paths.output_option, default="data/corpus", help="corpus directory (default: data/corpus)"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
-    parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
-    parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
-    parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
-    parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
-    parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
-    parser.add_argument(
-        "--strict", action="store_true", help="fail where a source, a stage or a file keeps next to nothing"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be read and run, and do nothing")
-    return parser.parse_known_args(arguments)
+    return command_lines.corpus().parse_known_args(arguments)
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:

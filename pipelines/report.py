@@ -16,9 +16,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipelines import command_lines
 from pipelines.card import facts
 from pipelines.card.facts import Corpus, Mixed
-from pipelines.files import commands, paths
+from pipelines.files import commands
 from pipelines.quantities import number
 
 PLAIN_WIDTH = 150  # columns where the output is no terminal
@@ -132,14 +133,7 @@ _STRANGE = (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the card of a corpus directory; return the exit code."""
-    parser = commands.Parser(prog="python -m pipelines.report", description="Show a corpus' card.")
-    parser.add_argument("corpus", type=paths.option, help="corpus directory, local or remote")
-    parser.add_argument("--run", type=paths.option, help="directory of a training run to be shown too")
-    parser.add_argument("--tokens", help="length of the run that epochs are for, such as 1.4T (default: the corpus')")
-    parser.add_argument(
-        "--compare", type=paths.option, metavar="CORPUS", help="another corpus: what moved between it and this one"
-    )
-    parser.add_argument("--publish", action="store_true", help="write a Hugging Face dataset card and Croissant too")
+    parser = command_lines.report()
     options = parser.parse_args(arguments)
     try:
         run_tokens = number(options.tokens) if options.tokens else None

@@ -22,8 +22,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipelines import command_lines
 from pipelines.document import Document
-from pipelines.files import commands, paths, storage, tables
+from pipelines.files import commands, storage, tables
 from pipelines.tokens import shards, tokenizers
 from pipelines.tokens.shards import Manifest, Shard
 from tokenizer.encode import Tokenizer
@@ -203,12 +204,7 @@ def lines(part: Part, record: Record) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the documents that some tokens of a source are from; the text around the first one."""
-    parser = commands.Parser(prog="python -m pipelines.trace", description="Trace tokens to raw records.")
-    parser.add_argument("corpus", type=paths.option, help="corpus directory")
-    parser.add_argument("--source", required=True, help="name of the source")
-    parser.add_argument("--token", required=True, type=int, help="number of the token in the split, from 0")
-    parser.add_argument("--count", type=int, default=1, help="how many tokens (default %(default)s)")
-    parser.add_argument("--split", choices=shards.SPLITS, default="train")
+    parser = command_lines.trace()
     options = parser.parse_args(arguments)
     try:
         found = parts(options.corpus, options.source, options.token, options.token + options.count, options.split)

@@ -22,8 +22,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines import withdraw
-from pipelines.files import addresses, commands, lock, ours, paths, storage, tables
+from pipelines import command_lines, withdraw
+from pipelines.files import addresses, commands, lock, ours, storage, tables
 from pipelines.hashing import SCALE, keyed, seal, share
 from pipelines.tokens import shards
 
@@ -282,11 +282,7 @@ def _token_problems(directory: str, manifest: shards.Manifest, shard: shards.Sha
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify a corpus directory; print what is wrong and return 1, or a line and 0."""
-    parser = commands.Parser(prog="python -m pipelines.verify", description="Verify a corpus.")
-    parser.add_argument("corpus", type=paths.option, help="corpus directory")
-    parser.add_argument(
-        "--withdraw", action="store_true", help="remove damaged files and their manifests: the next build writes them"
-    )
+    parser = command_lines.verify()
     options = parser.parse_args(arguments)
     try:
         storage.check(options.corpus)

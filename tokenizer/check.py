@@ -103,11 +103,22 @@ def _here(text: str) -> Path:
     return Path(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Check the model that the command line names; return 0 if it follows the specification, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m tokenizer.check", description=__doc__.splitlines()[0])
+def command_line() -> argparse.ArgumentParser:
+    """Return the command line; the program is called as it was called."""
+    program = sys.argv[0] if sys.argv[0].startswith("altiplano ") else "python -m tokenizer.check"
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Does a trained tokenizer follow the specification?",
+        epilog=f"example: {program} data/corpus/models/tokenizer/tokenizer.model",
+    )
     parser.add_argument("model", type=_here, help="a SentencePiece .model file")
     parser.add_argument("--vocabulary", type=int, default=LLAMA.vocab_size, help="pieces in all (default %(default)s)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check the model that the command line names; return 0 if it follows the specification, else 1."""
+    parser = command_line()
     options = parser.parse_args(arguments)
     try:
         problems = violations(options.model, replace(LLAMA, vocab_size=options.vocabulary))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pipelines import contamination
 from pipelines.files import commands, paths
 from tokenizer.encode import Ids
 from tokenizer.encode import Tokenizer as CorpusTokenizer
+from train import command_lines
 from train.config import choose_device
 from train.export import open_checkpoint
 from train.loss import token_losses
@@ -213,14 +213,7 @@ def _share(questions: Sequence[Question], values: Sequence[float]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = commands.Parser(prog="python -m train.benchmarks", description="Zero-shot multiple choice.")
-    parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
-    parser.add_argument(
-        "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
-    )
-    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
-    parser.add_argument("--limit", type=int, default=0, help="questions of each; 0: all")
-    parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"of {', '.join(TASKS)}")
+    parser = command_lines.evaluate()
     options = parser.parse_args(arguments)
     try:
         _evaluate(options, Console())
@@ -247,4 +240,4 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

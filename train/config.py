@@ -7,13 +7,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-import torch
-
-from model.generate import as_text
 from pipelines.files import commands, paths
 from pipelines.quantities import number
+
+if TYPE_CHECKING:  # its import takes seconds, and help needs none of it
+    import torch
 
 PRECISIONS = ("float32", "bfloat16")
 CHECKPOINTING = ("none", "selective", "full")
@@ -168,8 +168,26 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
     A number of steps that is given is exact: `minutes` shortens it only if given too. Exits with a message for an
     unknown option; raises ValueError for a bad value.
     """
+    parser = command_line()
+    given = vars(parser.parse_args(arguments))
+    if "prompt" in given:
+        given["prompt"] = given["prompt"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    paper, tokens = given.pop("paper"), given.pop("batch_tokens")
+    if "steps" in given:
+        given.setdefault("minutes", 0.0)
+    preset = GPU if choose_device(given.get("device", "auto")).type == "cuda" else CPU
+    preset = preset if paper is None else PAPER[paper]
+    if tokens is not None:
+        given["batch_sequences"] = _sequences(tokens, given.get("sequence_length", preset.sequence_length))
+    return replace(preset, **_with_micro(preset, given))
+
+
+def command_line() -> commands.Parser:
+    """Return that of `train.pretrain`: an option for each field."""
     parser = commands.Parser(
-        prog="python -m train.pretrain", description="Train a LLaMA on a finished corpus; run again to resume."
+        "train.pretrain",
+        "--corpus data/corpus --output data/run --steps 200",
+        description="Train a LLaMA on a finished corpus; run again to resume.",
     )
     parser.add_argument("--paper", choices=PAPER, help="a model of the papers as they trained it")
     parser.add_argument("--batch-tokens", type=number, help="instead of --batch-sequences: the global batch in tokens")
@@ -181,17 +199,7 @@ def parse(arguments: Sequence[str] | None = None) -> RunConfig:
         text = f"{item.metadata['help']} ({default})".replace("%", "%%")
         kind = kinds.get(item.name, _switch if hints[item.name] is bool else hints[item.name])
         parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
-    given = vars(parser.parse_args(arguments))
-    if "prompt" in given:
-        given["prompt"] = as_text(given["prompt"].encode("utf-8", "surrogateescape"))
-    paper, tokens = given.pop("paper"), given.pop("batch_tokens")
-    if "steps" in given:
-        given.setdefault("minutes", 0.0)
-    preset = GPU if choose_device(given.get("device", "auto")).type == "cuda" else CPU
-    preset = preset if paper is None else PAPER[paper]
-    if tokens is not None:
-        given["batch_sequences"] = _sequences(tokens, given.get("sequence_length", preset.sequence_length))
-    return replace(preset, **_with_micro(preset, given))
+    return parser
 
 
 def _sequences(tokens: int, length: int) -> int:
@@ -228,6 +236,8 @@ def launched() -> int:
 
 def choose_device(name: str) -> torch.device:
     """Return the device of that name; raise ValueError if it is not there."""
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,14 @@ import torch
 from rich.console import Console
 
 from model.checkpoint import hugging_face_config, to_hugging_face
-from model.convert import SHARD_BYTES, write_hugging_face
+from model.command_lines import SHARD_BYTES
+from model.convert import write_hugging_face
 from model.llama import LLaMA
 from model.trained import open_trained
-from pipelines.files import commands, ours, paths
+from pipelines.files import commands, ours
 from tokenizer import exported
 from tokenizer.encode import Tokenizer
+from train import command_lines
 from train.corpus import Corpus, check_digests, open_corpus
 from train.mixture import parse_proportions
 
@@ -65,15 +66,7 @@ def _json(path: Path, value: dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = commands.Parser(prog="python -m train.export", description="Export a run to Hugging Face's format.")
-    parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
-    parser.add_argument(
-        "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
-    )
-    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
-    parser.add_argument("--output", type=paths.local_output_option, required=True, help="directory to write")
-    parser.add_argument("--dtype", choices=TYPES, default="float32", help="of the weights (%(default)s)")
-    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
+    parser = command_lines.export()
     options = parser.parse_args(arguments)
     console = Console()
     try:
@@ -108,4 +101,4 @@ def open_checkpoint(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -10,7 +10,6 @@ The trainer prints the same table as its ledger when it is done: both are the mi
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,10 +17,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.files import commands, paths
+from pipelines.files import commands
 from pipelines.quantities import UNITS, number
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
-from train import scaling
+from train import command_lines, scaling
 from train.corpus import mixture_of, open_corpus, proportions_of, sequences_in
 from train.energy import watts_of
 from train.meters import PEAKS, peak_of
@@ -29,8 +28,6 @@ from train.mixture import Mixture, parse_proportions
 
 # Muennighoff et al. 2023: up to four epochs, repeated data is worth nearly as much as new data.
 MANY_EPOCHS = 4
-PAPER_MFU = 0.477  # LLaMA 65B's 380 tokens/s on an A100 (section 2.4), counted as 6N as scaling laws do
-SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
 LLAMA_PROPORTIONS = ",".join(f"{row.name}={row.proportion}" for row in TABLE_1)
 _EXACT = 10**10  # counts from here on are shown with a unit, so that a table fits a terminal
 
@@ -161,17 +158,7 @@ def plan(sizes: Mapping[str, int], weights: Mapping[str, int], tokens: int, leng
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = commands.Parser(prog="python -m train.plan", description="Tokens and epochs per source of a run.")
-    parser.add_argument("--corpus", type=paths.option, help="directory of a finished corpus")
-    parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
-    parser.add_argument("--tokens", help="length of the run, such as 1.4T")
-    parser.add_argument("--flops", type=float, help="instead: what a budget of so many FLOPs buys by the scaling laws")
-    parser.add_argument("--gpus", type=int, default=1, help="that it is spent on (default %(default)s)")
-    parser.add_argument("--gpu", default="NVIDIA A100", help="their kind (default %(default)s)")
-    parser.add_argument("--mfu", type=float, default=PAPER_MFU, help="share of their peak used (default %(default)s)")
-    parser.add_argument("--batch", default="4194304", help="tokens of a step of that run (default %(default)s)")
-    parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
-    parser.add_argument("--proportions", help="NAME=PROPORTION,... (default: the corpus' own, or LLaMA's)")
+    parser = command_lines.plan()
     options = parser.parse_args(arguments)
     try:
         if options.flops is not None:
@@ -236,4 +223,4 @@ def _sizes(corpus: str | None, sizes: str | None, weights: Mapping[str, int]) ->
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.files import addresses, lock, ours
+from pipelines.files import addresses, commands, lock, ours
 from train import checkpoint, meters
 from train.config import RunConfig, choose_device, parse
 from train.display import Display
@@ -279,4 +278,4 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from pipelines.files import commands, ours, paths
-from train import curves
+from pipelines.files import commands, ours
+from train import command_lines, curves
 from train.plan import human
 from train.records import EVALUATIONS, LOG, Row, read_log
 
@@ -127,8 +126,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
-    parser = commands.Parser(prog="python -m train.report", description="The page of a run.")
-    parser.add_argument("run", type=paths.local_option, help="directory of the run")
+    parser = command_lines.report()
     options = parser.parse_args(arguments)
     try:
         print("written:", ", ".join(str(path) for path in write(options.run)))  # noqa: T201
@@ -138,4 +136,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

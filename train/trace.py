@@ -10,7 +10,6 @@ Everything follows from the run's configuration, its last checkpoint's, and the 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from pipelines import trace
-from pipelines.files import commands, paths
+from pipelines.files import commands
+from train import command_lines
 from train.corpus import Corpus, mixture_of, open_corpus
 from train.mixture import Mixture, parse_proportions
 
@@ -93,14 +93,7 @@ def report(sequences: Sequences, ks: Sequence[int]) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the sequences of a step and their documents."""
-    parser = commands.Parser(prog="python -m train.trace", description="Trace a step of a run to raw records.")
-    parser.add_argument("run", type=paths.local_option, help="directory of the run")
-    parser.add_argument("--step", type=int, required=True, help="number of the step, from 1 as in the log")
-    parser.add_argument(
-        "--corpus", type=paths.local_option, default=Path("data/corpus"), help="corpus directory (%(default)s)"
-    )
-    parser.add_argument("--rank", type=int, default=0, help="only this rank's sequences")
-    parser.add_argument("--world", type=int, default=1, help="number of ranks")
+    parser = command_lines.trace()
     options = parser.parse_args(arguments)
     try:
         sequences = open_run(options.run, options.corpus)
@@ -112,4 +105,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -82,7 +82,7 @@ def write(output: str, build: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the summary of a corpus as JSON."""
-    parser = commands.Parser(prog="python -m pipelines.account.summary", description="Summarise a corpus as JSON.")
+    parser = commands.Parser("pipelines.account.summary", "data/corpus", description="Summarise a corpus as JSON.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
     options = parser.parse_args(arguments)
     try:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from pipelines import command_lines
 from pipelines.export import datatrove, mds, megatron, nanogpt, parquet, rows
 from pipelines.export.common import Source, open_sources
-from pipelines.files import commands, ours, paths
+from pipelines.files import commands, ours
 from pipelines.tokens.shards import Manifest
 
 
@@ -33,13 +34,7 @@ FORMATS: Final[Mapping[str, Format]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export some sources of a corpus, or all, and say what was written; return 0."""
-    parser = commands.Parser(prog="python -m pipelines.export", description="Export tokens to other trainers.")
-    parser.add_argument("format", choices=FORMATS)
-    parser.add_argument("corpus", type=paths.local_option, help="corpus directory")
-    parser.add_argument(
-        "output", type=paths.local_output_option, help="directory to write; what an earlier export left there goes"
-    )
-    parser.add_argument("--source", nargs="+", default=[], help="names of sources (default: all)")
+    parser = command_lines.export()
     options = parser.parse_args(arguments)
     try:
         if options.format == "parquet" and rows.has_documents_alone(options.corpus):

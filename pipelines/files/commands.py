@@ -13,18 +13,29 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipelines import problems
 from pipelines.files import addresses, storage
 
 INTERRUPTED = 130  # what a shell makes of SIGINT
 LOG_BYTES = 1 << 20  # of earlier errors that a log keeps
+ONE = "altiplano"  # the first word of the name of a command that was called by it
 WRONG_USE = 2  # the exit code of argparse, and ours for what a command was given
 
 
 class Parser(argparse.ArgumentParser):
-    """The standard parser of a command line, whose errors show no user, password or signature of an address."""
+    """The standard parser of a command line, whose errors show no user, password or signature of an address.
+
+    `module` is what `python -m` runs, `example` are arguments that it may be given. The name of the program is the one
+    that it was called by, which the standard library reads from sys.argv[0] too.
+    """
+
+    def __init__(self, module: str, example: str, **options: Any) -> None:
+        program = sys.argv[0] if sys.argv[0].partition(" ")[0] == ONE else f"python -m {module}"
+        options = {"formatter_class": argparse.RawDescriptionHelpFormatter, **options}
+        super().__init__(prog=program, epilog=f"example: {program} {example}", **options)
+        self.example = example
 
     def error(self, message: str) -> NoReturn:
         """Print the message, one line as every error, and exit with 2; `--help` has the usage."""
@@ -48,12 +59,15 @@ def require(extra: str, modules: Iterable[str]) -> None:
     """
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing and sys.argv[:1] == ["-m"]:
-        raise SystemExit(
-            failed(
-                f"{', '.join(missing)}: not installed; this needs the extra {extra!r}: "
-                f"make setup-{extra}, or pip install 'altiplano-corpus[{extra}]'"
-            )
-        )
+        raise SystemExit(not_installed(missing, extra))
+
+
+def not_installed(missing: Iterable[str], extra: str, needed: str = "") -> int:
+    """Say that modules of an extra are missing, which may itself need others; return the exit code."""
+    return failed(
+        f"{', '.join(missing)}: not installed; this needs the extra {extra!r}: "
+        f"make setup-{extra}, or pip install 'altiplano-corpus[{needed or extra}]'"
+    )
 
 
 def log(error: BaseException, path: str) -> None:

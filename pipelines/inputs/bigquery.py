@@ -146,7 +146,12 @@ def run(output: str, shards: int, options: PipelineOptions) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the export of GitHub's files from BigQuery, or print the commands; return the exit code."""
-    parser = commands.Parser(prog="python -m pipelines.inputs.bigquery", description=main.__doc__, allow_abbrev=False)
+    parser = commands.Parser(
+        "pipelines.inputs.bigquery",
+        "--output gs://BUCKET/github --project PROJECT --region REGION --temp_location gs://BUCKET/tmp",
+        description="Export GitHub's files from BigQuery, or print the commands that do.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--output", type=paths.output_option, help="folder on Google's storage for the files")
     parser.add_argument("--shards", type=int, default=SHARDS, help=f"how many files (default: {SHARDS})")
     parser.add_argument("--runner", default="DataflowRunner", help="the name of a Beam runner")

@@ -115,7 +115,11 @@ def _read(path: str) -> bytes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the URLs of the largest sites' archives, one a line; return the exit code."""
-    parser = commands.Parser(prog="python -m pipelines.inputs.stack_exchange_sites", description=main.__doc__)
+    parser = commands.Parser(
+        "pipelines.inputs.stack_exchange_sites",
+        "stackexchange_files.xml",
+        description="Print the URLs of the largest sites' archives, one a line.",
+    )
     parser.add_argument(
         "listing", type=paths.address_option, help="stackexchange_files.xml or Sites.xml, a file or its URL"
     )

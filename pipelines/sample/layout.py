@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from pipelines.files import commands, ours, paths, storage
+from pipelines import command_lines
+from pipelines.files import commands, ours, storage
 from pipelines.sample.files import Laid
 from pipelines.sample.packages import PACKAGES, fetch, is_cached
 
@@ -149,17 +150,7 @@ def table(output: Path) -> Table:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Lay the sample out and show what there is; return 0, or 1 with one line of why it failed."""
-    parser = commands.Parser(prog="python -m pipelines.sample", description="lay out the real sample dumps")
-    parser.add_argument(
-        "--output",
-        type=paths.local_output_option,
-        required=True,
-        metavar="DIR",
-        help="where the dumps go, such as data/raw",
-    )
-    parser.add_argument(
-        "--cache", type=paths.local_option, metavar="DIR", help="where the packages are kept (OUTPUT/../cache)"
-    )
+    parser = command_lines.sample()
     options = parser.parse_args(argv)
     try:
         lay_out(options.output, options.cache)

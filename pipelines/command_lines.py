@@ -1,0 +1,141 @@
+"""The command lines over raw dumps and corpora. Nothing is imported that they only name: help comes at once."""
+
+from __future__ import annotations
+
+import os
+
+from pipelines.files import paths
+from pipelines.files.commands import Parser
+
+RECIPES = ("llama2", "paper", "sample", "texts")
+FORMATS = ("megatron", "nanogpt", "datatrove", "mds", "parquet")
+
+
+def sample() -> Parser:
+    """Return that of `pipelines.sample`."""
+    parser = Parser("pipelines.sample", "--output data/raw", description="Lay out the real sample dumps.")
+    parser.add_argument(
+        "--output",
+        type=paths.local_output_option,
+        required=True,
+        metavar="DIR",
+        help="where the dumps go, such as data/raw",
+    )
+    parser.add_argument(
+        "--cache", type=paths.local_option, metavar="DIR", help="where the packages are kept (OUTPUT/../cache)"
+    )
+    return parser
+
+
+def corpus() -> Parser:
+    """Return that of `pipelines.corpus`; what it does not know goes to Beam."""
+    parser = Parser(
+        "pipelines.corpus",
+        "--recipe paper --source wikipedia --input 'wikipedia=/dumps/*.xml.bz2' --output data/corpus",
+        description="Build the corpus.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--recipe", choices=RECIPES, default="sample", help="which recipe (default: sample)")
+    parser.add_argument("--source", action="append", metavar="NAME", help="only this source")
+    parser.add_argument(
+        "--sources",
+        metavar="MODULE:NAME",
+        help="another list of sources: a tuple of Source (default: pipelines.build:SOURCES)",
+    )
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=GLOB_OR_URL", help="dumps; or: paper")
+    parser.add_argument("--raw", type=paths.option, default="data/raw", help="folder of the sample (default: data/raw)")
+    parser.add_argument(
+        "--output", type=paths.output_option, default="data/corpus", help="corpus directory (default: data/corpus)"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
+    parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
+    parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
+    parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
+    parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail where a source, a stage or a file keeps next to nothing"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be read and run, and do nothing")
+    return parser
+
+
+def report() -> Parser:
+    """Return that of `pipelines.report`."""
+    parser = Parser("pipelines.report", "data/corpus --run data/run", description="Show a corpus' card.")
+    parser.add_argument("corpus", type=paths.option, help="corpus directory, local or remote")
+    parser.add_argument("--run", type=paths.option, help="directory of a training run to be shown too")
+    parser.add_argument("--tokens", help="length of the run that epochs are for, such as 1.4T (default: the corpus')")
+    parser.add_argument(
+        "--compare", type=paths.option, metavar="CORPUS", help="another corpus: what moved between it and this one"
+    )
+    parser.add_argument("--publish", action="store_true", help="write a Hugging Face dataset card and Croissant too")
+    return parser
+
+
+def verify() -> Parser:
+    """Return that of `pipelines.verify`."""
+    parser = Parser("pipelines.verify", "data/corpus", description="Verify a corpus.")
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
+    parser.add_argument(
+        "--withdraw", action="store_true", help="remove damaged files and their manifests: the next build writes them"
+    )
+    return parser
+
+
+def trace() -> Parser:
+    """Return that of `pipelines.trace`."""
+    parser = Parser(
+        "pipelines.trace", "data/corpus --source wikipedia --token 123456", description="Trace tokens to raw records."
+    )
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
+    parser.add_argument("--source", required=True, help="name of the source")
+    parser.add_argument("--token", required=True, type=int, help="number of the token in the split, from 0")
+    parser.add_argument("--count", type=int, default=1, help="how many tokens (default %(default)s)")
+    parser.add_argument("--split", choices=("train", "validation"), default="train")
+    return parser
+
+
+def export() -> Parser:
+    """Return that of `pipelines.export`."""
+    parser = Parser(
+        "pipelines.export", "megatron data/corpus data/megatron", description="Export tokens to other trainers."
+    )
+    parser.add_argument("format", choices=FORMATS)
+    parser.add_argument("corpus", type=paths.local_option, help="corpus directory")
+    parser.add_argument(
+        "output", type=paths.local_output_option, help="directory to write; what an earlier export left there goes"
+    )
+    parser.add_argument("--source", nargs="+", default=[], help="names of sources (default: all)")
+    return parser
+
+
+def contamination() -> Parser:
+    """Return that of `pipelines.contamination`."""
+    parser = Parser(
+        "pipelines.contamination", "data/corpus piqa=piqa.parquet", description="Find benchmarks in a corpus."
+    )
+    parser.add_argument("corpus", type=paths.option, help="corpus directory")
+    parser.add_argument("benchmark", nargs="+", help="file or folder of Arrow, Parquet or JSONL, or NAME=PATH")
+    parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
+    parser.add_argument("-n", type=int, default=13, help="words of a run (default %(default)s)")
+    parser.add_argument(
+        "--max-documents", type=int, default=10, help="a run in more documents is no evidence (default %(default)s)"
+    )
+    parser.add_argument(
+        "--drop", type=paths.option, help="write the ids of the documents that hold a run to this file, one a line"
+    )
+    parser.add_argument("--json", type=paths.option, help="write the table to this file")
+    return parser
+
+
+def clean() -> Parser:
+    """Return that of `pipelines.clean`."""
+    parser = Parser(
+        "pipelines.clean", "data/corpus data/run", description="Remove corpora and runs that were made here."
+    )
+    parser.add_argument(
+        "folder", nargs="+", type=paths.output_option, help="corpus or run; one that is missing is no error"
+    )
+    return parser

@@ -1,0 +1,88 @@
+"""The command lines of a run but the trainer's own (`train.config`): nothing is imported that they only name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model.command_lines import SHARD_BYTES
+from pipelines.files import paths
+from pipelines.files.commands import Parser
+
+PAPER_MFU = 0.477  # LLaMA 65B's 380 tokens/s on an A100 (section 2.4), counted as 6N as scaling laws do
+SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
+TASKS = ("boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc", "openbookqa", "mmlu")
+
+
+def plan() -> Parser:
+    """Return that of `train.plan`."""
+    parser = Parser(
+        "train.plan", "--corpus data/corpus --tokens 1.4T", description="Tokens and epochs per source of a run."
+    )
+    parser.add_argument("--corpus", type=paths.option, help="directory of a finished corpus")
+    parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
+    parser.add_argument("--tokens", help="length of the run, such as 1.4T")
+    parser.add_argument("--flops", type=float, help="instead: what a budget of so many FLOPs buys by the scaling laws")
+    parser.add_argument("--gpus", type=int, default=1, help="that it is spent on (default %(default)s)")
+    parser.add_argument("--gpu", default="NVIDIA A100", help="their kind (default %(default)s)")
+    parser.add_argument("--mfu", type=float, default=PAPER_MFU, help="share of their peak used (default %(default)s)")
+    parser.add_argument("--batch", default="4194304", help="tokens of a step of that run (default %(default)s)")
+    parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
+    parser.add_argument("--proportions", help="NAME=PROPORTION,... (default: the corpus' own, or LLaMA's)")
+    return parser
+
+
+def report() -> Parser:
+    """Return that of `train.report`."""
+    parser = Parser("train.report", "data/run", description="The page of a run.")
+    parser.add_argument("run", type=paths.local_option, help="directory of the run")
+    return parser
+
+
+def trace() -> Parser:
+    """Return that of `train.trace`."""
+    parser = Parser(
+        "train.trace", "data/run --step 120 --corpus data/corpus", description="Trace a step of a run to raw records."
+    )
+    parser.add_argument("run", type=paths.local_option, help="directory of the run")
+    parser.add_argument("--step", type=int, required=True, help="number of the step, from 1 as in the log")
+    parser.add_argument(
+        "--corpus", type=paths.local_option, default=Path("data/corpus"), help="corpus directory (%(default)s)"
+    )
+    parser.add_argument("--rank", type=int, default=0, help="only this rank's sequences")
+    parser.add_argument("--world", type=int, default=1, help="number of ranks")
+    return parser
+
+
+def export() -> Parser:
+    """Return that of `train.export`."""
+    parser = Parser(
+        "train.export",
+        "--run data/run --corpus data/corpus --output data/hugging_face",
+        description="Export a run to Hugging Face's format.",
+    )
+    _add_run(parser)
+    parser.add_argument("--output", type=paths.local_output_option, required=True, help="directory to write")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights (%(default)s)")
+    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
+    return parser
+
+
+def evaluate() -> Parser:
+    """Return that of `train.benchmarks`."""
+    parser = Parser(
+        "train.benchmarks",
+        "--run data/run --corpus data/corpus piqa=piqa.parquet",
+        description="Zero-shot multiple choice.",
+    )
+    _add_run(parser)
+    parser.add_argument("--limit", type=int, default=0, help="questions of each; 0: all")
+    parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"of {', '.join(TASKS)}")
+    return parser
+
+
+def _add_run(parser: Parser) -> None:
+    parser.add_argument("--run", type=paths.option, default="data/run", help="directory of a run (%(default)s)")
+    parser.add_argument(
+        "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
+    )
+    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
