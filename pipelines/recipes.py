@@ -14,6 +14,7 @@ from typing import Any, Literal
 from filters.web.language import Newlines
 from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, differs
+from pipelines.fields import NOT_BY_PATH
 
 Match = Literal["url", "host"]
 Copies = Literal["raw", "cleaned"]
@@ -438,7 +439,7 @@ class Recipe:
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )
     # The parts of sources that are not in Table 1, by name; of own texts a `Texts`.
-    added: tuple[tuple[str, Any], ...] = ()
+    added: tuple[tuple[str, Any], ...] = field(default=(), metadata=NOT_BY_PATH)
 
     def part(self, source: str) -> Any:
         """Return a source's part."""

@@ -9,14 +9,13 @@ a stage, a source or the whole recipe; what is set after it stands.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 from filters.wikitext.names import LANGUAGES
+from pipelines import fields
 from pipelines.divergences import Mode, divergences, in_mode
 from pipelines.problems import RefusedError
 from pipelines.recipes import PAPER, Filters, NearDuplicates, Recipe, Texts
@@ -34,35 +33,21 @@ _ALL = {
 
 def override(recipe: Recipe, assignment: str) -> Recipe:
     """Return the recipe with one field changed by "path.to.field=value"; raise ValueError saying what is wrong."""
-    path, equals, value = assignment.partition("=")
-    if not equals:
-        raise ValueError(f"--set {assignment}: write it as path.to.field=value")
-    found = _ALL.get(path, value) if value.strip().lower() == "all" else value
-    changed: Recipe = _override(recipe, path.split("."), found, assignment)
+    path, value = fields.split(assignment)
+    found = _ALL.get(".".join(path), value) if value.strip().lower() == "all" else value
+    changed: Recipe = _override(recipe, path, found, assignment)
     return changed
 
 
 def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
     if path == ["mode"] and any(divergences(node)):
-        return in_mode(node, _parse(Mode, value, assignment))
+        return in_mode(node, fields.parse(Mode, value, assignment))
     if isinstance(node, Recipe) and path[0] == TEXTS and len(path) > 2:
         return _own_texts(node, path[1], path[2:], value, assignment)
     if isinstance(node, Recipe) and path[0] in (added := dict(node.added)) and len(path) > 1:
         part = _override(added[path[0]], path[1:], value, assignment)
         return replace(node, added=tuple((added | {path[0]: part}).items()))
-    names = [found.name for found in dataclasses.fields(node) if found.name != "added"]
-    if path[0] not in names:
-        raise ValueError(f"--set {assignment}: there is no field {path[0]!r}, only {', '.join(names)}")
-    current = getattr(node, path[0])
-    if len(path) > 1:
-        if not dataclasses.is_dataclass(current):
-            raise ValueError(f"--set {assignment}: {path[0]} has no fields")
-        return replace(node, **{path[0]: _override(current, path[1:], value, assignment)})
-    if dataclasses.is_dataclass(current):
-        fields = ", ".join(found.name for found in dataclasses.fields(current))
-        raise ValueError(f"--set {assignment}: {path[0]} is a group of fields: {fields}")
-    hint = get_type_hints(type(node))[path[0]]
-    return replace(node, **{path[0]: _parse(hint, value, assignment)})
+    return fields.changed(node, path, value, assignment, _override)
 
 
 def with_texts(recipe: Recipe, name: str) -> Recipe:
@@ -76,42 +61,6 @@ def _own_texts(recipe: Recipe, name: str, path: list[str], value: str, assignmen
         raise ValueError(f"--set {assignment}: {name} is a source of the list; set its fields by {name}.FIELD=VALUE")
     part = _override(added[name], path, value, assignment)
     return replace(recipe, added=tuple((added | {name: part}).items()))
-
-
-def _parse(hint: Any, value: str, assignment: str) -> Any:
-    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    if NoneType in kinds and value.lower() == "none":
-        return None
-    kind = kinds[0]
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(get_args(kind))}")
-        return value
-    if get_origin(kind) is tuple and get_args(kind) == (str, ...):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if get_origin(kind) is tuple and get_args(kind) == (int, ...):
-        return tuple(_parse(int, part.strip(), assignment) for part in value.split(",") if part.strip())
-    if kind not in _PARSERS:
-        raise ValueError(f"--set {assignment}: this field is set in a recipe only")
-    try:
-        return _PARSERS[kind](value)
-    except (ValueError, KeyError):
-        raise ValueError(f"--set {assignment}: {value!r} is no {kind.__name__}") from None
-
-
-def _finite(value: str) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
-
-
-_PARSERS: dict[Any, Callable[[str], Any]] = {
-    bool: lambda value: {"true": True, "false": False}[value.lower()],
-    int: int,
-    float: _finite,
-    str: str,
-}
 
 
 def check(recipe: Recipe) -> None:

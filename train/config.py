@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from pipelines import fields as typed_fields
 from pipelines.files import commands, paths
 from pipelines.quantities import number
 
@@ -125,6 +126,7 @@ GPU = RunConfig(
 )
 
 
+_PATHS = {"corpus": paths.option, "output": paths.output_option}
 BATCH_TOKENS = 2**22  # Table 2's "4M"
 
 
@@ -165,14 +167,15 @@ PAPER = {
 def parse(arguments: Sequence[str] | None = None) -> RunConfig:
     """Return the configuration of a command line: a paper's or that of its device, with single fields replaced.
 
-    A number of steps that is given is exact: `minutes` shortens it only if given too. Exits with a message for an
-    unknown option; raises ValueError for a bad value.
+    What `--set` gives stands, whatever the field's own option says. A number of steps that is given is exact: `minutes`
+    shortens it only if given too. Exits with a message for an unknown option; raises ValueError for a bad value.
     """
     parser = command_line()
     given = vars(parser.parse_args(arguments))
+    paper, tokens, assignments = given.pop("paper"), given.pop("batch_tokens"), given.pop("set")
+    given |= dict(map(_assigned, assignments))
     if "prompt" in given:
         given["prompt"] = given["prompt"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    paper, tokens = given.pop("paper"), given.pop("batch_tokens")
     if "steps" in given:
         given.setdefault("minutes", 0.0)
     preset = GPU if choose_device(given.get("device", "auto")).type == "cuda" else CPU
@@ -191,15 +194,29 @@ def command_line() -> commands.Parser:
     )
     parser.add_argument("--paper", choices=PAPER, help="a model of the papers as they trained it")
     parser.add_argument("--batch-tokens", type=number, help="instead of --batch-sequences: the global batch in tokens")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="a field by its name, as for a corpus"
+    )
     hints = get_type_hints(RunConfig)
-    kinds = {"corpus": paths.option, "output": paths.output_option}
     for item in fields(RunConfig):
         flag = "--" + item.name.replace("_", "-")
         default = _default(item.name)
         text = f"{item.metadata['help']} ({default})".replace("%", "%%")
-        kind = kinds.get(item.name, _switch if hints[item.name] is bool else hints[item.name])
+        kind = _PATHS.get(item.name, _switch if hints[item.name] is bool else hints[item.name])
         parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, help=text)
     return parser
+
+
+def _assigned(assignment: str) -> tuple[str, Any]:
+    """Return the field and the value of a --set; raise ValueError saying what is wrong."""
+    (name, *below), value = typed_fields.split(assignment)
+    if below:
+        raise ValueError(f"--set {assignment}: {name} has no fields")
+    found = typed_fields.typed(CPU, name, value, assignment)
+    try:
+        return name, _PATHS[name](found) if name in _PATHS else found
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(f"--set {assignment}: {error}") from None
 
 
 def _sequences(tokens: int, length: int) -> int:

@@ -19,6 +19,37 @@ def test_every_field_has_an_option() -> None:
             assert getattr(parse(["--device", "cpu", "--batch-sequences", "64", *given]), name) == value
 
 
+def test_set_does_what_the_option_of_a_field_does() -> None:
+    for name, value in asdict(GPU).items():
+        if name != "device":
+            given = ["--device", "cpu", "--set", "batch_sequences=64"]
+            option = ["--" + name.replace("_", "-"), str(value)]
+            assert parse([*given, "--set", f"{name}={value}"]) == parse([*given, *option])
+    assert parse(["--set", "device=cpu", "--set", "steps=7", "--steps", "9"]) == parse(
+        ["--device", "cpu", "--steps", "7"]
+    )
+    assert parse(["--set", "device=cpu", "--set", "batch_sequences=2"]).micro_sequences == 2
+    assert parse(["--set", "device=cpu", "--set", "output=a//b/../c/"]).output == "a/c"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("steps", "write it as path.to.field=value"),
+        ("step=1", "there is no field 'step', only corpus, output"),
+        ("steps.all=1", "steps has no fields"),
+        ("steps=many", "'many' is no int"),
+        ("learning_rate=nan", "'nan' is no float"),
+        ("compile=1", "'1' is no bool"),
+        ("output=https://host/run", "https://host/run"),
+        ("precision=fp8", "precision is 'fp8', it must be one of float32, bfloat16"),
+    ],
+)
+def test_a_bad_set_says_what_is_wrong(assignment: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(["--device", "cpu", "--set", assignment])
+
+
 def test_steps_that_are_given_are_exact() -> None:
     assert parse(["--device", "cpu"]).minutes > 0
     assert parse(["--device", "cpu", "--steps", "30"]).minutes == 0
