@@ -9,17 +9,22 @@ token but the stream's first is predicted once an epoch and none is cropped but 
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from train import signals
 from train.corpus import Stream
 from train.mixture import Mixture
+
+PATIENCE = 50.0  # seconds for a batch of a loader's process to come
 
 
 class Batch(NamedTuple):
@@ -117,10 +122,53 @@ class MicroBatches(Iterator[list[int]]):
         self._k = k
 
 
-def loader(dataset: SequenceDataset, steps: Steps, workers: int = 0, pin: bool = False) -> DataLoader[Batch]:
-    """Return a DataLoader of micro-batches; the order is the same for any number of workers."""
-    return DataLoader(dataset, batch_sampler=steps, num_workers=workers, collate_fn=_whole, pin_memory=pin)
+def loader(dataset: SequenceDataset, steps: Steps, workers: int = 0, pin: bool = False) -> Iterator[Batch]:
+    """Return the micro-batches; the order is the same for any number of workers.
+
+    What workers read comes through a pipe, by value: shared memory may be small or full. Raises ValueError if they
+    cannot be started, and later if one ends, fails, or gives nothing for PATIENCE seconds.
+    """
+    if not workers:
+        return (_pinned(batch, pin) for batch in DataLoader(dataset, batch_sampler=steps, collate_fn=_whole))
+    try:
+        multiprocessing.Lock()  # as each of its queues has: a loader that fails half made leaves a traceback behind
+        arrays = iter(
+            DataLoader(
+                dataset,
+                batch_sampler=steps,
+                num_workers=workers,
+                collate_fn=_by_value,
+                timeout=PATIENCE,
+                worker_init_fn=signals.leave_to_parent,
+            )
+        )
+    except OSError as error:
+        raise ValueError(
+            f"the loader's processes cannot be started: {error}: is /dev/shm full? Free it, or give --workers 0"
+        ) from None
+    return _received(arrays, workers, pin)
+
+
+def _received(arrays: Iterator[Any], workers: int, pin: bool) -> Iterator[Batch]:
+    while True:
+        try:
+            found = next(arrays, None)
+        except (RuntimeError, ValueError, OSError) as error:
+            # What a worker raised comes with its traceback, of which the last line says what it was.
+            said = (str(error).strip().splitlines() or ["no reason is known"])[-1]
+            raise ValueError(f"the loader's processes ({workers}): {said} (--workers 0 does without them)") from None
+        if found is None:
+            return
+        yield _pinned(Batch(*map(torch.from_numpy, found)), pin)
+
+
+def _pinned(batch: Batch, pin: bool) -> Batch:
+    return Batch(batch.tokens.pin_memory(), batch.source.pin_memory()) if pin else batch
 
 
 def _whole(batch: Any) -> Any:
     return batch  # __getitems__ has stacked it already
+
+
+def _by_value(batch: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    return batch.tokens.numpy(), batch.source.numpy()

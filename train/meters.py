@@ -86,9 +86,9 @@ class Throughput:
         self._apart = 0.0
 
     @property
-    def settled(self) -> bool:
-        """Return whether the window is full: the first steps also pay for what is done once."""
-        return len(self._marks) > WINDOW
+    def last(self) -> float:
+        """Return the seconds of the last step."""
+        return self._marks[-1][0] - self._marks[-2][0] if len(self._marks) > 1 else 0.0
 
     def add(self, tokens: int) -> float:
         """Count a step's tokens; return the speed over the window."""
@@ -101,3 +101,37 @@ class Throughput:
         lost = self._clock() - self._apart - self._marks[-1][0]
         self._apart += lost
         return lost
+
+
+class Pace:
+    """Seconds of a step, to plan with: the mean of all but the first, which pays for what is done once, or of the last.
+
+    Of the two the slower: a machine that has become slow is seen at once, and a fast moment promises nothing.
+    """
+
+    def __init__(self) -> None:
+        self._sum, self._count, self._first = 0.0, 0, 0.0
+        self._recent: deque[float] = deque(maxlen=WINDOW)
+        self.longest = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Return whether there was a second step."""
+        return self._count > 1
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of a step; those of the first if there was no other."""
+        if not self.known:
+            return self._first
+        return max(self._sum / (self._count - 1), sum(self._recent) / len(self._recent))
+
+    def add(self, seconds: float) -> None:
+        """Count a step."""
+        self._count += 1
+        self.longest = max(self.longest, seconds)
+        if self._count == 1:
+            self._first = seconds
+        else:
+            self._sum += seconds
+            self._recent.append(seconds)

@@ -9,153 +9,150 @@ corpus -> plan -> steps (records, checkpoints, evaluations) -> held-out bits per
 
 from __future__ import annotations
 
-import math
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from rich.markup import escape
 
 from pipelines.files import addresses, commands, lock, ours
-from train import checkpoint, meters
+from train import checkpoint, meters, signals
+from train.clock import Clock
 from train.config import RunConfig, choose_device, parse
+from train.dataset import Batch
 from train.display import Display
-from train.energy import Meter, used
 from train.evaluate import check_held_out, evaluate_run
 from train.mixture import parse_proportions
 from train.parallel import World, joined
 from train.plan import human, scale_of, show
 from train.records import LOG, Recorder, as_json, read_log
 from train.report import SUMMARY
-from train.run import Run, open_run, rewind, save, steps_that_fit, train_step
+from train.run import Run, open_run, rewind, save, train_step
+from train.signals import Request, Stopped
 from train.spikes import Detector
 from train.summary import finish
 
 SPIKES = "spikes.jsonl"
 
 
-@dataclass
-class Signal:
-    """Whether the process was asked to stop."""
+def train(run: Run, console: Console, request: Request, began: float) -> None:
+    """Take the run's steps to its end, to `stop_after` or to a signal; save at intervals and at the last step.
 
-    received: str | None = None
-
-
-@contextmanager
-def stopping() -> Iterator[Signal]:
-    """Turn SIGTERM and SIGINT into a request that the loop sees after its step, and restore their handlers."""
-    request = Signal()
-
-    def handle(number: int, _frame: object) -> None:
-        request.received = signal.Signals(number).name
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class Clock:
-    """The time and energy of a run, those of the processes before this one included."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._start = time.perf_counter() - run.seconds
-        self._before = run.watt_hours
-        self._meter = Meter(meters.uuid_of(run.device))
-        self._speed = meters.Throughput()
-        self._evaluation = 0.0
-        self._name = meters.name_of(run.device)
-        self._peak = meters.peak_of(self._name)
-
-    @property
-    def settled(self) -> bool:
-        """Return whether the speed is that of enough steps to plan with."""
-        return self._speed.settled
-
-    def evaluated(self) -> None:
-        """Leave the time of an evaluation out of the speed."""
-        self._evaluation = self._run.world.same(self._speed.skip())
-
-    def pace(self, row: dict[str, Any]) -> float:
-        """Return the tokens per second of steps and the evaluations between them."""
-        tokens, every = row["batch_tokens"], self._run.config.evaluate_every
-        step = tokens / row["tokens_per_second"]
-        return float(tokens / (step + self._evaluation / every if every else step))
-
-    def measure(self, tokens: int) -> dict[str, Any]:
-        """Count a step's tokens; return what it adds to the row, the same on every rank."""
-        run = self._run
-        run.seconds = run.world.same(time.perf_counter() - self._start)
-        run.watt_hours = self._energy()
-        speed = run.world.same(self._speed.add(tokens))
-        each = speed / run.world.size
-        footprint = used(run.seconds, run.world.size, self._name, run.watt_hours)
-        return {
-            "tokens_per_second": speed,
-            "mfu": meters.mfu(run.model.config, run.config.sequence_length, each, self._peak),
-            "peak_flops": self._peak,
-            "memory_bytes": meters.memory_of(run.device),
-            "seconds": run.seconds,
-            "footprint": asdict(footprint) if footprint else None,
-        }
-
-    def _energy(self) -> float | None:
-        drawn = self._meter.watt_hours()
-        drawn = self._run.world.sum(math.nan if drawn is None else drawn)
-        return None if self._before is None or math.isnan(drawn) else self._before + drawn
-
-
-def train(run: Run, console: Console) -> None:
-    """Take the run's steps to its end, to `stop_after` or to a signal; save at intervals and at the last step."""
-    config, world, saved = run.config, run.world, run.step
+    `began` is when the command did.
+    """
+    config, world, saves = run.config, run.world, Saves(run, console)
     stop, stopped = min(config.steps, config.stop_after or config.steps), False
     with (
-        stopping() as request,
+        request.training(),
         closing(Recorder(Path(config.output) if world.first else None, run.step)) as records,
         Display(console, run.step, run.steps) as display,
     ):
-        batches, clock, detector = run.batches(stop), Clock(run), _detector(run)
+        clock, detector = Clock(run, began), _detector(run)
+        batches = _heeding(run.batches(stop), run, request)
+        run.steps = clock.steps()
         while run.step < min(stop, run.steps) and not stopped:
-            row = train_step(run, batches)
+            try:
+                row = train_step(run, batches)
+            except Stopped:  # while it waited for a batch: the step was not taken
+                run.optimizer.zero_grad()
+                break
             row |= clock.measure(row["batch_tokens"])
-            if config.minutes and clock.settled:
-                run.steps = steps_that_fit(run, clock.pace(row))
+            request.longest_step = clock.longest_step
+            run.steps = clock.steps()
             records.step(row)
             display.update(row, run.steps)
             if detector.add(row["loss"]):
+                saves.settle()
                 _go_back(run, detector.suspicious, console)
                 records.rewind(run.step)
-                batches, detector, saved = run.batches(stop), _detector(run), run.step
-            elif run.step % config.checkpoint_every == 0 and not detector.suspicious:
-                save(run)
-                saved = run.step
+                batches, detector = _heeding(run.batches(stop), run, request), _detector(run)
+                saves.last = run.step
+            elif not detector.suspicious and saves.are_due():
+                with clock.apart("save"):
+                    saves.save()
             if config.evaluate_every and run.step % config.evaluate_every == 0 and run.step < run.steps:
-                records.evaluation(evaluate_run(run)[1])
-                clock.evaluated()
+                with suppress(Stopped), clock.apart("evaluation"), request.waiting(world.size == 1):
+                    records.evaluation(evaluate_run(run)[1])
             stopped = world.agree(request.received is not None)
-        if saved < run.step:
-            save(run)
-        if run.saver is not None:
-            run.saver.wait()
-        if run.step == run.steps and not stopped:
-            _finish(run, records, console)
-    if stopped:
+        if stopped or request.received:
+            request.heard()
+        saves.end()
+        if run.step == run.steps and not request.received and not stopped:
+            with suppress(Stopped), request.waiting(world.size == 1):
+                _finish(run, records, console)
+    if stopped or request.received:
         console.print(
             f"{request.received or 'another process was stopped'}: saved at step {run.step}; the same command resumes"
         )
 
 
+def _heeding(batches: Iterator[Batch], run: Run, request: Request) -> Iterator[Batch]:
+    """Yield batches; while one is waited for, a signal raises Stopped."""
+    while True:
+        with request.waiting(run.world.size == 1):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
+class Saves:
+    """When a run saves: at intervals, again after a save that failed, and at the end."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run, self._console = run, console
+        self._again = False
+        self.last = run.step
+
+    def are_due(self) -> bool:
+        """Tell whether to save now; if a save has failed since it was begun, say so."""
+        run = self._run
+        failed = run.saver is not None and run.config.checkpoint_async and run.world.agree(run.saver.has_failed)
+        if failed:
+            self.settle()
+        # Not at every step, where the disk stays full: copies of all tensors are not free.
+        again, self._again = failed and not self._again, failed
+        return again or run.step % run.config.checkpoint_every == 0
+
+    def save(self) -> None:
+        """Save, or begin to."""
+        self.settle()
+        save(self._run)
+        self.last = self._run.step
+
+    def settle(self) -> bool:
+        """Wait for a save that was begun; tell if it failed, and return whether it did not."""
+        try:
+            if self._run.saver is not None:
+                self._run.saver.wait()
+        except OSError as error:
+            self.last = -1
+            self._console.print(f"[yellow]warning[/]: {escape(str(error))}; it is saved again", highlight=False)
+            return False
+        return True
+
+    def end(self) -> None:
+        """Save what is not saved yet, for sure; raise OSError if it cannot be."""
+        if not self.settle() or self.last < self._run.step:
+            save(self._run)
+        if not self.settle():
+            save(self._run)
+            if self._run.saver is not None:
+                self._run.saver.wait()
+
+
 def _finish(run: Run, records: Recorder, console: Console) -> None:
+    if not run.mixture.is_whole(run.step * run.config.batch_sequences) and run.steps < run.config.steps:
+        console.print(
+            f"--minutes {run.config.minutes:g} ends inside a block of the mixture: the shares below are near the "
+            "proportions, not equal to them"
+        )
+    if not console.is_terminal:
+        console.print("scoring the held-out documents", highlight=False)
     with console.status("scoring the held-out documents"):
         scores, row = evaluate_run(run)
     records.evaluation(row)
@@ -183,7 +180,7 @@ def _go_back(run: Run, suspicious: int, console: Console) -> None:
     )
 
 
-def pretrain(config: RunConfig, console: Console, world: World) -> None:
+def pretrain(config: RunConfig, console: Console, world: World, request: Request, began: float) -> None:
     """Start, resume or finish the run of a configuration; errors as `open_run`'s, before any training."""
 
     def warn(message: str) -> None:
@@ -205,7 +202,7 @@ def pretrain(config: RunConfig, console: Console, world: World) -> None:
         # What a killed process left half written; only who holds the directory may remove it.
         world.first_does(lambda: checkpoint.clear_unfinished(run.checkpoints))
         _introduce(run, console)
-        train(run, console)
+        train(run, console, request, began)
 
 
 @contextmanager
@@ -232,7 +229,7 @@ def _introduce(run: Run, console: Console) -> None:
     name = meters.name_of(run.device)
     peak = meters.peak_of(name)
     console.print(
-        f"{config.model}: {human(shape.parameters)} parameters on {run.world.size} x {name}, "
+        f"model {config.model}: {human(shape.parameters)} parameters on {run.world.size} x {name}, "
         f"vocabulary {shape.vocabulary:,}, "
         f"{run.steps} steps of {config.batch_sequences} x {config.sequence_length} tokens"
         + (f", fewer if {config.minutes:g} minutes end before" if config.minutes else "")
@@ -240,15 +237,27 @@ def _introduce(run: Run, console: Console) -> None:
         + (f"; MFU is of {human(int(peak))}FLOP/s (dense bfloat16)" if peak else ""),
         highlight=False,
     )
-    show(console, run.ledger(run.steps), "Plan", scale_of(parse_proportions(run.config.proportions)))
+    show(
+        console,
+        run.ledger(run.steps),
+        f"Plan of {run.steps:,} steps",
+        scale_of(parse_proportions(run.config.proportions)),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status, 2 for an error of use."""
+    began = time.perf_counter()
     try:
         config = parse(arguments)
-        with joined(choose_device(config.device), config.tensor_parallel, config.replicas) as world:
-            pretrain(config, Console(quiet=not world.first), world)
+        with (
+            signals.listening() as request,
+            joined(choose_device(config.device), config.tensor_parallel, config.replicas) as world,
+        ):
+            pretrain(config, Console(quiet=not world.first), world, request, began)
+    except Stopped as stopped:
+        Console(stderr=True).print(f"{stopped}: stopped", highlight=False)
+        return stopped.status
     except (ValueError, OSError) as error:
         return _fail(str(error))
     except (MemoryError, RuntimeError) as error:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ class Run:
         share = self.world.data_rank, self.world.data_size
         jumped = self.k // config.batch_sequences - self.step
         steps = Steps(self.step + jumped, stop + jumped, config.batch_sequences, config.micro_sequences, *share)
-        return iter(loader(dataset, steps, config.workers, pin=self.device.type == "cuda"))
+        return loader(dataset, steps, config.workers, pin=self.device.type == "cuda")
 
 
 def open_run(config: RunConfig, report: Callable[[str], None], world: World = ALONE) -> Run:
@@ -194,22 +193,6 @@ def rewind(run: Run, suspicious: int, report: Callable[[str], None]) -> dict[str
     skipped = (run.k, end)
     run.left_out.append(skipped)
     return {"spike_at_step": at, "back_to_step": run.step, "left_out": list(skipped)}
-
-
-def steps_that_fit(run: Run, tokens_per_second: float) -> int:
-    """Return the length of a run with a limit in minutes: what fits at this speed, at most its configured steps.
-
-    The cosine follows it, so the learning rate reaches its end when the time does. A run that is shortened ends with a
-    block of the mixture, where every source has its proportion; the block that is begun is finished, even if
-    the time is over.
-    """
-    left = run.config.minutes * 60 - run.seconds
-    per_step = run.config.batch_sequences * run.config.sequence_length / tokens_per_second
-    fitting = run.step + max(0, int(left / per_step))
-    last = run.config.steps
-    ends = chain(range(min(fitting, last), run.step - 1, -1), range(run.step, last))
-    whole = (step for step in ends if run.mixture.is_whole(step * run.config.batch_sequences))
-    return next(whole, last)
 
 
 def save(run: Run) -> None:

@@ -10,10 +10,10 @@ loading. All ranks see one file system.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -47,6 +47,9 @@ def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
     return state
 
 
+T = TypeVar("T")
+
+
 class Saver:
     """Writes the checkpoints of a run into a directory, one at a time."""
 
@@ -71,6 +74,11 @@ class Saver:
         assert isinstance(copies, dict)
         self._pending = self._pool.submit(self._write, copies, temporary, step, dict(state))
 
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether what was being written could not be: `wait` will raise it."""
+        return self._pending is not None and self._pending.done() and self._pending.exception() is not None
+
     def wait(self) -> None:
         """Return when nothing is being written; raise OSError if what was could not be."""
         if self._pending is not None:
@@ -86,28 +94,38 @@ class Saver:
 
     def _write(self, copies: dict[str, Tensor], temporary: Path, step: int, state: Mapping[str, Any]) -> None:
         writer = FileSystemWriter(temporary, single_file_per_rank=True, sync_files=True)
+        rank = 0 if self._group is None else dist.get_rank()
         try:
             with alone():
                 save_now(copies, storage_writer=writer, process_group=self._group, no_dist=self._group is None)
-            files = self._digests(temporary)
-            if self._world.first:
-                checkpoint.seal(temporary, self._directory / saved.name(step), files, state, self._keep)
-            self._barrier()
+            written = self._gathered(lambda: dict(checkpoint.digests(temporary, f"__{rank}_*")))
+            files = {name: digest for mine in written for name, digest in mine.items()}
+            self._gathered(lambda: self._seal(temporary, step, files, state))
         except BaseException as error:
             if self._world.first:
                 shutil.rmtree(temporary, ignore_errors=True)
             raise OSError(f"checkpoint of step {step} could not be written: {error}") from error
 
-    def _digests(self, temporary: Path) -> checkpoint.Digests:
-        rank = 0 if self._group is None else dist.get_rank()
-        mine = dict(checkpoint.digests(temporary, f"__{rank}_*"))
+    def _seal(self, temporary: Path, step: int, files: checkpoint.Digests, state: Mapping[str, Any]) -> None:
+        if self._world.first:
+            table = checkpoint.digests(temporary, METADATA)
+            checkpoint.seal(temporary, self._directory / saved.name(step), {**files, **table}, state, self._keep)
+
+    def _gathered(self, work: Callable[[], T]) -> list[T]:
+        """Return what the work gave on every rank; raise OSError on all of them if it failed on one."""
         if self._group is None:
-            everyone: list[Any] = [mine]
-        else:
-            everyone = [None] * dist.get_world_size()
-            dist.all_gather_object(everyone, mine, group=self._group)
-        table = checkpoint.digests(temporary, METADATA) if self._world.first else {}
-        return {name: digest for files in (*everyone, table) for name, digest in files.items()}
+            return [work()]
+        mine: tuple[T | None, str | None]
+        try:
+            mine = work(), None
+        except (OSError, ValueError, RuntimeError) as error:
+            mine = None, str(error)
+        everyone: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(everyone, mine, group=self._group)
+        for _, failure in everyone:
+            if failure is not None:
+                raise OSError(failure)
+        return [found for found, _ in everyone]
 
     def _barrier(self) -> None:
         if self._group is not None:

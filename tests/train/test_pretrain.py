@@ -14,11 +14,11 @@ from model.configs import ModelConfig
 from pipelines.table1 import SOURCES
 from pipelines.tokens.shards import Manifest
 from tests.train.synthetic import edit_manifest, load_latest
-from train.config import RunConfig, parse
+from train.config import RunConfig
 from train.display import Display
 from train.pretrain import main
 from train.records import read_log
-from train.run import Run, open_run, steps_that_fit, train_step
+from train.run import Run, open_run, train_step
 
 TINY = ModelConfig(dim=32, layers=2, heads=2, kv_heads=1, hidden=64, context=64)
 
@@ -296,22 +296,6 @@ def test_gradients_do_not_depend_on_the_micro_batch(shared_corpus: Path, tmp_pat
             assert two["sources"].keys() == one["sources"].keys()
 
 
-def test_a_run_in_minutes_ends_in_time_with_its_cosine(shared_corpus: Path, tmp_path: Path) -> None:
-    rare = ["--checkpoint-every", "9999", "--evaluate-every", "100"]
-    common = arguments(shared_corpus, tmp_path, "--steps", "100000", "--minutes", "0.03", *rare)
-    assert main([*common, "--stop-after", "5"]) == 0
-    assert final(tmp_path)["state"]["steps"] == 100_000  # too early to tell
-    assert main(common) == 0
-    state = final(tmp_path)["state"]
-    # Whole blocks of the mixture, whatever the machine does beside: 1.8 seconds are far from ten thousand steps.
-    assert 20 < state["step"] == state["steps"] < 10_000
-    assert state["steps"] % 250 == 0
-    rows = list(read_log(tmp_path / "log.jsonl"))
-    assert len(rows) == state["steps"]
-    assert rows[-1]["learning_rate"] < 0.15 * 3e-3
-    assert json.loads((tmp_path / "summary.json").read_text())["steps"] == state["steps"]
-
-
 def test_ten_steps_without_finite_gradients_end_the_run(
     shared_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,20 +303,6 @@ def test_ten_steps_without_finite_gradients_end_the_run(
     assert main(arguments(shared_corpus, tmp_path)) == 2
     assert "not finite in 10 steps in a row" in capsys.readouterr().err
     assert [row["gradient_norm"] for row in read_log(tmp_path / "log.jsonl")] == [None] * 9
-
-
-@pytest.mark.parametrize(
-    ("step", "steps_per_second", "expected"),
-    [(1, 1000.0, 1000), (1, 5.0, 250), (130, 0.001, 250), (125, 0.001, 125), (1, 0.001, 125)],
-)
-def test_a_shortened_run_ends_with_a_block(
-    shared_corpus: Path, tmp_path: Path, step: int, steps_per_second: float, expected: int
-) -> None:
-    options = ["--batch-sequences", "8", "--steps", "1000", "--minutes", "1"]
-    run = open_run(parse(arguments(shared_corpus, tmp_path, *options)), pytest.fail)
-    run.step = step
-    tokens_per_second = steps_per_second * run.config.batch_sequences * run.config.sequence_length
-    assert steps_that_fit(run, tokens_per_second) == expected
 
 
 def test_a_corpus_that_holds_nothing_out_is_an_error_before_training(

@@ -15,6 +15,7 @@ from model import configs, saved, sharded_files, sharded_table
 from tests.model import small
 from tests.train.test_parallel import TINY, runs
 from train import checkpoint, sharded
+from train.display import Display
 from train.optimizer import adamw
 from train.parallel import World
 from train.records import read_log
@@ -191,3 +192,59 @@ def test_a_table_that_writes_far_into_its_memo_is_refused(tmp_path: Path) -> Non
     (tmp_path / sharded_table.METADATA).write_bytes(b"\x80\x04Nr\x00\x00\x00\x08.")
     with pytest.raises(ValueError, match="it writes to place 134217728 of its memo"):
         sharded_table.read(tmp_path)
+
+
+def test_a_save_that_fails_is_told_at_the_next_step_and_done_again(
+    shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(configs.MODELS, "tiny", TINY)
+    seal, update, tried = checkpoint.seal, Display.update, []
+
+    def fails_once(temporary: Path, final: Path, *more: Any) -> None:
+        tried.append(final.name)
+        if len(tried) == 1:
+            raise OSError(28, "No space left on device")
+        seal(temporary, final, *more)
+
+    def settled(self: Display, row: dict[str, Any], steps: int) -> None:
+        update(self, row, steps)
+        print(f"after step {row['step']}")
+        for thread in pools:
+            thread.submit(lambda: None).result()  # what was being written is written, or has failed
+
+    pools: list[Any] = []
+    begin = Saver.__init__
+
+    def begun(self: Saver, *inputs: Any) -> None:
+        begin(self, *inputs)
+        pools.append(self._pool)
+
+    monkeypatch.setattr(checkpoint, "seal", fails_once)
+    monkeypatch.setattr(Display, "update", settled)
+    monkeypatch.setattr(Saver, "__init__", begun)
+    more = ["--checkpoint-async", "true", "--stop-after", "7"]
+    assert runs(str(shared_corpus), [["--output", str(tmp_path), *more]]) == [0]
+    assert tried == ["step-00000004", "step-00000005", "step-00000007"]
+    said = " ".join(capsys.readouterr().out.split())
+    between = said.partition("after step 5")[2].partition("after step 6")[0]
+    assert "checkpoint of step 4 could not be written: [Errno 28] No space left on device; it is saved again" in between
+    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["step-00000005", "step-00000007"]
+
+
+def test_the_last_save_is_done_again_too(
+    shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(configs.MODELS, "tiny", TINY)
+    seal, tried = checkpoint.seal, []
+
+    def fails_once(temporary: Path, final: Path, *more: Any) -> None:
+        tried.append(final.name)
+        if len(tried) == 1:
+            raise OSError(28, "No space left on device")
+        seal(temporary, final, *more)
+
+    monkeypatch.setattr(checkpoint, "seal", fails_once)
+    more = ["--checkpoint-async", "true", "--stop-after", "2"]
+    assert runs(str(shared_corpus), [["--output", str(tmp_path), *more]]) == [0]
+    assert tried == ["step-00000002"] * 2
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000002"]
