@@ -229,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ours.replacing(options.target, ours.Kind.MODEL) as made:
             convert(options.source, made, options.to, options.parts, options.shard_bytes, options.context)
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        parser.end(error)
     return 0
 
 

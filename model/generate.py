@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        parser.end(error)
     except KeyboardInterrupt:
         return 130
     return 0

@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 removed, left = clean(folder)
             print(*_said(folder, removed, left), sep="\n")  # noqa: T201
     except (ValueError, OSError) as error:
-        return commands.failed(error)
+        return commands.failed(error, code=commands.code_of(error))
     return 0
 
 

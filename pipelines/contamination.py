@@ -363,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.drop:
             storage.write_bytes(options.drop, "".join(f"{identifier}\n" for identifier in ids).encode())
     except OSError as error:
-        parser.error(str(error))
+        parser.end(error)
     if options.drop:
         print(f"{options.drop}: {len(ids):,} documents to drop")  # noqa: T201
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -226,6 +227,8 @@ def _sources(option: str | None) -> dict[str, Source]:
     try:
         if not colon:
             raise ValueError("write it as MODULE:NAME")
+        if (here := str(Path.cwd())) not in sys.path:  # last: nothing there is taken for what is installed
+            sys.path.append(here)
         named = getattr(importlib.import_module(module), name)
         if isinstance(named, Source):
             raise ValueError(f"{name} is one source, a list of sources is expected, such as ({name},)")

@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:
-        return commands.failed(error, code=commands.WRONG_USE if isinstance(error, ValueError) else 1)
+        return commands.failed(error, code=commands.code_of(error))
     except _STRANGE as error:  # manifests of a corpus from elsewhere
         what = f"{options.corpus}: its manifests are not as we write them ({error!r:.200})"
         return commands.failed(f"{what}; python -m pipelines.verify names the file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import resource
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -202,3 +204,73 @@ def test_the_name_of_the_program_is_the_one_it_was_called_by(monkeypatch: pytest
         monkeypatch.setattr(sys, "argv", [argument])
         parser = commands.Parser("pipelines.report", "data/corpus")
         assert (parser.prog, parser.epilog) == (name, f"example: {name} data/corpus")
+
+
+def test_the_page_lists_every_command_with_its_module_and_extra() -> None:
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z ]+)` \| `([a-z_.]+)` \| `([a-z,]+)` \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [(name, module(name), one.extras, one.does) for name, one in altiplano.COMMANDS.items()]
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    assert codes == [0, commands.FAILED, commands.WRONG_USE, commands.INTERRUPTED] == [0, 1, 2, 130]
+
+
+def main_of(name: str) -> Any:
+    return importlib.import_module(altiplano.COMMANDS[name].module).main
+
+
+def ended(name: str, arguments: Sequence[str]) -> object:
+    try:
+        return main_of(name)(arguments)
+    except SystemExit as end:
+        return end.code
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_an_option_that_is_none_is_wrong_use(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert ended(name, ["--no-such-option"]) == 2
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(2, "No such file", "x"), OSError(28, "full")])
+    @pytest.mark.parametrize(
+        ("name", "broken", "arguments"),
+        [
+            ("run report", "write", ["run"]),
+            ("run export", "open_checkpoint", ["--output", "x"]),
+            ("run evaluate", "_evaluate", ["piqa=x"]),
+            ("generate", "_print", ["words"]),
+            ("report", "print_summary", ["corpus"]),
+            ("clean", "files_of", ["."]),
+        ],
+    )
+    def test_what_fails_on_the_way_is_not_wrong_use(
+        self, name: str, broken: str, arguments: list[str], error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_arguments: object, **_options: object) -> None:
+            raise error
+
+        monkeypatch.setattr(importlib.import_module(altiplano.COMMANDS[name].module), broken, fail)
+        assert ended(name, arguments) == (1 if error.args == (28, "full") else 2)
+
+    def test_what_is_unsound_is_a_failure(self, tmp_path: Path) -> None:
+        said = called(["verify", str(tmp_path)])
+        assert (said.returncode, said.stderr) == (1, "")
+        assert "missing or damaged" in said.stdout
+
+    @pytest.mark.parametrize(("end", "code"), [("KeyboardInterrupt", 130), ("OSError(28, 'full')", 1)])
+    def test_what_ends_a_command_is_one_line(self, end: str, code: int) -> None:
+        script = f"import altiplano, pipelines.verify as v\ndef main(): raise {end}\nv.main = main\naltiplano.main()"
+        said = python("-c", script, "verify", "corpus")
+        assert (said.returncode, said.stdout, len(said.stderr.splitlines())) == (code, "", 1)
+
+
+def test_sources_of_the_working_directory_are_found_there(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from tests.letters import SOURCES\nprint('imported')")
+    words = ["corpus", "--sources", "mine:SOURCES", "--source", "nothing", "--output", "corpus"]
+    said = called(words, tmp_path)
+    assert (said.returncode, said.stdout) == (2, "imported\n")
+    assert "there is no such source" in said.stderr
+    assert "letters" in said.stderr

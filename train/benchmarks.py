@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _evaluate(options, Console())
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        parser.end(error)
     return 0
 
 

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ours.replacing(options.output, ours.Kind.MODEL) as made:
             written = [options.output / path.name for path in export(run, made, options.dtype, options.shard_bytes)]
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        parser.end(error)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False)
     return 0
 

@@ -246,7 +246,7 @@ def _introduce(run: Run, console: Console) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit status, 2 for an error of use."""
+    """Run the command line; return its exit status."""
     began = time.perf_counter()
     try:
         config = parse(arguments)
@@ -259,11 +259,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console(stderr=True).print(f"{stopped}: stopped", highlight=False)
         return stopped.status
     except (ValueError, OSError) as error:
-        return _fail(str(error))
+        return _fail(str(error), commands.code_of(error))
     except (MemoryError, RuntimeError) as error:
         if not _of_memory(error):
             raise
-        return _fail(f"too little memory: {_remedies(config)} ({str(error).splitlines()[0]})")
+        return _fail(f"too little memory: {_remedies(config)} ({str(error).splitlines()[0]})", commands.FAILED)
     return 0
 
 
@@ -281,9 +281,9 @@ def _remedies(config: RunConfig) -> str:
     return ", ".join([*remedies, "shard over more processes with torchrun, or choose a smaller --model"])
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int) -> int:
     Console(stderr=True).print(f"[red]error[/]: {escape(addresses.hide(message))}", highlight=False, soft_wrap=True)
-    return 2
+    return code
 
 
 if __name__ == "__main__":

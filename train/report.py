@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print("written:", ", ".join(str(path) for path in write(options.run)))  # noqa: T201
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        parser.end(error)
     return 0
 
 

@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 from pipelines import problems
 from pipelines.files import addresses, storage
 
-INTERRUPTED = 130  # what a shell makes of SIGINT
+# Exit codes (docs/commands.md); that of wrong use is argparse's own, that of an interruption what shells make of it.
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 LOG_BYTES = 1 << 20  # of earlier errors that a log keeps
 ONE = "altiplano"  # the first word of the name of a command that was called by it
-WRONG_USE = 2  # the exit code of argparse, and ours for what a command was given
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,6 +40,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message, one line as every error, and exit with 2; `--help` has the usage."""
         self.exit(WRONG_USE, f"{self.prog}: error: {addresses.hide(' '.join(message.splitlines()))}\n")
+
+    def end(self, error: ValueError | OSError) -> NoReturn:
+        """Print what went wrong, one line as every error, and exit with its code."""
+        if isinstance(error, BrokenPipeError):  # of the output: `run` says so
+            raise error
+        self.exit(code_of(error), f"{self.prog}: error: {addresses.hide(' '.join(str(error).splitlines()))}\n")
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code for an error: of wrong use where what was given is wrong, or a file of it is not there."""
+    wrong = isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | IsADirectoryError)
+    return WRONG_USE if wrong else FAILED
 
 
 def failed(error: BaseException | str, word: str = "error", code: int = WRONG_USE) -> int:
@@ -89,10 +101,10 @@ def run(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         code = failed("interrupted", "stopped", INTERRUPTED)
     except BrokenPipeError:
-        code = failed("the standard output was closed by whoever read it", "stopped", 1)
+        code = failed("the standard output was closed by whoever read it", "stopped", FAILED)
         discard_output()
     except OSError as error:
-        code = failed(error, "failed", 1)
+        code = failed(error, "failed", FAILED)
         discard_output()
     sys.exit(code)
 

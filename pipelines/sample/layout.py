@@ -23,7 +23,7 @@ from rich.table import Table
 from pipelines import command_lines
 from pipelines.files import commands, ours, storage
 from pipelines.sample.files import Laid
-from pipelines.sample.packages import PACKAGES, fetch, is_cached
+from pipelines.sample.packages import PACKAGES, SampleError, fetch, is_cached
 
 FORMAT = "altiplano-sample/1"
 # Raise this when a layout changes: what an older version laid out is then laid out again.
@@ -149,12 +149,13 @@ def table(output: Path) -> Table:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Lay the sample out and show what there is; return 0, or 1 with one line of why it failed."""
+    """Lay the sample out and show what there is; return the exit code, with one line of why it failed."""
     parser = command_lines.sample()
     options = parser.parse_args(argv)
     try:
         lay_out(options.output, options.cache)
     except (ValueError, OSError) as error:
-        return commands.failed(error, "the sample cannot be laid out", 1)
+        code = commands.FAILED if isinstance(error, SampleError) else commands.code_of(error)
+        return commands.failed(error, "the sample cannot be laid out", code)
     CONSOLE.print(table(options.output))
     return 0

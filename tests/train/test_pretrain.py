@@ -344,7 +344,7 @@ def test_too_little_memory_says_what_to_change(
 
     with monkeypatch.context() as patch:
         patch.setattr("train.run.sequence_losses", greedy)
-        assert main(arguments(shared_corpus, tmp_path, *more)) == 2
+        assert main(arguments(shared_corpus, tmp_path, *more)) == 1
     assert message in capsys.readouterr().err
 
 
