@@ -134,7 +134,7 @@ def differences(settings: Settings, theirs: Path) -> int:
     decided = json.loads(theirs.read_text(encoding="utf-8"))
     here = {}
     for document in web_chains.documents(web_chains.open_chain(settings), "quality"):
-        value = float(document.attributes.get("perplexity", perplexity.NO_PERPLEXITY))
+        value = document.attributes.get("perplexity", perplexity.NO_PERPLEXITY)
         here[document.id] = [
             web_chains.text_digest(document.text),
             document.language,

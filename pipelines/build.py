@@ -112,7 +112,8 @@ class Build:
     def __post_init__(self) -> None:
         self.chains = {}
         for name, found in self.inputs.items():
-            source = source_of(self.sources[name], self.recipe)
+            source = self.sources[name]
+            source = source_of(source.made_for(found) if source.made_for else source, self.recipe)
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains, self.only_models)
         encoded = self.chains if self.recipe.tokenize else {}

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines import command_lines
+from pipelines.account.finished import corpus_manifest, source_manifest
 from pipelines.files import arrow_batches, commands, ours, parquet_pages, paths, storage, tables
 
 LONGEST: Final = 13
@@ -291,17 +292,13 @@ class Overlap:
 
 def scan(output: str, index: Index, sources: Iterable[str] = (), limit: int = MAX_DOCUMENTS) -> Overlap:
     """Compare the documents of a corpus' sources, or of all, with an index; raise ValueError naming what is missing."""
-    corpus = storage.read_json(f"{output}/manifest.json")
-    if not corpus:
-        raise ValueError(f"{output}/manifest.json: missing, so the corpus is not finished")
+    corpus = corpus_manifest(output)
     names = list(sources) or corpus["sources"]
     if missing := [name for name in names if name not in corpus["sources"]]:
         raise ValueError(f"{output}: no source {', '.join(missing)}; there are {', '.join(corpus['sources'])}")
     overlap = Overlap(index, limit)
     for name in names:
-        manifest = storage.read_json(f"{output}/{storage.inside(name, f'{output}/manifest.json')}/manifest.json")
-        if not manifest:
-            raise ValueError(f"{output}/{name}/manifest.json: missing")
+        manifest = source_manifest(output, name)
         for entry in manifest["documents"]["files"]:
             path = storage.inside(entry["path"], f"{output}/{name}/manifest.json")
             for row in tables.read_rows(f"{output}/{path}", ["id", "text"]):

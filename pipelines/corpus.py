@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pipelines.account import summary
+from pipelines.account import finished, summary
 from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
 from pipelines.files import addresses, commands, lock, ours, storage, strays
@@ -35,6 +35,7 @@ from pipelines.stages.jobs import Job, Shuffle
 def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     """Run a whole build."""
     started = time.monotonic()
+    finished.check_before_building(options.output)
     # Before anything is read or written: of two builds one begins, and the other is told at once.
     with claimed(options, beam_arguments), lock.alone(options.output) as check_lock:
         prepared = prepare(options, beam_arguments)
@@ -59,7 +60,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 check_lock()
                 progress.poll()
 
-            def finished(node: Node) -> None:
+            def done(node: Node) -> None:
                 told = prepared.finished(node)
                 progress.finish(node)
                 progress.warn(told)
@@ -67,7 +68,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                     raise RuntimeError(f"--strict: {silent[0]}")
 
             with execution.Execution(options, beam_arguments, begin, poll) as executed:
-                run_waves(nodes, executed.run, finished, executed.beside)
+                run_waves(nodes, executed.run, done, executed.beside)
         check_lock()
         write_models_manifest(prepared)
         seconds = round(time.monotonic() - started, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 EXCERPT_CHARACTERS = 300
 READ = "read"  # the stage of drops by a reader
@@ -16,8 +16,9 @@ class Document:
 
     `id` is stable: it is made of the source, the dump (by content, never by file name) and the record. `dump` is the
     digest that the source's manifest maps to a file name, `offset` the position of the raw record in that file (bytes
-    into the decompressed or compressed stream, or an index, as the reader's docstring says). `attributes` holds what
-    only one source knows (language score, perplexity, site, path ...), as strings.
+    into the decompressed or compressed stream, or an index, as the reader's docstring says). `timestamp` is a time's
+    text as `pipelines.timestamps` has it. `attributes` holds what only one source knows (language score, perplexity,
+    site, path ...): the stage that adds one names its column and type (`pipelines.stages.kinds.Map.columns`).
     """
 
     id: str
@@ -30,21 +31,21 @@ class Document:
     license: str | None = None
     language: str | None = None
     timestamp: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def with_text(self, text: str) -> Self:
         """Return this document with another text."""
         return self._with(text, self.language, self.attributes)
 
-    def with_attributes(self, **attributes: str) -> Self:
-        """Return this document with some attributes added or replaced."""
+    def with_attributes(self, **attributes: Any) -> Self:
+        """Return this document with some attributes added or replaced; None stands for one that is not known."""
         return self._with(self.text, self.language, {**self.attributes, **attributes})
 
     def in_language(self, language: str) -> Self:
         """Return this document with its language."""
         return self._with(self.text, language, self.attributes)
 
-    def _with(self, text: str, language: str | None, attributes: Mapping[str, str]) -> Self:
+    def _with(self, text: str, language: str | None, attributes: Mapping[str, Any]) -> Self:
         # dataclasses.replace looks up every field, which shows where each page is changed several times.
         return type(self)(
             id=self.id,
@@ -70,7 +71,11 @@ class Document:
             excerpt=self.text[:EXCERPT_CHARACTERS],
             size=len(self.text.encode(errors="replace")),
             scores=scores,
+            url=self.url,
+            title=self.title,
             language=self.language,
+            timestamp=self.timestamp,
+            license=self.license,
         )
 
     def unread(self, reason: str) -> Drop:
@@ -85,7 +90,8 @@ class Drop:
     A step leaves `stage` empty: the stage's own name is filled in when the step is run.
 
     `scores` are what was measured of it that its text alone does not tell (a probability, a perplexity), by the names
-    of a document's attributes; `language` is the document's as far as it was known when it left.
+    that the stage lists (`pipelines.stages.kinds.Map.scores`). URL, title, language, time and licence are the
+    document's, as far as they were known when it left.
     """
 
     id: str
@@ -95,4 +101,8 @@ class Drop:
     excerpt: str
     size: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    url: str | None = None
+    title: str | None = None
     language: str | None = None
+    timestamp: str | None = None
+    license: str | None = None

@@ -105,8 +105,8 @@ class Filters:
 class Fields:
     """Own texts: in which field of a row what is, with dots for one inside another ("meta.url").
 
-    Only the text must be there. `attributes` names fields that are kept as attributes beside it. Of a file of plain
-    text the whole content is the text.
+    Only the text must be there. `attributes` names the fields that are kept beside these, all if it is empty. Of a file
+    of plain text the whole content is the text.
     """
 
     text: str = "text"

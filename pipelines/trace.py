@@ -14,7 +14,6 @@ s3:// or gs://, when one is read).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines import command_lines
+from pipelines.account.finished import source_manifest
 from pipelines.document import Document
 from pipelines.files import commands, storage, tables
 from pipelines.tokens import shards, tokenizers
@@ -133,10 +133,7 @@ def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str,
 
     Raises ValueError for a source that is not finished, and for a document that is not where its shard says.
     """
-    where = f"{output}/{source}/manifest.json"
-    if not storage.exists(where):
-        raise ValueError(f"{where}: missing, so {source} is not finished here")
-    inputs = {entry["digest"]: entry["path"] for entry in json.loads(storage.read_bytes(where))["inputs"]}
+    inputs = {entry["digest"]: entry["path"] for entry in source_manifest(str(output), source)["inputs"]}
     places: dict[str, dict[int, str]] = {}
     for part in found:
         places.setdefault(part.file, {})[part.row] = part.document
@@ -149,7 +146,7 @@ def records(output: str | Path, source: str, found: Iterable[Part]) -> dict[str,
         for (row, identifier), document in zip(sorted(rows.items()), _rows(path, sorted(rows)), strict=True):
             if document["id"] != identifier:
                 raise ValueError(f"{path}: row {row} is {document['id']}, the shards say {identifier}")
-            made = Document(**{**document, "attributes": dict(document["attributes"])})
+            made = tables.document_of(document)
             answer[identifier] = Record(made, name, inputs.get(made.dump))
     return answer
 

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipelines import command_lines, withdraw
+from pipelines.account.finished import check_format
 from pipelines.files import addresses, commands, lock, ours, storage, tables
 from pipelines.hashing import SCALE, keyed, seal, share
 from pipelines.tokens import shards
@@ -35,6 +36,11 @@ def problems(output: str) -> Iterator[str]:
     corpus = storage.read_json(f"{output}/manifest.json")
     if not isinstance(corpus, dict) or not {"sources", "tokenizer", "files"} <= corpus.keys():
         yield f"{output}/manifest.json: missing or damaged, so the corpus is not finished"
+        return
+    try:
+        check_format(f"{output}/manifest.json", corpus)
+    except ValueError as error:
+        yield str(error)
         return
     if corpus.get("seal") != seal(corpus):
         yield f"{output}/manifest.json: damaged: its content is not what was sealed"

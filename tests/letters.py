@@ -13,11 +13,13 @@ from enum import StrEnum
 from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines import build
 from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys
+from pipelines.files.tables import columns
 from pipelines.hashing import keyed
 from pipelines.readers import Dump
 from pipelines.stages.kinds import Context, Decide, Map
@@ -52,7 +54,7 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
             dump=dump.digest,
             offset=number,
             language="en",
-            timestamp=row["date"],
+            timestamp=row["date"] or None,
             attributes={"sender": row["sender"]},
         )
         yield letter if row["date"] else letter.unread(Reason.UNDATED)
@@ -81,7 +83,7 @@ LETTERS = Source(
     recipe=Letters(),
     read=read,
     stages=(
-        Map("texts", long_enough, part, keys=key, ranked=True),
+        Map("texts", long_enough, part, keys=key, ranked=True, columns=columns(sender=pa.string())),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("letters", drop_marked(Reason.DUPLICATE), part),
     ),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def test_cleaning_says_why(done: Path) -> None:
 def test_added_to_the_seven_it_takes_its_share(done: Path) -> None:
     assert json.loads((done / "corpus/manifest.json").read_text())["shares"] == {"notes": 0.05}
     assert len(documents(done / "corpus", "notes")) == 12
-    assert {row["attributes"] == [] and row["offset"] for row in documents(done / "corpus", "notes")} == {0}
+    assert {row["offset"] for row in documents(done / "corpus", "notes")} == {0}
 
 
 def build(output: Path, *options: str, runner: str = "plain") -> int:
@@ -169,7 +170,7 @@ def test_parquet_arrow_and_packed_lines_give_the_same_documents(tmp_path: Path) 
 
 
 def test_every_row_is_a_document_or_a_typed_drop(tmp_path: Path) -> None:
-    kept = {"text": "kept", "url": "http://a/", "meta": {"at": 3, "by": {"who": "x"}}, "title": ["t"], "language": "en"}
+    kept = {"text": "kept", "url": "http://a/", "meta": {"at": 3, "by": {"who": "x"}}, "title": "t", "language": "en"}
     lines = [kept, {"other": 1}, {"text": ""}, {"text": None}, {"text": 7}, {"text": ["a"]}]
     content = (
         "".join(json.dumps(row) + "\n" for row in lines) + '{"text": "cut\n[1]\n\n{"text": NaN}\n' + json.dumps(kept)
@@ -182,10 +183,67 @@ def test_every_row_is_a_document_or_a_typed_drop(tmp_path: Path) -> None:
     found = {row["text"]: row for row in documents(tmp_path / "out", "own")}
     assert set(found) == {"kept", "half \ufffd of a pair"}
     row = found["kept"]
-    assert (row["url"], row["title"], row["language"]) == ("http://a/", '["t"]', "en")
-    assert dict(row["attributes"]) == {"meta.by.who": "x", "meta.at": "3"}
+    assert (row["url"], row["title"], row["language"]) == ("http://a/", "t", "en")
+    assert (row["meta.by.who"], row["meta.at"], row["absent"]) == ("x", 3, None)
     manifest = json.loads((tmp_path / "out/own/manifest.json").read_text())
     assert {entry["digest"] for entry in manifest["inputs"]} >= {row["dump"]}
+
+
+def test_columns_come_along_with_their_types(tmp_path: Path) -> None:
+    when = datetime(2024, 5, 6, 7, 8, 9, 123_456, UTC)
+    table = pa.table(
+        {
+            "content": [{"body": "one", "by": "Ada"}, {"body": "two", "by": None}],
+            "id": pa.array([7, 8], pa.int32()),
+            "ratio": pa.array([0.1, None], pa.float32()),
+            "when": pa.array([when, None], pa.timestamp("ns", "UTC")),
+            "kind": pa.array(["a", "b"]).dictionary_encode(),
+            "vector": pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32(), 2)),
+            "timestamp": pa.array([when, None], pa.timestamp("us", "Asia/Tokyo")),
+            "language": ["en", "de"],
+            "bucket": [1, 2],
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert build(tmp_path / "out", "--input", f"own={tmp_path}/a.parquet", "--set", "texts.own.text=content.body") == 0
+    (path,) = (tmp_path / "out/own/documents").glob("*.parquet")
+    found = pq.read_table(path)
+    assert found.schema.names[: len(tables.DOCUMENT_SCHEMA)] == tables.DOCUMENT_SCHEMA.names
+    assert found.select(found.schema.names[len(tables.DOCUMENT_SCHEMA) :]).schema.remove_metadata() == pa.schema(
+        [
+            ("content", pa.struct([("by", pa.string())])),
+            ("row_id", pa.int32()),
+            ("ratio", pa.float32()),
+            ("when", pa.timestamp("us", "UTC")),
+            ("kind", pa.string()),
+            ("vector", pa.list_(pa.float32())),
+            ("row_bucket", pa.int64()),
+        ]
+    )
+    first, second = found.to_pylist()
+    assert (first["text"], first["content"], first["row_id"], first["when"]) == ("one", {"by": "Ada"}, 7, when)
+    assert (first["ratio"], first["kind"], first["vector"]) == (table["ratio"][0].as_py(), "a", [1.0, 2.0])
+    assert (first["timestamp"], first["timestamp_precision"]) == (when, "microsecond")
+    assert (second["timestamp"], second["when"], second["ratio"], second["language"]) == (None, None, None, "de")
+    assert list(verify.problems(str(tmp_path / "out"))) == []
+
+
+def test_what_fits_no_column_of_json_is_kept_as_text(tmp_path: Path) -> None:
+    early = [{"text": f"text {n}", "n": n, "at": {"x": n}, "tags": []} for n in range(1_000)]
+    late = {"text": "late", "n": "many", "at": {"x": 1, "y": 2}, "new": True, "tags": ["a"], "timestamp": "yesterday"}
+    write_lines(tmp_path / "a.jsonl", [*early, late, {"text": "last", "n": (1 << 60) + 1, "at": None}])
+    write_lines(tmp_path / "b.jsonl", [{"text": "other file", "n": 0.5, "mixed": 1}, {"text": "b", "mixed": "two"}])
+    assert build(tmp_path / "out", "--input", f"own={tmp_path}/*.jsonl") == 0
+    found = {row["text"]: row for row in documents(tmp_path / "out", "own")}
+    assert found["text 3"]["n"] == 3.0 and isinstance(found["text 3"]["n"], float)
+    assert (found["text 3"]["at"], found["text 3"]["other_fields"]) == ({"x": 3}, None)
+    assert json.loads(found["late"]["other_fields"]) == {"n": "many", "at": {"x": 1, "y": 2}, "new": True}
+    assert (found["late"]["n"], found["late"]["tags"], found["late"]["timestamp"]) == (None, ["a"], None)
+    assert json.loads(found["last"]["other_fields"]) == {"n": (1 << 60) + 1}
+    assert (found["other file"]["mixed"], found["b"]["mixed"], found["late"]["mixed"]) == ("1", "two", None)
+    manifest = json.loads((tmp_path / "out/own/manifest.json").read_text())
+    assert manifest["stages"][0]["read"]["unreadable:timestamp"] == 1
+    assert list(verify.problems(str(tmp_path / "out"))) == []
 
 
 def test_the_same_rows_give_the_same_bytes_whoever_runs_them(tmp_path: Path) -> None:
@@ -260,7 +318,7 @@ def test_perplexity_by_a_model_of_the_same_build(tmp_path: Path) -> None:
     assert corpus.main(["--recipe", "paper", "--runner", "plain", "--output", str(tmp_path / "out"), *options]) == 0
     kept = documents(tmp_path / "out", "own")
     assert [row["text"] for row in kept] == [row["text"] for row in rows[:6]]
-    assert all(float(dict(row["attributes"])["perplexity"]) <= 50 for row in kept)
+    assert all(row["perplexity"] <= 50 for row in kept)
     assert reasons(tmp_path / "out", "own") == {"other_language": 1, "perplexity": 1}
 
 
@@ -287,6 +345,10 @@ class TestWhatIsRefused:
             ("texts.own.share=0.1234", "the share of own is 0.1234"),
             ("texts.own.share=-1", "the share of own is -1.0"),
             ("texts.own.field=a", "there is no field 'field', only text"),
+            (
+                "texts.own.title=body",
+                "a.jsonl: the field 'body' is a struct<html: string>, and a document's title is a string",
+            ),
             ("texts.own.text=", "texts.own.text is '': the name of a field"),
             ("texts.own.near.threshold=2", "texts.own.near.threshold is 2.0"),
             ("texts.own.filters.language.threshold=2", "texts.own.filters.language.threshold is 2.0"),

@@ -15,7 +15,6 @@ from pipelines.hashing import seal
 from pipelines.stages import changes, losses
 from pipelines.stages.chain import Chain
 
-VERSION = 1
 KINDS = ("documents", "drops")
 # The manifests of each stage of a source, as its links read them.
 Rows = Sequence[Sequence[dict[str, Any]]]
@@ -121,7 +120,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     shown = f"{chain.source.name}/changes.json"
     write_if_changed(f"{output}/{shown}", shown_changes(chain))
     manifest = {
-        "version": VERSION,
+        "format": tables.VERSION,
         "source": chain.source.name,
         "title": chain.source.title or chain.source.name,
         "shown": asdict(chain.source.shown),
@@ -210,6 +209,7 @@ def write_corpus_manifest(
         if path.endswith("/manifest.json")
     ]
     content: dict[str, Any] = {
+        "format": tables.VERSION,
         "recipe": recipe,
         "sources": list(sources),
         **({"shares": dict(shares)} if shares else {}),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipelines.account.finished import corpus_manifest, source_manifest
 from pipelines.files import commands, paths, storage
 from pipelines.tokens import shards
 
@@ -23,17 +24,14 @@ def summary(output: str, build: Mapping[str, Any] | None = None) -> dict[str, An
 
     Raises ValueError if the corpus is not finished.
     """
-    corpus = storage.read_json(f"{output}/manifest.json")
-    if not isinstance(corpus, dict):
-        raise ValueError(f"{output}/manifest.json: missing, so the corpus is not finished")
-    named_by = f"{output}/manifest.json"
+    corpus = corpus_manifest(output)
     tokens = corpus["tokenizer"] is not None
-    sources = {name: _source(output, storage.inside(name, named_by), tokens=tokens) for name in corpus["sources"]}
+    sources = {name: _source(output, name, tokens=tokens) for name in corpus["sources"]}
     return {"recipe": corpus["recipe"], "build": dict(build or {}), "sources": sources}
 
 
 def _source(output: str, name: str, *, tokens: bool) -> dict[str, Any]:
-    found = storage.read_json(f"{output}/{name}/manifest.json")
+    found = source_manifest(output, name)
     return {
         "inputs": {"files": len(found["inputs"]), "bytes": sum(entry["size"] for entry in found["inputs"])},
         "stages": list(_stages(found)),

@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -199,7 +200,7 @@ def _counted(manifest: Json, sample: Sample) -> Iterator[Distribution | None]:
         dropped = {DROPPED: _dropped_languages(sample)} if row["of"] == "language" else {}
         yield counts(row["title"], row["what"], {KEPT: kept, **dropped}, by_value=row["of"] == "year")
     if manifest["source"] == "stack_exchange":
-        scores = [float(score) for d in sample.documents for score in d.attributes.get("answer_scores", "").split()]
+        scores = [float(score) for document in sample.documents for score in document.attributes["answer_scores"]]
         values = {"answers": [(score, sample.weight(None)) for score in scores]}
         yield histogram("Scores of answers", "score", values, {}, logarithmic=False)
 
@@ -223,8 +224,20 @@ def _values(document: Document, of: str) -> list[str]:
     elif of in ("language", "license"):
         value = getattr(document, of) or ""
     else:
-        value = document.attributes.get(of.removeprefix("attributes."), "")
+        found = document.attributes.get(of.removeprefix("attributes."))
+        if isinstance(found, list):
+            return list(map(said, found)) or ["(not said)"]
+        value = "" if found is None else said(found)
     return [value or "(not said)"]
+
+
+def said(value: Any) -> str:
+    """Return an attribute's value in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(map(said, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def token_counts(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
@@ -268,7 +281,7 @@ def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -
     by_language: defaultdict[str, list[str]] = defaultdict(list)
     for documents in samples.values():
         for document in documents:
-            language = document.attributes.get("language") if document.source == "github" else document.language
+            language = document.attributes.get("code_language") if document.source == "github" else document.language
             if language:
                 by_language[language].append(document.text)
     found = []

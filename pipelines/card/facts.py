@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipelines import table1
+from pipelines.account.finished import check_format
 from pipelines.files import storage
 from pipelines.recipes import PAPER
 from pipelines.table1 import SOURCES, TABLE_1, Row
@@ -114,6 +115,8 @@ def load(output: str) -> Corpus:
     present = {name: manifest for name, manifest in found.items() if manifest}
     if not present:
         raise ValueError(f"{output}: no corpus here (no source has a manifest)")
+    for name, manifest in present.items():
+        check_format(f"{output}/{name}/manifest.json", manifest)
     tokens = {name: storage.read_json(f"{output}/tokens/{name}/manifest.json") for name in wanted}
     _check_names(output, present, tokens)
     return Corpus(

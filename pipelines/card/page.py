@@ -126,7 +126,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"whole": lambda value: f"{value:,}", "mega": mega, "nice": distributions.nice}
+    environment.filters |= {
+        "whole": lambda value: f"{value:,}",
+        "mega": mega,
+        "nice": distributions.nice,
+        "said": distributions.said,
+    }
     return environment
 
 

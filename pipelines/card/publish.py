@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
+import pyarrow as pa
 
 from pipelines.card import facts
-from pipelines.card.facts import Corpus
-from pipelines.files import ours, storage
+from pipelines.card.facts import Corpus, Json
+from pipelines.files import ours, storage, tables
+from pipelines.files.tables import DOCUMENT_SCHEMA
 from pipelines.table1 import SOURCES
 
 HUGGING_FACE, CROISSANT = "README.md", "croissant.json"
@@ -34,12 +36,14 @@ OWN_DESCRIPTION: Final = (
 # Croissant's names of the columns' types, and what is in them.
 COLUMNS: Final = (
     ("id", "sc:Text", "stable id, made of the source, the dump and the record"),
+    ("source", "sc:Text", "the source that it comes from"),
     ("text", "sc:Text", "the document"),
     ("url", "sc:Text", "where it was published"),
     ("title", "sc:Text", "its title"),
     ("license", "sc:Text", "its licence, as the source tells"),
-    ("language", "sc:Text", "its language"),
-    ("timestamp", "sc:Text", "when it was crawled or published"),
+    ("language", "sc:Text", "the language that people speak in it"),
+    ("timestamp", "sc:DateTime", "when it was crawled or published, in UTC"),
+    ("timestamp_precision", "sc:Text", "how precisely that is known: year, month, day, minute, second or finer"),
     ("dump", "sc:Text", "digest of the dump file that holds the raw record"),
     ("offset", "sc:Integer", "position of the raw record in the dump"),
 )
@@ -69,11 +73,26 @@ def dataset_card(corpus: Corpus) -> str:
         notes=facts.notes(corpus),
         titles=corpus.titles,
         columns=COLUMNS,
+        format=tables.VERSION,
+        folder=NAME,
+        own_columns={name: _own_columns(corpus, name) for name in corpus.manifests},
         total=facts.total,
         description=_description(corpus),
         paper=PAPER,
         reasons=facts.reasons,
     )
+
+
+def _files(manifest: Json) -> list[str]:
+    return [entry["path"] for entry in manifest["documents"]["files"]]
+
+
+def _own_columns(corpus: Corpus, name: str) -> list[pa.Field[Any]]:
+    """Return the columns that a source has besides those of all."""
+    for path in _files(corpus.manifests[name])[:1]:
+        with tables.opened(f"{corpus.path}/{path}") as file:
+            return [column for column in file.schema_arrow if column.name not in DOCUMENT_SCHEMA.names]
+    return []
 
 
 def _description(corpus: Corpus) -> str:
@@ -83,10 +102,12 @@ def _description(corpus: Corpus) -> str:
 def _header(corpus: Corpus) -> str:
     """Return the YAML header's fields, a line each, their values as JSON (which YAML contains)."""
     rows = sum(manifest["documents"]["count"] for manifest in corpus.manifests.values())
-    configurations = [
-        {"config_name": name, "data_files": [{"split": "train", "path": f"{name}/documents/*.parquet"}]}
-        for name in corpus.manifests
+    paths = {name: f"{name}/documents/*.parquet" for name, manifest in corpus.manifests.items() if _files(manifest)}
+    configurations: list[dict[str, Any]] = [
+        {"config_name": name, "data_files": [{"split": "train", "path": path}]} for name, path in paths.items()
     ]
+    everything = {"config_name": "all", "data_files": [{"split": "train", "path": list(paths.values())}]}
+    configurations.append({**everything, "columns": DOCUMENT_SCHEMA.names})
     fields: dict[str, Any] = {
         "pretty_name": f"Altiplano ({corpus.recipe})",
         "license": "other",

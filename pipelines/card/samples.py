@@ -22,7 +22,6 @@ FILES = 32  # of a source's document files, and of each stage's files of drops
 BYTES = 64 << 20  # of the documents' row groups, uncompressed
 ROWS = 50_000  # of a stage's drops
 EXAMPLES = 20
-_COLUMNS = ("id", "stage", "reason", "excerpt", "size", "scores", "language")
 
 
 @dataclass
@@ -66,12 +65,12 @@ def read(output: str, manifest: Json) -> Sample:
             for reason, (documents, _) in group.items():
                 sample.dropped[stage, reason] += documents
     paths = [entry["path"] for entry in manifest["documents"]["files"]]
-    for row in _rows(output, paths, None, BYTES):
-        sample.documents.append(Document(**{**row, "attributes": dict(row["attributes"])}))
+    for row in _rows(output, paths, BYTES):
+        sample.documents.append(tables.document_of(row))
     for paths in _by_stage(manifest).values():
         left = ROWS
-        for row in _rows(output, paths, _COLUMNS, BYTES):
-            sample.drops[row["stage"], row["reason"]].append({**row, "scores": dict(row.get("scores") or ())})
+        for row in _rows(output, paths, BYTES):
+            sample.drops[row["stage"], row["reason"]].append({**row, "scores": tables.scores_of(row)})
             left -= 1
             if not left:
                 break
@@ -86,7 +85,7 @@ def _by_stage(manifest: Json) -> dict[str, list[str]]:
     return found
 
 
-def _rows(output: str, paths: Sequence[str], columns: Sequence[str] | None, budget: int) -> Iterator[dict[str, Any]]:
+def _rows(output: str, paths: Sequence[str], budget: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of row groups chosen by hash, until the budget is used up; of one at least."""
     chosen = sorted(paths, key=lambda path: keyed("card", path.rpartition("/")[2]))[:FILES]
     groups = sorted(
@@ -96,9 +95,7 @@ def _rows(output: str, paths: Sequence[str], columns: Sequence[str] | None, budg
     )
     for _, path, group, size in groups:
         with tables.opened(f"{output}/{path}") as file:
-            names = set(file.schema_arrow.names)
-            wanted = [name for name in columns if name in names] if columns else None
-            yield from file.read_row_group(group, columns=wanted, use_threads=False).to_pylist()
+            yield from file.read_row_group(group, use_threads=False).to_pylist()
         budget -= size
         if budget <= 0:
             return

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.account.finished import corpus_manifest, source_manifest
 from pipelines.export.common import link
 from pipelines.export.parquet import write_readme
 from pipelines.files import arrow_batches, parquet_pages, storage, tables
@@ -74,16 +75,7 @@ def has_documents_alone(corpus: Path) -> bool:
 
 
 def _manifests(corpus: Path) -> dict[str, Json]:
-    whole = storage.read_json(f"{corpus}/manifest.json")
-    if not isinstance(whole, dict):
-        raise ValueError(f"{corpus}/manifest.json: missing or damaged, so the corpus is not finished")
-    found = {}
-    for name in whole["sources"]:
-        path = f"{corpus}/{storage.inside(name, f'{corpus}/manifest.json')}/manifest.json"
-        found[name] = storage.read_json(path)
-        if not isinstance(found[name], dict):
-            raise ValueError(f"{path}: missing or damaged")
-    return found
+    return {name: source_manifest(str(corpus), name) for name in corpus_manifest(str(corpus))["sources"]}
 
 
 def _documents(corpus: Path, manifest: Json, output: Path) -> Iterator[str]:

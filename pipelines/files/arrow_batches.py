@@ -52,8 +52,25 @@ def batches(source: Path | BinaryIO) -> Iterator[pa.RecordBatch]:
         yield from _batches(pa.PythonFile(cast(io.IOBase, source), "r"))
 
 
+def schema(source: BinaryIO) -> pa.Schema:
+    """Return the columns of a file or stream, from its first message; errors as those of `batches`."""
+    file = pa.PythonFile(cast(io.IOBase, source), "r")
+    file.seek(_start(file))
+    return _checked(pa.ipc.open_stream(file).schema)
+
+
+def _start(file: pa.NativeFile) -> int:
+    return len(_MAGIC) if file.read(len(_MAGIC)) == _MAGIC else 0
+
+
+def _checked(schema: pa.Schema) -> pa.Schema:
+    for field in schema:
+        _check_type(field.type, field.name)
+    return schema
+
+
 def _batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    start = len(_MAGIC) if file.read(len(_MAGIC)) == _MAGIC else 0
+    start = _start(file)
     file.seek(start)
     # Arrow's messages, one after the other; of a file in memory bodies stay where they are.
     dictionaries = 0
@@ -65,8 +82,7 @@ def _batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
             raise TooLargeError(f"message {number}: dictionaries of {dictionaries:,} bytes together")
     file.seek(start)
     reader = pa.ipc.open_stream(file)
-    for field in reader.schema:
-        _check_type(field.type, field.name)
+    _checked(reader.schema)
     for batch in reader:
         batch.validate(full=True)
         yield batch

@@ -10,57 +10,66 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import repeat
+from typing import Any, BinaryIO, Final, cast
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines import timestamps
 from pipelines.document import Document, Drop
 from pipelines.files import parquet_pages, storage
 
-VERSION = 3  # of what is written of a table and said of it in manifests
+VERSION = 4  # of the columns below, of what is written of a table, and of what manifests say of it
 ROW_GROUP_BYTES = 8 << 20
 STAGED_GROUP_BYTES = 2 << 20  # what the processor's caches hold: new memory costs more than what is done in it
 ROW_GROUP_ROWS = 50_000
 _ROWS_AT_ONCE = 256
 
-DOCUMENT_SCHEMA = pa.schema(
-    pa.field(name, kind)
-    for name, kind in [
-        ("id", pa.string()),
-        ("source", pa.string()),
-        ("text", pa.string()),
-        ("dump", pa.string()),
-        ("offset", pa.int64()),
-        ("url", pa.string()),
-        ("title", pa.string()),
-        ("license", pa.string()),
-        ("language", pa.string()),
-        ("timestamp", pa.string()),
-        ("attributes", pa.map_(pa.string(), pa.string())),
-    ]
-)
-DROP_SCHEMA = pa.schema(
-    pa.field(name, kind)
-    for name, kind in [
-        ("id", pa.string()),
-        ("source", pa.string()),
-        ("stage", pa.string()),
-        ("reason", pa.string()),
-        ("excerpt", pa.string()),
-        ("size", pa.int64()),
-        ("scores", pa.map_(pa.string(), pa.float64())),
-        ("language", pa.string()),
-    ]
-)
 
+def columns(**kinds: pa.DataType) -> pa.Schema:
+    """Return columns by name and type."""
+    return pa.schema(list(kinds.items()))
+
+
+# The columns that documents of every source have; those of the source's own stages come behind them.
+DOCUMENT_SCHEMA: Final = columns(
+    id=pa.string(),
+    source=pa.string(),
+    text=pa.string(),
+    url=pa.string(),
+    title=pa.string(),
+    license=pa.string(),
+    language=pa.string(),
+    timestamp=pa.timestamp("us", "UTC"),
+    timestamp_precision=pa.string(),
+    dump=pa.string(),
+    offset=pa.int64(),
+)
+# The columns that all drops have; behind them come the scores that the source's stages measure, as float64.
+DROP_SCHEMA: Final = columns(
+    id=pa.string(),
+    source=pa.string(),
+    stage=pa.string(),
+    reason=pa.string(),
+    excerpt=pa.string(),
+    size=pa.int64(),
+    url=pa.string(),
+    title=pa.string(),
+    language=pa.string(),
+    timestamp=pa.timestamp("us", "UTC"),
+    timestamp_precision=pa.string(),
+    license=pa.string(),
+)
+NO_COLUMNS: Final = columns()
 
 # Dictionaries for columns with few values; in the others they are written in vain, and every reader pays for them.
 _LAYOUT: dict[str, Any] = {
     "compression": "zstd",
-    "use_dictionary": ["source", "dump", "license", "language", "stage", "reason", "attributes.key_value.key"],
+    "use_dictionary": ["source", "dump", "license", "language", "timestamp_precision", "stage", "reason"],
 }
 # What the next stage reads once, and is then removed: packing and unpacking it costs more than its place.
 _STAGED: dict[str, Any] = _LAYOUT | {"compression": "none"}
@@ -95,11 +104,18 @@ def well_formed(text: str) -> str:
 
 
 def row_digest(row: Mapping[str, Any]) -> bytes:
-    """Return the SHA-256 of one row's canonical JSON, in which a `text` (or its UTF-8) stands as its own SHA-256."""
-    if "text" in row:
-        text = row["text"]
-        row = {**row, "text": hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()}
-    return hashlib.sha256(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).digest()
+    """Return the SHA-256 of one row's canonical JSON, in which a `text` (or its UTF-8) stands as its own SHA-256.
+
+    What is null is left out: a row is the same in a table that has more columns.
+    """
+    known = {name: value for name, value in row.items() if value is not None}
+    if (text := known.get("text")) is not None:
+        known["text"] = hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+    return hashlib.sha256(orjson.dumps(known, default=_as_text, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _as_text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def table_digest(digests: Iterable[bytes]) -> str:
@@ -127,7 +143,7 @@ class _Hashed(io.RawIOBase):
 class TableWriter:
     """Writes rows (dictionaries of the schema's columns, a `text` as UTF-8 or ASCII) in row groups of bounded size.
 
-    A `staged` table is for the next stage only: not compressed, without digests.
+    A column that a row lacks is null in it. A `staged` table is for the next stage only: not compressed, no digests.
     """
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema, *, staged: bool = False) -> None:
@@ -145,8 +161,6 @@ class TableWriter:
 
     def add(self, row: dict[str, Any], size: int) -> None:
         """Add one row; `size` is its text's length in UTF-8 bytes."""
-        if not self._staged:
-            self._digests.append(row_digest(row))
         self._rows.append(row)
         self._pending += size + 200
         self.rows += 1
@@ -156,8 +170,10 @@ class TableWriter:
 
     def _flush(self) -> None:
         if self._rows:
-            columns = {name: [row[name] for row in self._rows] for name in self._schema.names}
-            self._writer.write_table(pa.table(columns, schema=self._schema))
+            table = pa.table([_column(field, self._rows) for field in self._schema], schema=self._schema)
+            if not self._staged:
+                self._digests += _digests(table, self._rows)
+            self._writer.write_table(table)
             self._rows = []
             self._pending = 0
 
@@ -175,51 +191,116 @@ class TableWriter:
         return Written(self.rows, self.size, table_digest(self._digests), self._hashed.sha256.hexdigest())
 
 
-class DocumentWriter(TableWriter):
-    """Writes documents."""
+def _column(field: pa.Field[Any], rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return a column of rows; raise ValueError naming the row of a value that has another type."""
+    values = [row.get(field.name) for row in rows]
+    try:
+        return pa.array(values, field.type)
+    except UnicodeEncodeError:
+        return pa.array([_well_formed(value) for value in values], field.type)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        for row, value in zip(rows, values, strict=True):
+            try:
+                pa.array([value], field.type)
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"{row['id']}: {field.name} is {value!r:.200}, no {field.type}") from error
+        raise
 
-    def __init__(self, stream: BinaryIO, *, staged: bool = False) -> None:
-        super().__init__(stream, DOCUMENT_SCHEMA, staged=staged)
+
+def _well_formed(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, Mapping):
+        return {well_formed(name): _well_formed(part) for name, part in value.items()}
+    return [_well_formed(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _digests(table: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """Return the digests of rows as a reader of the table finds them: the column's type decides that 1 is 1.0."""
+    if "text" not in table.column_names:
+        return [row_digest(found) for found in table.to_pylist()]
+    others = table.drop_columns(["text"]).to_pylist()
+    return [row_digest({**found, "text": row["text"]}) for found, row in zip(others, rows, strict=True)]
+
+
+class DocumentWriter(TableWriter):
+    """Writes documents; `own` are the columns of their attributes."""
+
+    def __init__(self, stream: BinaryIO, own: pa.Schema = NO_COLUMNS, *, staged: bool = False) -> None:
+        super().__init__(stream, merged(DOCUMENT_SCHEMA, own), staged=staged)
+        self._own = frozenset(own.names)
 
     def write(self, document: Document) -> None:
-        """Add one document."""
+        """Add one document; raise ValueError naming it for an attribute without a column, or a time that is none."""
+        if not document.attributes.keys() <= self._own:
+            unknown = ", ".join(sorted(document.attributes.keys() - self._own))
+            raise ValueError(f"{document.id}: no stage lists the attribute {unknown} among its columns")
         # Arrow reads ASCII where Python keeps it.
         text = document.text if self._staged and document.text.isascii() else _utf8(document.text)
+        at, precision = _moment(document)
         row = {
-            "id": well_formed(document.id),
+            **document.attributes,
+            "id": document.id,
             "source": document.source,
             "text": text,
+            "url": document.url,
+            "title": document.title,
+            "license": document.license,
+            "language": document.language,
+            "timestamp": at,
+            "timestamp_precision": precision,
             "dump": document.dump,
             "offset": document.offset,
-            "url": _optional(document.url),
-            "title": _optional(document.title),
-            "license": _optional(document.license),
-            "language": document.language,
-            "timestamp": document.timestamp,
-            "attributes": sorted((name, well_formed(value)) for name, value in document.attributes.items()),
         }
         self.add(row, len(text))
 
 
 class DropWriter(TableWriter):
-    """Writes drops."""
+    """Writes drops; `scores` are the names of what stages measure of them."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__(stream, DROP_SCHEMA)
+    def __init__(self, stream: BinaryIO, scores: Sequence[str] = ()) -> None:
+        super().__init__(stream, merged(DROP_SCHEMA, columns(**dict.fromkeys(scores, pa.float64()))))
+        self._scores = frozenset(scores)
 
     def write(self, drop: Drop, *, excerpt: bool) -> None:
-        """Add one drop, with its excerpt or without."""
+        """Add one drop, with its excerpt or without; raise ValueError naming it for a score that no stage lists."""
+        if not drop.scores.keys() <= self._scores:
+            unknown = ", ".join(sorted(drop.scores.keys() - self._scores))
+            raise ValueError(f"{drop.id}: no stage lists the score {unknown} among its scores")
+        at, precision = _moment(drop)
         row = {
-            "id": well_formed(drop.id),
+            **drop.scores,
+            "id": drop.id,
             "source": drop.source,
             "stage": drop.stage,
             "reason": drop.reason,
-            "excerpt": well_formed(drop.excerpt) if excerpt else None,
+            "excerpt": drop.excerpt if excerpt else None,
             "size": drop.size,
-            "scores": sorted(drop.scores.items()),
+            "url": drop.url,
+            "title": drop.title,
             "language": drop.language,
+            "timestamp": at,
+            "timestamp_precision": precision,
+            "license": drop.license,
         }
         self.add(row, drop.size)
+
+
+def merged(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """Return the columns of both, the first's first; raise ValueError for a name that has two types."""
+    for name in second.names:
+        if name in first.names and not first.field(name).equals(second.field(name)):
+            raise ValueError(f"the column {name} is a {first.field(name).type} and a {second.field(name).type}")
+    return pa.unify_schemas([first, second])
+
+
+def _moment(one: Document | Drop) -> tuple[datetime | None, str | None]:
+    if one.timestamp is None:
+        return None, None
+    found = timestamps.parse(one.timestamp)
+    if found is None:
+        raise ValueError(f"{one.id}: the timestamp {one.timestamp!r:.100} is no ISO 8601; see pipelines.timestamps")
+    return found
 
 
 def _utf8(text: str) -> bytes:
@@ -227,10 +308,6 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return well_formed(text).encode()
-
-
-def _optional(text: str | None) -> str | None:
-    return None if text is None else well_formed(text)
 
 
 class Table(parquet_pages.ParquetFile):
@@ -289,10 +366,37 @@ def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
 
 def read_documents(path: str) -> Iterator[Document]:
     """Yield a Parquet file's documents, one row group in memory at a time."""
-    names = DOCUMENT_SCHEMA.names
     with opened(path) as file:
+        own = [name for name in file.schema_arrow.names if name not in DOCUMENT_SCHEMA.names]
         for group in range(file.num_row_groups):
-            columns = file.read_row_group(group, columns=names, use_threads=False).to_pydict()
-            columns["attributes"] = list(map(dict, columns["attributes"]))
-            for values in zip(*(columns[name] for name in names), strict=True):
-                yield Document(**dict(zip(names, values, strict=True)))
+            values = file.read_row_group(group, use_threads=False).to_pydict()
+            rows = zip(*(values[name] for name in own), strict=True) if own else repeat((), len(values["id"]))
+            values["attributes"] = [_known(own, row) for row in rows]
+            times = zip(values["timestamp"], values.pop("timestamp_precision"), strict=True)
+            values["timestamp"] = [_time(at, precision) for at, precision in times]
+            for row in zip(*(values[name] for name in _FIELDS), strict=True):
+                yield Document(**dict(zip(_FIELDS, row, strict=True)))
+
+
+_FIELDS: Final = [field.name for field in fields(Document)]
+
+
+def document_of(row: Mapping[str, Any]) -> Document:
+    """Return the document of one row of a table of documents."""
+    own = [name for name in row if name not in DOCUMENT_SCHEMA.names]
+    given = {name: row[name] for name in _FIELDS if name in row}
+    time = _time(row["timestamp"], row["timestamp_precision"])
+    return Document(**given | {"timestamp": time, "attributes": _known(own, [row[name] for name in own])})
+
+
+def scores_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return what was measured of a row of a table of drops."""
+    return {name: value for name, value in row.items() if name not in DROP_SCHEMA.names and value is not None}
+
+
+def _known(names: Sequence[str], values: Iterable[Any]) -> dict[str, Any]:
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def _time(at: datetime | None, precision: str | None) -> str | None:
+    return None if at is None or precision is None else str(timestamps.Moment(at, precision))

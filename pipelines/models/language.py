@@ -77,10 +77,10 @@ def _hashed(paths: Sequence[str], language: str) -> Iterator[tuple[int, str]]:
 
 def take_perplexities(task: draws.Draw) -> Iterator[tuple[str, int, bytes]]:
     """Take language and perplexity of the pages that have one."""
-    for row in tables.read_rows(task.path, ["id", "language", "attributes"]):
-        value = float(dict(row["attributes"]).get("perplexity", perplexity.NO_PERPLEXITY))
+    for row in tables.read_rows(task.path, ["id", "language", "perplexity"]):
+        value = row["perplexity"]
         key = keyed("cutoffs", row["id"])
-        if value >= 0 and task.wants("pages", key):
+        if value is not None and value >= 0 and task.wants("pages", key):
             yield "pages", key, f"{row['language']} {value}".encode()
 
 

@@ -10,11 +10,13 @@ documents ─ filtered (rules, masks) ─> staged, key of the text ─ copies (d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from filters.web import c4, fineweb, gopher, paragraphs, perplexity, reference, words
 from filters.web.language import LanguageIdentifier
@@ -23,6 +25,7 @@ from filters.web.quality_models import load_cutoffs, load_language_model
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
+from pipelines.files.tables import columns, merged
 from pipelines.hashing import keyed
 from pipelines.optional import personal_information
 from pipelines.recipes import Filters, Recipe
@@ -31,6 +34,9 @@ from pipelines.stages.source import Source
 from pipelines.stages.steps import drop_marked
 
 CLASSIFIER = "classifier"  # the model: a fastText classifier
+MEASURED = ("language_score", "perplexity", "classifier_probability")
+SCORES = (*MEASURED, "value", "limit")  # the last two are of Gopher's and FineWeb's rules
+COLUMNS = merged(columns(**dict.fromkeys(MEASURED, pa.float64()), bucket=pa.string()), personal_information.COLUMNS)
 Outcome = Document | Drop
 
 
@@ -51,7 +57,7 @@ def _in_language(document: Document, context: Context[Filters]) -> Outcome:
     label, score = _identifier(context.models["lid"]).identify(document.text)
     if reason := language_reason(label, score, wanted.languages, wanted.threshold):
         return document.in_language(label).drop(reason, language_score=score)
-    return document.with_attributes(language_score=f"{score:.6g}").in_language(label)
+    return document.with_attributes(language_score=score).in_language(label)
 
 
 def _by_c4(document: Document, context: Context[Filters]) -> Outcome:
@@ -88,15 +94,16 @@ def _by_perplexity(document: Document, context: Context[Filters]) -> Outcome:
     model = _language_model(context.models["language_models"], language)
     if model is None:
         return document.drop("no_language_model")
-    found = round(model.perplexity(document.text), 1)
+    found = model.perplexity(document.text)
+    known = {} if found == perplexity.NO_PERPLEXITY else {"perplexity": found}
     if wanted.most and found > wanted.most:
-        return document.drop("perplexity", perplexity=found)
+        return document.drop("perplexity", **known)
     if wanted.buckets:
         bucket = perplexity.bucket(found, _cutoffs(context.models["cutoffs"]).get(language))
         if bucket not in wanted.buckets:
-            return document.drop(f"bucket_{bucket}", perplexity=found)
+            return document.drop(f"bucket_{bucket}", **known)
         document = document.with_attributes(bucket=bucket)
-    return document.with_attributes(perplexity=f"{found:.1f}")
+    return document.with_attributes(**known)
 
 
 def _by_classifier(document: Document, context: Context[Filters]) -> Outcome:
@@ -106,7 +113,7 @@ def _by_classifier(document: Document, context: Context[Filters]) -> Outcome:
     probability = _classifier(context.models[CLASSIFIER], wanted.label).probability(document.text)
     if probability < wanted.threshold:
         return document.drop("classifier", classifier_probability=probability)
-    return document.with_attributes(classifier_probability=f"{probability:.6f}")
+    return document.with_attributes(classifier_probability=probability)
 
 
 def text_key(raw: Document, document: Document, context: Context[Filters]) -> Keys:
@@ -185,14 +192,27 @@ def models(wanted: Filters) -> tuple[str, ...]:
 def chosen(source: Source, recipe: Recipe) -> Source:
     """Return the source with the stages that its recipe switches on."""
     wanted = getattr(recipe.part(source.name), "filters", None)
-    return source.extended(tuple(_stages(source.name, wanted))) if wanted and wanted != Filters() else source
+    if wanted is None:
+        return source
+    added = tuple(_stages(source.name, wanted)) if wanted != Filters() else ()
+    return replace(source.extended(added), scores=SCORES)
 
 
 def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
     part, names = partial(filters_part, source), models(wanted)
     by_lines = None if wanted.lines == "off" else line_keys
     keys = text_key if wanted.copies else by_lines
-    yield Map("filtered", filtered, part, models=names, keys=keys, ranked=keys is not None, version=2)
+    yield Map(
+        "filtered",
+        filtered,
+        part,
+        models=names,
+        keys=keys,
+        ranked=keys is not None,
+        columns=COLUMNS,
+        scores=SCORES,
+        version=2,
+    )
     if wanted.copies:
         yield Decide("copies", exact.not_owner, ranked=True)
         yield Map("distinct", drop_marked("duplicate"), part, keys=by_lines, ranked=by_lines is not None)

@@ -7,11 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
+
 from filters.web import personal_info
 from pipelines.document import Document, Drop
+from pipelines.files.tables import columns
 from pipelines.stages.kinds import Context
 
 SITES = "personal_information_sites"  # the model: a list of hosts
+MASKED = ("masked_emails", "masked_ip_addresses", "masked_telephones")
+COLUMNS = columns(**dict.fromkeys(MASKED, pa.int32()))  # null where nothing was looked for
 DEFAULT_SITES = Path(__file__).with_name("personal_information_sites.txt")
 
 
@@ -34,11 +39,14 @@ class Masks(Protocol):
 
 
 def listed(page: Document, context: Context[LeavesOut]) -> Drop | None:
-    """Return the drop of a page whose site is on the list, without an excerpt; None where the recipe keeps it."""
+    """Return the drop of a page whose site is on the list, without excerpt, URL and title: they may name people.
+
+    None where the recipe keeps it.
+    """
     if not context.recipe.exclude_personal_information_sites:
         return None
     reason = _sites(context.models[SITES]).reason(page.url)
-    return replace(page.drop(reason), excerpt="") if reason else None
+    return replace(page.drop(reason), excerpt="", url=None, title=None) if reason else None
 
 
 def masked(page: Document, context: Context[Masks]) -> Document:
@@ -46,15 +54,10 @@ def masked(page: Document, context: Context[Masks]) -> Document:
     if not context.recipe.mask_personal_information:
         return page
     found = personal_info.masked(page.text)
-    counts = {
-        "masked_emails": found.emails,
-        "masked_ip_addresses": found.ip_addresses,
-        "masked_telephones": found.telephones,
-    }
+    counts = dict(zip(MASKED, (found.emails, found.ip_addresses, found.telephones), strict=True))
     context.counts.update(counts)
     title = personal_info.mask(page.title) if page.title else page.title
-    told = {name: str(count) for name, count in counts.items() if count}
-    return replace(page, text=found.text, title=title).with_attributes(**told)
+    return replace(page, text=found.text, title=title).with_attributes(**counts)
 
 
 @cache

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO, BinaryIO
 
+from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Drop
 from pipelines.readers import Dump, first_bytes, tars
 from pipelines.readers.first_bytes import Kind
@@ -179,7 +180,7 @@ def _made(arxiv_id: str, files: dict[str, bytes], dump: Dump, offset: int) -> Su
         files=files,
         dump=dump.digest,
         offset=offset,
-        month=dump.attributes.get("month") or month_of(arxiv_id),
+        month=timestamps.canonical(dump.attributes.get("month") or month_of(arxiv_id)),
     )
 
 

@@ -151,7 +151,7 @@ def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Dro
     if "\0" in text:
         return drop(dump, number, Reason.BINARY, where, len(text.encode()))
     language = language_of(path)
-    attributes = {"repository": repository, "path": path} | ({"language": language} if language else {})
+    attributes = {"repository": repository, "path": path} | ({"code_language": language} if language else {})
     return Document(
         id=f"{SOURCE}/{dump.digest}/{number}",
         source=SOURCE,

@@ -127,7 +127,7 @@ def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document |
         url=f"https://github.com/{quote(repository)}/blob/{quote(dump.attributes.get('ref', 'HEAD'))}/{quote(inner)}",
         title=inner,
         license=_nearest(licences, posixpath.dirname(path)),
-        attributes={"repository": repository, "path": inner} | ({"language": language} if language else {}),
+        attributes={"repository": repository, "path": inner} | ({"code_language": language} if language else {}),
     )
 
 

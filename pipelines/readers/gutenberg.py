@@ -28,6 +28,7 @@ from itertools import islice
 from typing import IO, BinaryIO
 
 from filters.gutenberg import Header, header
+from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, first_bytes, packed, tars
 from pipelines.readers.first_bytes import Kind
@@ -292,11 +293,11 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 def _document(text: str, encoding: str, head: Header, dump: Dump, record: str, offset: int) -> Document:
     collection = dump.attributes.get("collection", COLLECTION)
-    attributes = {"collection": collection, "encoding": encoding}
+    attributes: dict[str, str | int] = {"collection": collection, "encoding": encoding}
     if head.author:
         attributes["author"] = head.author
     if head.number is not None:
-        attributes["number"] = str(head.number)
+        attributes["number"] = head.number
     document = Document(
         id=_identity(dump, record),
         source=SOURCE,
@@ -306,7 +307,7 @@ def _document(text: str, encoding: str, head: Header, dump: Dump, record: str, o
         title=head.title,
         license=dump.attributes.get("license"),
         language=head.language or dump.attributes.get("language"),
-        timestamp=head.released,
+        timestamp=timestamps.canonical(head.released),
         attributes=attributes,
     )
     if collection != COLLECTION or head == Header():

@@ -27,6 +27,7 @@ from urllib.parse import quote
 from xml.parsers import expat
 
 from filters.wikitext.names import LANGUAGES, names_of
+from pipelines import timestamps
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, first_bytes
 from pipelines.readers.first_bytes import Kind
@@ -388,7 +389,7 @@ class _Parser:
             title=title,
             license=LICENSE,
             language=self._language,
-            timestamp=page.fields.get("timestamp"),
+            timestamp=timestamps.canonical(page.fields.get("timestamp")),
             attributes=attributes,
         )
 
@@ -419,6 +420,9 @@ class _Parser:
             text=text,
             dump=self._dump.digest,
             offset=page.offset,
+            title=page.fields.get("title", "").strip() or None,
+            language=self._language or None,
+            timestamp=timestamps.canonical(page.fields.get("timestamp")),
         ).unread(reason)
 
 

@@ -28,6 +28,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 PARQUET_MAGIC: Final = b"PAR1"
 BUFFER_BYTES: Final = 1 << 20
+_LISTS: Final = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_list_view)
 
 
 class Reason(StrEnum):
@@ -134,9 +135,9 @@ def parquet_rows(
         try:
             size = parquet_pages.batch_rows(stream, table, group, columns, most)
             for batch in table.iter_batches(size, row_groups=[group], columns=columns, use_threads=False):
-                large = batch.nbytes > longest
+                large, found = batch.nbytes > longest, kept(batch)
                 for index in range(batch.num_rows):
-                    yield number, row_of(batch.slice(index, 1), longest if large else None)
+                    yield number, row_of(found.slice(index, 1), longest if large else None)
                     number += 1
         except TooLargeError as error:
             yield number, Unreadable(Reason.TOO_LARGE, str(error)[:EXCERPT_CHARACTERS])
@@ -155,6 +156,47 @@ def row_of(row: pa.RecordBatch, longest: int | None) -> dict[str, Any] | Unreada
         return Unreadable(Reason.MALFORMED, str(error)[:EXCERPT_CHARACTERS], row.nbytes)
     found: dict[str, Any] = values
     return found
+
+
+def kept_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type whose values Python and Parquet hold: no dictionaries and views, no nanoseconds."""
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return kept_type(kind.value_type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return kept_type(kind.storage_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_map(kind):
+        return pa.map_(kept_type(kind.key_type), kept_type(kind.item_type))
+    if any(is_kind(kind) for is_kind in _LISTS):
+        return pa.list_(kept_type(kind.field(0).type))
+    if pa.types.is_struct(kind):
+        inner = [kind.field(number) for number in range(kind.num_fields)]
+        return pa.struct([pa.field(one.name, kept_type(one.type)) for one in inner])
+    return _without_nanoseconds(kind)
+
+
+def _without_nanoseconds(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if pa.types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    return pa.time64("us") if kind == pa.time64("ns") else kind
+
+
+def kept(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with columns of nanoseconds in microseconds, the rest of which is left out."""
+    for place, column in enumerate(batch.schema):
+        if _has_nanoseconds(column.type):
+            batch = batch.set_column(place, column.name, batch.column(place).cast(kept_type(column.type), safe=False))
+    return batch
+
+
+def _has_nanoseconds(kind: pa.DataType) -> bool:
+    inner = (kind.field(number).type for number in range(kind.num_fields))
+    return getattr(kind, "unit", "") == "ns" or any(map(_has_nanoseconds, inner))
 
 
 def _too_long(row: pa.RecordBatch, longest: int) -> int:

@@ -28,6 +28,7 @@ from lxml import etree
 
 from filters.html import to_text
 from filters.patterns import skip_all
+from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, first_bytes
 from pipelines.readers.first_bytes import Kind
@@ -99,11 +100,18 @@ class Post:
         """The id of this post as a record: source, site, dump, number."""
         return f"{SOURCE}/{self.site}/{self.dump}/{self.id}"
 
-    def drop(self, reason: Reason) -> Drop:
+    def drop(self, reason: str, stage: str = READ) -> Drop:
         """Return the drop that takes this post's place."""
-        size = len(self.body.encode("utf-8", "replace"))
         return Drop(
-            id=self.record, source=SOURCE, stage=READ, reason=reason, excerpt=self.body[:EXCERPT_CHARACTERS], size=size
+            id=self.record,
+            source=SOURCE,
+            stage=stage,
+            reason=reason,
+            excerpt=self.body[:EXCERPT_CHARACTERS],
+            size=len(self.body.encode("utf-8", "replace")),
+            title=self.title or None,
+            timestamp=timestamps.canonical(self.creation_date),
+            license=self.license,
         )
 
 
@@ -416,12 +424,14 @@ def join(question: Post, answers: Sequence[Post]) -> Document:
     body = to_text(question.body)
     parts = [f"Q: {question.title}".rstrip(), *([body] if body else [])]
     parts += [_answer(to_text(answer.body)) for answer in ordered]
-    attributes = {"site": question.site, "answers": str(len(ordered)), "score": str(question.score)}
-    if ordered:
-        attributes["best_score"] = str(ordered[0].score)
-        attributes["answer_scores"] = " ".join(str(answer.score) for answer in ordered)
-    if question.tags:
-        attributes["tags"] = " ".join(question.tags)
+    attributes = {
+        "site": question.site,
+        "answers": len(ordered),
+        "score": question.score,
+        "best_score": ordered[0].score if ordered else None,
+        "answer_scores": [answer.score for answer in ordered],
+        "tags": list(question.tags),
+    }
     return Document(
         id=question.record,
         source=SOURCE,
@@ -431,7 +441,7 @@ def join(question: Post, answers: Sequence[Post]) -> Document:
         url=f"https://{question.site}/questions/{question.id}",
         title=question.title or None,
         license=" AND ".join(sorted({post.license for post in (question, *ordered)})),
-        timestamp=question.creation_date or None,
+        timestamp=timestamps.canonical(question.creation_date),
         attributes=attributes,
     )
 

@@ -11,13 +11,12 @@ The number of the row or line in its file, from 0, is the `offset` and the last 
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import islice
 from typing import Any, BinaryIO, Final, cast
@@ -25,14 +24,30 @@ from typing import Any, BinaryIO, Final, cast
 import orjson
 import pyarrow as pa
 
+from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.files.blocks import TooLargeError
 from pipelines.files.tables import well_formed
 from pipelines.readers import Dump, rows
+from pipelines.readers.columns import (
+    MOST_COLUMNS,
+    PREFIX,
+    Columns,
+    Types,
+    of_rows,
+    of_schema,
+    pruned,
+    said,
+    united,
+    value,
+    without,
+)
 from pipelines.readers.github import decode
 from pipelines.recipes import Fields
 
+# What a document has itself, by the names of `Fields`.
+_OWN: Final = ("text", "url", "title", "license", "language", "timestamp")
 TEXT: Final = "text"  # the attribute `format` of a file that is one text
 MAX_TEXT_BYTES: Final = 128 << 20
 BATCH_ROWS: Final = 256
@@ -49,7 +64,7 @@ _NEVER: Final = {
 }
 _FORMATS: Final = "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt"
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 
 class Reason(StrEnum):
@@ -64,34 +79,104 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
 
 
-def read(stream: BinaryIO, dump: Dump, counts: Counter[str], source: str, fields: Fields) -> Iterator[Document | Drop]:
+def read(
+    stream: BinaryIO, dump: Dump, counts: Counter[str], source: str, fields: Fields, columns: Columns
+) -> Iterator[Document | Drop]:
     """Yield a Document for each row with a text, a Drop for each other; `stream` is seekable.
 
-    Raises ValueError for a file of another format, or a table without the text's column.
+    A timestamp that is none is left out, and counted as `unreadable:timestamp`. Raises ValueError for a file of another
+    format, or a table without the text's column.
     """
     if dump.attributes.get("format") == TEXT:
         counts["records"] += 1
         yield _whole(stream, dump, source)
         return
-    for number, row in numbered(stream, dump, tops(fields)):
+    attributes = columns.of_table() if is_table(stream) else columns.of_json()
+    for number, row in numbered(stream, dump, fields):
         counts["records"] += 1
         if isinstance(row, rows.Unreadable):
             yield _drop(source, dump, number, Reason(row.reason), row.told, row.size)
         else:
-            yield _document(row, dump, number, source, fields)
+            yield _document(row, dump, number, source, fields, attributes, counts)
 
 
-def numbered(stream: BinaryIO, dump: Dump, columns: list[str] | None) -> Iterator[tuple[int, Row | rows.Unreadable]]:
-    """Yield number and values of each row of a file; of a table these columns alone, or all.
+def columns_of(streams: Iterable[tuple[BinaryIO, Dump]], fields: Fields, taken: Iterable[str]) -> Columns:
+    """Return the columns that inputs bring besides a document's own, which may not have the names in `taken`.
 
-    Raises ValueError for a file of another format, or a table without the first of the columns.
+    Those of JSON have the types of the first rows. Raises ValueError naming the file and a field of another type than
+    a document has it in, or of one that cannot be kept.
+    """
+    found: list[Types] = []
+    others = False
+    for stream, dump in streams:
+        if dump.attributes.get("format") == TEXT:
+            continue
+        others = others or not is_table(stream)
+        found.append(_types(stream, dump, fields))
+    types = tuple(united(found).items())[:MOST_COLUMNS]
+    return Columns(types, _named(fields), frozenset(taken), others and not fields.attributes)
+
+
+def _types(stream: BinaryIO, dump: Dump, fields: Fields) -> Types:
+    """Return the types of the fields of one input that become columns."""
+    named = _named(fields)
+    if schema := _schema(stream, dump):
+        _check_types(dump, fields, of_schema(schema, [name for name in named if name in schema.names], dump.name))
+        left = pruned(schema, named)
+        return of_schema(left, fields.attributes or [name for name in left.names if name not in named], dump.name)
+    first = _first_rows(stream, dump)
+    _check_types(dump, fields, of_rows(first, {name for name in named if any(name in row for row in first)}))
+    left_rows = [without(row, named) for row in first]
+    names = dict.fromkeys(name for row in left_rows for name in row if name not in named and well_formed(name) == name)
+    return of_rows(left_rows, fields.attributes or names)
+
+
+def _schema(stream: BinaryIO, dump: Dump) -> pa.Schema | None:
+    if is_parquet(stream):
+        return rows.parquet_table(stream, dump.name).schema_arrow
+    try:
+        return arrow_batches.schema(stream) if is_arrow(stream) else None
+    except (pa.ArrowException, OSError, TooLargeError) as error:
+        raise ValueError(f"{dump.name}: the schema of the Arrow file cannot be read ({error})") from error
+
+
+def _first_rows(stream: BinaryIO, dump: Dump) -> list[Row]:
+    found: list[Row] = []
+    size = 0
+    for _, row in islice(numbered(stream, dump, None), _FIRST_ROWS):
+        if not isinstance(row, rows.Unreadable):
+            found.append(row)
+            size += sum(len(part) for part in row.values() if isinstance(part, str | bytes))
+        if size > _FIRST_BYTES:
+            break
+    return found
+
+
+def _check_types(dump: Dump, fields: Fields, found: Types) -> None:
+    """Raise ValueError for a field that a document has in another type than this file."""
+    for own in _OWN:
+        name = getattr(fields, own)
+        kind = found.get(name)
+        times = kind is not None and own == "timestamp" and (pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+        if own != "text" and kind is not None and not pa.types.is_string(kind) and not times:
+            raise ValueError(
+                f"{dump.name}: the field {name!r} is a {kind}, and a document's {own} is a string"
+                f"{' of ISO 8601, or a time' if own == 'timestamp' else ''}; name another field with --set "
+                f"texts.NAME.{own}=FIELD, or none with --set texts.NAME.{own}= (it is kept as {PREFIX}{name} then)"
+            )
+
+
+def numbered(stream: BinaryIO, dump: Dump, fields: Fields | None) -> Iterator[tuple[int, Row | rows.Unreadable]]:
+    """Yield number and values of each row of a file; of a table the columns of these fields alone, or all.
+
+    Raises ValueError for a file of another format, or a table without the text's column.
     """
     if is_parquet(stream):
         table = rows.parquet_table(stream, dump.name)
-        wanted = _there(table.schema_arrow, columns, dump.name)
+        wanted = _there(table.schema_arrow, fields, dump.name)
         yield from rows.parquet_rows(stream, table, wanted, MAX_TEXT_BYTES, BATCH_ROWS)
     elif is_arrow(stream):
-        yield from _arrow_rows(stream, dump, columns)
+        yield from _arrow_rows(stream, dump, fields)
     else:
         _refuse(_start(stream), dump.name)
         for number, line in enumerate(rows.lines(stream, MAX_TEXT_BYTES)):
@@ -101,36 +186,34 @@ def numbered(stream: BinaryIO, dump: Dump, columns: list[str] | None) -> Iterato
 def look(stream: BinaryIO, dump: Dump, fields: Fields) -> None:
     """Look at an input's beginning; raise ValueError if it has another format, or none of its first rows a text.
 
-    A text is a string, empty or not: the rows of a file may have other fields later.
+    A text is a string, empty or not: the rows of a file may have other fields later. The other fields must be such as
+    can be kept.
     """
     if dump.attributes.get("format") == TEXT:
         return
-    names: set[str] = set()
-    kinds: set[str] = set()
-    seen = size = 0
-    for _, row in islice(numbered(stream, dump, None), _FIRST_ROWS):
-        seen += 1
-        if isinstance(row, rows.Unreadable):
-            continue
-        found = value(row, fields.text)
-        if isinstance(found, str):
-            return
-        kinds |= set() if found is None else {type(found).__name__}
-        names |= row.keys()
-        size += sum(len(part) for part in row.values() if isinstance(part, str | bytes))
-        if size > _FIRST_BYTES:
-            break
-    if not seen:
+    first = _first_rows(stream, dump)
+    found = [value(row, fields.text) for row in first]
+    kinds = {type(one).__name__ for one in found if one is not None and not isinstance(one, str)}
+    names = {name for row in first for name in row}
+    if any(isinstance(one, str) for one in found):
+        _types(stream, dump, fields)
+        return
+    if not first and not any(numbered(stream, dump, None)):
         return
     if kinds:
         raise ValueError(f"{dump.name}: the field {fields.text!r} holds no string but {', '.join(sorted(kinds))}")
     if names:
         there = f"there are {', '.join(sorted(names)[:20])}; name it with --set texts.NAME.text=FIELD"
-        raise ValueError(f"{dump.name}: none of the first {seen:,} rows has a field {fields.text!r}; {there}")
+        raise ValueError(f"{dump.name}: none of the first {len(first):,} rows has a field {fields.text!r}; {there}")
     stream.seek(0)
     is_array = stream.read(_FIRST_BYTES).lstrip().startswith(b"[")
     what = "this is an array of JSON; write an object a line (jq -c '.[]')" if is_array else f"{_FORMATS} is expected"
-    raise ValueError(f"{dump.name}: none of the first {seen:,} lines is an object of JSON; {what}")
+    raise ValueError(f"{dump.name}: none of the first lines is an object of JSON; {what}")
+
+
+def is_table(stream: BinaryIO) -> bool:
+    """Tell whether a file is Parquet or Arrow, and stand at its beginning."""
+    return is_parquet(stream) or is_arrow(stream)
 
 
 def is_parquet(stream: BinaryIO) -> bool:
@@ -150,39 +233,32 @@ def _start(stream: BinaryIO) -> bytes:
     return start
 
 
-def tops(fields: Fields) -> list[str]:
-    """Return the columns of a table that fields lie in, that of the text first."""
-    named = (fields.text, fields.url, fields.title, fields.license, fields.language, fields.timestamp)
-    return [name for name in dict.fromkeys((*named, *fields.attributes)) if name]
+def _named(fields: Fields) -> tuple[str, ...]:
+    """Return the fields that a document has itself, that of the text first."""
+    return tuple(name for own in _OWN if (name := getattr(fields, own)))
 
 
-def value(row: Mapping[str, Any], field: str) -> Any:
-    """Return a row's field: one of that name, or one inside another by a path with dots; None if it has none."""
-    if field in row:
-        return row[field]
-    found: Any = row
-    for name in field.split("."):
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(name)
-    return found
-
-
-def _there(schema: pa.Schema, columns: list[str] | None, name: str) -> list[str]:
-    """Return the columns of a table that fields lie in; ValueError if the first, the text's, is not among them."""
-    if columns is None:
+def _there(schema: pa.Schema, fields: Fields | None, name: str) -> list[str]:
+    """Return the columns of a table that fields lie in; ValueError if the text's is not among them."""
+    if fields is None:
         return list(schema.names)
-    top = [column if column in schema.names else column.partition(".")[0] for column in columns]
-    if top and top[0] not in schema.names:
-        raise ValueError(f"{name}: there is no column {columns[0]!r}, only {', '.join(schema.names)}")
-    return list(dict.fromkeys(column for column in top if column in schema.names))
+    if _top(fields.text, schema) not in schema.names:
+        raise ValueError(f"{name}: there is no column {fields.text!r}, only {', '.join(schema.names)}")
+    if not fields.attributes:
+        return list(schema.names)
+    found = dict.fromkeys(_top(field, schema) for field in (*_named(fields), *fields.attributes))
+    return [column for column in found if column in schema.names]
 
 
-def _arrow_rows(stream: BinaryIO, dump: Dump, columns: list[str] | None) -> Iterator[tuple[int, Row | rows.Unreadable]]:
+def _top(field: str, schema: pa.Schema) -> str:
+    return field if field in schema.names else field.partition(".")[0]
+
+
+def _arrow_rows(stream: BinaryIO, dump: Dump, fields: Fields | None) -> Iterator[tuple[int, Row | rows.Unreadable]]:
     number = 0
     try:
         for batch in arrow_batches.batches(stream):
-            narrow = batch.select(_there(batch.schema, columns, dump.name))
+            narrow = rows.kept(batch.select(_there(batch.schema, fields, dump.name)))
             for index in range(narrow.num_rows):
                 # Row by row: a value that a dictionary holds once is made for each row that names it.
                 yield number, rows.row_of(narrow.slice(index, 1), MAX_TEXT_BYTES)
@@ -215,38 +291,37 @@ def _malformed(line: bytes) -> rows.Unreadable:
     return rows.Unreadable(rows.Reason.MALFORMED, line[:EXCERPT_CHARACTERS].decode("utf-8", "replace"), len(line))
 
 
-def _document(row: Row, dump: Dump, number: int, source: str, fields: Fields) -> Document | Drop:
+def _document(
+    row: Row,
+    dump: Dump,
+    number: int,
+    source: str,
+    fields: Fields,
+    attributes: Callable[[Row], dict[str, Any]],
+    counts: Counter[str],
+) -> Document | Drop:
     text = value(row, fields.text)
     if text is None or (isinstance(text, str) and not text.strip()):
         return _drop(source, dump, number, Reason.NO_TEXT)
     if not isinstance(text, str):
         told = f"{fields.text} is a {type(text).__name__}, not a string"
         return _drop(source, dump, number, Reason.BAD_FIELD, told)
-    attributes = {name: said for name in fields.attributes if (said := _said(value(row, name))) is not None}
+    stated = said(value(row, fields.timestamp))
+    timestamp = timestamps.canonical(stated)
+    counts["unreadable:timestamp"] += stated is not None and timestamp is None
     return Document(
         id=f"{source}/{dump.digest}/{number}",
         source=source,
         text=well_formed(text),
         dump=dump.digest,
         offset=number,
-        url=_said(value(row, fields.url)),
-        title=_said(value(row, fields.title)),
-        license=_said(value(row, fields.license)),
-        language=_said(value(row, fields.language)),
-        timestamp=_said(value(row, fields.timestamp)),
-        attributes=attributes,
+        url=said(value(row, fields.url)),
+        title=said(value(row, fields.title)),
+        license=said(value(row, fields.license)),
+        language=said(value(row, fields.language)),
+        timestamp=timestamp,
+        attributes=attributes(row),
     )
-
-
-def _said(found: Any) -> str | None:
-    """Return a value as a document keeps it: a text as it is, a time in ISO's form, anything else as JSON."""
-    if found is None or found == "":
-        return None
-    if isinstance(found, str):
-        return well_formed(found)
-    if isinstance(found, datetime.datetime | datetime.date):
-        return found.isoformat()
-    return well_formed(json.dumps(found, ensure_ascii=False, sort_keys=True, default=str))
 
 
 def _whole(stream: BinaryIO, dump: Dump, source: str) -> Document | Drop:

@@ -29,7 +29,7 @@ from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, first_bytes, wet
 from pipelines.readers.first_bytes import Kind
 from pipelines.readers.html_limits import too_intricate
-from pipelines.readers.warc_records import HEADER_LIMIT, Record, headers_of, identity, read_kinds, url
+from pipelines.readers.warc_records import HEADER_LIMIT, Record, headers_of, identity, moment, read_kinds, url
 
 KIND = "response"
 BODY_LIMIT = 8 << 20  # bytes; Common Crawl cuts bodies at 5 MiB
@@ -96,6 +96,8 @@ def document(record: Record, offset: int, dump: Dump, source: str) -> Document |
             reason=str(refused),
             excerpt=body[: 4 * EXCERPT_CHARACTERS].decode(errors="replace")[:EXCERPT_CHARACTERS],
             size=record.size,
+            url=url(record),
+            timestamp=moment(record),
         )
     return Document(
         id=identity(record, offset, dump, source),
@@ -105,7 +107,7 @@ def document(record: Record, offset: int, dump: Dump, source: str) -> Document |
         offset=offset,
         url=url(record),
         title=title or None,
-        timestamp=record.headers.get("warc-date"),
+        timestamp=moment(record),
     )
 
 

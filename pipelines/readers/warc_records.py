@@ -27,6 +27,7 @@ from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
+from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump
 
@@ -128,6 +129,11 @@ def url(record: Record) -> str:
     return record.headers.get("warc-target-uri", "").strip("<> ")
 
 
+def moment(record: Record) -> str | None:
+    """Return when a record was made, None if it does not say."""
+    return timestamps.canonical(record.headers.get("warc-date"))
+
+
 def identity(record: Record, offset: int, dump: Dump, source: str) -> str:
     """Return the id of what a record becomes: source, dump, offset of its member, and "+N" for one N bytes into it."""
     return f"{source}/{dump.digest}/{offset}" + (f"+{record.start}" if record.start else "")
@@ -143,6 +149,8 @@ def unreadable(record: Record, offset: int, dump: Dump, source: str, reason: str
         reason=reason,
         excerpt=excerpt,
         size=record.size,
+        url=url(record) or None,
+        timestamp=moment(record),
     )
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump
-from pipelines.readers.warc_records import Reason, Record, identity, read_kinds, unreadable, url
+from pipelines.readers.warc_records import Reason, Record, identity, moment, read_kinds, unreadable, url
 
 KIND = "conversion"
 # Bytes, as of the body of a page (`warc.BODY_LIMIT`): Common Crawl's texts are under 5 MiB, and a language model takes
@@ -50,5 +50,5 @@ def document(record: Record, offset: int, dump: Dump, source: str) -> Document |
         offset=offset,
         url=url(record),
         title=text.split("\n", 1)[0].split("\r", 1)[0].strip() or None,
-        timestamp=record.headers.get("warc-date"),
+        timestamp=moment(record),
     )

@@ -5,8 +5,11 @@ tar of submissions ─ papers ─> documents
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from filters.latex import cleaner, project, published
 from pipelines.document import Document, Drop
+from pipelines.files.tables import columns
 from pipelines.readers import arxiv
 from pipelines.readers.arxiv import Submission
 from pipelines.recipes import Papers, Recipe
@@ -41,22 +44,22 @@ def _finished(raw: Document, cleaned: cleaner.Cleaned, reason: cleaner.Reason | 
     if reason:
         return raw.drop(reason)
     return raw.with_text(cleaned.text).with_attributes(
-        macros_defined=str(cleaned.macros_defined),
-        macros_expanded=str(cleaned.macros_expanded),
-        macros_left=" ".join(cleaned.macros_left),
-        macro_uses=str(cleaned.uses),
+        macros_defined=cleaned.macros_defined,
+        macros_expanded=cleaned.macros_expanded,
+        macros_left=list(cleaned.macros_left),
+        macro_uses=cleaned.uses,
     )
 
 
 def statistics(paper: Document) -> dict[str, int]:
     """Return what to add up over all papers: their macros defined, expanded, and left in the text."""
     found = paper.attributes
-    left = len(found["macros_left"].split())
+    left = len(found["macros_left"])
     return {
-        "macros_defined": int(found["macros_defined"]),
-        "macros_expanded": int(found["macros_expanded"]),
+        "macros_defined": found["macros_defined"],
+        "macros_expanded": found["macros_expanded"],
         "macros_left": left,
-        "macro_uses": int(found["macro_uses"]),
+        "macro_uses": found["macro_uses"],
         "papers_with_macros_left": int(left > 0),
     }
 
@@ -92,11 +95,18 @@ def papers_part(recipe: Recipe) -> Papers:
     return recipe.arxiv.papers
 
 
+COLUMNS = columns(
+    macros_defined=pa.int32(),
+    macros_expanded=pa.int32(),
+    macros_left=pa.list_(pa.string()),
+    macro_uses=pa.int32(),
+)
+
 SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
     look=arxiv.look,
-    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, version=4),),
+    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=4),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
     title="ArXiv",

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 import numpy as np
+import pyarrow as pa
 
 from filters import gutenberg
 from pipelines.dedup import exact, pairs
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys
+from pipelines.files.tables import columns
 from pipelines.hashing import keyed
 from pipelines.readers import gutenberg as reader
 from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
@@ -80,12 +82,20 @@ def overlap_part(recipe: Recipe) -> BookOverlap:
     return recipe.books.overlap
 
 
+COLUMNS = columns(
+    collection=pa.string(),
+    encoding=pa.string(),
+    author=pa.string(),
+    number=pa.int32(),
+    book=pa.string(),
+)
+
 SOURCE = Source(
     name="books",
     read=reader.read,
     look=reader.look,
     stages=(
-        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, version=4),
+        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=4),
         Decide("encodings", exact.not_owner, ranked=True),
         Map("one_encoding", drop_marked("other_encoding"), texts_part, keys=keys, ranked=True),
         Resolve("contained", overlap_part, version=2),

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from filters.web import c4
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
 from pipelines.files.runs import RANK_LIMIT, Keys, Lines
+from pipelines.files.tables import columns, merged
 from pipelines.hashing import keyed
 from pipelines.optional import personal_information
 from pipelines.readers import Dump, warc
@@ -115,6 +117,8 @@ def english_part(recipe: Recipe) -> C4English:
     return recipe.c4.english
 
 
+COLUMNS = merged(columns(c4_split=pa.string()), personal_information.COLUMNS)
+
 SOURCE = Source(
     name="c4",
     read=read,
@@ -124,7 +128,7 @@ SOURCE = Source(
         Decide("one_per_url", exact.not_owner, ranked=True),
         Map("lines", prose, lines_part, keys=line_keys, ranked=True),
         Decide("line_owners", exact.not_owner, ranked=True),
-        Map("english", english, english_part, models=("bad_words",), version=3),
+        Map("english", english, english_part, models=("bad_words",), columns=COLUMNS, version=3),
     ),
     group=losses.host,
     group_kind="host",

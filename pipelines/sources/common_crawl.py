@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from filters.native.web import Firsts
 from filters.web import paragraphs, perplexity, reference
@@ -24,6 +25,7 @@ from pipelines.dedup import exact, lines
 from pipelines.dedup.citations import URL, citation_keys
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
+from pipelines.files.tables import columns, merged
 from pipelines.optional import personal_information
 from pipelines.readers import warc
 from pipelines.recipes import CommonCrawl, Paragraphs, Quality, Recipe, Reference
@@ -77,8 +79,9 @@ def scored(page: Document, context: Context[Quality]) -> Document | Drop:
         return page.in_language(label).drop(unwanted, language_score=score)
     models = context.models.get("language_models")
     model = _language_model(models, label) if models else None
-    found = {} if model is None else {"perplexity": f"{model.perplexity(page.text):.1f}"}
-    return page.with_attributes(language_score=f"{score:.6g}", **found).in_language(label)
+    found = perplexity.NO_PERPLEXITY if model is None else model.perplexity(page.text)
+    known = None if found == perplexity.NO_PERPLEXITY else found
+    return page.with_attributes(language_score=score, perplexity=known).in_language(label)
 
 
 def url_keys(raw: Document, page: Document, context: Context[Quality]) -> Keys:
@@ -94,13 +97,13 @@ def like_a_reference(page: Document, cited: Lines, context: Context[Reference]) 
     kept = in_bucket(page, context)
     if isinstance(kept, Drop):
         return kept
-    kept = kept.with_attributes(cited="yes" if URL in cited.tolist() else "no")
+    kept = kept.with_attributes(cited=URL in cited.tolist())
     path = context.models["reference"]
     probability = _classifier(path, context.recipe.label).probability(page.text)
     threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
     if reason := reference.reason(probability, threshold):
-        return page.drop(reason, **_perplexity_of(page, context), reference_probability=probability)
-    return personal_information.masked(kept.with_attributes(reference_probability=f"{probability:.6f}"), context)
+        return page.drop(reason, **_measured(page), reference_probability=probability)
+    return personal_information.masked(kept.with_attributes(reference_probability=probability), context)
 
 
 def without_classifier(page: Document, context: Context[Reference]) -> Document | Drop:
@@ -115,12 +118,8 @@ def in_bucket(page: Document, context: Context[Reference]) -> Document | Drop:
         return page
     bucket = _bucket(page, context)
     if bucket not in context.recipe.buckets:
-        return page.drop(f"bucket_{bucket}", **_perplexity_of(page, context))
+        return page.drop(f"bucket_{bucket}", **_measured(page))
     return page.with_attributes(bucket=bucket)
-
-
-def _perplexity_of(page: Document, context: Context[Reference]) -> dict[str, float]:
-    return {"perplexity": _perplexity(page)} if "cutoffs" in context.models else {}
 
 
 def _bucket(page: Document, context: Context[Reference]) -> str:
@@ -129,7 +128,12 @@ def _bucket(page: Document, context: Context[Reference]) -> str:
 
 
 def _perplexity(page: Document) -> float:
-    return float(page.attributes.get("perplexity", perplexity.NO_PERPLEXITY))
+    return _measured(page).get("perplexity", perplexity.NO_PERPLEXITY)
+
+
+def _measured(page: Document) -> dict[str, float]:
+    found: float | None = page.attributes.get("perplexity")
+    return {} if found is None else {"perplexity": found}
 
 
 @cache
@@ -171,6 +175,10 @@ def reference_part(recipe: Recipe) -> Reference:
     return recipe.common_crawl.reference
 
 
+LANGUAGE = columns(language_score=pa.float64(), perplexity=pa.float64())
+REFERENCE = merged(
+    columns(bucket=pa.string(), cited=pa.bool_(), reference_probability=pa.float64()), personal_information.COLUMNS
+)
 CITED = Decide(
     "cited", exact.in_other_source, other=StageOf(wikipedia.SOURCE.name, wikipedia.ARTICLES), duplicates=False
 )
@@ -197,12 +205,20 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             quality_part,
             models=identified + scores,
             keys=url_keys if by_classifier else None,
+            columns=LANGUAGE,
+            scores=("language_score",),
             version=2,
         ),
         *((CITED,) * by_classifier),
-        Map("reference", like_a_reference, reference_part, models=(*cutoffs, "reference"), version=3)
-        if by_classifier
-        else Map("reference", without_classifier, reference_part, models=cutoffs, version=3),
+        Map(
+            "reference",
+            like_a_reference if by_classifier else without_classifier,
+            reference_part,
+            models=(*cutoffs, "reference") if by_classifier else cutoffs,
+            columns=REFERENCE,
+            scores=("perplexity", "reference_probability"),
+            version=3,
+        ),
     )
 
 

@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from filters.code import boilerplate, heuristics, license
 from pipelines.dedup import exact
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
+from pipelines.files.tables import columns
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, github_input
 from pipelines.recipes import GitHubFiles, GitHubTokens, Recipe
@@ -91,15 +93,24 @@ def tokens_part(recipe: Recipe) -> GitHubTokens:
     return recipe.github.tokens
 
 
+COLUMNS = columns(repository=pa.string(), path=pa.string(), code_language=pa.string())
+
 SOURCE = Source(
     name="github",
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, version=5),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=5),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, files_part),
-        Map("tokens", enough_letters, tokens_part, models=("tokenizer",), version=2),
+        Map(
+            "tokens",
+            enough_letters,
+            tokens_part,
+            models=("tokenizer",),
+            scores=("letters_per_token",),
+            version=2,
+        ),
     ),
     attributes=attributes,
     attribute_names=("repository", "ref", "license"),
@@ -108,7 +119,7 @@ SOURCE = Source(
     title="GitHub",
     shown=Shown(
         breakdowns=(
-            Breakdown("Languages of code", "programming language", "attributes.language"),
+            Breakdown("Languages of code", "programming language", "attributes.code_language"),
             Breakdown("Licences", "licence", "license"),
         ),
     ),

@@ -14,8 +14,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
 from pipelines.document import Document, Drop
 from pipelines.files import storage
+from pipelines.files.tables import columns
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, stack_exchange
 from pipelines.readers.stack_exchange import Post
@@ -91,9 +94,9 @@ def questions(payloads: Iterable[bytes], context: Context[Questions]) -> Iterato
         sites[post.site, post.dump].append(post)
     for (site, _), posts in sorted(sites.items()):
         if stack_exchange.is_meta(site) and not context.recipe.meta_sites:
-            yield from (_drop(post, "meta_site") for post in posts)
+            yield from (post.drop("meta_site", "questions") for post in posts)
         elif site not in chosen:
-            yield from (_drop(post, "site_not_among_largest") for post in posts)
+            yield from (post.drop("site_not_among_largest", "questions") for post in posts)
         else:
             yield from _assembled(posts)
 
@@ -103,7 +106,7 @@ def _assembled(posts: Iterable[Post]) -> Iterator[tuple[Document, int] | Drop]:
         if isinstance(outcome, Drop):
             yield replace(outcome, stage="questions")
         else:
-            yield outcome, int(outcome.attributes["answers"])
+            yield outcome, outcome.attributes["answers"]
 
 
 def raw_posts(payloads: Iterable[bytes], document: Document) -> str:
@@ -112,13 +115,6 @@ def raw_posts(payloads: Iterable[bytes], document: Document) -> str:
     posts = [Post(**{**fields, "tags": ()}) for fields in map(json.loads, payloads)]
     own = [post for post in posts if post.site == site and number == (post.id if post.parent is None else post.parent)]
     return "\n\n".join(post.body for post in sorted(own, key=lambda post: post.offset))
-
-
-def _drop(post: Post, reason: str) -> Drop:
-    size = len(post.body.encode("utf-8", "replace"))
-    return Drop(
-        id=post.record, source="stack_exchange", stage="questions", reason=reason, excerpt=post.body[:300], size=size
-    )
 
 
 def attributes(name: str) -> dict[str, str]:
@@ -136,13 +132,30 @@ def questions_part(recipe: Recipe) -> Questions:
     return recipe.stack_exchange.questions
 
 
+COLUMNS = columns(
+    site=pa.string(),
+    answers=pa.int32(),
+    score=pa.int64(),
+    best_score=pa.int64(),
+    answer_scores=pa.list_(pa.int64()),
+    tags=pa.list_(pa.string()),
+)
+
 SOURCE = Source(
     name="stack_exchange",
     read=read,
     look=stack_exchange.look,
     stages=(
         Map("posts", keep, posts_part, spill=spill),
-        Join("questions", questions, questions_part, models=("stack_exchange_sites",), raw=raw_posts, version=3),
+        Join(
+            "questions",
+            questions,
+            questions_part,
+            models=("stack_exchange_sites",),
+            raw=raw_posts,
+            columns=COLUMNS,
+            version=3,
+        ),
     ),
     attributes=attributes,
     attribute_names=("site",),

@@ -5,12 +5,18 @@ rows of JSON lines, Parquet, Arrow; files of plain text ─ rows ─> documents 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import PurePath
+from typing import BinaryIO
 
+from pipelines.files import storage
+from pipelines.files.tables import DOCUMENT_SCHEMA
+from pipelines.optional import filters
+from pipelines.readers import Dump
 from pipelines.readers import texts as reader
+from pipelines.readers.columns import Columns
 from pipelines.recipes import Fields, Recipe, Texts
 from pipelines.stages.kinds import Item, Map
 from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, items_by_group, one_item_per_file
@@ -22,6 +28,8 @@ _MEASURES = (
     Measured("classifier", "probability", "attributes.classifier_probability", "filters.classifier.threshold"),
     Measured("perplexity", "perplexity", "attributes.perplexity", "filters.perplexity.most", "below"),
 )
+# Names that columns of rows may not have: those of all documents, and those that the filters give.
+_TAKEN = (*DOCUMENT_SCHEMA.names, *filters.COLUMNS.names)
 _PACKED = {".gz", ".zst"}
 
 
@@ -49,14 +57,25 @@ def fields_part(source: str, recipe: Recipe) -> Fields:
     return fields_of(recipe.part(source))
 
 
-def source(name: str, recipe: Texts) -> Source:
-    """Return the source of this name."""
-    found = fields_of(recipe)
+def _made_for(name: str, recipe: Texts, inputs: Sequence[Input]) -> Source:
+    return source(name, recipe, reader.columns_of(_opened(inputs), fields_of(recipe), _TAKEN))
+
+
+def _opened(inputs: Sequence[Input]) -> Iterator[tuple[BinaryIO, Dump]]:
+    for one in inputs:
+        with storage.open_read(one.path) as stream:
+            yield stream, Dump(one.path, one.digest, dict(one.attributes))
+
+
+def source(name: str, recipe: Texts, columns: Columns | None = None) -> Source:
+    """Return the source of this name; which columns its documents have is known when its inputs are."""
+    found, columns = fields_of(recipe), columns or Columns()
     return Source(
         name=name,
-        read=partial(reader.read, source=name, fields=found),
+        read=partial(reader.read, source=name, fields=found, columns=columns),
         look=partial(reader.look, fields=found),
-        stages=(Map("rows", same, partial(fields_part, name)),),
+        made_for=partial(_made_for, name, recipe),
+        stages=(Map("rows", same, partial(fields_part, name), columns=columns.schema),),
         attributes=attributes,
         attribute_names=("format",),
         items=items,

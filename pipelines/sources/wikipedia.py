@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from filters.wikitext import cleaner
 from filters.wikitext.names import names_of
 from pipelines.dedup.citations import citation_keys
 from pipelines.document import Document, Drop
 from pipelines.files import storage
 from pipelines.files.runs import Keys
+from pipelines.files.tables import columns
 from pipelines.readers import mediawiki
 from pipelines.recipes import Articles, Recipe, Wikipedia
 from pipelines.stages.kinds import Context, Item, Map, Part
@@ -76,7 +79,8 @@ def articles_part(recipe: Recipe) -> Articles:
     return recipe.wikipedia.articles
 
 
-ARTICLES = Map("articles", clean, articles_part, keys=cited_keys, version=4)
+COLUMNS = columns(namespace=pa.string())
+ARTICLES = Map("articles", clean, articles_part, keys=cited_keys, columns=COLUMNS, version=4)
 
 SOURCE = Source(
     name="wikipedia",

@@ -17,10 +17,12 @@ from typing import Any, BinaryIO, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipelines.document import Document, Drop
 from pipelines.files import runs
 from pipelines.files.runs import Keys, Lines
+from pipelines.files.tables import NO_COLUMNS
 from pipelines.readers import Dump
 
 R = TypeVar("R")  # the part of a recipe that a stage reads
@@ -100,6 +102,8 @@ class Map(Generic[R]):
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
     `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
     text of a record that is no document yet, to be shown beside what became of it.
+    `columns` are those of the attributes that the step (of the first stage: the reader too) adds to a document, with
+    their types; `scores` names what it measures of a document that it drops, numbers each.
     """
 
     decides: ClassVar[bool] = False
@@ -113,6 +117,8 @@ class Map(Generic[R]):
     spill: Callable[[Any], tuple[int, bytes]] | None = None
     statistics: Callable[[Document], Mapping[str, int]] | None = None
     raw: Callable[[Any], str] = attrgetter("text")
+    columns: pa.Schema = NO_COLUMNS
+    scores: tuple[str, ...] = ()
     version: int = 1
 
 
@@ -143,7 +149,7 @@ class Join(Generic[R]):
     """Make documents of spilled records: `reduce(payloads, context)` yields documents, drops, or (document, merged).
 
     `merged` is how many records went into the document besides the one that it stands for; `raw(payloads, document)` is
-    the text that a document was made of, to be shown beside it.
+    the text that a document was made of, to be shown beside it. `columns` and `scores` are as those of a `Map`.
     """
 
     decides: ClassVar[bool] = False
@@ -153,6 +159,8 @@ class Join(Generic[R]):
     part: Callable[[Any], R]
     models: tuple[str, ...] = ()
     raw: Callable[[Sequence[bytes], Document], str] | None = None
+    columns: pa.Schema = NO_COLUMNS
+    scores: tuple[str, ...] = ()
     version: int = 1
 
 
@@ -205,6 +213,14 @@ class Paths:
     def changes(self, stage: str, item: str) -> str:
         """Return the path of what an item shows of a stage's documents, before and after."""
         return self.work(stage, f"{item}.changes")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of what a stage writes besides those that all tables have: of documents, and scores of drops."""
+
+    columns: pa.Schema = NO_COLUMNS
+    scores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

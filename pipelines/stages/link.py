@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+import pyarrow as pa
+
 from pipelines.files import storage, tables
 from pipelines.hashing import digest_of
 from pipelines.recipes import Recipe
 from pipelines.stages import unpacking
 from pipelines.stages.jobs import Job, Shuffle
-from pipelines.stages.kinds import Decide, Item, Join, Map, Paths, Removals, Resolve
+from pipelines.stages.kinds import Decide, Item, Join, Map, Paths, Removals, Resolve, Schema
 from pipelines.stages.source import Input, Model, Source, Unpacking, one_item_per_file
 
 S = TypeVar("S", bound=Map[Any] | Join[Any] | Decide | Resolve)
@@ -173,6 +175,22 @@ class Writer(Link[W]):
     """A link that writes documents and drops."""
 
     decides: ClassVar[bool] = False
+
+    @cached_property
+    def columns(self) -> pa.Schema:
+        """The columns of the attributes of documents that it writes: its own behind those of the stages before."""
+        return tables.merged(self.texts.columns if self.before else tables.NO_COLUMNS, self.stage.columns)
+
+    @property
+    def schema(self) -> Schema:
+        """What its tables have besides the columns of all; those of drops are the same for all stages of a source."""
+        return Schema(self.columns, self.setting.source.all_scores)
+
+    @cached_property
+    def own_identity(self) -> tuple[Any, ...]:
+        """What identifies the stage itself, without what it is given."""
+        columns = [(column.name, str(column.type)) for column in self.columns]
+        return (*super().own_identity, columns)
 
     @property
     def models(self) -> tuple[str, ...]:

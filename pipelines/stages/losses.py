@@ -56,12 +56,12 @@ def host(page: Document) -> str:
 
 def repository(file: Document) -> str:
     """Return the repository of a file."""
-    return file.attributes.get("repository", "")
+    return str(file.attributes.get("repository", ""))
 
 
 def site(question: Document) -> str:
     """Return the site of a question."""
-    return question.attributes.get("site", "")
+    return str(question.attributes.get("site", ""))
 
 
 class Counts:

@@ -30,7 +30,7 @@ from pipelines.hashing import share
 from pipelines.readers import Dump
 from pipelines.stages import losses
 from pipelines.stages.changes import Changes
-from pipelines.stages.kinds import Context, Item, Join, Map, Part, Paths, Read, Removals, reducer_name
+from pipelines.stages.kinds import Context, Item, Join, Map, Part, Paths, Read, Removals, Schema, reducer_name
 
 KIBIBYTE = 1024  # the unit of Linux' ru_maxrss
 
@@ -44,7 +44,15 @@ class Tally:
     """Writes one item's documents and drops and counts them; `finish` checks that they add up."""
 
     def __init__(
-        self, paths: Paths, stage: str, item: str, documents: str | None, excerpts: float, *, final: bool
+        self,
+        paths: Paths,
+        stage: str,
+        item: str,
+        documents: str | None,
+        schema: Schema,
+        excerpts: float,
+        *,
+        final: bool,
     ) -> None:
         self._paths, self._stage, self._item = paths, stage, item
         self._stack = ExitStack()
@@ -53,11 +61,11 @@ class Tally:
         self._drops_path = paths.drops(stage, item)
         self._final = final
         self._documents = (
-            tables.DocumentWriter(self._stack.enter_context(storage.write(documents)), staged=not final)
+            tables.DocumentWriter(self._stack.enter_context(storage.write(documents)), schema.columns, staged=not final)
             if documents
             else None
         )
-        self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)))
+        self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)), schema.scores)
         self.dropped: dict[str, dict[str, list[int]]] = {}
         self.spilled = 0
         self.merged = 0
@@ -133,6 +141,7 @@ class MapTask:
     removals: Removals | None
     final: bool
     buckets: int
+    schema: Schema
     excerpts: float = 1.0
     group: losses.Group | None = None
 
@@ -154,7 +163,7 @@ def run_map(task: MapTask) -> None:
     lost = losses.Counts(task.group) if task.group else None
     with (
         renewed(paths.manifest(stage.name, key), task.identity) as facts,
-        Tally(paths, stage.name, key, documents, task.excerpts, final=task.final) as tally,
+        Tally(paths, stage.name, key, documents, task.schema, task.excerpts, final=task.final) as tally,
     ):
         for record, removed in _records(task, counts):
             outcome, keys = _apply(task, record, removed, context)
@@ -300,6 +309,7 @@ class JoinTask:
     recipe: Any = None
     models: Mapping[str, str] = field(default_factory=dict)
     final: bool = False
+    schema: Schema = field(default_factory=Schema)
     excerpts: float = 1.0
 
     def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
@@ -316,7 +326,7 @@ class JoinTask:
         changes = Changes()
         with (
             renewed(paths.manifest(self.stage.name, name), self.identity) as facts,
-            Tally(paths, self.stage.name, name, documents, self.excerpts, final=self.final) as tally,
+            Tally(paths, self.stage.name, name, documents, self.schema, self.excerpts, final=self.final) as tally,
         ):
             for outcome in self.stage.reduce(payloads, context):
                 if isinstance(outcome, Drop):

@@ -77,7 +77,8 @@ class Source:
     and does not; `attribute_names` are all that can be given. With `copies` a second input of the same content is an
     input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
     the manifest. `look` raises ValueError if the beginning of an input shows that it cannot be read: inputs on this
-    machine are looked at before any work starts. `unpack` cuts inputs that cannot be read from the middle into parts,
+    machine are looked at before any work starts. `made_for(inputs)` is the source with what only its inputs tell: the
+    columns of own texts. `unpack` cuts inputs that cannot be read from the middle into parts,
     once, before anything else; `unpack_version` rises when it makes other parts of the same input.
     `stages_of(part)` gives the stages that a part of a recipe leaves, of a source some of whose stages can be left
     out; `stages` are all of them. `title` is its name for people. One that is not in Table 1 also says its `share`
@@ -85,6 +86,8 @@ class Source:
     frozen dataclass whose fields the command line can set. `group(document)` names the host, repository or site
     (`group_kind`) of a document: one that loses an implausible share of its documents to deduplication raises an
     alarm. `fields` says of own texts which field of a row holds what: an export finds the rows again by it.
+    `scores` are those that stages which may be added to the chain measure of drops, so that all corpora have the same
+    columns of them.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Source:
     attribute_names: tuple[str, ...] = ()
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
     look: Callable[[BinaryIO, Dump], None] | None = None
+    made_for: Callable[[Sequence[Input]], Source] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_part: Callable[[Any], Any] | None = None
     unpack_version: int = 1
@@ -106,6 +110,13 @@ class Source:
     recipe: Any = None
     shown: Shown = Shown()
     fields: Fields | None = None
+    scores: tuple[str, ...] = ()
+
+    @property
+    def all_scores(self) -> tuple[str, ...]:
+        """The scores of all its stages, each once."""
+        own = (score for stage in self.stages for score in getattr(stage, "scores", ()))
+        return tuple(dict.fromkeys((*own, *self.scores)))
 
     def check(self) -> None:
         """Raise ValueError naming a stage or a fact for the card that cannot be right."""

@@ -94,6 +94,7 @@ class MapLink(Writer[Map[Any]]):
             removals=self.decision.removals_of(ordinal) if self.decision else None,
             final=self.final,
             buckets=recipe.buckets,
+            schema=self.schema,
             excerpts=recipe.excerpts,
             group=source.group if self.watched else None,
         )
@@ -131,6 +132,7 @@ class JoinLink(Writer[Join[Any]]):
             recipe=self.recipe,
             models={name: self.setting.models(name).path for name in self.models},
             final=self.final,
+            schema=self.schema,
             excerpts=self.setting.recipe.excerpts,
         )
         reducers = range(self.setting.recipe.buckets)

@@ -38,6 +38,7 @@ from pipelines.build import SOURCES
 from pipelines.document import Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, texts, warc, wet
+from pipelines.readers.columns import Columns
 from pipelines.recipes import Fields
 from tests.filters.models import kenlm_files
 from tests.hostile.targets import Target
@@ -374,11 +375,14 @@ def own_texts(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[An
     """Read texts of a user's own; a file in which nothing is found at first sight may still have a text later."""
     with suppress(ValueError):
         texts.look(stream, dump, OWN)
+    columns = Columns()
+    with suppress(ValueError):
+        columns = texts.columns_of([(stream, dump)], OWN, ["id"])
     stream.seek(0)
-    yield from texts.read(stream, dump, counts, "own", OWN)
+    yield from texts.read(stream, dump, counts, "own", OWN, columns)
 
 
-OWN = Fields(text="content", title="path", attributes=("license", "a.b"))
+OWN = Fields(text="content", title="path")
 
 FILES: dict[str, Target] = {
     "wet": reads(wet.read, conversions, members, tokens=WARC, seeds=[b"Title\nText" + CUT + b"Another"]),

@@ -173,7 +173,7 @@ def write_own(folder: Path) -> None:
     again = "The llamas carried all of the wool that we have to the valley."  # which FineWeb drops
     texts.append("\n".join([again] * 9))
     rows = [json.dumps({"body": text}) for text in texts]
-    (folder / "own.jsonl").write_text("\n".join([*rows, "{", '{"title": 1}', ""]), encoding="utf-8")
+    (folder / "own.jsonl").write_text("\n".join([*rows, "{", '{"name": 1}', ""]), encoding="utf-8")
     (folder / "benchmarks").mkdir()
     (folder / "benchmarks/questions.jsonl").write_text(json.dumps({"question": question}) + "\n", encoding="utf-8")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.account.manifest import write_corpus_manifest
 from pipelines.document import Document
@@ -41,7 +42,7 @@ def documents(source: str, count: int) -> list[Document]:
                 url=f"https://example.org/{source}/{number}",
                 title=f"{source} {number}",
                 language="en",
-                attributes={"number": str(number)},
+                attributes={"number": number},
             )
         )
     return found
@@ -65,12 +66,13 @@ def _write_documents(output: Path, source: str, found: Sequence[Document]) -> No
     for dump in DUMPS:
         path = f"{source}/documents/{dump}.parquet"
         with storage.write(f"{output}/{path}") as stream:
-            writer = tables.DocumentWriter(stream)
+            writer = tables.DocumentWriter(stream, tables.columns(number=pa.int32()))
             for document in found:
                 if document.dump == dump:
                     writer.write(document)
             files.append(writer.close().named(path))
     manifest: dict[str, Any] = {
+        "format": tables.VERSION,
         "source": source,
         "inputs": [
             {"digest": dump, "path": f"raw/{source}-{number}.gz", "size": 1} for number, dump in enumerate(DUMPS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipelines.build import SOURCES
@@ -16,8 +17,10 @@ from pipelines.card import compare, differences, distributions, facts, measures,
 from pipelines.document import Document, Drop
 from pipelines.files import tables
 
+COLUMNS = tables.columns(language_score=pa.float64(), perplexity=pa.float64(), collection=pa.string())
 
-def document(number: int, text: str = "text", **attributes: str) -> Document:
+
+def document(number: int, text: str = "text", **attributes: Any) -> Document:
     return Document(
         id=f"books/{number}", source="books", text=text, dump="0", offset=number, language="en", attributes=attributes
     )
@@ -42,7 +45,11 @@ def source(
             path = f"{name}/{kind}/books-{number}.parquet"
             (output / path).parent.mkdir(parents=True, exist_ok=True)
             with (output / path).open("wb") as stream:
-                writer = tables.DocumentWriter(stream) if kind == "documents" else tables.DropWriter(stream)
+                writer = (
+                    tables.DocumentWriter(stream, COLUMNS)
+                    if kind == "documents"
+                    else tables.DropWriter(stream, ["perplexity", "language_score"])
+                )
                 for row in rows:
                     if isinstance(writer, tables.DocumentWriter) and isinstance(row, Document):
                         writer.write(row)
@@ -55,6 +62,7 @@ def source(
     held, gone = sum(map(len, kept)), sum(map(len, dropped))
     stage = {"stage": f"{name}/books", "in": held + gone, "kept": held, "kept_bytes": 0, "merged": 0}
     manifest = {
+        "format": tables.VERSION,
         "source": name,
         "shown": asdict(SOURCES[name].shown),
         "recipe": {"name": "toy", **recipe},
@@ -96,7 +104,7 @@ def test_a_large_source_is_sampled_by_hash(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_is_nearest_to_a_threshold() -> None:
-    documents = [document(n, perplexity=str(value)) for n, value in enumerate([300, 341.0, 100, 341.5])]
+    documents = [document(n, perplexity=value) for n, value in enumerate([300, 341.0, 100, 341.5])]
     cut = measures.Measure("perplexity", "below", lambda d: float(d.attributes["perplexity"]), lambda d: 341.8)
     assert [near.value for near in measures.nearest(cut, documents, 3)] == [341.5, 341, 300]
     length = measures.Measure("characters", "above", lambda d: float(d.offset), lambda d: 1.0 if d.offset else None)

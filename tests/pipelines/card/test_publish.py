@@ -26,7 +26,9 @@ def test_the_dataset_card_is_read_by_hugging_faces_own_parser(published: Path) -
     assert card.data.license == "other"
     assert card.data.size_categories == ["n<1K"]
     assert card.data.language == ["en"]
-    files = {found["config_name"]: found["data_files"][0]["path"] for found in card.data.configs}
+    *each, every = card.data.configs
+    files = {found["config_name"]: found["data_files"][0]["path"] for found in each}
+    assert (every["config_name"], every["data_files"][0]["path"]) == ("all", list(files.values()))
     assert files == {name: f"{name}/documents/*.parquet" for name in ("books", "arxiv")}
     assert all(list(published.glob(pattern)) for pattern in files.values())
 

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,17 +28,32 @@ DOCUMENTS = st.builds(
     title=OPTIONAL,
     license=OPTIONAL,
     language=st.sampled_from([None, "en"]),
-    timestamp=st.sampled_from([None, "2019"]),
-    attributes=st.dictionaries(st.sampled_from(["site", "score", "path"]), PLAIN),
+    timestamp=st.sampled_from([None, "2019", "2019-02", "2019-02-03", "2019-02-03T04:05:06Z"]),
+    attributes=st.fixed_dictionaries(
+        {},
+        optional={
+            "path": PLAIN,
+            "score": st.floats(allow_nan=False),
+            "count": st.integers(-(2**31), 2**31 - 1),
+            "is_cited": st.booleans(),
+            "tags": st.lists(PLAIN, max_size=3),
+        },
+    ),
+)
+COLUMNS = tables.columns(
+    path=pa.string(), score=pa.float64(), count=pa.int32(), is_cited=pa.bool_(), tags=pa.list_(pa.string())
 )
 
 
 def write(path: Path, documents: list[Document]) -> tables.Written:
     with path.open("wb") as stream:
-        writer = tables.DocumentWriter(stream)
-        for document in documents:
-            writer.write(document)
-        return writer.close()
+        writer = tables.DocumentWriter(stream, COLUMNS)
+        try:
+            for document in documents:
+                writer.write(document)
+            return writer.close()
+        finally:
+            writer.abandon()
 
 
 def document(number: int, text: str = "text") -> Document:
@@ -84,7 +102,7 @@ def test_the_digest_knows_rows_but_not_their_order(tmp_path: Path) -> None:
 
 
 def test_attributes_in_any_order_are_one_row(tmp_path: Path) -> None:
-    pairs = [("b", "2"), ("a", "1")]
+    pairs = [("path", "2"), ("count", 1)]
     digests = {
         write(tmp_path / "a.parquet", [document(1).with_attributes(**dict(order))]).digest
         for order in (pairs, pairs[::-1])
@@ -137,3 +155,45 @@ print(len(os.listdir("/proc/self/task")) - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+def test_what_no_stage_lists_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"c4/1: no stage lists the attribute depth among its columns"):
+        write(tmp_path / "a.parquet", [document(1).with_attributes(depth=1)])
+    with pytest.raises(ValueError, match=r"c4/2: count is 'many', no int32"):
+        write(tmp_path / "a.parquet", [document(1).with_attributes(count=7), document(2).with_attributes(count="many")])
+    with pytest.raises(ValueError, match=r"c4/1: the timestamp 'yesterday' is no ISO 8601"):
+        write(tmp_path / "a.parquet", [replace(document(1), timestamp="yesterday")])
+    drop = document(1).drop("too_short", letters=1.0)
+    with (tmp_path / "a.parquet").open("wb") as stream:
+        writer = tables.DropWriter(stream, ["perplexity"])
+        with pytest.raises(ValueError, match=r"c4/1: no stage lists the score letters"):
+            writer.write(drop, excerpt=True)
+        writer.abandon()
+
+
+def test_a_column_more_changes_no_digest(tmp_path: Path) -> None:
+    with (tmp_path / "a.parquet").open("wb") as stream:
+        writer = tables.DocumentWriter(stream)
+        writer.write(document(1))
+        digest = writer.close().digest
+    assert write(tmp_path / "b.parquet", [document(1)]).digest == digest
+
+
+def test_a_drop_knows_what_its_document_knew(tmp_path: Path) -> None:
+    whole = replace(document(1), url="u", title="t", language="en", license="mit", timestamp="2019-02-03T04:05:06Z")
+    with (tmp_path / "a.parquet").open("wb") as stream:
+        writer = tables.DropWriter(stream, ["perplexity", "score"])
+        writer.write(whole.drop("dull", score=0.5), excerpt=False)
+        writer.close()
+    (row,) = tables.read_rows(str(tmp_path / "a.parquet"))
+    assert tables.scores_of(row) == {"score": 0.5}
+    assert [row[name] for name in ("url", "title", "language", "license")] == ["u", "t", "en", "mit"]
+    assert row["timestamp"] == datetime(2019, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert "text" not in row
+
+
+def test_a_name_has_one_type() -> None:
+    assert tables.merged(COLUMNS, tables.columns(count=pa.int32(), site=pa.string())).names == [*COLUMNS.names, "site"]
+    with pytest.raises(ValueError, match="the column count is a int32 and a string"):
+        tables.merged(COLUMNS, tables.columns(count=pa.string()))

@@ -205,7 +205,7 @@ def cutoffs(folder: Path, pages: list[list[tuple[int, float, str]]], limit: int)
     runs = []
     for number, part in enumerate(pages):
         scored = [
-            shards.page(n, language=language, attributes={"perplexity": f"{value:.1f}"} if value else {})
+            shards.page(n, language=language, attributes={"perplexity": round(value, 1)} if value else {})
             for n, value, language in part
         ]
         path = shards.write(folder / f"{number}.parquet", scored)

@@ -64,7 +64,7 @@ def test_a_row_is_a_document_with_its_provenance() -> None:
         url="https://github.com/herders/llama/blob/main/src/count%20herd.py",
         title="src/count herd.py",
         license="mit",
-        attributes={"repository": "herders/llama", "path": "src/count herd.py", "language": "Python"},
+        attributes={"repository": "herders/llama", "path": "src/count herd.py", "code_language": "Python"},
     )
 
 
@@ -72,7 +72,7 @@ def test_columns_of_the_sample_tables_and_missing_ones() -> None:
     sample = {"repo_name": ..., "path": ..., "ref": ..., "license": ...}
     found = document(**sample, sample_repo_name="a/b", sample_path="x.unknown", sample_ref="dev")
     assert (found.license, found.url) == ("unknown", "https://github.com/a/b/blob/dev/x.unknown")
-    assert "language" not in found.attributes
+    assert "code_language" not in found.attributes
     assert document(content=..., contents="x").text == "x"
     assert document(ref=None).url == "https://github.com/herders/llama/blob/HEAD/src/count%20herd.py"
 
@@ -241,4 +241,4 @@ def test_a_real_export(dumps: Path) -> None:
     found = [record for record in records if isinstance(record, Document)]
     assert len(found) == 50
     assert {record.license for record in found} == {"unknown"}
-    assert {record.attributes["language"] for record in found} == {"Python"}
+    assert {record.attributes["code_language"] for record in found} == {"Python"}

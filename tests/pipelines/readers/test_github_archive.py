@@ -73,7 +73,7 @@ def test_a_file_is_a_document(pack: object) -> None:
         url="https://github.com/herd-1.0/blob/HEAD/src/a%20b.py",
         title="src/a b.py",
         license="MIT",
-        attributes={"repository": "herd-1.0", "path": "src/a b.py", "language": "Python"},
+        attributes={"repository": "herd-1.0", "path": "src/a b.py", "code_language": "Python"},
     )
 
 

@@ -71,7 +71,7 @@ def test_a_gutenberg_book() -> None:
     assert (found.title, found.language, found.timestamp) == ("Rain", "de", "2004-03-05")
     assert found.url == "https://www.gutenberg.org/ebooks/77"
     assert found.license == "LicenseRef-public-domain-US"
-    assert found.attributes == {"collection": "gutenberg", "encoding": "utf-8", "author": "Ada Rook", "number": "77"}
+    assert found.attributes == {"collection": "gutenberg", "encoding": "utf-8", "author": "Ada Rook", "number": 77}
     assert "1234" not in repr(found)
 
 

@@ -37,7 +37,7 @@ def test_macros_are_counted_over_all_papers(tmp_path: Path) -> None:
         "papers_with_macros_left": 1,
     }
     found = [d for path in output.glob("arxiv/documents/*") for d in tables.read_documents(str(path))]
-    assert sorted(document.attributes["macros_left"] for document in found) == ["", "", "\\odd"]
+    assert sorted(document.attributes["macros_left"] for document in found) == [[], [], ["\\odd"]]
 
 
 def paper(mode: cleaner.Mode, **files: bytes) -> Document | Drop:

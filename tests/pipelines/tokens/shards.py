@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.document import Document
 from pipelines.files import runs, storage, tables
@@ -24,7 +25,7 @@ def page(number: int, **fields: Any) -> Document:
 def write(path: Path, documents: Sequence[Document]) -> str:
     """Write a shard."""
     with storage.write(str(path)) as stream:
-        writer = tables.DocumentWriter(stream)
+        writer = tables.DocumentWriter(stream, tables.columns(perplexity=pa.float64()))
         for document in documents:
             writer.write(document)
         writer.close()
