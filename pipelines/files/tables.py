@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, BinaryIO, Final, cast
 
@@ -28,6 +28,7 @@ ROW_GROUP_BYTES = 8 << 20
 STAGED_GROUP_BYTES = 2 << 20  # what the processor's caches hold: new memory costs more than what is done in it
 ROW_GROUP_ROWS = 50_000
 _ROWS_AT_ONCE = 256
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def columns(**kinds: pa.DataType) -> pa.Schema:
@@ -106,9 +107,11 @@ def well_formed(text: str) -> str:
 def row_digest(row: Mapping[str, Any]) -> bytes:
     """Return the SHA-256 of one row's canonical JSON, in which a `text` (or its UTF-8) stands as its own SHA-256.
 
-    What is null is left out: a row is the same in a table that has more columns.
+    What is null is left out: a row is the same in a table that has more columns. `timestamp` is in microseconds.
     """
     known = {name: value for name, value in row.items() if value is not None}
+    if isinstance(at := known.get("timestamp"), datetime):
+        known["timestamp"] = (at - _EPOCH) // _MICROSECOND
     if (text := known.get("text")) is not None:
         known["text"] = hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
     return hashlib.sha256(orjson.dumps(known, default=_as_text, option=orjson.OPT_SORT_KEYS)).digest()
@@ -193,7 +196,8 @@ class TableWriter:
 
 def _column(field: pa.Field[Any], rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return a column of rows; raise ValueError naming the row of a value that has another type."""
-    values = [row.get(field.name) for row in rows]
+    name = field.name  # not a plain attribute: it costs as much as a look into a row
+    values = [row.get(name) for row in rows]
     try:
         return pa.array(values, field.type)
     except UnicodeEncodeError:
@@ -203,7 +207,7 @@ def _column(field: pa.Field[Any], rows: Sequence[Mapping[str, Any]]) -> Any:
             try:
                 pa.array([value], field.type)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-                raise ValueError(f"{row['id']}: {field.name} is {value!r:.200}, no {field.type}") from error
+                raise ValueError(f"{row['id']}: {name} is {value!r:.200}, no {field.type}") from error
         raise
 
 
@@ -217,10 +221,12 @@ def _well_formed(value: Any) -> Any:
 
 def _digests(table: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """Return the digests of rows as a reader of the table finds them: the column's type decides that 1 is 1.0."""
+    place = table.column_names.index("timestamp")
+    others = table.set_column(place, "timestamp", table.column(place).cast(pa.int64()))
     if "text" not in table.column_names:
-        return [row_digest(found) for found in table.to_pylist()]
-    others = table.drop_columns(["text"]).to_pylist()
-    return [row_digest({**found, "text": row["text"]}) for found, row in zip(others, rows, strict=True)]
+        return [row_digest(found) for found in others.to_pylist()]
+    columns = others.drop_columns(["text"]).to_pylist()
+    return [row_digest({**found, "text": row["text"]}) for found, row in zip(columns, rows, strict=True)]
 
 
 class DocumentWriter(TableWriter):

@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import corpus, report
+from pipelines import build, corpus, report
 from pipelines.card.publish import NAME
 from pipelines.document import Document
 from pipelines.files import tables
@@ -63,6 +63,16 @@ def test_all_sources_begin_with_the_same_columns(folder: Path) -> None:
             assert len(found) == 1, name
             assert pq.read_schema(files[0]).names[: len(schema)] == schema.names
     assert "text" not in tables.DROP_SCHEMA.names
+
+
+def test_the_page_of_the_schema_names_every_column(folder: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/schema.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    assert {*tables.DOCUMENT_SCHEMA.names, *tables.DROP_SCHEMA.names} <= named
+    for name, source in build.SOURCES.items():
+        own = {column for stage in source.stages for column in getattr(stage, "columns", tables.NO_COLUMNS).names}
+        assert own <= named, name
+    assert f"The format has a number, in every manifest: {tables.VERSION}." in page
 
 
 def test_a_filter_by_perplexity_skips_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
