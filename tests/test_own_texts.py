@@ -202,6 +202,7 @@ def test_columns_come_along_with_their_types(tmp_path: Path) -> None:
             "timestamp": pa.array([when, None], pa.timestamp("us", "Asia/Tokyo")),
             "language": ["en", "de"],
             "bucket": [1, 2],
+            "row_id": ["x", "y"],
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
@@ -212,20 +213,29 @@ def test_columns_come_along_with_their_types(tmp_path: Path) -> None:
     assert found.select(found.schema.names[len(tables.DOCUMENT_SCHEMA) :]).schema.remove_metadata() == pa.schema(
         [
             ("content", pa.struct([("by", pa.string())])),
-            ("row_id", pa.int32()),
+            ("row_row_id", pa.int32()),
             ("ratio", pa.float32()),
             ("when", pa.timestamp("us", "UTC")),
             ("kind", pa.string()),
             ("vector", pa.list_(pa.float32())),
             ("row_bucket", pa.int64()),
+            ("row_id", pa.string()),
         ]
     )
     first, second = found.to_pylist()
-    assert (first["text"], first["content"], first["row_id"], first["when"]) == ("one", {"by": "Ada"}, 7, when)
+    assert (first["text"], first["content"], first["row_row_id"], first["when"]) == ("one", {"by": "Ada"}, 7, when)
     assert (first["ratio"], first["kind"], first["vector"]) == (table["ratio"][0].as_py(), "a", [1.0, 2.0])
     assert (first["timestamp"], first["timestamp_precision"]) == (when, "microsecond")
     assert (second["timestamp"], second["when"], second["ratio"], second["language"]) == (None, None, None, "de")
     assert list(verify.problems(str(tmp_path / "out"))) == []
+
+
+def test_a_name_that_two_columns_have_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pa.table([pa.array(["a"]), pa.array([1]), pa.array([2])], names=["text", "n", "n"])
+    with pa.OSFile(str(tmp_path / "a.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    assert build(tmp_path / "out", "--input", f"own={tmp_path}/a.arrow") == 2
+    assert "a.arrow: there are several columns 'n'" in capsys.readouterr().err
 
 
 def test_what_fits_no_column_of_json_is_kept_as_text(tmp_path: Path) -> None:

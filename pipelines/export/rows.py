@@ -11,7 +11,6 @@ plain text become rows of `file`, `text` and `id`, those of other sources their 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
@@ -27,19 +26,19 @@ from pipelines.export.parquet import write_readme
 from pipelines.files import arrow_batches, parquet_pages, storage, tables
 from pipelines.files.blocks import TooLargeError
 from pipelines.readers import Dump, rows, texts
+from pipelines.readers.columns import as_text, common, type_of
 from pipelines.recipes import Fields
 from pipelines.stages.source import input_digest
 
 _AT_ONCE: Final = 4_096  # rows of JSON
 _BATCH_ROWS: Final = 16_384
-_JSON: Final = "as JSON"  # the "type" of a column whose values have none in common
 _TEXT: Final = (
     "Rows as they came in, of the documents that were kept; `id` is that of the corpus' document (`document_id` "
     "where a column `id` came in)."
 )
 
 Json = dict[str, Any]
-Types = dict[str, pa.DataType | str]
+Types = dict[str, pa.DataType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +159,8 @@ class _Input:
                 return
             for chunk in _chunks(self._json(stream)):
                 for name in dict.fromkeys(name for row, _ in chunk for name in row):
-                    found = _type_of([row.get(name) for row, _ in chunk])
-                    types[name] = _common(types[name], found) if name in types else found
+                    found = type_of([row.get(name) for row, _ in chunk])
+                    types[name] = common(types[name], found) if name in types else found
 
     def _json(self, stream: BinaryIO) -> Iterator[tuple[Json, Kept]]:
         kept = self.kept()
@@ -259,36 +258,10 @@ def _chunks(found: Iterator[tuple[Json, Kept]]) -> Iterator[list[tuple[Json, Kep
         yield chunk
 
 
-def _type_of(values: Sequence[Any]) -> pa.DataType | str:
-    try:
-        found = pa.array(values).type
-    except (pa.ArrowException, OverflowError, ValueError, TypeError):
-        return _JSON
-    return _JSON if _is_empty(found) else found
-
-
-def _is_empty(kind: pa.DataType) -> bool:
-    """Tell whether Parquet has no form for a type: objects without fields."""
-    inner = [kind.field(n).type for n in range(kind.num_fields)]
-    return (pa.types.is_struct(kind) and not inner) or any(map(_is_empty, inner))
-
-
-def _common(first: pa.DataType | str, second: pa.DataType | str) -> pa.DataType | str:
-    if isinstance(first, str) or isinstance(second, str):
-        return _JSON
-    try:
-        both = [pa.schema([("column", kind)]) for kind in (first, second)]
-        found: pa.DataType = pa.unify_schemas(both, promote_options="permissive").field(0).type
-        return found
-    except pa.ArrowException:
-        return _JSON
-
-
-def _column(values: Sequence[Any], kind: pa.DataType | str) -> Any:
-    if isinstance(kind, str):
-        said = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-        return pa.array(said, pa.string())
-    return pa.array(values, kind)
+def _column(values: Sequence[Any], kind: pa.DataType) -> Any:
+    texts_alone = pa.types.is_string(kind)
+    found = [None if value is None else as_text(value) for value in values] if texts_alone else values
+    return pa.array(found, kind)
 
 
 def _write(path: Path, found: Iterator[pa.Table]) -> bool:

@@ -1,7 +1,7 @@
 """The columns that rows of own texts bring besides those of a document: names, types, and values that fit them.
 
     inputs ─ Parquet, Arrow: their schemas; JSON: types of the first rows ─> one type for each name ─> Columns
-    row ─ Columns.values ─> attributes of a document; of JSON what fits no column, as text in `other_fields`
+    row ─ of_table, of_json ─> attributes of a document; of JSON what fits no column, as text in `other_fields`
 
 A name that a document has itself, or that a stage gives, gets `row_` in front. Types are those of the input, but for
 what Python and Parquet do not hold: dictionaries and views become plain, times have microseconds.
@@ -176,6 +176,11 @@ def said(found: Any) -> str | None:
     return well_formed(json.dumps(found, ensure_ascii=False, sort_keys=True, default=str))
 
 
+def as_text(found: Any) -> str:
+    """Return a value as text, one that is text already as it is, also if it is empty."""
+    return well_formed(found) if isinstance(found, str) else said(found) or ""
+
+
 @dataclass(frozen=True)
 class Columns:
     """The types of columns, by the names of the fields that they come from.
@@ -189,30 +194,38 @@ class Columns:
     taken: frozenset[str] = frozenset()
     others: bool = False
 
-    def name(self, field: str) -> str:
-        """Return the name of the column that a field becomes."""
-        return f"{PREFIX}{field}" if field in self.taken or field == OTHER else field
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of the column that each field becomes."""
+        fields = [field for field, _ in self.types]
+        found: dict[str, str] = {}
+        for field in fields:
+            name = field
+            while name in self.taken or name == OTHER or (name != field and name in fields):
+                name = PREFIX + name
+            found[field] = name
+        return found
 
     @property
     def schema(self) -> pa.Schema:
         """The columns as they are written."""
-        found = [(self.name(field), kind) for field, kind in self.types]
+        found = list(zip(self.names.values(), (kind for _, kind in self.types), strict=True))
         return pa.schema([*found, *([(OTHER, pa.string())] if self.others else [])])
 
     def of_table(self) -> Callable[[Row], dict[str, Any]]:
         """Return the function from a row of a table to a document's attributes."""
-        named = [(field, self.name(field), pa.types.is_string(kind)) for field, kind in self.types]
+        named = [(field, self.names[field], pa.types.is_string(kind)) for field, kind in self.types]
 
         def attributes(row: Row) -> dict[str, Any]:
             row = without(row, self.own)
             values = ((name, value(row, field), is_text) for field, name, is_text in named)
-            return {name: said(found) if is_text else found for name, found, is_text in values if found is not None}
+            return {name: as_text(found) if is_text else found for name, found, is_text in values if found is not None}
 
         return attributes
 
     def of_json(self) -> Callable[[Row], dict[str, Any]]:
         """Return the function from a row of JSON to a document's attributes."""
-        named = [(field, self.name(field), _fitting(kind)) for field, kind in self.types]
+        named = [(field, self.names[field], _fitting(kind)) for field, kind in self.types]
         known = {field for field, _ in self.types} | set(self.own)
 
         def attributes(row: Row) -> dict[str, Any]:
@@ -235,7 +248,7 @@ class Columns:
 def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
     """Return the function from a value of JSON to what a column of this type holds, `_UNFIT` for what it cannot."""
     if pa.types.is_string(kind):
-        return said
+        return as_text
     if pa.types.is_struct(kind):
         inner = {kind.field(n).name: _fitting(kind.field(n).type) for n in range(kind.num_fields)}
         return lambda found: _object(found, inner)

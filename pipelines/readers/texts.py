@@ -113,8 +113,7 @@ def columns_of(streams: Iterable[tuple[BinaryIO, Dump]], fields: Fields, taken: 
             continue
         others = others or not is_table(stream)
         found.append(_types(stream, dump, fields))
-    types = tuple(united(found).items())[:MOST_COLUMNS]
-    return Columns(types, _named(fields), frozenset(taken), others and not fields.attributes)
+    return Columns(tuple(united(found).items()), _named(fields), frozenset(taken), others and not fields.attributes)
 
 
 def _types(stream: BinaryIO, dump: Dump, fields: Fields) -> Types:
@@ -128,7 +127,7 @@ def _types(stream: BinaryIO, dump: Dump, fields: Fields) -> Types:
     _check_types(dump, fields, of_rows(first, {name for name in named if any(name in row for row in first)}))
     left_rows = [without(row, named) for row in first]
     names = dict.fromkeys(name for row in left_rows for name in row if name not in named and well_formed(name) == name)
-    return of_rows(left_rows, fields.attributes or names)
+    return of_rows(left_rows, fields.attributes or list(names)[:MOST_COLUMNS])
 
 
 def _schema(stream: BinaryIO, dump: Dump) -> pa.Schema | None:
@@ -239,7 +238,9 @@ def _named(fields: Fields) -> tuple[str, ...]:
 
 
 def _there(schema: pa.Schema, fields: Fields | None, name: str) -> list[str]:
-    """Return the columns of a table that fields lie in; ValueError if the text's is not among them."""
+    """Return the columns of a table that fields lie in; ValueError if the text's is not among them, or a name twice."""
+    if twice := [column for column, count in Counter(schema.names).items() if count > 1]:
+        raise ValueError(f"{name}: there are several columns {twice[0]!r}; a column's name must be its own")
     if fields is None:
         return list(schema.names)
     if _top(fields.text, schema) not in schema.names:
