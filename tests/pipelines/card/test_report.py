@@ -198,7 +198,14 @@ def on_this_machine(path: str) -> Path:
 
 def facts_of(path: str) -> remote.Facts | None:
     there = on_this_machine(path)
-    return remote.Facts(path, there.stat().st_size, 0.0) if there.exists() else None
+    return remote.Facts(path, there.stat().st_size, 0.0) if there.is_file() else None
+
+
+def matches(pattern: str) -> list[remote.Facts]:
+    """Return the object of a name, or those below a folder named with "**"."""
+    folder, below, _ = pattern.partition("/**")
+    files = on_this_machine(folder).rglob("*") if below else [on_this_machine(pattern)]
+    return [found for path in files if (found := facts_of(f"elsewhere://{path}"))]
 
 
 def upload(stream: BinaryIO, size: int, path: str) -> None:
@@ -209,6 +216,7 @@ def upload(stream: BinaryIO, size: int, path: str) -> None:
 def test_a_remote_corpus_has_the_same_card(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "open_read", lambda path: on_this_machine(path).open("rb"))
     monkeypatch.setattr(remote, "facts", facts_of)
+    monkeypatch.setattr(remote, "match", matches)
     monkeypatch.setenv(cached.FOLDER, str(tmp_path / "cache"))
     monkeypatch.setattr(remote, "upload", upload)
     output = tmp_path / "corpus"
