@@ -17,7 +17,6 @@ class Display:
 
     def __init__(self, console: Console, step: int, steps: int) -> None:
         self._console = console
-        self._every = max(1, steps // _LINES)
         self._steps = steps
         columns = (
             BarColumn(bar_width=10),
@@ -42,7 +41,8 @@ class Display:
         self._steps = steps
         measures = describe(row)
         self._progress.update(self._task, completed=row["step"], total=steps, measures=measures)
-        if not self._console.is_terminal and (row["step"] % self._every == 0 or row["step"] == self._steps):
+        every = max(1, steps // _LINES)
+        if not self._console.is_terminal and (row["step"] % every == 0 or row["step"] == self._steps):
             remaining = (self._steps - row["step"]) * row["batch_tokens"] / row["tokens_per_second"]
             self._console.print(
                 f"step {row['step']}/{self._steps}  {measures}  {remaining:.0f} s left", highlight=False

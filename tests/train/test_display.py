@@ -33,6 +33,14 @@ def test_without_a_terminal_it_prints_some_lines() -> None:
     assert lines[-1].endswith("0 s left")
 
 
+def test_a_run_that_is_shortened_prints_as_many() -> None:
+    text = io.StringIO()
+    with Display(Console(file=text, width=120), 0, 1000) as display:
+        for step in range(1, 61):
+            display.update({**ROW, "step": step}, 1000 if step == 1 else 60)
+    assert len(text.getvalue().splitlines()) == 20
+
+
 def test_on_a_terminal_it_shows_one_progress_line() -> None:
     text = io.StringIO()
     with Display(Console(file=text, width=120, force_terminal=True), 0, 100) as display:
