@@ -9,6 +9,7 @@ import resource
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -274,3 +275,13 @@ def test_sources_of_the_working_directory_are_found_there(tmp_path: Path) -> Non
     assert (said.returncode, said.stdout) == (2, "imported\n")
     assert "there is no such source" in said.stderr
     assert "letters" in said.stderr
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\] - (unreleased|\d{4}-\d\d-\d\d)$", changes, re.MULTILINE)
+    assert headings[0][0] == version
+    assert set(re.findall("^### (.+)$", changes, re.MULTILINE)) <= {
+        *("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"),
+    }
