@@ -95,7 +95,11 @@ def main() -> None:
 
 
 def _leave_working_directory() -> None:
-    """Take the working directory, which `python -m` puts first, off the path of modules unless we are there."""
+    """Take the working directory, which `python -m` puts first, off the path of modules unless we are there.
+
+    Python's own variable does it for the processes that are started from here: workers and their server.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     first = os.path.abspath(sys.path[0])  # noqa: PTH100
     if first == os.getcwd() != here:  # noqa: PTH109

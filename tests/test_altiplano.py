@@ -99,11 +99,11 @@ def test_what_names_no_command_is_wrong_use() -> None:
         said = called(words)
         assert (said.returncode, said.stdout) == (2, "")
         assert said.stderr.startswith(" ".join(["usage: altiplano", *words, "COMMAND ..."]))
-    for words, known in ((["nothing"], "'sample'"), (["run", "verify"], "'report'")):
+    for words, known in ((["nothing"], "sample, corpus"), (["run", "verify"], "report, trace")):
         said = called(words)
         assert said.returncode == 2
         (line,) = said.stderr.splitlines()
-        assert f"invalid choice: {words[-1]!r} (choose from {known}" in line
+        assert f"invalid choice: {words[-1]} (choose from {known}" in line.replace("'", "")
 
 
 def test_lists_in_command_lines_are_those_of_the_modules() -> None:
@@ -137,6 +137,17 @@ def test_files_of_the_working_directory_are_none_of_ours(way: str, tmp_path: Pat
         assert "working directory" not in said.stderr
         assert "Traceback" not in said.stderr
         assert said.stdout + said.stderr
+
+
+def test_nor_are_they_for_processes_that_a_command_starts(tmp_path: Path) -> None:
+    (tmp_path / "selectors.py").write_text("raise SystemExit('taken from the working directory')")
+    script = (
+        "import altiplano, subprocess, sys, pipelines.verify as v\n"
+        "v.main = lambda: subprocess.run([sys.executable, '-c', 'import selectors']).returncode\n"
+        "altiplano.main()"
+    )
+    said = python("-P", "-c", script, "verify", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 class TestWithoutExtras:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,8 +59,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def test_an_extra_is_all_that_a_corpus_needs(made: Made, tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()
-    for name in ("pipelines", "model", "train"):
-        (here / f"{name}.py").write_text("raise SystemExit('a file of the working directory')")
+    for name in ("pipelines", "model", "train", "selectors"):
+        (here / f"{name}.py").write_text("from pathlib import Path\nPath('taken').touch()")
     (here / "own.jsonl").write_text("".join(json.dumps({"text": f"{number}. {TEXT}"}) + "\n" for number in range(3)))
     altiplano = made("[corpus]") / "altiplano"
     for words, told in (["--help"], "commands:"), (["corpus", "--help"], "usage: altiplano corpus"):
@@ -70,6 +71,7 @@ def test_an_extra_is_all_that_a_corpus_needs(made: Made, tmp_path: Path) -> None
     built = ran(altiplano, *build, cwd=here)
     assert built.returncode == 0, built.stderr
     assert (here / "corpus/report.html").exists()
+    assert not (here / "taken").exists()
     verified = ran(altiplano, "verify", "corpus", cwd=here)
     assert (verified.returncode, verified.stderr) == (0, "")
     assert verified.stdout == "corpus: sound, 1 sources verified\n"
@@ -95,3 +97,20 @@ def test_without_extras_one_line_names_the_one_that_is_missing(made: Made, tmp_p
             assert (said.returncode, said.stdout) == (2, "")
             (line,) = said.stderr.splitlines()
             assert f"pip install 'altiplano-corpus[{extra or 'corpus,sample'}]'" in line
+
+
+SHELL = """
+eval "$("$1" -m argcomplete.scripts.register_python_argcomplete altiplano)"
+COMP_LINE="altiplano run ex" COMP_WORDS=(altiplano run ex) COMP_CWORD=2 COMP_POINT=16 COMP_TYPE=9
+_python_argcomplete altiplano
+echo "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not there")
+def test_bash_completes(made: Made, tmp_path: Path) -> None:
+    scripts = made("[corpus]")
+    said = ran(
+        "env", f"PATH={scripts}:{os.environ['PATH']}", "bash", "-c", SHELL, "bash", scripts / "python", cwd=tmp_path
+    )
+    assert (said.returncode, said.stdout.split()) == (0, ["export"]), said.stderr
