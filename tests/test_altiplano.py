@@ -46,6 +46,17 @@ def module(name: str) -> str:
     return altiplano.COMMANDS[name].module.removesuffix(".__main__")
 
 
+def main_of(name: str) -> Any:
+    return importlib.import_module(altiplano.COMMANDS[name].module).main
+
+
+def ended(name: str, arguments: Sequence[str]) -> object:
+    try:
+        return main_of(name)(arguments)
+    except SystemExit as end:
+        return end.code
+
+
 @cache
 def help_of(name: str) -> tuple[str, set[str], float]:
     """Return a command's help, the modules that were imported for it, and its CPU seconds."""
@@ -63,11 +74,11 @@ def help_of(name: str) -> tuple[str, set[str], float]:
 
 @pytest.mark.parametrize("name", NAMES)
 class TestHelp:
-    def test_is_that_of_python_m(self, name: str) -> None:
-        other = python("-m", module(name), "--help").stdout
-        assert help_of(name)[0].startswith(f"usage: altiplano {name} ")
-        words = other.replace(f"python -m {module(name)}", f"altiplano {name}").split()
+    def test_is_that_of_the_module(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert ended(name, ["--help"]) == 0
+        words = capsys.readouterr().out.replace(f"python -m {module(name)}", f"altiplano {name}").split()
         assert help_of(name)[0].split() == words
+        assert help_of(name)[0].startswith(f"usage: altiplano {name} ")
 
     def test_ends_with_an_example_that_parses(self, name: str) -> None:
         one, *example = shlex.split(help_of(name)[0].splitlines()[-1].removeprefix("example: "))
@@ -82,6 +93,13 @@ class TestHelp:
         assert "argparse" in loaded
         assert not {"torch", "apache_beam", "pyarrow", "rich"}.intersection(loaded)
         assert seconds < HELP_SECONDS
+
+
+def test_python_m_says_its_own_name() -> None:
+    said = python("-m", "pipelines.clean", "--help")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("usage: python -m pipelines.clean ")
+    assert said.stdout.endswith("\nexample: python -m pipelines.clean data/corpus data/run\n")
 
 
 def test_the_overview_names_all_and_its_example_parses() -> None:
@@ -224,17 +242,6 @@ def test_the_page_lists_every_command_with_its_module_and_extra() -> None:
     assert rows == [(name, module(name), one.extras, one.does) for name, one in altiplano.COMMANDS.items()]
     codes = [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
     assert codes == [0, commands.FAILED, commands.WRONG_USE, commands.INTERRUPTED] == [0, 1, 2, 130]
-
-
-def main_of(name: str) -> Any:
-    return importlib.import_module(altiplano.COMMANDS[name].module).main
-
-
-def ended(name: str, arguments: Sequence[str]) -> object:
-    try:
-        return main_of(name)(arguments)
-    except SystemExit as end:
-        return end.code
 
 
 class TestExitCodes:
