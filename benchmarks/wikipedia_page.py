@@ -38,13 +38,14 @@ PEERS = ("mwparserfromhell", "wikiextractor")
 INTRODUCTION = f"""\
 # Wikipedia, side by side
 
-Written by `python benchmarks/wikipedia_page.py`; do not edit. Each excerpt is one passage of an article, as wikitext,
-as `filters.wikitext.cleaner` makes it, as `mwparserfromhell`'s `strip_code()` does (RedPajama, Hugging Face's loader),
-and as `wikiextractor` does; the slices of dumps that these come from hold no templates, so it expands none.
+Written by `python benchmarks/wikipedia_page.py`; do not edit. Each excerpt is one passage of an article, shown as
+wikitext and as three cleaners return it: `filters.wikitext.cleaner`, `strip_code()` of `mwparserfromhell` (used by
+RedPajama and Hugging Face's loader), and `wikiextractor`. The slices of dumps hold no templates, so `wikiextractor`
+expands none.
 
-The excerpts are by the authors of the articles named, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/);
-each article's history, at its address, names them. The speeds and figures over whole dumps are those of
-`python benchmarks/structured.py`.
+The excerpts are by the authors of the articles, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/); each
+article's history, at its address, names its authors. `python benchmarks/structured.py` gives the speeds and the figures
+over whole dumps.
 """
 
 
