@@ -66,6 +66,8 @@ DROP_SCHEMA: Final = columns(
     license=pa.string(),
 )
 NO_COLUMNS: Final = columns()
+# A schema makes its names anew whenever it is asked for them.
+_OF_DOCUMENTS, _OF_DROPS = frozenset(DOCUMENT_SCHEMA.names), frozenset(DROP_SCHEMA.names)
 
 # Dictionaries for columns with few values; in the others they are written in vain, and every reader pays for them.
 _LAYOUT: dict[str, Any] = {
@@ -373,7 +375,7 @@ def read_texts(path: str, wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
 def read_documents(path: str) -> Iterator[Document]:
     """Yield a Parquet file's documents, one row group in memory at a time."""
     with opened(path) as file:
-        own = [name for name in file.schema_arrow.names if name not in DOCUMENT_SCHEMA.names]
+        own = [name for name in file.schema_arrow.names if name not in _OF_DOCUMENTS]
         for group in range(file.num_row_groups):
             values = file.read_row_group(group, use_threads=False).to_pydict()
             rows = zip(*(values[name] for name in own), strict=True) if own else repeat((), len(values["id"]))
@@ -389,7 +391,7 @@ _FIELDS: Final = [field.name for field in fields(Document)]
 
 def document_of(row: Mapping[str, Any]) -> Document:
     """Return the document of one row of a table of documents."""
-    own = [name for name in row if name not in DOCUMENT_SCHEMA.names]
+    own = [name for name in row if name not in _OF_DOCUMENTS]
     given = {name: row[name] for name in _FIELDS if name in row}
     time = _time(row["timestamp"], row["timestamp_precision"])
     return Document(**given | {"timestamp": time, "attributes": _known(own, [row[name] for name in own])})
@@ -397,7 +399,7 @@ def document_of(row: Mapping[str, Any]) -> Document:
 
 def scores_of(row: Mapping[str, Any]) -> dict[str, float]:
     """Return what was measured of a row of a table of drops."""
-    return {name: value for name, value in row.items() if name not in DROP_SCHEMA.names and value is not None}
+    return {name: value for name, value in row.items() if name not in _OF_DROPS and value is not None}
 
 
 def _known(names: Sequence[str], values: Iterable[Any]) -> dict[str, Any]:

@@ -212,12 +212,19 @@ class Columns:
         found = list(zip(self.names.values(), (kind for _, kind in self.types), strict=True))
         return pa.schema([*found, *([(OTHER, pa.string())] if self.others else [])])
 
+    @property
+    def _inner(self) -> list[str]:
+        """The fields inside others that a document has itself."""
+        return [field for field in self.own if "." in field]
+
     def of_table(self) -> Callable[[Row], dict[str, Any]]:
         """Return the function from a row of a table to a document's attributes."""
         named = [(field, self.names[field], pa.types.is_string(kind)) for field, kind in self.types]
 
+        inner = self._inner
+
         def attributes(row: Row) -> dict[str, Any]:
-            row = without(row, self.own)
+            row = without(row, inner) if inner else row
             values = ((name, value(row, field), is_text) for field, name, is_text in named)
             return {name: as_text(found) if is_text else found for name, found, is_text in values if found is not None}
 
@@ -228,8 +235,10 @@ class Columns:
         named = [(field, self.names[field], _fitting(kind)) for field, kind in self.types]
         known = {field for field, _ in self.types} | set(self.own)
 
+        inner = self._inner
+
         def attributes(row: Row) -> dict[str, Any]:
-            row = without(row, self.own)
+            row = without(row, inner) if inner else row
             found: dict[str, Any] = {}
             left = {field: row[field] for field in row.keys() - known if row[field] is not None} if self.others else {}
             for field, name, fit in named:

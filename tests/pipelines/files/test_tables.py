@@ -197,3 +197,18 @@ def test_a_name_has_one_type() -> None:
     assert tables.merged(COLUMNS, tables.columns(count=pa.int32(), site=pa.string())).names == [*COLUMNS.names, "site"]
     with pytest.raises(ValueError, match="the column count is a int32 and a string"):
         tables.merged(COLUMNS, tables.columns(count=pa.string()))
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=40)
+def test_a_score_at_a_cutoff_is_decided_as_it_was_when_scores_were_text(
+    tmp_path_factory: pytest.TempPathFactory, values: list[float]
+) -> None:
+    """Perplexities have one decimal and cut-offs are values of theirs: a bit more or less is another bucket."""
+    rounded = [round(value, 1) for value in values]
+    path = tmp_path_factory.mktemp("tables") / "a.parquet"
+    write(path, [document(number).with_attributes(score=value) for number, value in enumerate(rounded)])
+    found = [row.attributes["score"] for row in tables.read_documents(str(path))]
+    assert found == rounded == [float(f"{value:.1f}") for value in rounded]
+    for cutoff in rounded:
+        assert [value > cutoff for value in found] == [float(f"{value:.1f}") > cutoff for value in values]
