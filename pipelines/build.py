@@ -35,8 +35,8 @@ def shares_of(sources: Mapping[str, Source]) -> dict[str, float]:
     return {name: source.share for name, source in sources.items() if name not in TABLE_1}
 
 
-def by_name(sources: Iterable[Source]) -> dict[str, Source]:
-    """Return a list of sources by their names, those of Table 1 first.
+def by_name(sources: Iterable[Source], *, alone: bool = False) -> dict[str, Source]:
+    """Return a list of sources by their names, those of Table 1 first; `alone` if none of Table 1 is built.
 
     Raises ValueError for a name that is given twice, is taken or is none, for a share that `table1.weights` refuses,
     and for a source outside Table 1 without a recipe that is a dataclass.
@@ -54,7 +54,7 @@ def by_name(sources: Iterable[Source]) -> dict[str, Source]:
             )
         source.check()
         found[source.name] = source
-    weights(shares_of(found))
+    weights(shares_of(found), alone=alone)
     return found
 
 
@@ -82,7 +82,8 @@ def with_own_texts(recipe: Recipe, sources: Mapping[str, Source]) -> tuple[Recip
     """Return the recipe and the sources with a source for each `texts.NAME` of the recipe; errors as `by_name`'s."""
     own = {name: texts.source(name, part) for name, part in recipe.added if isinstance(part, Texts)}
     names = (*recipe.sources, *(name for name in own if name not in recipe.sources))
-    return replace(recipe, sources=names), by_name((*sources.values(), *own.values()))
+    alone = not set(names) & set(TABLE_1)
+    return replace(recipe, sources=names), by_name((*sources.values(), *own.values()), alone=alone)
 
 
 def source_of(source: Source, recipe: Recipe) -> Source:

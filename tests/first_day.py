@@ -22,6 +22,7 @@ from tests.tokenizer import json_files
 REPOSITORY = Path(__file__).parent.parent
 PAGE = REPOSITORY / "docs" / "first_day.md"
 Row = dict[str, Any]
+QUESTION = "How many of the seven brown llamas came back from the far pasture after the first snow of that winter"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def desk(folder: Path) -> Desk:
     """Return a desk with the programs and the files that the page's commands name."""
     _programs(folder / ".bin")
     _texts(folder)
+    _rows_of_text(folder)
     _dumps(folder)
     for task in tasks().values():
         for module in task.modules:
@@ -132,6 +134,26 @@ def write_lines(path: Path, rows: list[Row]) -> None:
     """Write JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def _rows_of_text(folder: Path) -> None:
+    """Write JSON lines as people have them: crawled twice, broken, with a benchmark's question, of two languages."""
+    old: list[Row] = [{"id": f"doc-{number}", "text": text} for number, text in enumerate(texts(10, 5))]
+    new: list[Row] = [{"id": f"new-{number}", "text": text} for number, text in enumerate(texts(3, 6))]
+    new[0]["text"] += f"\n{QUESTION}?"
+    write_lines(folder / "crawl/2023/one.jsonl", old)
+    write_lines(folder / "crawl/2024/spring/two.jsonl", [*old[:4], *new])
+    write_lines(folder / "benchmarks/boolq.jsonl", [{"question": QUESTION, "passage": "None.", "answer": True}])
+    write_lines(folder / "broken.jsonl", [{"text": "One."}, {"other": 1}, {"text": ""}])
+    with (folder / "broken.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"text": "cut')
+    german = [{"text": f"{tiny.GERMAN * 5}{number}"} for number in range(4)]
+    write_lines(folder / "mixed.jsonl", [*german, *({"text": text} for text in texts(6, 7))])
+    write_lines(folder / "forum.jsonl", [{"text": f"Log in | Register\n{text}"} for text in texts(5, 8)])
+    draw = random.Random(9)
+    (folder / "sentences").mkdir()
+    for number in range(120):
+        (folder / f"sentences/{number}.txt").write_text(tiny.sentence(draw), encoding="utf-8")
 
 
 def _texts(folder: Path) -> None:
