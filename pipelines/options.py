@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from filters.packages import MissingError
 from pipelines import build, command_lines
 from pipelines.build import Build, by_name, source_of, with_own_texts, with_parts
 from pipelines.files import ours, storage
@@ -99,6 +100,8 @@ def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folde
         names = [name for name in names if name in ("common_crawl", "wikipedia")]
     patterns = _patterns(options, sources, names, folder, problems)
     models, made = _models(options, recipe, sources, list(patterns), problems)
+    for name in patterns:
+        problems.found += _missing_packages(source_of(sources[name], recipe))
     ordered = {name: patterns[name] for name in names if name in patterns}
     found = _found(options, sources, ordered, folder, problems)
     articles = found["wikipedia"].files.values() if "wikipedia" in found else ()
@@ -254,6 +257,18 @@ def _models(
     with problems.noted():
         chosen = by_path.chosen(named, replace(recipe, sources=tuple(built)), read)
     return chosen, read - set(named)
+
+
+def _missing_packages(source: Source) -> list[str]:
+    """Return what to say of each package that a stage of a source cannot do without, and that is not installed."""
+    wanted = {package: stage.name for stage in source.stages for package in getattr(stage, "packages", ())}
+    found = []
+    for package, stage in wanted.items():
+        try:
+            package.load()
+        except MissingError as error:
+            found.append(f"{source.name}, stage {stage}: {error}")
+    return found
 
 
 def _found(

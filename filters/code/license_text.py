@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from licenseclassifier import identify_license
+from filters import packages
 
 # The longest of the licences recognised, the GPL 3, has about 35,000 characters; what follows that is not looked at.
 MAX_LICENCE_CHARACTERS = 200_000
@@ -30,7 +30,7 @@ _MOZILLA = re.compile(r"mozilla public license version (\d\.\d)")
 def identify(text: str) -> str | None:
     """Return the SPDX expression of a licence text, or None where it is none that is recognised."""
     text = text[:MAX_LICENCE_CHARACTERS]
-    matched = dict.fromkeys(match.id for match in identify_license(text))
+    matched = dict.fromkeys(match.id for match in packages.LICENCES.load().identify_license(text))
     return " AND ".join(matched) or _by_sentences(text)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Literal, Protocol, cast
 
-import fasttext
-
+from filters import packages
 from filters.models import fast_text_file
 from filters.models.fast_text_model import Arrays, UnsupportedError
 from filters.native import binding
@@ -42,23 +39,17 @@ def load(path: Path) -> Model:
 
 def _loaded(path: Path) -> Model:
     """Return a model whose file is checked."""
+    library = packages.FASTTEXT.load()
     try:
-        return cast(Model, _engine().load_model(str(path)))
+        return cast(Model, library.load_model(str(path)))
     except (ValueError, RuntimeError, MemoryError, OSError) as error:
         raise ValueError(f"{path}: not a fastText model ({error})") from error
 
 
-def _engine() -> ModuleType:
-    """Return what loads models and predicts: fasttext-new where it is installed, the same answers in half the time."""
-    try:
-        return importlib.import_module("fasttext_new")
-    except ImportError:
-        return cast(ModuleType, fasttext)
-
-
 def train(path: Path, **arguments: float | int | str) -> Model:
     """Return a supervised model of the labelled lines at `path`; one thread, so that it is the same every time."""
-    return cast(Model, fasttext.train_supervised(input=str(path), thread=1, verbose=0, label=LABEL, **arguments))
+    library = packages.FASTTEXT.load()
+    return cast(Model, library.train_supervised(input=str(path), thread=1, verbose=0, label=LABEL, **arguments))
 
 
 def predict(model: Model, line: str, k: int = 1) -> dict[str, float]:
@@ -90,11 +81,17 @@ class Labeller:
     def _model(self) -> Model:
         return _loaded(self._path)
 
+    @property
+    def labels(self) -> Sequence[str]:
+        """All labels of the model."""
+        return self._arrays.labels if self._arrays else self._model.get_labels()
+
     def best(self, text: str, newlines: Newlines = "space") -> tuple[str, float]:
         """Return the most probable label of a text as one line, and its probability; ("", 0.0) if no word is known.
 
         Lone surrogates, which UTF-8 cannot hold, count as "?".
         """
+        text = binding.with_question_marks(text)
         if self._arrays:
             try:
                 return self._arrays.best(text, delete_feeds=newlines == "delete") or ("", 0.0)

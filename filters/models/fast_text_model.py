@@ -83,7 +83,7 @@ class Arrays:
             raise MemoryError("no memory for the words of a line")
         if number < _NO_LABEL:
             raise LookupError("not a number")
-        return None if number == _NO_LABEL else (self._labels[number], probability.value)
+        return None if number == _NO_LABEL else (self.labels[number], probability.value)
 
     def _cache(self, library: ctypes.CDLL) -> Any:
         """Return where this thread remembers words."""
@@ -101,7 +101,7 @@ class Arrays:
             grams = _SOME_GRAMS if len(layout.kept) else _NO_GRAMS
             matrix, bits, before = _in_order(matrix, layout.kept, layout.words, layout.bucket)
         names = [content[start:end] for start, end in layout.names.tolist()]
-        self._labels = [name.decode() for name in names[layout.words :]]
+        self.labels = [name.decode() for name in names[layout.words :]]
         starts = np.cumsum([0, *map(len, names)], dtype=np.int64)
         blob = np.frombuffer(bytearray(b"".join(names)), np.uint8)
         table = _table(blob, starts)

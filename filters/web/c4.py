@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Final, cast
+from typing import Final
 
-import langdetect_rs
 import numpy as np
 from numpy.typing import NDArray
 
+from filters import packages
 from filters.native import binding, web
 from filters.native.web import Firsts
 from filters.web import paragraphs, sentences
@@ -218,11 +218,12 @@ def after_deduplication(text: str, min_sentences: int = MIN_SENTENCES) -> Reason
 def detect(text: str) -> tuple[str, float] | None:
     """Return the most probable language and its probability, or None for a text without letters.
 
-    langdetect 1.0.9 with seed 0, whose results `langdetect_rs` gives bit by bit.
+    langdetect 1.0.9 with seed 0, whose results `langdetect_rs` gives bit by bit, or langdetect itself.
     """
+    library = _langdetect()
     try:
-        best = _langdetect().detect_langs(binding.with_question_marks(text))
-    except langdetect_rs.LangDetectException:
+        best = library.detect_langs(binding.with_question_marks(text))
+    except library.LangDetectException:
         return None
     return (best[0].lang, round(best[0].prob, _PROBABILITY_DECIMALS)) if best else None
 
@@ -333,5 +334,6 @@ def _rank(text: str) -> int:
 @functools.cache
 def _langdetect() -> ModuleType:
     """Return the module with its seed set, which is how langdetect and it are made to answer the same every time."""
-    langdetect_rs.DetectorFactory.seed = LANGDETECT_SEED
-    return cast(ModuleType, langdetect_rs)
+    library = packages.LANGDETECT.load()
+    library.DetectorFactory.seed = LANGDETECT_SEED
+    return library

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-import kenlm
 import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
+from filters import packages
 from filters.models import kenlm_file, kneser_ney, lmplz
 from filters.models.unigram import Unigram
 from filters.web.language_model_text import Newlines, normalise, normalise_utf8
@@ -205,7 +205,8 @@ def _clean_utf8(text: str, newlines: Newlines) -> bytes:
     return _clean(text, newlines).encode() if clean is None else clean
 
 
-def _load_language_model(path: Path) -> kenlm.Model:
+def _load_language_model(path: Path) -> Any:
+    kenlm = packages.KENLM.load()
     config = kenlm.Config()
     config.show_progress = False
     config.arpa_complain = kenlm.ARPALoadComplain.NONE

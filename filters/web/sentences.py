@@ -13,16 +13,12 @@ import functools
 import re
 import string
 from collections.abc import Iterator
+from typing import Any
 
-import punkt
-
+from filters import packages
 from filters.native import web
 
 _WHITESPACE = tuple(string.whitespace)
-_RULES = punkt.DEFAULT_LANGUAGE_VARS
-_CLOSING = re.compile(_RULES.boundary_realignment_pattern, re.MULTILINE)
-_MARKS = punkt.PunktBoundaryDetector(_RULES)
-_WORDS = punkt.PunktWordTokenizer(_RULES)
 # A word of letters, a mark, and what cannot belong to the word: most ends of sentences. All that can matter to Punkt is
 # then what word it is (a letter alone may be an initial).
 _PLAIN = re.compile(r"""([^\W\d_]{2,})[.?!](?=[\s?!)";}\]*:@'({\[])""")
@@ -48,10 +44,10 @@ def count(text: str, stop: int | None = None) -> int:
 
 def _sentences(text: str) -> Iterator[None]:
     """Yield for each sentence, closing quotes and brackets counted to the sentence before."""
-    spans = _spans(text)
+    spans, punkt = _spans(text), _punkt()
     start, end = next(spans)
     for next_start, next_end in spans:
-        closing = _CLOSING.match(text[next_start:next_end])
+        closing = punkt.closing.match(text[next_start:next_end])
         if closing or start < end:
             yield
         start, end = next_start + (closing.end() if closing else 0), next_end
@@ -72,7 +68,7 @@ def _candidates(text: str) -> Iterator[tuple[re.Match[str], str]]:
     """Yield the last mark of each run without spaces, with the word before it and what follows."""
     last: re.Match[str] | None = None
     word = slice(0, 0)
-    for mark in _MARKS.match(text):
+    for mark in _punkt().marks.match(text):
         before = text[word.stop : mark.start()]
         space = max(map(before.rfind, _WHITESPACE))
         # NLTK takes a space at the very start for none.
@@ -90,7 +86,8 @@ def _ends_sentence(context: str) -> bool:
     if plain and _always_ends(plain[1].lower()):
         return True
     ended = False
-    for token in punkt.annotate_tokens(_WORDS.tokenize_annotated(context), _model(), _RULES):
+    punkt = _punkt()
+    for token in punkt.annotate(punkt.words.tokenize_annotated(context), punkt.model, punkt.rules):
         if ended:
             return True
         ended = bool(token.sentbreak)
@@ -100,22 +97,33 @@ def _ends_sentence(context: str) -> bool:
 @functools.cache
 def _unusual_words() -> web.Words:
     """Return the words of which `_always_ends` is not true."""
-    model = _model()
+    model = _punkt().model
     return web.Words((word,) for word in {*model.abbrev_types, *model.numeric_abbrev_types, *_phrase_words()})
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _always_ends(word: str) -> bool:
     """Return whether a period after this word ends a sentence whatever follows: no abbreviation, no set phrase."""
-    model = _model()
+    model = _punkt().model
     return not (model.is_abbrev(word) or model.is_numeric_abbrev(word) or word in _phrase_words())
 
 
 @functools.cache
 def _phrase_words() -> frozenset[str]:
-    return frozenset(first for first, _ in _model().collocations)
+    return frozenset(first for first, _ in _punkt().model.collocations)
 
 
-@functools.cache
-def _model() -> punkt.PunktParameters:
-    return punkt.load_model("english")
+class _Punkt:
+    """What is used of the package, of its English model, and of its rules."""
+
+    def __init__(self) -> None:
+        library = packages.PUNKT.load()
+        self.model: Any = library.load_model("english")
+        self.rules: Any = library.DEFAULT_LANGUAGE_VARS
+        self.closing: re.Pattern[str] = re.compile(self.rules.boundary_realignment_pattern, re.MULTILINE)
+        self.marks: Any = library.PunktBoundaryDetector(self.rules)
+        self.words: Any = library.PunktWordTokenizer(self.rules)
+        self.annotate: Any = library.annotate_tokens
+
+
+_punkt = functools.cache(_Punkt)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from types import ModuleType
+from typing import Any
 
-import pygal
 from markupsafe import Markup
-from pygal.style import Style
 
+from filters import packages
 from pipelines.card.distributions import Counts, Curves, Distribution, Histogram, nice
 
 WIDTH, HEIGHT = 560, 260
@@ -24,27 +25,6 @@ _BESIDES = re.compile(r"<!--.*?-->|<script.*?</script>", re.DOTALL)
 _COLOURS = tuple(f"var(--c{number})" for number in range(1, 9))
 _MARK = len(_COLOURS) - 1
 _TICKS = 5
-_STYLE = Style(
-    background="transparent",
-    plot_background="transparent",
-    foreground="var(--ink)",
-    foreground_strong="var(--ink)",
-    foreground_subtle="var(--line)",
-    guide_stroke_color="var(--line)",
-    major_guide_stroke_color="var(--line)",
-    guide_stroke_dasharray="0",
-    major_guide_stroke_dasharray="0",
-    colors=_COLOURS * 8,
-    opacity=".72",
-    opacity_hover="1",
-    transition="0s",
-    font_family="inherit",
-    label_font_size=12,
-    major_label_font_size=12,
-    title_font_size=12,
-    value_font_size=11,
-    legend_font_size=12,
-)
 
 
 @dataclass(frozen=True)
@@ -67,10 +47,39 @@ def figure(key: str, distribution: Distribution) -> Figure:
     return _curves(key, distribution) if isinstance(distribution, Curves) else _counts(key, distribution)
 
 
-def _svg(chart: pygal.Graph, key: str, title: str) -> Markup:
+@cache
+def _style() -> Any:
+    return packages.PYGAL.load("pygal.style").Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground="var(--ink)",
+        foreground_strong="var(--ink)",
+        foreground_subtle="var(--line)",
+        guide_stroke_color="var(--line)",
+        major_guide_stroke_color="var(--line)",
+        guide_stroke_dasharray="0",
+        major_guide_stroke_dasharray="0",
+        colors=_COLOURS * 8,
+        opacity=".72",
+        opacity_hover="1",
+        transition="0s",
+        font_family="inherit",
+        label_font_size=12,
+        major_label_font_size=12,
+        title_font_size=12,
+        value_font_size=11,
+        legend_font_size=12,
+    )
+
+
+def _drawn(chart_of: Callable[[ModuleType, Any], Any], key: str, found: Distribution) -> Markup:
+    """Return the drawing of a distribution, none where pygal is not installed."""
+    if not packages.PYGAL.is_there():
+        return Markup("")
+    chart = chart_of(packages.PYGAL.load(), found)
     chart.uuid = key
     text = _BESIDES.sub("", chart.render(is_unicode=True))
-    label = Markup('<svg role="img" aria-label="{}" focusable="false" ').format(title)
+    label = Markup('<svg role="img" aria-label="{}" focusable="false" ').format(found.title)
     # The chart's own addresses are names of namespaces; inside a page HTML needs neither.
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
     # pygal escapes what it is given.
@@ -79,7 +88,7 @@ def _svg(chart: pygal.Graph, key: str, title: str) -> Markup:
 
 def _options(height: int = HEIGHT) -> dict[str, object]:
     return {
-        "style": _STYLE,
+        "style": _style(),
         "js": [],
         "width": WIDTH,
         "height": height,
@@ -93,6 +102,19 @@ def _options(height: int = HEIGHT) -> dict[str, object]:
 
 
 def _histogram(key: str, found: Histogram) -> Figure:
+    filled = [(name, number + 1) for number, (name, series) in enumerate(found.series.items()) if any(series)]
+    legend = filled + [(name, _MARK + 1) for name in found.marks]
+    names = list(found.series)
+    rows = [
+        (f"{nice(low)} to {nice(high)}", *(f"{found.series[name][n]:,.0f}" for name in names))
+        for n, (low, high) in enumerate(zip(found.edges, found.edges[1:], strict=False))
+        if any(found.series[name][n] for name in names)
+    ]
+    svg = _drawn(_histogram_chart, key, found)
+    return Figure(key, found.title, svg, legend, found.note, (found.what, *names), rows)
+
+
+def _histogram_chart(pygal: ModuleType, found: Histogram) -> Any:
     scale = math.log10 if found.logarithmic else float
     unscale = _power if found.logarithmic else float
     edges = [scale(edge) for edge in found.edges]
@@ -107,26 +129,14 @@ def _histogram(key: str, found: Histogram) -> Figure:
         x_labels=_ticks(edges[0], edges[-1], found.logarithmic),
     )
     chart.y_labels = _whole_ticks(top)
-    legend = []
-    for number, (name, series) in enumerate(found.series.items()):
+    for name, series in found.series.items():
         bars = [(count, low, high) for count, low, high in zip(series, edges, edges[1:], strict=False) if count]
-        if bars:
-            chart.add(name, bars)
-            legend.append((name, number + 1))
-        else:
-            chart.add(name, [])
+        chart.add(name, bars)
     while len(chart.raw_series) < _MARK:
         chart.add("", [])
     width = (edges[-1] - edges[0]) / 250
     chart.add("thresholds", [(top, scale(mark) - width / 2, scale(mark) + width / 2) for mark in found.marks.values()])
-    legend += [(name, _MARK + 1) for name in found.marks]
-    names = list(found.series)
-    rows = [
-        (f"{nice(low)} to {nice(high)}", *(f"{found.series[name][n]:,.0f}" for name in names))
-        for n, (low, high) in enumerate(zip(found.edges, found.edges[1:], strict=False))
-        if any(found.series[name][n] for name in names)
-    ]
-    return Figure(key, found.title, _svg(chart, key, found.title), legend, found.note, (found.what, *names), rows)
+    return chart
 
 
 def _power(value: float) -> float:
@@ -159,9 +169,20 @@ def _step(rough: float) -> float:
 
 
 def _counts(key: str, found: Counts) -> Figure:
-    values = list(next(iter(found.series.values())))
-    for series in found.series.values():
-        values += [value for value in series if value not in values]
+    names = enumerate(found.series)
+    legend = [(name, number % len(_COLOURS) + 1) for number, name in names] if len(found.series) > 1 else []
+    rows = [(value, *(_number(series.get(value, 0)) for series in found.series.values())) for value in _values(found)]
+    svg = _drawn(_counts_chart, key, found)
+    return Figure(key, found.title, svg, legend, found.note, (found.what, *found.series), rows)
+
+
+def _values(found: Counts) -> list[str]:
+    """Return all values of all series, each once, those of the first series first."""
+    return list(dict.fromkeys(value for series in found.series.values() for value in series))
+
+
+def _counts_chart(pygal: ModuleType, found: Counts) -> Any:
+    values = _values(found)
     kind, lines = (pygal.HorizontalStackedBar, 1.0) if found.stacked else (pygal.HorizontalBar, len(found.series) / 1.5)
     height = int(len(values) * _ROW * lines) + 62
     chart = kind(**_options(height), value_formatter=nice, x_title=found.unit, truncate_label=26)
@@ -171,14 +192,7 @@ def _counts(key: str, found: Counts) -> Figure:
     chart.y_labels = _whole_ticks(top)
     for name, series in found.series.items():
         chart.add(name, [series.get(value, 0) or None for value in values[::-1]])
-    legend = (
-        [(name, number % len(_COLOURS) + 1) for number, name in enumerate(found.series)]
-        if len(found.series) > 1
-        else []
-    )
-    rows = [(value, *(_number(series.get(value, 0)) for series in found.series.values())) for value in values]
-    header = (found.what, *found.series)
-    return Figure(key, found.title, _svg(chart, key, found.title), legend, found.note, header, rows)
+    return chart
 
 
 def _number(value: float) -> str:
@@ -186,6 +200,12 @@ def _number(value: float) -> str:
 
 
 def _curves(key: str, found: Curves) -> Figure:
+    legend = [(name, number % len(_COLOURS) + 1) for number, name in enumerate(found.series)]
+    svg = _drawn(_curves_chart, key, found)
+    return Figure(key, found.title, svg, legend, found.note, (found.x, *found.series), _table(found))
+
+
+def _curves_chart(pygal: ModuleType, found: Curves) -> Any:
     x_scale = math.log10 if found.logarithmic_x else float
     y_scale = math.log10 if found.logarithmic_y else float
     x_unscale = _power if found.logarithmic_x else float
@@ -206,10 +226,7 @@ def _curves(key: str, found: Curves) -> Figure:
     chart.y_labels = _ticks(min(ys), max(ys), found.logarithmic_y)
     for name, series in found.series.items():
         chart.add(name, [(x_scale(x), y_scale(y)) for x, y in series])
-    legend = [(name, number % len(_COLOURS) + 1) for number, name in enumerate(found.series)]
-    return Figure(
-        key, found.title, _svg(chart, key, found.title), legend, found.note, (found.x, *found.series), _table(found)
-    )
+    return chart
 
 
 def _table(found: Curves) -> list[tuple[str, ...]]:

@@ -28,13 +28,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import httpx2
-
+from filters import packages
 from pipelines.files import addresses, paths, storage, waits
 from pipelines.hashing import keyed
+
+if TYPE_CHECKING:
+    import httpx2
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"  # what its listings are relative to
 ATTEMPTS = 8  # without a byte of progress
@@ -318,7 +320,7 @@ def fetch(
     if storage.is_remote(downloads):
         raise ValueError(f"{downloads}: files from the web are kept in the corpus directory, so --output must be local")
     say = report or (lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201
-    with httpx2.Client(timeout=TIMEOUT_SECONDS) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+    with packages.HTTPX.load().Client(timeout=TIMEOUT_SECONDS) as client, ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [
             _Job(url, client, pause, say, (listed or {}).get(url), hosts | {addresses.host_of(url)}, limit)
             for url in urls
@@ -398,7 +400,7 @@ def _attempts(job: _Job, part: Path, wait: waits.Wait) -> None:
         try:
             _attempt(job, part, wait)
             return
-        except (_Failure, httpx2.TransportError) as error:
+        except (_Failure, packages.HTTPX.load().TransportError) as error:
             reached = part.stat().st_size if part.exists() else 0
             failures = 1 if reached > furthest else failures + 1
             furthest = max(furthest, reached)
@@ -441,7 +443,7 @@ def _attempt(job: _Job, part: Path, wait: waits.Wait) -> None:
 @contextmanager
 def _opened(job: _Job, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
     """Give the answer to a request, redirects followed to hosts that may be asked; what a redirect says is not read."""
-    url = job.url
+    library, url = packages.HTTPX.load(), job.url
     try:
         for _ in range(REDIRECTS + 1):
             with job.client.stream("GET", url, headers=headers) as response:
@@ -449,7 +451,7 @@ def _opened(job: _Job, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
                     yield response
                     return
                 url = _redirected(job, str(response.next_request.url))
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+    except (library.InvalidURL, library.UnsupportedProtocol) as error:
         raise ValueError(f"{job.shown}: {addresses.hide(str(error))}") from None
     raise ValueError(f"{job.shown}: the server redirects more than {REDIRECTS} times")
 

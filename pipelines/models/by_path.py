@@ -205,7 +205,7 @@ def _tokenizer(path: Path, recipe: Recipe) -> Given:
 
 def _check_labels(model: Path, wanted: Mapping[str, Sequence[str]]) -> None:
     """Raise ValueError naming field and value of each language that a model of languages has no label of."""
-    labels = sorted(label.removeprefix(fast_text.LABEL) for label in fast_text.load(model).get_labels())
+    labels = sorted(label.removeprefix(fast_text.LABEL) for label in fast_text.Labeller(model).labels)
     unknown = [
         f"{field}: it has no label {language!r}, {_near(language, labels)}"
         for field, languages in wanted.items()

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters import packages
 from filters.web import c4, fineweb, gopher, paragraphs, perplexity, reference, words
 from filters.web.language import LanguageIdentifier
 from filters.web.language import reason as language_reason
@@ -189,6 +190,16 @@ def models(wanted: Filters) -> tuple[str, ...]:
     return tuple(name for name, is_on in rules.items() if is_on)
 
 
+def needed(wanted: Filters) -> tuple[packages.Package, ...]:
+    """Return the packages that the rules need."""
+    rules = {
+        packages.PUNKT: wanted.c4.lines,
+        packages.KENLM: wanted.perplexity.buckets or wanted.perplexity.most,
+        packages.FASTTEXT: wanted.classifier.label,
+    }
+    return tuple(package for package, is_on in rules.items() if is_on)
+
+
 def chosen(source: Source, recipe: Recipe) -> Source:
     """Return the source with the stages that its recipe switches on."""
     wanted = getattr(recipe.part(source.name), "filters", None)
@@ -211,6 +222,7 @@ def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
         ranked=keys is not None,
         columns=COLUMNS,
         scores=SCORES,
+        packages=needed(wanted),
         version=2,
     )
     if wanted.copies:

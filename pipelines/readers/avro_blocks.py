@@ -15,8 +15,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-import cramjam
 import fastavro
+import pyarrow as pa
 
 from pipelines.files.blocks import FREE_ROWS, ROWS_OF_A_BYTE, TooLargeError, exactly, signed, unsigned
 
@@ -125,7 +125,7 @@ def _inflated(data: bytes, codec: str) -> bytes:
         size = unsigned(io.BytesIO(data))
         if size > BLOCK_BYTES:
             raise TooLargeError(f"a block of {size} bytes")
-        found = bytes(cramjam.snappy.decompress_raw(data[:-4]))
+        found = _without_snappy(data[:-4], size)
         if zlib.crc32(found) != int.from_bytes(data[-4:], "big"):
             raise ValueError("a block's checksum is wrong")
     else:
@@ -133,6 +133,13 @@ def _inflated(data: bytes, codec: str) -> bytes:
     if len(found) > BLOCK_BYTES:
         raise TooLargeError(f"a block of more than {BLOCK_BYTES} bytes")
     return found
+
+
+def _without_snappy(data: bytes, size: int) -> bytes:
+    try:
+        return pa.Codec("snappy").decompress(data, size, asbytes=True)
+    except OSError as error:  # Arrow's word for damage
+        raise ValueError(f"a block is no Snappy: {error}") from error
 
 
 def _varint(value: int) -> bytes:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
 
+from filters import packages
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, first_bytes, github, github_archive, github_tables, rows
 from pipelines.readers.first_bytes import Kind
@@ -56,7 +57,10 @@ def look(stream: BinaryIO, dump: Dump) -> None:
     A row that says that it is binary, or has no content, is a file all the same.
     """
     _expected(stream, dump)
-    if first_bytes.kind_of(stream)[1] not in first_bytes.ROWS:
+    kind = first_bytes.kind_of(stream)[1]
+    if kind in (Kind.TAR, Kind.ZIP) and "license" not in dump.attributes:
+        packages.LICENCES.load()
+    if kind not in first_bytes.ROWS:
         return
     first = ""
     for found in islice(read(stream, dump, Counter()), _FIRST_ROWS):

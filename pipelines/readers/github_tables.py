@@ -5,7 +5,7 @@
     Avro:    blocks -> rows                             /
 
 The rows are those of `github`. BigQuery writes Parquet without compression, or with GZIP, SNAPPY or ZSTD, and Avro
-without compression, or with DEFLATE or SNAPPY (its own default; fastavro decompresses it with cramjam). `offset` and
+without compression, or with DEFLATE or SNAPPY (its own default). `offset` and
 the last part of the id are the row's number, from 0.
 """
 

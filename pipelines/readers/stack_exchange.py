@@ -21,11 +21,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
-import py7zr
 from lxml import etree
 
+from filters import packages
 from filters.html import to_text
 from filters.patterns import skip_all
 from pipelines import timestamps
@@ -139,7 +139,7 @@ def look(stream: BinaryIO, dump: Dump) -> None:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         try:
-            with py7zr.SevenZipFile(stream) as opened:
+            with packages.PY7ZR.load().SevenZipFile(stream) as opened:
                 _posts_member(opened, size)
         except (ValueError, MemoryError):
             raise
@@ -165,7 +165,7 @@ def decompress(archive: BinaryIO, write: Callable[[bytes], None], size: int = RA
     archive_bytes = archive.seek(0, io.SEEK_END)
     archive.seek(0)
     try:
-        with py7zr.SevenZipFile(archive, "r") as opened:
+        with packages.PY7ZR.load().SevenZipFile(archive, "r") as opened:
             member = _posts_member(opened, archive_bytes)
             opened.extract(targets=[member], factory=_Factory(ranges))
     except (ValueError, MemoryError):
@@ -178,7 +178,7 @@ def decompress(archive: BinaryIO, write: Callable[[bytes], None], size: int = RA
     return ranges.written
 
 
-def _posts_member(opened: py7zr.SevenZipFile, archive_bytes: int) -> str:
+def _posts_member(opened: Any, archive_bytes: int) -> str:
     if opened.needs_password():
         raise ValueError("the archive is encrypted")
     members = [info for info in opened.list() if re.split(r"[/\\]", info.filename)[-1].lower() == POSTS.lower()]
@@ -193,8 +193,8 @@ def _posts_member(opened: py7zr.SevenZipFile, archive_bytes: int) -> str:
     return str(members[0].filename)
 
 
-class _Ranges(py7zr.io.Py7zIO):
-    """Cuts what is written to it after a line's end, as soon as there are `target` bytes."""
+class _Ranges:
+    """py7zr's `Py7zIO`: cuts what is written to it after a line's end, as soon as there are `target` bytes."""
 
     def __init__(self, write: Callable[[bytes], None], target: int) -> None:
         self.sink = write
@@ -246,11 +246,16 @@ class _Ranges(py7zr.io.Py7zIO):
     def flush(self) -> None:
         return None
 
+    def close(self) -> None:
+        return None
+
     def size(self) -> int:
         return self.written + len(self.pending)
 
 
-class _Factory(py7zr.io.WriterFactory):
+class _Factory:
+    """py7zr's `WriterFactory`."""
+
     def __init__(self, ranges: _Ranges) -> None:
         self.ranges = ranges
 

@@ -18,18 +18,17 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from types import ModuleType
 from typing import BinaryIO, Literal
 
 import pyarrow as pa
-from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
-from resiliparse.parse.html import HTMLTree
 
+from filters import packages
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, first_bytes, wet
 from pipelines.readers.first_bytes import Kind
 from pipelines.readers.html_limits import too_intricate
-from pipelines.readers.warc_records import HEADER_LIMIT, Record, headers_of, identity, moment, read_kinds, url
+from pipelines.readers.warc_records import HEADER_LIMIT, Record, headers_of, identity, moment, read_kinds, records, url
 
 KIND = "response"
 BODY_LIMIT = 8 << 20  # bytes; Common Crawl cuts bodies at 5 MiB
@@ -78,7 +77,22 @@ def read(
     return read_kinds(stream, dump, counts, source, {wet.KIND: wet.document, KIND: document})
 
 
-look = first_bytes.looker({Kind.WARC}, {"gzip"}, "a WET or WARC file (plain or gzip)")
+_expected = first_bytes.looker({Kind.WARC}, {"gzip"}, "a WET or WARC file (plain or gzip)")
+
+
+def look(stream: BinaryIO, dump: Dump) -> None:
+    """Look at a file's beginning; raise ValueError if it is none of ours, or a WARC that cannot be made into text."""
+    _expected(stream, dump)
+    if packages.RESILIPARSE.is_there():
+        return
+    stream.seek(0)
+    kinds = (record.headers.get("warc-type", "").lower() for _, record in records(stream, dump))
+    if next((kind for kind in kinds if kind in (wet.KIND, KIND)), "") == KIND:
+        packages.RESILIPARSE.load()
+
+
+def _resiliparse(module: str) -> ModuleType:
+    return packages.RESILIPARSE.load(f"resiliparse.{module}")
 
 
 def document(record: Record, offset: int, dump: Dump, source: str) -> Document | Drop:
@@ -213,7 +227,7 @@ def decode(body: bytes, content_type: str = "") -> str:
     for encoding in declared if plain else ["utf-8", *declared]:
         if (text := _plausible(body, encoding)) is not None:
             return text
-    detected = _codec(detect_encoding(body) or "")
+    detected = _codec(_resiliparse("parse.encoding").detect_encoding(body) or "")
     text = _plausible(body, detected) if detected else None
     return text if text is not None else body.decode([*declared, "utf-8"][0], "replace")
 
@@ -237,7 +251,7 @@ def _declared(body: bytes, content_type: str) -> list[str]:
 
 
 def _codec(label: str) -> str | None:
-    found = map_encoding_to_html5(label, fallback_utf8=False) if label else None
+    found = _resiliparse("parse.encoding").map_encoding_to_html5(label, fallback_utf8=False) if label else None
     return _WIDER.get(found, found) if found else None
 
 
@@ -245,8 +259,9 @@ def page_text(html: str) -> tuple[str, str]:
     """Return a page's title and its text: the title's line, then everything visible, a line for each block."""
     if too_intricate(html):
         raise _RefusedError(Reason.TOO_INTRICATE)
-    tree = HTMLTree.parse(html)
-    found = extract_plain_text(tree, preserve_formatting=True, list_bullets=False, alt_texts=False)
+    tree = _resiliparse("parse.html").HTMLTree.parse(html)
+    laid_out = _resiliparse("extract.html2text").extract_plain_text
+    found = laid_out(tree, preserve_formatting=True, list_bullets=False, alt_texts=False)
     title = " ".join((tree.title or "").split())
     lines = [text for line in found.splitlines() if (text := " ".join(line.split()))]
     if not lines:

@@ -23,10 +23,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from isal import isal_zlib
-
+from filters import packages
 from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump
@@ -48,7 +47,7 @@ EXPECTED = "a WET or WARC file (*.warc.wet.gz, *.warc.gz)"
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP = zlib.MAX_WBITS | 16
-_ISAL_ERROR = cast(type[Exception], isal_zlib.error)  # its stub takes it for an instance
+_FAST = packages.ISAL.or_else(zlib)
 _WARC_MAGIC = b"WARC/"
 _KINDS = frozenset(["warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"])
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
@@ -314,10 +313,10 @@ def _whole(tape: _Tape) -> tuple[bytes, int] | None:
     """
     size = CHUNK
     while True:
-        given, inflater = tape.peek(size), isal_zlib.decompressobj(_GZIP)
+        given, inflater = tape.peek(size), _FAST.decompressobj(_GZIP)
         try:
             data = inflater.decompress(given, PIECE)
-        except _ISAL_ERROR:
+        except _FAST.error:
             return None
         if inflater.eof:
             return data, len(given) - len(inflater.unused_data)

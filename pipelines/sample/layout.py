@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from filters import packages
 from pipelines import command_lines
 from pipelines.files import commands, ours, storage
 from pipelines.sample.files import Laid
@@ -29,6 +30,7 @@ FORMAT = "altiplano-sample/1"
 # Raise this when a layout changes: what an older version laid out is then laid out again.
 LAYOUT_VERSION = 4
 MANIFEST = "manifest.json"
+NEEDED = (packages.MARKDOWN, packages.PY7ZR, packages.RESILIPARSE, packages.WARCIO)
 QUESTIONS = Path(__file__).parent / "questions"
 CONSOLE = Console(stderr=True)
 PATTERNS = {
@@ -59,9 +61,11 @@ def lay_out(output: Path, cache: Path | None = None) -> None:
     """
     if is_laid_out(output):
         return
+    for package in NEEDED:
+        package.load()
     with ours.replacing(output, ours.Kind.SAMPLE) as folder:
-        packages = _fetch(cache or output.parent / "cache")
-        laid = _lay_out(packages, folder)
+        files = _fetch(cache or output.parent / "cache")
+        laid = _lay_out(files, folder)
         _write_manifest(folder, laid)
 
 
@@ -112,7 +116,7 @@ def _fetch(cache: Path) -> dict[str, Path]:
         return fetch(PACKAGES, cache, report)
 
 
-def _lay_out(packages: Mapping[str, Path], folder: Path) -> dict[str, Laid]:
+def _lay_out(files: Mapping[str, Path], folder: Path) -> dict[str, Laid]:
     # Imported here so that a sample that is laid out already costs no imports.
     from pipelines.sample import arxiv, books, github, models, stack_exchange, web, wikipedia
 
@@ -120,7 +124,7 @@ def _lay_out(packages: Mapping[str, Path], folder: Path) -> dict[str, Laid]:
     with CONSOLE.status("") as status:
         for layout in (models, books, arxiv, wikipedia, github, stack_exchange, web):
             status.update(f"laying out {layout.__name__.rpartition('.')[2].replace('_', ' ')}")
-            laid |= layout.lay_out(packages, folder)
+            laid |= layout.lay_out(files, folder)
     return laid
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from filters.packages import HTTPX, UNEARTH
 from pipelines.files import storage
 
 if TYPE_CHECKING:
@@ -244,6 +245,8 @@ def fetch(packages: Iterable[Package], cache: Path, report: Reporter | None = No
     packages = tuple(packages)
     missing = [package for package in packages if not is_cached(package, cache)]
     if missing:
+        UNEARTH.load()
+        HTTPX.load()
         cache.mkdir(parents=True, exist_ok=True)
         with _finder(pip_index()) as finder:
             for package in missing:

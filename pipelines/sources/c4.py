@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from filters import packages
 from filters.web import c4
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
@@ -126,9 +127,17 @@ SOURCE = Source(
     stages=(
         Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=3),
         Decide("one_per_url", exact.not_owner, ranked=True),
-        Map("lines", prose, lines_part, keys=line_keys, ranked=True),
+        Map("lines", prose, lines_part, keys=line_keys, ranked=True, packages=(packages.PUNKT,)),
         Decide("line_owners", exact.not_owner, ranked=True),
-        Map("english", english, english_part, models=("bad_words",), columns=COLUMNS, version=3),
+        Map(
+            "english",
+            english,
+            english_part,
+            models=("bad_words",),
+            columns=COLUMNS,
+            packages=(packages.PUNKT, packages.LANGDETECT),
+            version=3,
+        ),
     ),
     group=losses.host,
     group_kind="host",

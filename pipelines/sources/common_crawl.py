@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from filters import packages
 from filters.native.web import Firsts
 from filters.web import paragraphs, perplexity, reference
 from filters.web.language import LanguageIdentifier
@@ -207,6 +208,7 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             keys=url_keys if by_classifier else None,
             columns=LANGUAGE,
             scores=("language_score",),
+            packages=(packages.KENLM,) * recipe.perplexity,
             version=2,
         ),
         *((CITED,) * by_classifier),
@@ -217,6 +219,7 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             models=(*cutoffs, "reference") if by_classifier else cutoffs,
             columns=REFERENCE,
             scores=("perplexity", "reference_probability"),
+            packages=(packages.FASTTEXT,) * by_classifier,
             version=3,
         ),
     )

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.packages import Package
 from pipelines.document import Document, Drop
 from pipelines.files import runs
 from pipelines.files.runs import Keys, Lines
@@ -103,7 +104,8 @@ class Map(Generic[R]):
     `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
     text of a record that is no document yet, to be shown beside what became of it.
     `columns` are those of the attributes that the step (of the first stage: the reader too) adds to a document, with
-    their types; `scores` names what it measures of a document that it drops, numbers each.
+    their types; `scores` names what it measures of a document that it drops, numbers each. `packages` are those that it
+    cannot do without: a build that lacks one is refused.
     """
 
     decides: ClassVar[bool] = False
@@ -119,6 +121,7 @@ class Map(Generic[R]):
     raw: Callable[[Any], str] = attrgetter("text")
     columns: pa.Schema = NO_COLUMNS
     scores: tuple[str, ...] = ()
+    packages: tuple[Package, ...] = ()
     version: int = 1
 
 

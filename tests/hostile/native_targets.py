@@ -278,13 +278,12 @@ def plain_in(units: np.ndarray[Any, np.dtype[np.uint32]]) -> Callable[[int], boo
     return stays
 
 
+LAST_BITS = 1e-6
+
+
 @cache
 def label_models() -> list[tuple[Any, fast_text.Labeller]]:
-    """Return the engine's reader and ours of some kinds of models.
-
-    The engine is that of a build, fasttext-new: of a softmax, fastText's own wheel differs in the last bits for about
-    one of 20,000 texts, from both.
-    """
+    """Return fastText's reader and ours of some kinds of models."""
     found = []
     for kind in ("words", "pairs of words", "tree", "quantised", "no n-gram left"):
         arguments, quantise = test_fast_text.KINDS[kind]
@@ -298,8 +297,11 @@ def run_best_label(data: bytes) -> object:
     theirs, ours = label_models()[number % len(label_models())]
     line = text(rest)
     for newlines, instead in test_fast_text.FEEDS.items():
-        expected = next(iter(fast_text.predict(theirs, line.replace("\n", instead)).items()), ("", 0.0))
-        assert ours.best(line, newlines) == expected
+        (label, probability), *others = [*fast_text.predict(theirs, line.replace("\n", instead), 2).items(), ("", 0.0)]
+        best, found = ours.best(line, newlines)
+        # Of a softmax fastText's own wheel differs in the last bits for about one of 20,000 texts.
+        assert abs(found - probability) < LAST_BITS
+        assert best == label or abs(others[0][1] - probability) < LAST_BITS
     return number
 
 

