@@ -19,6 +19,8 @@ from filters import packages
 from filters.native import web
 
 _WHITESPACE = tuple(string.whitespace)
+# The package's own boundary_realignment_pattern.
+_CLOSING = re.compile(r"""["\')\]}’”\xab\xbb]+?(?:\s+|(?=--)|$)""", re.MULTILINE)
 # A word of letters, a mark, and what cannot belong to the word: most ends of sentences. All that can matter to Punkt is
 # then what word it is (a letter alone may be an initial).
 _PLAIN = re.compile(r"""([^\W\d_]{2,})[.?!](?=[\s?!)";}\]*:@'({\[])""")
@@ -44,10 +46,10 @@ def count(text: str, stop: int | None = None) -> int:
 
 def _sentences(text: str) -> Iterator[None]:
     """Yield for each sentence, closing quotes and brackets counted to the sentence before."""
-    spans, punkt = _spans(text), _punkt()
+    spans = _spans(text)
     start, end = next(spans)
     for next_start, next_end in spans:
-        closing = punkt.closing.match(text[next_start:next_end])
+        closing = _CLOSING.match(text[next_start:next_end])
         if closing or start < end:
             yield
         start, end = next_start + (closing.end() if closing else 0), next_end
@@ -120,7 +122,6 @@ class _Punkt:
         library = packages.PUNKT.load()
         self.model: Any = library.load_model("english")
         self.rules: Any = library.DEFAULT_LANGUAGE_VARS
-        self.closing: re.Pattern[str] = re.compile(self.rules.boundary_realignment_pattern, re.MULTILINE)
         self.marks: Any = library.PunktBoundaryDetector(self.rules)
         self.words: Any = library.PunktWordTokenizer(self.rules)
         self.annotate: Any = library.annotate_tokens

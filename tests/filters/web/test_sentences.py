@@ -91,3 +91,7 @@ def test_long_runs_take_linear_time() -> None:
 
 def test_stopping_reads_no_further() -> None:
     assert sentences.count("One ends. Two ends. Three ends. " + "And more. " * 200_000, 3) == 3
+
+
+def test_the_closing_marks_are_those_of_the_package() -> None:
+    assert sentences._CLOSING.pattern == punkt.DEFAULT_LANGUAGE_VARS.boundary_realignment_pattern
