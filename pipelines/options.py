@@ -211,6 +211,7 @@ def _recipe(options: argparse.Namespace, problems: Problems) -> tuple[Recipe, di
         recipe, sources = with_own_texts(recipe, sources)
     except ValueError as error:
         problems.found.append(f"--set texts: {error}")
+        problems.refuse()  # without these sources, what is said of them next would be false
     with problems.noted():
         check(recipe)
     return recipe, sources

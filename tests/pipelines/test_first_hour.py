@@ -64,6 +64,14 @@ class TestAllAtOnce:
             assert len([line for line in lines if line.startswith(f"error: {named}")]) == 1, (named, lines)
         assert not (tmp_path / "new").exists()
 
+    def test_shares_that_leave_nothing_are_the_only_error(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+        given = ["--recipe", "paper", "--input", f"own={tmp_path}/rows.jsonl", "--set", "texts.own.share=1"]
+        (line,) = lines_of(capsys, 2, [*given, "--output", str(tmp_path / "corpus")])
+        assert line == "error: --set texts: the shares of own leave nothing for the sources of Table 1"
+
     def test_a_folder_of_the_wrong_kind_is_named_by_its_first_files(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
