@@ -75,7 +75,7 @@ def main() -> int:
     known = _instrumented(parser, options.module)
     compiled = _compiled(options)
     if wrong := sorted(set(options.targets) - {*known, *compiled}):
-        parser.error(f"{', '.join(wrong)}: no target; there are {', '.join([*known, *compiled])}")
+        parser.error(f"{', '.join(wrong)}: no such target; available: {', '.join([*known, *compiled])}")
     told = {name: run(name, known.get(name), options) for name in options.targets or [*known, *compiled]}
     findings = sum(len(row["found"]) for row in told.values())
     inputs = sum(row["inputs"] for row in told.values())

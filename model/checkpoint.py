@@ -200,7 +200,7 @@ def from_hugging_face_config(config: Mapping[str, Any]) -> ModelConfig:
     }
     for name, (known, found) in expected.items():
         if found != known:
-            raise ValueError(f"config.json: {name} is {found!r}, this model has {known!r}")
+            raise ValueError(f"config.json: {name} is {found!r}; this model has {known!r}")
     return ModelConfig(
         dim=config["hidden_size"],
         layers=config["num_hidden_layers"],

@@ -22,7 +22,7 @@ def generate() -> Parser:
         "--corpus", type=paths.local_option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
     )
     parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
-    parser.add_argument("--tokens", type=int, default=120, help="at most so many new ones (%(default)s)")
+    parser.add_argument("--tokens", type=int, default=120, help="at most this many new tokens (%(default)s)")
     parser.add_argument("--temperature", type=float, default=0.8, help="0: always the most likely token (%(default)s)")
     parser.add_argument("--top-p", type=float, default=0.95, help="share of the probability drawn from (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the drawing (%(default)s)")

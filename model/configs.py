@@ -28,11 +28,11 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name in ("dim", "layers", "heads", "kv_heads", "hidden", "vocabulary", "context"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.dim % (2 * self.heads):
             raise ValueError(f"dim is {self.dim}: each of {self.heads} heads needs an even share (rotary pairs)")
         if self.heads % self.kv_heads:
-            raise ValueError(f"kv_heads is {self.kv_heads}, it must divide heads, {self.heads}")
+            raise ValueError(f"kv_heads is {self.kv_heads}; it must divide heads, {self.heads}")
 
     @property
     def head_dim(self) -> int:
@@ -98,5 +98,5 @@ MODELS = {**SMALL, **LLAMA, **LLAMA2}
 def named(name: str) -> ModelConfig:
     """Return the configuration of that name; raise ValueError listing the names there are."""
     if name not in MODELS:
-        raise ValueError(f"model {name!r} is not known, there are {', '.join(MODELS)}")
+        raise ValueError(f"model {name!r} is not known; available: {', '.join(MODELS)}")
     return MODELS[name]

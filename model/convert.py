@@ -59,7 +59,7 @@ def read(directory: Path, context: int | None = None) -> tuple[State, ModelConfi
         return read_meta(directory, context)
     if (directory / CONFIG).exists():
         return read_hugging_face(directory)
-    raise ValueError(f"{directory}: neither {PARAMS} of Meta's format nor {CONFIG} of Hugging Face's")
+    raise ValueError(f"{directory}: has neither {PARAMS} (Meta's format) nor {CONFIG} (Hugging Face's)")
 
 
 def read_meta(directory: Path, context: int | None = None) -> tuple[State, ModelConfig]:
@@ -144,7 +144,7 @@ def read_hugging_face(directory: Path) -> tuple[State, ModelConfig]:
         try:
             state |= load_file(directory / name)
         except SafetensorError as error:
-            raise ValueError(f"{directory / name}: no file of safetensors: {error}") from None
+            raise ValueError(f"{directory / name}: not a safetensors file: {error}") from None
     with _described(directory / CONFIG):
         return from_hugging_face(state, config), config
 
@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.source.resolve() == options.target.resolve():
-            raise ValueError(f"{options.target}: the model that is read is there; name another folder")
+            raise ValueError(f"{options.target}: this folder holds the model to convert; name another folder")
         with ours.replacing(options.target, ours.Kind.MODEL) as made:
             convert(options.source, made, options.to, options.parts, options.shard_bytes, options.context)
     except (ValueError, OSError) as error:

@@ -124,7 +124,7 @@ def _options(arguments: Sequence[str] | None) -> tuple[commands.Parser, argparse
     if options.words is not None and options.prompt is not None:
         parser.error("the prompt is given twice, as PROMPT and as --prompt")
     if options.tokens < 0:
-        parser.error(f"--tokens is {options.tokens}, it must not be negative")
+        parser.error(f"--tokens is {options.tokens}; it must not be negative")
     return parser, options
 
 

@@ -66,7 +66,7 @@ def find_latest(
         except ValueError as error:
             report(f"{error}; going back to the checkpoint before it")
     if found:
-        raise ValueError(f"{directory}: no checkpoint is whole; move the directory away to start over")
+        raise ValueError(f"{directory}: no checkpoint is complete; move the directory away to start over")
     return None
 
 
@@ -75,7 +75,9 @@ def find_step(directory: Path, step: int, files: Collection[str] = ()) -> Path:
     there = {path.name: path for path in steps(directory)}
     if name(step) not in there:
         kept = ", ".join(str(int(found.removeprefix("step-"))) for found in there) or "none"
-        raise ValueError(f"{directory}: no checkpoint of step {step}; there are {kept} (--keep-checkpoints keeps more)")
+        raise ValueError(
+            f"{directory}: no checkpoint of step {step}; available: {kept} (--keep-checkpoints keeps more)"
+        )
     verify(there[name(step)], files)
     return there[name(step)]
 
@@ -106,7 +108,7 @@ def verify(path: Path, files: Collection[str] = ()) -> None:
     for file_name, expected in named.items():
         if Path(file_name).name != file_name or not isinstance(expected, dict) or {"bytes", "sha256"} - expected.keys():
             raise ValueError(
-                f"{path / MANIFEST}: names {file_name!r}, a file of its own folder and its digest belong here"
+                f"{path / MANIFEST}: names {file_name!r}; a file of its own folder and its digest belong here"
             )
         file = path / file_name
         if file_name not in wanted:

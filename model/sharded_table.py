@@ -183,7 +183,7 @@ def _place(found: Any, folder: Path, sizes: dict[str, int]) -> _StorageInfo:
     if not isinstance(name, str) or not _FILE.fullmatch(name):
         raise ValueError(f"{name!r} is no file of the checkpoint, such as __0_0.distcp")
     if fields.get("transform_descriptors"):
-        raise ValueError(f"{name} is compressed, as no checkpoint of ours is")
+        raise ValueError(f"{name} is compressed; our checkpoints never are")
     if name not in sizes:
         sizes[name] = (folder / name).stat().st_size if (folder / name).is_file() else 0
     if offset + length > sizes[name]:

@@ -52,9 +52,9 @@ def check(stream: BinaryIO, where: str) -> None:
             entries = archive.infolist()
             size = stream.seek(0, io.SEEK_END)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise ValueError(f"{where}: no file of PyTorch's, as it writes them since 1.6: {error}") from None
+        raise ValueError(f"{where}: not a file as PyTorch writes it since 1.6: {error}") from None
     for entry in entries:
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
             raise ValueError(f"{where}: {entry.filename} in it is compressed, as PyTorch's own never are")
     if sum(entry.file_size for entry in entries) > size:
-        raise ValueError(f"{where}: its records together are larger than the file: they share bytes, as none should")
+        raise ValueError(f"{where}: its records together are larger than the file: some of them share bytes")

@@ -100,7 +100,7 @@ def _empty(shape: ModelConfig, path: Path, embedding: Any, device: torch.device)
     size = getattr(embedding, "size", None)
     size = size() if callable(size) and not isinstance(size, torch.Size) else size
     if not isinstance(size, torch.Size) or len(size) != 2:
-        raise ValueError(f"{path}: its weights have no {_EMBEDDING}, so they are none of a model")
+        raise ValueError(f"{path}: its weights have no {_EMBEDDING}, so they are not those of a model")
     shape = replace(shape, vocabulary=size[0])
     with torch.device("meta"):
         model = LLaMA(shape)

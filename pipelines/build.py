@@ -45,12 +45,15 @@ def by_name(sources: Iterable[Source], *, alone: bool = False) -> dict[str, Sour
     for source in sorted(sources, key=lambda source: source.name not in TABLE_1):
         if source.name in found or source.name in _TAKEN or not _NAME.fullmatch(source.name):
             wrong = (
-                "is there twice" if source.name in found else "is taken or no name: lower-case letters, digits and _"
+                "is listed twice"
+                if source.name in found
+                else "has a name that is taken or invalid (lower-case letters, digits and _)"
             )
             raise ValueError(f"source {source.name!r} {wrong}")
         if source.name not in TABLE_1 and not is_dataclass(source.recipe):
             raise ValueError(
-                f"source {source.name!r} is not in Table 1 and has no recipe that is a dataclass; an empty one will do"
+                f"source {source.name!r} is not in Table 1, so it needs a dataclass as its recipe (an "
+                "empty one will do)"
             )
         source.check()
         found[source.name] = source

@@ -148,11 +148,12 @@ def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[
     yield f"{folder}: removed {len(removed):,} files{' of ' if parts else ''}{', '.join(parts)}"
     downloads = [name for name in left if name.startswith(DOWNLOADS)]
     if downloads:
-        yield f"{folder}: kept {len(downloads):,} downloads in {DOWNLOADS.rstrip('/')}; remove that folder if you will"
+        place = DOWNLOADS.rstrip("/")
+        yield f"{folder}: kept {len(downloads):,} downloads in {place}; remove that folder if you do not need them"
     others = [name for name in left if not name.startswith(DOWNLOADS)]
     if others:
         more = f" and {len(others) - _LISTED:,} more" if len(others) > _LISTED else ""
-        yield f"{folder}: kept what was not made here: {', '.join(others[:_LISTED])}{more}"
+        yield f"{folder}: kept files that were not made here: {', '.join(others[:_LISTED])}{more}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -49,15 +49,15 @@ def corpus() -> Parser:
     )
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
-    parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made of")
+    parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made from")
     parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
-    parser.add_argument("--deadline", type=float, help="seconds after which a wave that hangs is ended")
+    parser.add_argument("--deadline", type=float, help="end a wave that takes longer than this many seconds")
     parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
     parser.add_argument(
-        "--strict", action="store_true", help="fail where a source, a stage or a file keeps next to nothing"
+        "--strict", action="store_true", help="fail if a source, a stage or a file keeps next to nothing"
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be read and run, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be read and run, and do nothing else")
     return parser
 
 
@@ -65,12 +65,17 @@ def report() -> Parser:
     """Return that of `pipelines.report`."""
     parser = Parser("pipelines.report", "data/corpus --run data/run", description="Show a corpus' card.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory, local or remote")
-    parser.add_argument("--run", type=paths.option, help="directory of a training run to be shown too")
-    parser.add_argument("--tokens", help="length of the run that epochs are for, such as 1.4T (default: the corpus')")
+    parser.add_argument("--run", type=paths.option, help="also show this training run")
     parser.add_argument(
-        "--compare", type=paths.option, metavar="CORPUS", help="another corpus: what moved between it and this one"
+        "--tokens", help="length of the run for which to compute epochs, such as 1.4T (default: the corpus')"
     )
-    parser.add_argument("--publish", action="store_true", help="write a Hugging Face dataset card and Croissant too")
+    parser.add_argument(
+        "--compare",
+        type=paths.option,
+        metavar="CORPUS",
+        help="another corpus: show which documents moved between the two",
+    )
+    parser.add_argument("--publish", action="store_true", help="also write a Hugging Face dataset card and Croissant")
     return parser
 
 
@@ -105,7 +110,7 @@ def export() -> Parser:
     parser.add_argument("format", choices=FORMATS)
     parser.add_argument("corpus", type=paths.local_option, help="corpus directory")
     parser.add_argument(
-        "output", type=paths.local_output_option, help="directory to write; what an earlier export left there goes"
+        "output", type=paths.local_output_option, help="directory to write; an earlier export there is replaced"
     )
     parser.add_argument("--source", nargs="+", default=[], help="names of sources (default: all)")
     return parser
@@ -119,12 +124,15 @@ def contamination() -> Parser:
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
     parser.add_argument("benchmark", nargs="+", help="file or folder of Arrow, Parquet or JSONL, or NAME=PATH")
     parser.add_argument("--source", action="append", default=[], help="only this source (may be repeated)")
-    parser.add_argument("-n", type=int, default=13, help="words of a run (default %(default)s)")
+    parser.add_argument("-n", type=int, default=13, help="length of a run in words (default %(default)s)")
     parser.add_argument(
-        "--max-documents", type=int, default=10, help="a run in more documents is no evidence (default %(default)s)"
+        "--max-documents",
+        type=int,
+        default=10,
+        help="a run found in more documents does not count (default %(default)s)",
     )
     parser.add_argument(
-        "--drop", type=paths.option, help="write the ids of the documents that hold a run to this file, one a line"
+        "--drop", type=paths.option, help="write the ids of the documents that hold a run to this file, one per line"
     )
     parser.add_argument("--json", type=paths.option, help="write the table to this file")
     return parser
@@ -136,6 +144,6 @@ def clean() -> Parser:
         "pipelines.clean", "data/corpus data/run", description="Remove corpora and runs that were made here."
     )
     parser.add_argument(
-        "folder", nargs="+", type=paths.output_option, help="corpus or run; one that is missing is no error"
+        "folder", nargs="+", type=paths.output_option, help="corpus or run; a missing one is not an error"
     )
     return parser

@@ -200,7 +200,7 @@ class Index:
 def build(benchmarks: Sequence[str], longest: int = LONGEST) -> Index:
     """Index the runs of `longest` words, or of a whole shorter text, of these benchmarks (PATH or NAME=PATH)."""
     if longest < 2:
-        raise ValueError(f"n is {longest}, it must be at least 2")
+        raise ValueError(f"n is {longest}; it must be at least 2")
     lengths = range(min(SHORTEST, longest), longest + 1)
     names: list[str] = []
     total, short = [], []
@@ -295,7 +295,7 @@ def scan(output: str, index: Index, sources: Iterable[str] = (), limit: int = MA
     corpus = corpus_manifest(output)
     names = list(sources) or corpus["sources"]
     if missing := [name for name in names if name not in corpus["sources"]]:
-        raise ValueError(f"{output}: no source {', '.join(missing)}; there are {', '.join(corpus['sources'])}")
+        raise ValueError(f"{output}: no source {', '.join(missing)}; available: {', '.join(corpus['sources'])}")
     overlap = Overlap(index, limit)
     for name in names:
         manifest = source_manifest(output, name)
@@ -343,7 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for option in ("drop", "json"):
             ours.refuse_overwriting(f"--{option}", getattr(options, option))
         if options.drop and options.drop == options.json:
-            raise ValueError(f"--drop and --json name one file, {options.drop}; name two")
+            raise ValueError(f"--drop and --json name the same file, {options.drop}; name two files")
         overlap = scan(
             options.corpus,
             build(list(map(_benchmark, options.benchmark)), options.n),

@@ -106,14 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return commands.failed(error)
     except KeyboardInterrupt:
         events.tell("build_failed", level=logging.ERROR, error="interrupted")
-        print("interrupted; run again to go on where it stopped", file=sys.stderr)  # noqa: T201
+        print("interrupted; run again to continue where it stopped", file=sys.stderr)  # noqa: T201
         return commands.INTERRUPTED
     except (RuntimeError, OSError) as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
         return commands.failed(f"{' '.join(str(error).splitlines())}{_logged(error, options)}", "failed", 1)
     except Exception as error:
         events.tell("build_failed", level=logging.ERROR, error=repr(error))
-        what = f"{type(error).__name__}: {' '.join(str(error).splitlines())}: this is a mistake of ours"
+        what = f"{type(error).__name__}: {' '.join(str(error).splitlines())}: this is a bug in Altiplano"
         return commands.failed(f"{what}{_logged(error, options)}", "failed", 1)
     finally:
         events.stop(log)

@@ -42,7 +42,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
         if made := [node.name for node in prepared.nodes() if node.name.startswith("models/") and node.needs]:
             yield f"made: {', '.join(name for name in made if not name.endswith('_draw'))}"
         if away:
-            yield f"first wave: known when {away:,} files are fetched"
+            yield f"first wave: known once {away:,} files are downloaded"
         else:
             yield from lines(prepared, options.runner, beam_arguments)
 
@@ -50,7 +50,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
 def _inputs(name: str, found: inputs.Found) -> Iterator[str]:
     size = sum(storage.size(path) for path in found.files if not storage.is_remote(path))
     away = sum(storage.is_remote(path) for path in found.files)
-    elsewhere = f", {away:,} of them elsewhere, of a size that is not asked for" if away else ""
+    elsewhere = f", {away:,} of them elsewhere, whose sizes were not requested" if away else ""
     yield f"{name}: {len(found.files):,} inputs, {size:,} bytes{elsewhere}"
     yield from (f"    {path}" for path in islice(found.files, NAMED))
     if len(found.files) > NAMED:

@@ -43,7 +43,7 @@ def typed(node: Any, name: str, value: str, assignment: str) -> Any:
 def _current(node: Any, name: str, assignment: str) -> Any:
     names = [found.name for found in dataclasses.fields(node) if found.metadata.get("by_path", True)]
     if name not in names:
-        raise ValueError(f"--set {assignment}: there is no field {name!r}, only {', '.join(names)}")
+        raise ValueError(f"--set {assignment}: there is no field {name!r}; available: {', '.join(names)}")
     return getattr(node, name)
 
 
@@ -55,14 +55,14 @@ def parse(hint: Any, value: str, assignment: str) -> Any:
     kind = kinds[0]
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ValueError(f"--set {assignment}: {value!r} is none of {', '.join(get_args(kind))}")
+            raise ValueError(f"--set {assignment}: {value!r} is not one of {', '.join(get_args(kind))}")
         return value
     if get_origin(kind) is tuple and get_args(kind) == (str, ...):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if get_origin(kind) is tuple and get_args(kind) == (int, ...):
         return tuple(parse(int, part.strip(), assignment) for part in value.split(",") if part.strip())
     if kind not in _PARSERS:
-        raise ValueError(f"--set {assignment}: this field is set in a recipe only")
+        raise ValueError(f"--set {assignment}: this field can be set only in a recipe")
     try:
         return _PARSERS[kind](value)
     except (ValueError, KeyError):

@@ -90,7 +90,7 @@ def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folde
     recipe, sources = _recipe(options, problems)
     for unknown in sorted(set(options.source or ()) - sources.keys()):
         problems.found.append(
-            f"--source {unknown}: there is no such source, only {', '.join(sources)}; texts of your own are "
+            f"--source {unknown}: there is no such source; available: {', '.join(sources)}; your own texts are "
             f"named in the recipe: --set texts.{unknown}.share=0"
         )
     for loaded in (tokenizers.loaded, decontamination.load):
@@ -235,7 +235,7 @@ def _sources(option: str | None) -> dict[str, Source]:
             sys.path.append(here)
         named = getattr(importlib.import_module(module), name)
         if isinstance(named, Source):
-            raise ValueError(f"{name} is one source, a list of sources is expected, such as ({name},)")
+            raise ValueError(f"{name} is one source; a list of sources is expected, such as ({name},)")
         return by_name(named.values() if isinstance(named, Mapping) else named)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"--sources {option}: {error}") from error

@@ -445,7 +445,7 @@ class Recipe:
         """Return a source's part."""
         added = dict(self.added)
         if source not in added and source not in self.__dataclass_fields__:
-            raise ValueError(f"the recipe has no part for {source!r}, only for {', '.join(self.sources)}")
+            raise ValueError(f"the recipe has no part for {source!r}; it has parts for {', '.join(self.sources)}")
         return added[source] if source in added else getattr(self, source)
 
     @property

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         return commands.failed(error, code=commands.code_of(error))
     except _STRANGE as error:  # manifests of a corpus from elsewhere
-        what = f"{options.corpus}: its manifests are not as we write them ({error!r:.200})"
+        what = f"{options.corpus}: its manifests are not in the form that a build writes ({error!r:.200})"
         return commands.failed(f"{what}; python -m pipelines.verify names the file")
     return 0
 

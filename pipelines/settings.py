@@ -77,18 +77,18 @@ def _wrong(recipe: Recipe) -> Iterator[str]:
     rules += [(f"{name}.", part, rule) for name, part in parts.items() for rule in _rules_of(part)]
     for prefix, node, (path, right, what) in rules:
         if not right(value := attrgetter(path)(node)):
-            yield f"{prefix}{path} is {value!r}: {what}"
+            yield f"{prefix}{path} is {value!r}; it must be {what}"
     for name, part in parts.items():
         near = getattr(part, "near", None)
         if isinstance(near, NearDuplicates) and near.measure == "off" and near != NearDuplicates():
-            yield f"{name}.near.measure is off, so its other fields do nothing: jaccard or containment"
+            yield f"{name}.near.measure is off, so its other fields have no effect; set it to jaccard or containment"
     web = recipe.common_crawl
     if web.perplexity and not web.language:
-        yield "common_crawl.perplexity is True, and no language is identified: --set common_crawl.perplexity=false too"
+        yield "common_crawl.perplexity is True, but no language is identified: also --set common_crawl.perplexity=false"
     added = (row for name, part in parts.items() if not hasattr(recipe, name) for row in _numbers(part, f"{name}."))
     for path, value in (*_numbers(recipe, ""), *added):
         if value < 0:
-            yield f"{path} is {value!r}: a number of at least 0"
+            yield f"{path} is {value!r}; it must be at least 0"
 
 
 def _rules_of(part: Any) -> Iterator[Rule]:
@@ -113,13 +113,13 @@ def _numbers(node: Any, prefix: str) -> Iterator[tuple[str, float]]:
 
 
 def _among(allowed: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: bool(value) and set(value) <= set(allowed), f"some of {', '.join(allowed)}"
+    return lambda value: bool(value) and set(value) <= set(allowed), f"one or more of {', '.join(allowed)}"
 
 
 Rule = tuple[str, Callable[[Any], bool], str]  # the path of a field, whether a value is right, what would be
 _POSITIVE: tuple[Callable[[Any], bool], str] = (lambda value: value >= 1, "at least 1")
 _SHARE: tuple[Callable[[Any], bool], str] = (lambda value: 0 <= value <= 1, "a share between 0 and 1")
-_PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share between 0 and 1, neither of them")
+_PART: tuple[Callable[[Any], bool], str] = (lambda value: 0 < value < 1, "a share above 0 and below 1")
 _PRUNE = "counts that start with 0 and never decrease, such as 0,0,1"
 _RULES: tuple[Rule, ...] = (
     ("buckets", lambda value: value >= 1 and value & (value - 1) == 0, "a power of two"),
@@ -127,7 +127,7 @@ _RULES: tuple[Rule, ...] = (
     ("fan_in", lambda value: value >= 2, "at least 2"),
     ("excerpts", *_SHARE),
     ("common_crawl.quality.threshold", *_SHARE),
-    ("common_crawl.quality.score_decimals", lambda value: value <= 15, "at most 15, all that a score has"),
+    ("common_crawl.quality.score_decimals", lambda value: value <= 15, "at most 15, the precision of a score"),
     ("common_crawl.reference.buckets", *_among(("head", "middle", "tail", "all"))),
     ("common_crawl.reference.threshold", lambda value: value is None or 0 <= value <= 1, "none, or a probability"),
     ("common_crawl.training.pages", *_POSITIVE),
@@ -143,7 +143,7 @@ _RULES: tuple[Rule, ...] = (
     ("books.overlap.threshold", *_SHARE),
     ("books.groups", *_POSITIVE),
     ("stack_exchange.posts.range_bytes", *_POSITIVE),
-    ("language_models.languages", lambda value: set(value) <= set(LANGUAGES), f"some of {', '.join(LANGUAGES)}"),
+    ("language_models.languages", lambda value: set(value) <= set(LANGUAGES), f"one or more of {', '.join(LANGUAGES)}"),
     ("language_models.order", lambda value: value >= 2, "at least 2"),
     ("language_models.pieces", *_POSITIVE),
     ("language_models.documents", *_POSITIVE),
@@ -169,7 +169,7 @@ _FILTER_RULES: tuple[Rule, ...] = (
     (
         "filters.perplexity.buckets",
         lambda value: set(value) <= {"head", "middle", "tail"},
-        "some of head, middle, tail",
+        "one or more of head, middle, tail",
     ),
 )
 _TEXT_RULES: tuple[Rule, ...] = (

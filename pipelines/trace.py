@@ -78,8 +78,8 @@ def parts(output: str | Path, source: str, start: int, stop: int, split: str = "
     directory = f"{output}/tokens/{source}"
     there = list(shards.sources(f"{output}/tokens"))
     if source not in there:
-        names = f"only {', '.join(there)}" if there else "no corpus with tokens is there"
-        raise ValueError(f"{output}: no tokens of a source {source!r}, {names}")
+        names = f"available: {', '.join(there)}" if there else "there is no corpus with tokens"
+        raise ValueError(f"{output}: no tokens of a source {source!r}; {names}")
     manifest = Manifest.load(directory)
     entries = manifest.splits.get(split, ())
     total = sum(entry.tokens for entry in entries)
@@ -121,7 +121,7 @@ def _rows(path: str, wanted: Sequence[int], columns: list[str] | None = None) ->
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         starts = np.cumsum([0, *sizes])
         if wanted and wanted[-1] >= starts[-1]:
-            raise ValueError(f"{path}: there are {starts[-1]} documents, none is number {wanted[-1]}")
+            raise ValueError(f"{path}: there are {starts[-1]} documents; there is no number {wanted[-1]}")
         groups = np.searchsorted(starts, wanted, side="right") - 1
         for group in np.unique(groups).tolist():
             here = np.array(wanted)[groups == group] - starts[group]
@@ -176,7 +176,7 @@ def excerpt(output: str | Path, part: Part, record: Record, split: str = "train"
     before = tokenizer.decode(ids[:-1]).rstrip(_CUT)
     text = record.document.text
     if text[: len(before)].replace("\u2581", " ") != before:
-        raise ValueError(f"{directory}/{part.shard}.bin: the tokens of {part.document} are not of its text")
+        raise ValueError(f"{directory}/{part.shard}.bin: the tokens of {part.document} do not match its text")
     here = len(before)
     return Excerpt(text[max(0, here - EXCERPT) : here], tokenizer.piece(int(ids[-1])), text[here:][:EXCERPT], here)
 

@@ -261,7 +261,7 @@ def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, seen: M
         count, size, identifier = count + 1, size + row["bytes"], row["id"]
         key = (keyed("shard", identifier), identifier)
         if key <= before:
-            yield f"{path}: {identifier} is not behind the document before it, in the order of hashes"
+            yield f"{path}: {identifier} does not follow the document before it in the order of hashes"
         if not where.holds(identifier, manifest.recipe["validation"]):
             yield f"{path}: {identifier} belongs to another shard"
         seen.add(identifier, row["file"], row["row"])
@@ -310,10 +310,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(str(error))
         except (KeyError, TypeError, AttributeError) as error:  # sealed by somebody else
             parser.error(
-                f"{options.corpus}: its manifests are not as a build writes them ({error!r}); nothing is removed"
+                f"{options.corpus}: its manifests are not in the form that a build writes ({error!r}); "
+                "nothing is removed"
             )
         for path in withdrawn:
-            print(f"{path}: withdrawn; build again to have it as it was")  # noqa: T201
+            print(f"{path}: withdrawn; build again to restore it")  # noqa: T201
     return 1 if found else 0
 
 

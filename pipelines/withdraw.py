@@ -90,7 +90,7 @@ def _of_shards(output: str, source: str) -> Iterator[tuple[str, str]]:
 def _check_links(output: str, path: str) -> None:
     """Refuse to remove through a link what is not in the corpus; the corpus itself may be a link."""
     if not storage.is_remote(output) and not Path(path).parent.resolve().is_relative_to(Path(output).resolve()):
-        raise ValueError(f"{path}: a link leads out of {output}, nothing is removed there")
+        raise ValueError(f"{path}: a link leads out of {output}; nothing is removed there")
 
 
 def _differs(path: str, digest: str) -> bool:

@@ -87,9 +87,9 @@ def test_its_recipe_is_set_by_the_command_line_and_redoes_its_stages_alone(
     assert corpus.main([*options, "--output", str(built)]) == 0
     assert tiny.identity(built) == before
     assert corpus.main([*options, "--output", str(built), "--set", "letters.least=5"]) == 2
-    assert "there is no field 'least', only min_characters" in capsys.readouterr().err
+    assert "there is no field 'least'; available: min_characters" in capsys.readouterr().err
     assert corpus.main([*options, "--output", str(built), "--set", "letters.min_characters=-5"]) == 2
-    assert "letters.min_characters is -5: a number of at least 0" in capsys.readouterr().err
+    assert "letters.min_characters is -5; it must be at least 0" in capsys.readouterr().err
 
 
 def test_the_card_shows_it_with_the_measures_that_it_names(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,11 +188,11 @@ def test_it_is_cleaned_away_and_strangers_files_stay(folder: Path, options: list
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
-        (LETTERS, "source 'letters' is there twice"),
-        (replace(LETTERS, name="tokens"), "source 'tokens' is taken or no name"),
-        (replace(LETTERS, name="shards"), "source 'shards' is taken or no name"),
-        (replace(LETTERS, name="../letters"), "source '../letters' is taken or no name"),
-        (replace(LETTERS, name="notes", recipe=None), "source 'notes' is not in Table 1 and has no recipe"),
+        (LETTERS, "source 'letters' is listed twice"),
+        (replace(LETTERS, name="tokens"), "source 'tokens' has a name that is taken or invalid"),
+        (replace(LETTERS, name="shards"), "source 'shards' has a name that is taken or invalid"),
+        (replace(LETTERS, name="../letters"), "source '../letters' has a name that is taken or invalid"),
+        (replace(LETTERS, name="notes", recipe=None), "source 'notes' is not in Table 1, so it needs a dataclass"),
         (replace(LETTERS, name="notes", share=0.95), "the shares of letters, notes leave nothing"),
         (replace(LETTERS, name="notes", share=0.0005), "the share of notes is 0.0005: a number from 0 to 1"),
         (replace(LETTERS, name="notes", share=-0.1), "the share of notes is -0.1"),
@@ -215,7 +215,7 @@ def test_a_source_that_cannot_be_is_refused(source: Source, problem: str) -> Non
         ("tests.letters", "write it as MODULE:NAME"),
         ("no.such.module:SOURCES", "No module named"),
         ("tests.letters:NOTHING", "has no attribute 'NOTHING'"),
-        ("tests.letters:LETTERS", "LETTERS is one source, a list of sources is expected, such as (LETTERS,)"),
+        ("tests.letters:LETTERS", "LETTERS is one source; a list of sources is expected, such as (LETTERS,)"),
     ],
 )
 def test_a_list_that_is_none_is_refused(option: str, problem: str, capsys: pytest.CaptureFixture[str]) -> None:

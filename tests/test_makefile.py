@@ -116,7 +116,7 @@ def test_clean_removes_no_folder_of_anybody_s(tmp_path: Path) -> None:
     for given, environment in (([f"OUTPUT={tmp_path}/x/my out"], {}), ([], {"OUTPUT": f"{tmp_path}/x/my out"})):
         done = make("clean", *options, *given, f"RUN={tmp_path}/none", **environment)
         assert done.returncode == 2
-        assert "nothing is touched" in done.stderr
+        assert "nothing was changed" in done.stderr
         assert sorted(tmp_path.rglob("*")) == before
     ours.claim(f"{tmp_path}/x/our out", ours.Kind.CORPUS)
     ours.write(f"{tmp_path}/x/our out", "summary.json", b"{}")

@@ -349,27 +349,27 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("setting", "said"),
         [
-            ("texts.c4.share=0.1", "source 'c4' is there twice"),
-            ("texts.models.share=0.1", "source 'models' is taken"),
-            ("texts.Own.share=0.1", "source 'Own' is taken or no name"),
+            ("texts.c4.share=0.1", "source 'c4' is listed twice"),
+            ("texts.models.share=0.1", "source 'models' has a name that is taken"),
+            ("texts.Own.share=0.1", "source 'Own' has a name that is taken or invalid"),
             ("texts.own.share=0.1234", "the share of own is 0.1234"),
             ("texts.own.share=-1", "the share of own is -1.0"),
-            ("texts.own.field=a", "there is no field 'field', only text"),
+            ("texts.own.field=a", "there is no field 'field'; available: text"),
             (
                 "texts.own.title=body",
                 "a.jsonl: the field 'body' is a struct<html: string>, and a document's title is a string",
             ),
-            ("texts.own.text=", "texts.own.text is '': the name of a field"),
+            ("texts.own.text=", "texts.own.text is ''; it must be the name of a field"),
             ("texts.own.near.threshold=2", "texts.own.near.threshold is 2.0"),
             ("texts.own.filters.language.threshold=2", "texts.own.filters.language.threshold is 2.0"),
-            ("texts.own.filters.lines=some", "'some' is none of off, all, all_but_one"),
-            ("texts.own.filters.perplexity.buckets=best", "some of head, middle, tail"),
+            ("texts.own.filters.lines=some", "'some' is not one of off, all, all_but_one"),
+            ("texts.own.filters.perplexity.buckets=best", "one or more of head, middle, tail"),
             ("texts.own.filters.classifier.label=good", "give the classifier with --model classifier=FILE"),
             ("texts.own.filters.language.languages=en", "--model lid=none/models/lid.176.ftz: no such file"),
             ("texts.own.filters.perplexity.most=500", "filters.perplexity needs language models"),
             ("texts.own", "write it as path.to.field=value"),
             ("texts.others.share=0.1", "--set texts.others: no input is given for it"),
-            ("texts.own.near.threshold=0.8", "texts.own.near.measure is off, so its other fields do nothing"),
+            ("texts.own.near.threshold=0.8", "texts.own.near.measure is off, so its other fields have no effect"),
         ],
     )
     def test_a_setting(
@@ -395,7 +395,9 @@ class TestWhatIsRefused:
     ) -> None:
         tiny.language_model(tmp_path / "lid.bin", tmp_path)
         options = ["--set", "texts.own.filters.language.languages=english", "--model", f"lid={tmp_path}/lid.bin"]
-        assert "it has no label 'english', only such as" in self.refused(tmp_path, capsys, "--input", own, *options)
+        assert "it has no label 'english'; its labels are like" in self.refused(
+            tmp_path, capsys, "--input", own, *options
+        )
 
     def test_nothing_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--recipe texts: own texts are built alone" in self.refused(tmp_path, capsys)
@@ -409,10 +411,13 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            (b'{"body": 1}\n{"title": "a"}\n', "none of the first 2 rows has a field 'text'; there are body, title"),
-            (b'{"text": 1}\n{"text": ["a"]}\n{}', "the field 'text' holds no string but int, list"),
+            (
+                b'{"body": 1}\n{"title": "a"}\n',
+                "none of the first 2 rows has a field 'text'; their fields are body, title",
+            ),
+            (b'{"text": 1}\n{"text": ["a"]}\n{}', "the field 'text' holds int, list, not strings"),
             (b"a,b\n1,2\n", "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt is expected"),
-            (b' [{"text": "a"},\n{"text": "b"}]\n', "this is an array of JSON; write an object a line"),
+            (b' [{"text": "a"},\n{"text": "b"}]\n', "this is a JSON array; write one object per line"),
             (b"PK\x03\x04abc", "this is a zip archive"),
             (b"%PDF-1.4", "this is a PDF"),
             (b"PAR1abc", "the footer of the Parquet file is missing or damaged"),
@@ -427,7 +432,7 @@ class TestWhatIsRefused:
     def test_a_table_without_the_column(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         pq.write_table(pa.table({"body": ["a"], "n": [1]}), tmp_path / "a.parquet")
         said = self.refused(tmp_path, capsys, "--input", f"own={tmp_path}/a.parquet")
-        assert "a.parquet: none of the first 1 rows has a field 'text'; there are body, n" in said
+        assert "a.parquet: none of the first 1 rows has a field 'text'; their fields are body, n" in said
 
 
 def test_an_input_that_is_gone_or_changed_is_named_by_the_export(

@@ -60,7 +60,7 @@ class Tokenizer:
         self.bos: int | None = self._engine.bos
         self.eos: int | None = self._engine.eos
         if not 0 < self.vocabulary <= LARGEST_VOCABULARY:
-            raise ValueError(f"{path} has {self.vocabulary:,} pieces, must be from 1 to {LARGEST_VOCABULARY:,}")
+            raise ValueError(f"{path} has {self.vocabulary:,} pieces; must be from 1 to {LARGEST_VOCABULARY:,}")
 
     def __reduce__(self) -> tuple[type[Tokenizer], tuple[Path]]:
         return Tokenizer, (self._path,)
@@ -137,8 +137,8 @@ class Tokenizer:
                 yield f"it loses text: {text[start:][:30]!a} comes back as {back[start:][:30]!a}"
                 break
         if found := self._engine.violations():
-            more = f"; and {len(found) - 3:,} more, which python -m tokenizer.check says" if len(found) > 3 else ""
-            yield f"it is not as LLaMA's: {'; '.join(found[:3])}{more}"
+            more = f"; and {len(found) - 3:,} more, which python -m tokenizer.check lists" if len(found) > 3 else ""
+            yield f"it differs from LLaMA's: {'; '.join(found[:3])}{more}"
 
     def hugging_face(self) -> dict[str, Any]:
         """Return a tokenizer.json with the same ids, without bos and eos; ValueError if there is none."""

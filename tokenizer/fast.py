@@ -63,7 +63,7 @@ def unsuitable(model: ModelFile) -> str | None:
         if piece.kind == NORMAL and SPACE in piece.text.lstrip(SPACE):
             return f"piece {piece.text!r} crosses a space"
         if piece.kind == NORMAL and not normal.issuperset(piece.text):
-            return f"piece {piece.text!r} has a character that is no piece"
+            return f"piece {piece.text!r} has a character that is not a piece"
     return _tie(piece for piece in model.pieces if piece.kind == NORMAL and len(piece.text) > 1)
 
 
@@ -73,7 +73,7 @@ def _tie(pieces: Iterable[Piece]) -> str | None:
     for piece in pieces:
         other = first.setdefault(piece.score, piece)
         if other is not piece and (piece.text.strip(SPACE) or other.text.strip(SPACE)):
-            return f"two pieces have one score: {other.text!r}, {piece.text!r}"
+            return f"two pieces have the same score: {other.text!r}, {piece.text!r}"
     return None
 
 

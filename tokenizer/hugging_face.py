@@ -36,7 +36,7 @@ def described(path: Path, content: bytes) -> Described:
     try:
         found = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is JSON that is cut or damaged: {error}") from None
+        raise ValueError(f"{path} is JSON that is truncated or damaged: {error}") from None
     if (reason := _unusable(found)) is not None:
         raise ValueError(f"{path} {reason}")
     for part in _parts(found):
@@ -57,12 +57,13 @@ def _unusable(found: Any) -> str | None:
             return f"is in Mistral's format tekken.json, which is not read: {instead}"
         if isinstance(found, dict) and found and all(isinstance(id_, int) for id_ in found.values()):
             return f"is a vocab.json, which lacks its merges: {instead}"
-        return f"is JSON, but no tokenizer.json: it has no model; {instead}"
+        return f"is JSON, but not a tokenizer.json: it has no model; {instead}"
     kind = _kind(found["model"])
     if kind not in ("BPE", "Unigram"):
-        return f"is a tokenizer.json of the model {kind!r}, whose ids do not give a text back; BPE or Unigram is needed"
+        lossy = f"is a tokenizer.json of the model {kind!r}, whose ids do not decode to the same text"
+        return f"{lossy}; BPE or Unigram is needed"
     if found["model"].get("end_of_word_suffix") or found["model"].get("continuing_subword_prefix"):
-        return "is a tokenizer.json of words with marked ends, which does not give blanks back; that is not read"
+        return "is a tokenizer.json of words with marked ends, which does not keep spaces; this is not supported"
     return None
 
 
@@ -167,9 +168,9 @@ class HuggingFaceEngine:
     def fast(self) -> FastEncoder | str:
         """Return Gigatoken where it gives the same ids, or why it does not."""
         if _kind(self.described["model"]) != "BPE":
-            return "its model is no BPE"
+            return "its model is not BPE"
         if plain := next((token.content for token in self._added.values() if not token.special), None):
-            return f"piece {plain!r} is cut out of texts"
+            return f"piece {plain!r} is matched inside texts"
         texts = [content.decode("utf-8", "ignore") for content in self.contents if content]
         names = [token.content for token in self._added.values()]
         rules = json.dumps({**self.described, "added_tokens": [], "post_processor": None})
@@ -202,7 +203,7 @@ def _named(config: Path, vocabulary: Mapping[str, int]) -> dict[str, int | None]
         if isinstance(named, dict) and name in named:
             token = named[name]["content"] if isinstance(named[name], dict) else named[name]
             if token is not None and token not in vocabulary:
-                raise ValueError(f"{config}: {name} is {token!r}, which is no piece of the tokenizer.json beside it")
+                raise ValueError(f"{config}: {name} is {token!r}, which is not a piece of the tokenizer.json beside it")
             found[name] = vocabulary[token] if token is not None else None
     return found
 

@@ -20,7 +20,7 @@ _OTHERS: Final = (
     (b"PK\x03\x04", f"is a ZIP archive: {_INSTEAD}"),
     (b"\x1f\x8b", f"is compressed by gzip: {_INSTEAD}"),
     (b"<", f"is a page of HTML or XML: {_INSTEAD}"),
-    (b"[", f"is JSON, but no tokenizer.json: {_INSTEAD}"),
+    (b"[", f"is JSON, but not a tokenizer.json: {_INSTEAD}"),
 )
 
 
@@ -40,7 +40,7 @@ def open_engine(path: Path, content: bytes) -> Engine:
         if start.startswith(magic):
             raise ValueError(f"{path} {what}")
     if _ends_early(content):
-        raise ValueError(f"{path} is not a SentencePiece model: it ends before its settings; is the file cut?")
+        raise ValueError(f"{path} is not a SentencePiece model: it ends before its settings; is the file truncated?")
     return SentencePieceEngine(path, content)
 
 

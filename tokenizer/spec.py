@@ -55,7 +55,7 @@ class Spec:
     def __post_init__(self) -> None:
         smallest = META_PIECES + BYTE_PIECES * self.byte_fallback + 1
         if not smallest <= self.vocab_size <= LARGEST_VOCABULARY:
-            raise ValueError(f"vocab_size is {self.vocab_size}, must be from {smallest} to {LARGEST_VOCABULARY}")
+            raise ValueError(f"vocab_size is {self.vocab_size}; must be from {smallest} to {LARGEST_VOCABULARY}")
 
     @property
     def normal_pieces(self) -> int:

@@ -128,13 +128,13 @@ def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: no lines of JSON: {error}") from None
+        raise ValueError(f"{file}: not lines of JSON: {error}") from None
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
                 yield json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise ValueError(f"{file}: line {number} is no JSON: {error}") from None
+                raise ValueError(f"{file}: line {number} is not JSON: {error}") from None
 
 
 def read(task: str, path: Path, limit: int = 0) -> list[Question]:
@@ -143,7 +143,7 @@ def read(task: str, path: Path, limit: int = 0) -> list[Question]:
     Raises ValueError naming an unknown task, or the field that a row lacks or that holds no answer.
     """
     if task not in TASKS:
-        raise ValueError(f"task {task!r} is not known, there are {', '.join(TASKS)}")
+        raise ValueError(f"task {task!r} is not known; available: {', '.join(TASKS)}")
     questions: list[Question] = []
     for number, row in enumerate(rows(path)):
         if limit and number == limit:
@@ -151,7 +151,7 @@ def read(task: str, path: Path, limit: int = 0) -> list[Question]:
         try:
             questions.append(TASKS[task][0](row))
         except (KeyError, ValueError, TypeError, IndexError) as error:
-            raise ValueError(f"{path}: row {number} is no question of {task}: {error!r}") from None
+            raise ValueError(f"{path}: row {number} is not a question of {task}: {error!r}") from None
     return questions
 
 

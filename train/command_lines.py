@@ -21,10 +21,14 @@ def plan() -> Parser:
     parser.add_argument("--corpus", type=paths.option, help="directory of a finished corpus")
     parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
     parser.add_argument("--tokens", help="length of the run, such as 1.4T")
-    parser.add_argument("--flops", type=float, help="instead: what a budget of so many FLOPs buys by the scaling laws")
-    parser.add_argument("--gpus", type=int, default=1, help="that it is spent on (default %(default)s)")
-    parser.add_argument("--gpu", default="NVIDIA A100", help="their kind (default %(default)s)")
-    parser.add_argument("--mfu", type=float, default=PAPER_MFU, help="share of their peak used (default %(default)s)")
+    parser.add_argument(
+        "--flops", type=float, help="instead: what a budget of this many FLOPs allows by the scaling laws"
+    )
+    parser.add_argument("--gpus", type=int, default=1, help="number of GPUs (default %(default)s)")
+    parser.add_argument("--gpu", default="NVIDIA A100", help="kind of GPU (default %(default)s)")
+    parser.add_argument(
+        "--mfu", type=float, default=PAPER_MFU, help="share of the GPUs' peak that is used (default %(default)s)"
+    )
     parser.add_argument("--batch", default="4194304", help="tokens of a step of that run (default %(default)s)")
     parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
     parser.add_argument("--proportions", help="NAME=PROPORTION,... (default: the corpus' own, or LLaMA's)")

@@ -45,64 +45,66 @@ class RunConfig:
     device: str = _of("auto", "cpu, cuda, or auto: a GPU if there is one", neutral=True)
     model: str = _of("cpu", "name of a model of model/configs.py")
     precision: str = _of("float32", "float32, or bfloat16 products over float32 weights")
-    residual: str = _of("float32", "type of the stream between layers: float32, or bfloat16")
-    proportions: str = _of("", "sampling proportion of each source: integers, or decimals that make 1")
+    residual: str = _of("float32", "type of the residual stream between layers: float32, or bfloat16")
+    proportions: str = _of("", "sampling proportion of each source: integers, or decimals that add up to 1")
     sequence_length: int = _of(256, "tokens of a sequence")
     batch_sequences: int = _of(8, "sequences of a step")
     micro_sequences: int = _of(
-        8, "sequences computed at once; the gradient is the whole step's whatever this is", neutral=True
+        8, "sequences computed at once; the gradient is always that of the whole step", neutral=True
     )
     steps: int = _of(1000, "steps of the run, and of its cosine")
     minutes: float = _of(0.0, "shorten the run, cosine included, to what fits in this time; 0: do not")
     learning_rate: float = _of(3e-3, "peak learning rate")
-    warmup_steps: int = _of(40, "steps until the peak")
-    seed: int = _of(0, "of the initial weights and of the mixture's order")
+    warmup_steps: int = _of(40, "steps until the peak learning rate")
+    seed: int = _of(0, "seed of the initial weights and of the mixture's order")
     checkpoint_every: int = _of(100, "steps between checkpoints", neutral=True)
     keep_checkpoints: int = _of(2, "checkpoints kept", neutral=True)
-    checkpoint_async: bool = _of(False, "write checkpoints while training goes on", neutral=True)
+    checkpoint_async: bool = _of(False, "write checkpoints while training continues", neutral=True)
     stop_after: int = _of(0, "pause after this step, to be resumed; 0: do not", neutral=True)
     workers: int = _of(0, "processes that load data; the order does not depend on it", neutral=True)
     evaluate_every: int = _of(0, "steps between evaluations; 0: at the end only", neutral=True)
-    evaluation_tokens: int = _of(20_000, "held-out tokens scored of each source; 0: none", neutral=True)
+    evaluation_tokens: int = _of(20_000, "held-out tokens to score of each source; 0: none", neutral=True)
     tensor_parallel: int = _of(1, "ranks that share each matrix, and the sequence between matrices", neutral=True)
-    replicas: int = _of(1, "whole copies of the weights, each sharded over the ranks that are left", neutral=True)
+    replicas: int = _of(1, "whole copies of the weights, each sharded over an equal part of the ranks", neutral=True)
     checkpointing: str = _of(
         "none", "activations recomputed: none, full (each layer), or selective (all but products)", neutral=True
     )
     attention: str = _of(
-        "sdpa", "PyTorch's kernel: sdpa, cudnn (sdpa, cuDNN's first), or flex (on a GPU, compiled)", neutral=True
+        "sdpa",
+        "PyTorch's attention: sdpa, cudnn (sdpa, cuDNN's kernel first), or flex (on a GPU, compiled)",
+        neutral=True,
     )
     compile: bool = _of(False, "compile each layer, and the loss", neutral=True)
     fused_optimizer: bool = _of(True, "AdamW as one kernel", neutral=True)
     loss_chunk: int = _of(0, "positions whose logits exist at once; 0: a whole micro-batch's", neutral=True)
     loss_parallel: bool = _of(
-        True, "tensor ranks keep their part of the logits, the loss is of the parts", neutral=True
+        True, "tensor-parallel ranks keep their part of the logits; the loss is computed from the parts", neutral=True
     )
-    reduction: str = _of("micro-batch", "gradients go between ranks each micro-batch, or each step", neutral=True)
-    prefetch: int = _of(0, "layers whose weights are gathered ahead; 0: as FSDP2 does", neutral=True)
+    reduction: str = _of("micro-batch", "reduce gradients across ranks each micro-batch, or each step", neutral=True)
+    prefetch: int = _of(0, "layers whose weights are gathered ahead; 0: FSDP2's own behaviour", neutral=True)
     document_mask: bool = _of(False, "attention does not cross documents (LLaMA's does)")
-    spike_deviations: float = _of(0.0, "deviations above the recent losses that make a spike; 0: do not look")
-    spike_window: int = _of(100, "recent losses that a spike is seen against")
-    prompt: str = _of("The", "what the text generated at each evaluation continues", neutral=True)
-    sample_tokens: int = _of(120, "length of that text", neutral=True)
+    spike_deviations: float = _of(0.0, "deviations above the recent losses that count as a spike; 0: do not check")
+    spike_window: int = _of(100, "number of recent losses that a spike is compared with")
+    prompt: str = _of("The", "prompt for the text generated at each evaluation", neutral=True)
+    sample_tokens: int = _of(120, "length of that text in tokens", neutral=True)
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be positive")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must not be negative")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative")
         for name in (*_POSITIVE, *_NOT_NEGATIVE):
             if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be finite")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be finite")
         choices = {"precision": PRECISIONS, "checkpointing": CHECKPOINTING, "attention": ATTENTION}
         for name, values in {**choices, "reduction": REDUCTION, "residual": RESIDUAL}.items():
             if getattr(self, name) not in values:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(values)}")
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(values)}")
         if self.batch_sequences % self.micro_sequences:
             raise ValueError(
-                f"batch_sequences is {self.batch_sequences}, it must be a multiple of micro_sequences, "
+                f"batch_sequences is {self.batch_sequences}; it must be a multiple of micro_sequences, "
                 f"{self.micro_sequences}"
             )
 
@@ -221,7 +223,7 @@ def _assigned(assignment: str) -> tuple[str, Any]:
 
 def _sequences(tokens: int, length: int) -> int:
     if tokens % length:
-        raise ValueError(f"batch_tokens is {tokens}, it must be a multiple of sequence_length, {length}")
+        raise ValueError(f"batch_tokens is {tokens}; it must be a multiple of sequence_length, {length}")
     return tokens // length
 
 
@@ -258,7 +260,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda"):
-        raise ValueError(f"device is {name!r}, it must be cpu, cuda or auto")
+        raise ValueError(f"device is {name!r}; it must be cpu, cuda or auto")
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, but torch finds no GPU: leave out --device, or use cpu")
     return torch.device(name)

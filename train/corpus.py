@@ -31,7 +31,7 @@ class Stream:
     def __init__(self, directory: Path, manifest: Manifest, split: str) -> None:
         if Manifest.load(directory) != manifest:
             raise ValueError(
-                f"{directory / 'manifest.json'}: the corpus was rebuilt while it is in use: restore it, or start anew"
+                f"{directory / 'manifest.json'}: the corpus was rebuilt while in use: restore it, or start a new run"
             )
         self._origin = (directory, manifest, split)
         self.manifest = manifest
@@ -114,7 +114,7 @@ def proportions_of(directory: Path | str) -> str:
         shares, built = dict(manifest.get("shares", {})), set(manifest.get("sources", ()))
         weights = table1.weights(shares, alone=not built & set(table1.SOURCES))
     except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: its shares are not as a build writes them: {error}") from None
+        raise ValueError(f"{path}: its shares are not in the form that a build writes: {error}") from None
     return ",".join(f"{name}={weight}" for name, weight in weights.items() if weight)
 
 
@@ -129,7 +129,7 @@ def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
     missing = [name for name in names if name not in there]
     if missing:
         raise ValueError(
-            f"{directory}: no tokens of {', '.join(missing)}; there are {', '.join(there) or 'none at all'} "
+            f"{directory}: no tokens of {', '.join(missing)}; available: {', '.join(there) or 'none at all'} "
             "(build the missing sources, or leave them out of --proportions)"
         )
     corpus = Corpus(directory, {name: Manifest.load(directory / "tokens" / name) for name in names})
@@ -170,7 +170,7 @@ def mixture_of(sizes: Mapping[str, int], weights: Mapping[str, int], length: int
     Raises ValueError naming the source for one without tokens, or with fewer than one sequence and its next token.
     """
     if length < 1:
-        raise ValueError(f"sequence_length is {length}, it must be at least 1")
+        raise ValueError(f"sequence_length is {length}; it must be at least 1")
     for name, weight in weights.items():
         if weight and not sizes[name]:
             raise ValueError(f"{name} has no tokens: build it, or set its proportion to 0")

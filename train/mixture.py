@@ -127,7 +127,7 @@ class Mixture:
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed is {self.seed}, it must be in [0, 2^64)")
+            raise ValueError(f"seed is {self.seed}; it must be in [0, 2^64)")
         if len(self.weights) != len(self.sizes):
             raise ValueError(f"{len(self.weights)} weights for {len(self.sizes)} sources")
         if min(self.weights, default=0) < 0 or not 0 < sum(self.weights) <= MAX_PERIOD:
@@ -154,7 +154,7 @@ class Mixture:
         """Return source, epoch and sequence of each k, shape (n,); raise ValueError for a negative k."""
         ks = np.atleast_1d(np.asarray(k, dtype=np.int64))
         if ks.size and ks.min() < 0:
-            raise ValueError(f"k is {ks.min()}, it must not be negative")
+            raise ValueError(f"k is {ks.min()}; it must not be negative")
         source_of, rank_of = _turns(self.weights)
         cycle, place = np.divmod(ks, self.period)
         if self.period == self.block:
@@ -210,7 +210,7 @@ def integer_weights(proportions: Sequence[int | float | str | Decimal]) -> tuple
         return weights
     decimals = [_decimal(value) for value in proportions]
     if sum(decimals) != 1:
-        raise ValueError(f"proportions add up to {sum(decimals)}, they must add up to exactly 1")
+        raise ValueError(f"proportions add up to {sum(decimals)}; they must add up to exactly 1")
     places = max(0, *(-int(value.as_tuple().exponent) for value in decimals))
     return tuple(int(value.scaleb(places)) for value in decimals)
 

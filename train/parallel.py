@@ -169,7 +169,7 @@ def check_shape(config: ModelConfig, length: int, tensor: int) -> None:
     shape = {"kv_heads": config.kv_heads, "hidden": config.hidden, "sequence_length": length, "context": config.context}
     for name, value in shape.items():
         if value % tensor:
-            raise ValueError(f"tensor_parallel is {tensor}, it must divide {name}, {value}")
+            raise ValueError(f"tensor_parallel is {tensor}; it must divide {name}, {value}")
 
 
 @dataclass(frozen=True, slots=True)

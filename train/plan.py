@@ -194,7 +194,7 @@ def _show_budget(options: argparse.Namespace) -> None:
         raise ValueError(f"--gpu is {options.gpu!r}, peaks are known of {', '.join(PEAKS)}")
     for name, value in (("flops", options.flops), ("gpus", options.gpus), ("mfu", options.mfu)):
         if not 0 < value < float("inf"):
-            raise ValueError(f"--{name} is {value}, it must be positive")
+            raise ValueError(f"--{name} is {value}; it must be positive")
     plans = scaling.budgets(options.flops, options.gpus, peak, options.mfu)
     worth: list[float] = []
     if options.corpus is not None or options.sizes is not None:

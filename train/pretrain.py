@@ -131,7 +131,7 @@ class Saves:
                 self._run.saver.wait()
         except OSError as error:
             self.last = -1
-            self._console.print(f"[yellow]warning[/]: {escape(str(error))}; it is saved again", highlight=False)
+            self._console.print(f"[yellow]warning[/]: {escape(str(error))}; it will be saved again", highlight=False)
             return False
         return True
 
@@ -148,7 +148,7 @@ class Saves:
 def _finish(run: Run, records: Recorder, console: Console) -> None:
     if not run.mixture.is_whole(run.step * run.config.batch_sequences) and run.steps < run.config.steps:
         console.print(
-            f"--minutes {run.config.minutes:g} ends inside a block of the mixture: the shares below are near the "
+            f"--minutes {run.config.minutes:g} ends inside a block of the mixture: the shares below are close to the "
             "proportions, not equal to them"
         )
     if not console.is_terminal:
@@ -198,7 +198,7 @@ def pretrain(config: RunConfig, console: Console, world: World, request: Request
             )
             return
         if missing := check_held_out(run):
-            warn(f"nothing is held out of {', '.join(missing)}")
+            warn(f"no documents are held out of {', '.join(missing)}")
         # What a killed process left half written; only who holds the directory may remove it.
         world.first_does(lambda: checkpoint.clear_unfinished(run.checkpoints))
         _introduce(run, console)

@@ -66,7 +66,7 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(line)
         except ValueError:
-            raise ValueError(f"{path}: line {number} is no JSON: remove it, or restore the file") from None
+            raise ValueError(f"{path}: line {number} is not JSON: remove it, or restore the file") from None
 
 
 class Events:

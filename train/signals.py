@@ -110,7 +110,7 @@ class Request:
 
     def _end(self, number: int) -> None:
         name = signal.Signals(number).name
-        print(f"{name}: this process waits for something that does not come; it ends, unsaved", file=sys.stderr)  # noqa: T201
+        print(f"{name}: this process waits for something that does not come; it ends without saving", file=sys.stderr)  # noqa: T201
         sys.stderr.flush()
         os._exit(128 + number)
 

@@ -62,7 +62,7 @@ def open_run(run: Path, corpus: Path) -> Sequences:
     found = open_corpus(corpus, weights)
     for source, digest in found.digests().items():
         if state["corpus"].get(source) != digest:
-            raise ValueError(f"{corpus}: the tokens of {source} are not those that the run in {run} read")
+            raise ValueError(f"{corpus}: the tokens of {source} are not the ones that the run in {run} read")
     sizes = {name: manifest.total("train", "tokens") for name, manifest in found.manifests.items()}
     length = config["sequence_length"]
     mixture = mixture_of(sizes, weights, length, config["seed"])

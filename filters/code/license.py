@@ -53,7 +53,7 @@ def _tokens(text: str) -> list[str]:
     tokens, position = [], 0
     while position < len(text):
         if not (match := _TOKEN.match(text, position)):
-            raise ValueError(f"no SPDX expression: {text!r}")
+            raise ValueError(f"not an SPDX expression: {text!r}")
         token = match[1].lower()
         tokens.append("or" if token == "/" else token)
         position = match.end()
@@ -102,4 +102,4 @@ def _reduce(values: list[bool], operators: list[str], binding: int) -> None:
 
 def _expect(condition: bool) -> None:
     if not condition:
-        raise ValueError("no SPDX expression")
+        raise ValueError("not an SPDX expression")

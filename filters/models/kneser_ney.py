@@ -79,7 +79,7 @@ def estimate(
 
 def _thresholds(prune: Sequence[int], order: int) -> list[int]:
     if order < 2:
-        raise ValueError(f"order is {order}, must be at least 2")
+        raise ValueError(f"order is {order}; must be at least 2")
     thresholds = [*prune, *[prune[-1] if prune else 0] * (order - len(prune))]
     if len(thresholds) > order or thresholds[0] != 0 or thresholds != sorted(thresholds):
         raise ValueError(f"prune is {list(prune)}, must start with 0, never decrease, and have at most {order} values")

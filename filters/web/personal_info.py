@@ -47,11 +47,11 @@ class Sites:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: no list of sites: {error}") from None
+            raise ValueError(f"{path}: not a list of sites: {error}") from None
         for number, line in enumerate(lines, start=1):
             name = line.partition("#")[0].strip().rstrip(".").lower()
             if name and not _HOST.fullmatch(name):
-                raise ValueError(f"{path}, line {number}: {name[:100]!r} is no host or domain, such as example.com")
+                raise ValueError(f"{path}, line {number}: {name[:100]!r} is not a host or domain, such as example.com")
             names += [_ascii(name)] if name else []
         return cls(names)
 

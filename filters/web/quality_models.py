@@ -48,10 +48,10 @@ def given_files(directory: str, languages: Collection[str]) -> list[Path]:
     there = languages_of(directory)
     wanted = [language for language in there if not languages or language in languages]
     if not wanted:
-        names = f"{', '.join(sorted(languages))}, only of {', '.join(there)}" if there else "any language"
+        names = f"{', '.join(sorted(languages))}; available: {', '.join(there)}" if there else "any language"
         raise ValueError(
             f"a directory with LANG/{PIECES} and LANG/{ARPA}, or CCNet's LANG{CCNET_PIECES} and LANG{CCNET_BINARY}, "
-            f"is expected; there is no model of {names}"
+            f"is expected; there is no model for {names}"
         )
     return [path for language in wanted for path in files_of(directory, language) or ()]
 

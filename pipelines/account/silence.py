@@ -32,16 +32,17 @@ def _of_source(chain: Chain, accounts: Sequence[Manifest]) -> Iterator[str]:
     name, read, kept = chain.source.name, accounts[0]["in"], accounts[-1]["kept"]
     least: float = getattr(chain.part, "least_kept", 0.0)
     if not read:
-        yield f"{name} reads nothing: no record in {_named([found.path for found in chain.inputs])}"
+        yield f"{name} read nothing: no record in {_named([found.path for found in chain.inputs])}"
         return
     if kept and kept >= least * read:
         return
     empty = next((row for row in accounts if row["in"] and not row["kept"]), None)
     stage, reason, dropped = _most([empty] if empty else accounts)
     what = "nothing" if not kept else f"{kept:,} ({kept / read:.2%}, less than {name}.least_kept={least})"
-    at = f"; the stage {empty['stage'].partition('/')[2]} keeps none of {empty['in']:,}" if empty else ""
+    at = f"; the stage {empty['stage'].partition('/')[2]} kept none of {empty['in']:,}" if empty else ""
     example = _example(chain, stage, reason)
-    yield f"{name} keeps {what} of {read:,} documents{at}; most went for {reason} in {stage}: {dropped:,}{example}"
+    most = f"most were dropped for {reason} in {stage}: {dropped:,}"
+    yield f"{name} kept {what} of {read:,} documents{at}; {most}{example}"
 
 
 def _most(accounts: Sequence[Manifest]) -> tuple[str, str, int]:
@@ -73,7 +74,7 @@ def _of_files(chain: Chain) -> Iterator[str]:
     silent = list(_silent(chain))
     yield from silent[:LISTED]
     if (more := len(silent) - LISTED) > 0:
-        yield f"{chain.source.name}: {more:,} more files keep nothing"
+        yield f"{chain.source.name}: {more:,} more files with nothing kept"
 
 
 def _silent(chain: Chain) -> Iterator[str]:
@@ -84,10 +85,11 @@ def _silent(chain: Chain) -> Iterator[str]:
         read, last = rows[0][number]["in"], rows[-1][number]
         where = _named([part.path for part in item.parts])
         if not read:
-            yield f"{name}: {where}: no record is read"
+            yield f"{name}: {where}: no record was read"
         elif read >= FILE_RECORDS and not last["kept"]:
             stage, reason, dropped = _most([manifests[number] for manifests in rows])
-            yield f"{name}: {where} keeps nothing of {read:,}; most went for {reason} in {stage}: {dropped:,}"
+            most = f"most were dropped for {reason} in {stage}: {dropped:,}"
+            yield f"{name}: {where}: nothing of {read:,} was kept; {most}"
 
 
 def _named(paths: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ def check(output: str) -> None:
     found = storage.read_json(f"{output}/{FILE}")
     theirs = found is not None and not (isinstance(found, dict) and {"build", "sources"} <= found.keys())
     if theirs or (found is None and storage.exists(f"{output}/{FILE}")):
-        raise ValueError(f"--output {output}: {FILE} is not ours, and is not overwritten; move it away")
+        raise ValueError(f"--output {output}: {FILE} was not written by us, so it is not overwritten; move it away")
 
 
 def write(output: str, build: Mapping[str, Any]) -> None:

@@ -130,10 +130,12 @@ def _compare_source(corpus: Corpus, other: Corpus, name: str, limit: int) -> tup
         Move(corpus.titles[name], old, new, documents, _examples(other.path, before, corpus.path, now, rows))
         for old, new, documents, rows in moves
     ]
-    notes = [f"{corpus.titles[name]}: 1 in {1 / share:.0f} of the ids was compared, by hash"] if share < 1 else []
+    notes = (
+        [f"{corpus.titles[name]}: 1 in {1 / share:.0f} of the ids was compared, chosen by hash"] if share < 1 else []
+    )
     if not same_dumps:
-        how = "records were matched by their own names" if by_name else "a page of another dump is another page"
-        notes.append(f"{corpus.titles[name]}: the dumps are not the same; {how}")
+        how = "records were matched by their own names" if by_name else "pages of different dumps cannot be matched"
+        notes.append(f"{corpus.titles[name]}: the dumps differ; {how}")
     return found, unmoved, notes
 
 

@@ -274,9 +274,9 @@ def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
     if row.name == "common_crawl" and corpus.reference:
         yield _classifier(corpus.reference)
     if row.name == "stack_exchange" and manifest["recipe"]["name"] == "sample":
-        yield "the sample's questions and answers are our own, as no package carries a dump"
+        yield "the sample's questions and answers are our own, because no package contains a dump"
     if row.name == "stack_exchange" and corpus.sites.get("chosen"):
-        yield f"{len(corpus.sites['chosen'])} sites were taken, the paper has the 28 largest"
+        yield f"{len(corpus.sites['chosen'])} sites were used; the paper uses the 28 largest"
     yield from _shown_notes(corpus, row.name)
     changed = list(_changed_fields(manifest["recipe"], asdict(getattr(PAPER, row.name)), ""))
     if changed:
@@ -296,7 +296,7 @@ def _windows(manifest: Json) -> Iterator[str]:
                 lines.update(stage["statistics"])
             yield (
                 f"lines were compared within windows of {window} of {decision['items']} files; "
-                f"{_part(lines, 'lines')} and {_part(lines, 'bytes')} stood in two pages or more and were removed"
+                f"{_part(lines, 'lines')} and {_part(lines, 'bytes')} occurred in two or more pages and were removed"
             )
 
 

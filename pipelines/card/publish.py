@@ -30,9 +30,7 @@ DESCRIPTION: Final = (
     "LLaMA's pretraining corpus, rebuilt from raw dumps by the rules of its paper: each source's documents, with their "
     "provenance"
 )
-OWN_DESCRIPTION: Final = (
-    "Texts of our own as documents with their provenance, filtered as the recipe of each source says"
-)
+OWN_DESCRIPTION: Final = "Our own texts as documents with their provenance, filtered as the recipe of each source says"
 # Croissant's names of the columns' types, and what is in them.
 COLUMNS: Final = (
     ("id", "sc:Text", "stable id, made of the source, the dump and the record"),
@@ -40,8 +38,8 @@ COLUMNS: Final = (
     ("text", "sc:Text", "the document"),
     ("url", "sc:Text", "where it was published"),
     ("title", "sc:Text", "its title"),
-    ("license", "sc:Text", "its licence, as the source tells"),
-    ("language", "sc:Text", "the language that people speak in it"),
+    ("license", "sc:Text", "its licence, as the source gives it"),
+    ("language", "sc:Text", "its natural language"),
     ("timestamp", "sc:DateTime", "when it was crawled or published, in UTC"),
     ("timestamp_precision", "sc:Text", "how precisely that is known: year, month, day, minute, second or finer"),
     ("dump", "sc:Text", "digest of the dump file that holds the raw record"),

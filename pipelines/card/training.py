@@ -136,7 +136,7 @@ def _named(place: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"{place}: not as a run writes it ({error!r:.200})") from None
+        raise ValueError(f"{place}: not in the form that a run writes ({error!r:.200})") from None
 
 
 def _rows(path: str, read: Callable[[Json], T]) -> Iterator[T]:
@@ -268,7 +268,9 @@ def _facts(bins: Sequence[Bin], summary: Json) -> list[tuple[str, str]]:
     if summary:
         found += [("model", f"{summary['parameters']:,} parameters, on {device}")]
         footprint = summary.get("footprint")
-        found.append(("energy", _energy(footprint) if footprint else "not measured: no GPU's counter or rating"))
+        found.append(
+            ("energy", _energy(footprint) if footprint else "not measured: no GPU with a counter or a known rating")
+        )
     return found
 
 

@@ -60,7 +60,7 @@ def open_sources(corpus: Path, names: Sequence[str] = ()) -> list[Source]:
     if not there:
         raise ValueError(f"{corpus}: there are no token shards (was the build finished?)")
     if missing := [name for name in names if name not in there]:
-        raise ValueError(f"{corpus}: no tokens of {', '.join(missing)}; there are {', '.join(there)}")
+        raise ValueError(f"{corpus}: no tokens of {', '.join(missing)}; available: {', '.join(there)}")
     directories = [corpus / "tokens" / name for name in names or there]
     return [Source(directory, Manifest.load(directory)) for directory in directories]
 

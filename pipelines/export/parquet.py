@@ -42,7 +42,7 @@ def export(sources: Iterable[Source], output: Path) -> None:
             ):
                 for table in _tables(source.documents(shard), columns):
                     writer.write_table(table)
-    text = "Documents as token ids; `id` is that of the corpus' documents, which hold the text and where it is from."
+    text = "Documents as token ids; `id` is that of the corpus' documents, which hold the text and its origin."
     write_readme(output, written, text)
 
 

@@ -57,7 +57,7 @@ def export(corpus: Path, names: Sequence[str], output: Path) -> dict[str, int]:
     """
     there = _manifests(corpus)
     if missing := [name for name in names if name not in there]:
-        raise ValueError(f"{corpus}: there is no source {', '.join(missing)}, only {', '.join(there)}")
+        raise ValueError(f"{corpus}: there is no source {', '.join(missing)}; available: {', '.join(there)}")
     written: dict[str, dict[str, list[str]]] = {}
     for name in names or there:
         make = _own_texts if "fields" in there[name] else _documents
@@ -130,8 +130,8 @@ class _Input:
         try:
             content = storage.sha256(name)
         except OSError as error:
-            said = f"this input of the corpus is needed and cannot be read ({error}); if it was moved, build again from"
-            raise ValueError(f"{name}: {said} where it lies") from None
+            said = f"this input of the corpus is needed and cannot be read ({error})"
+            raise ValueError(f"{name}: {said}; if it was moved, build again from its new place") from None
         if input_digest(content, tuple(sorted(self.dump.attributes.items()))) != self.dump.digest:
             raise ValueError(f"{name}: this input has changed since the corpus was built; build again")
 

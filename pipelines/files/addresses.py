@@ -67,7 +67,7 @@ def host_of(address: str) -> str:
     try:
         port = parts.port
     except ValueError:
-        raise ValueError(f"{shown(address)}: this is no address of a server") from None
+        raise ValueError(f"{shown(address)}: this is not a server address") from None
     host = (parts.hostname or "").rstrip(".")
     return host if port in (None, _PORTS[scheme]) else f"{host}:{port}"
 

@@ -72,7 +72,8 @@ def _folder() -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise ValueError(
-            f"{folder}: models are not kept there: it must be a folder of user {os.getuid()} that no other writes to, "
+            f"{folder}: models are not stored there: it must be a folder of user {os.getuid()} that no "
+            "other writes to, "
             f"it is user {found.st_uid}'s, {stat.filemode(found.st_mode)}; name another in ${FOLDER}"
         )
     return folder

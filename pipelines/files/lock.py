@@ -57,7 +57,7 @@ def alone(output: str) -> Iterator[Callable[[], None]]:
 @contextmanager
 def alone_in_run(run: str) -> Iterator[None]:
     """Hold a run's directory, on this machine; raise ValueError naming who holds it if another process does."""
-    with held(Path(run, RUN_LOCK), f"{run}: another process trains or cleans there"):
+    with held(Path(run, RUN_LOCK), f"{run}: another process is training or cleaning there"):
         yield
 
 
@@ -161,7 +161,7 @@ class _RemoteLock:
         if not self._lost and time.time() - self._renewed > LEASE_SECONDS:
             self._lost = f"it could not be renewed for {LEASE_SECONDS:.0f} s"
         if self._lost:
-            raise RuntimeError(f"{self._path}: this build does not hold the lock any longer: {self._lost}")
+            raise RuntimeError(f"{self._path}: this build no longer holds the lock: {self._lost}")
 
     def _refuse_living(self, content: bytes) -> None:
         found = _parsed(content)

@@ -96,7 +96,7 @@ def require(folder: str, kind: Kind) -> None:
     """Raise ValueError unless a folder is ours and holds what it should."""
     found = kind_of(folder)
     if found is None:
-        raise ValueError(f"{folder}: this is no {kind} of ours (it has no {MARK} that says so); nothing is touched")
+        raise ValueError(f"{folder}: this folder is not marked as our {kind} (no {MARK} says so); nothing was changed")
     if found is not kind:
         raise ValueError(f"{folder}: this folder is marked as {found}, not as {kind}; name another")
 
@@ -117,11 +117,12 @@ def may_claim(folder: str, kind: Kind) -> bool:
         require(folder, kind)
         return False
     if storage.exists(f"{folder}/{MARK}"):
-        raise ValueError(f"{folder}/{MARK}: this is no mark of ours, and is not overwritten; name another folder")
+        raise ValueError(f"{folder}/{MARK}: this is not a mark of ours, so it is not overwritten; name another folder")
     if others := _others(folder):
         more = ", ..." if len(others) > _NAMED else ""
         raise ValueError(
-            f"{folder}: this folder is not empty (it holds {', '.join(others[:_NAMED])}{more}) and no {kind} of ours; "
+            f"{folder}: this folder is not empty (it holds {', '.join(others[:_NAMED])}{more}) and is not "
+            f"marked as our {kind}; "
             "name a new or an empty folder"
         )
     return True
@@ -185,7 +186,7 @@ def write(folder: str, name: str, content: bytes) -> str:
     path, digest = f"{folder}/{name}", hashlib.sha256(content).hexdigest()
     mark = _mark(folder) or {"kind": kind_of(folder), "files": {}}
     if storage.exists(path) and not _is_left(path, digest, mark["files"].get(name)):
-        raise ValueError(f"{path}: this file is not as we left it, and is not overwritten; move it away")
+        raise ValueError(f"{path}: this file has changed since we wrote it, so it is not overwritten; move it away")
     storage.write_bytes(path, content)
     if mark["kind"] is not None and mark["files"].get(name) != digest:
         _write_mark(folder, mark["kind"], {**mark["files"], name: digest})
@@ -211,7 +212,7 @@ def _signed(content: bytes) -> bytes:
 def refuse_overwriting(option: str, path: str | None) -> None:
     """Raise ValueError if a file that an option names to be written is there already: it may be anybody's."""
     if path is not None and (storage.exists(path) or Path(path).is_symlink()):
-        raise ValueError(f"{option} {path}: there is such a file, and it is not overwritten; name another")
+        raise ValueError(f"{option} {path}: this file exists and is not overwritten; name another")
 
 
 @contextmanager
@@ -240,7 +241,7 @@ def _take_over(folder: Path, kind: Kind, made: Path) -> None:
         in_the_way = [folder / parent for parent in PurePosixPath(name).parents if (folder / parent).is_file()]
         if (folder / name).is_dir() or (name not in before and os.path.lexists(folder / name)) or in_the_way:
             path = (in_the_way or [folder / name])[0]
-            raise ValueError(f"{path}: this is nothing that we wrote, and is not overwritten; move it away")
+            raise ValueError(f"{path}: we did not write this, so it is not overwritten; move it away")
     before = {name for name in before if not (folder / name).is_dir()}
     _write_mark(str(folder), kind, dict.fromkeys(sorted(names | before)))
     remove_named(str(folder), before - names)

@@ -77,7 +77,7 @@ def within(folder: str, name: str) -> str:
     """Return the path of a file that something names in its folder; ValueError for a name that leads out of it."""
     parts = name.split("/") if isinstance(name, str) else [""]
     if "" in parts or "." in parts or ".." in parts or "\0" in name:
-        raise ValueError(f"{folder}: {name!r} is no name of a file in this folder")
+        raise ValueError(f"{folder}: {name!r} is not the name of a file in this folder")
     return f"{folder}/{name}"
 
 
@@ -130,14 +130,14 @@ def _on_store(path: str, scheme: str) -> str:
     if not bucket:
         raise ValueError(f"{_named(path)}: write it as {scheme}://BUCKET/NAME")
     if ".." in names:
-        raise ValueError(f"{_named(path)}: a store has no folder above another; write the name without '..'")
+        raise ValueError(f"{_named(path)}: a store has no parent folders; write the name without '..'")
     return f"{scheme}://{'/'.join([bucket, *(name for name in names if name not in ('', '.'))])}"
 
 
 def _of_url(path: str) -> str:
     parts = urlsplit(path)
     if parts.netloc not in ("", "localhost"):
-        raise ValueError(f"{_named(path)}: this is another machine; a file:// address has three slashes")
+        raise ValueError(f"{_named(path)}: this names another machine; a local file:// address has three slashes")
     # A question mark and a number sign are letters of a name here, not parts of an address.
     return unquote(path.partition(":")[2].removeprefix(f"//{parts.netloc}")) or "/"
 

@@ -65,7 +65,7 @@ def _prepare_s3() -> None:
     """
     payer = os.environ.get(PAYER)
     if payer not in (None, "", "requester"):
-        raise ValueError(f"{PAYER}={payer}: S3 knows no other payer than 'requester'")
+        raise ValueError(f"{PAYER}={payer}: S3 accepts only 'requester'")
     if not _is_installed("botocore"):
         return
     import botocore

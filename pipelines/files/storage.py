@@ -151,7 +151,7 @@ def inside(name: Any, named_by: str) -> str:
     try:
         within("", name)
     except ValueError:
-        raise ValueError(f"{named_by}: it names {name!r}, which is no file under its folder") from None
+        raise ValueError(f"{named_by}: it names {name!r}, which is not a file under its folder") from None
     return str(name)
 
 

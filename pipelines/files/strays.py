@@ -51,7 +51,7 @@ def clear(folder: str, kept: Set[str], manifest_of: Callable[[str], str]) -> lis
             removed.append(name)
         else:
             left.append(name)
-    said = f"{folder}: removed {_listed(removed)}, of inputs or stages that are no part of the corpus now"
+    said = f"{folder}: removed {_listed(removed)}, of inputs or stages that are no longer part of the corpus"
     others = f"{folder}: {_listed(left)} not written by this corpus, and left there"
     return [said] * bool(removed) + [others] * bool(left)
 

@@ -307,7 +307,7 @@ def _moment(one: Document | Drop) -> tuple[datetime | None, str | None]:
         return None, None
     found = timestamps.parse(one.timestamp)
     if found is None:
-        raise ValueError(f"{one.id}: the timestamp {one.timestamp!r:.100} is no ISO 8601; see pipelines.timestamps")
+        raise ValueError(f"{one.id}: the timestamp {one.timestamp!r:.100} is not ISO 8601; see pipelines.timestamps")
     return found
 
 

@@ -119,13 +119,13 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Pipel
         raise ValueError(f"--shards {options.shards}: at least 1")
     runners.check(options.runner, beam_arguments)
     if options.runner in ("local", "plain"):
-        raise ValueError(f"--runner {options.runner}: the rows of BigQuery are too many for one machine; a Beam runner")
+        raise ValueError(f"--runner {options.runner}: BigQuery's rows are too many for one machine; name a Beam runner")
     found = PipelineOptions(list(beam_arguments))
     found.view_as(StandardOptions).runner = options.runner
     cloud = found.view_as(GoogleCloudOptions)
     for name in ("project", "temp_location"):
         if not getattr(cloud, name):
-            raise ValueError(f"--{name}: BigQuery needs it")
+            raise ValueError(f"--{name} is missing: BigQuery needs it")
     for path in (options.output, cloud.temp_location):
         if not path.startswith("gs://"):
             raise ValueError(f"{path}: a folder on Google's storage (gs://) is expected")
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shards", type=int, default=SHARDS, help=f"how many files (default: {SHARDS})")
     parser.add_argument("--runner", default="DataflowRunner", help="the name of a Beam runner")
     parser.add_argument(
-        "--commands", nargs=3, metavar=("PROJECT", "DATASET", "BUCKET"), help="only print what bq would be told"
+        "--commands", nargs=3, metavar=("PROJECT", "DATASET", "BUCKET"), help="only print the commands for bq"
     )
     options, beam_arguments = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     if options.commands:

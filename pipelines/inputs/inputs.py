@@ -49,8 +49,8 @@ def parse_option(option: str, sources: Sequence[str]) -> tuple[str, dict[str, st
     match = _parts(option)
     if (name := match["source"]) not in sources:
         raise ValueError(
-            f"--input {option}: there is no source {name!r}, only {', '.join(sources)}; "
-            f"for texts of your own, name it in the recipe: --set texts.{name}.share=0"
+            f"--input {option}: there is no source {name!r}; available: {', '.join(sources)}; "
+            f"for your own texts, name it in the recipe: --set texts.{name}.share=0"
         )
     attributes = {}
     for pair in filter(None, (match["attributes"] or "").split(",")):
@@ -103,7 +103,9 @@ def listed(
             attributes = expanded.attributes if expanded else given
             for path in found:
                 if files.setdefault(path, attributes) != attributes:
-                    raise ValueError(f"--input {source.name}={pattern}: {path} is given twice, with other attributes")
+                    raise ValueError(
+                        f"--input {source.name}={pattern}: {path} is given twice, with different attributes"
+                    )
     told: dict[str, Attributes] = {}
     for path, attributes in sorted(files.items()):
         with problems.noted():
@@ -160,7 +162,8 @@ def _there(source: str, pattern: str, folders: dict[str, tuple[str, ours.Kind] |
             )
         if here and not Path(path).is_file():
             raise ValueError(
-                f"--input {source}={path}: this is no regular file (a pipe, a device?), and an input is read more than "
+                f"--input {source}={path}: this is not a regular file (a pipe, a device?), and an input "
+                "is read more than "
                 "once; save it to a file first"
             )
     return found
@@ -189,7 +192,7 @@ def _is_hidden(path: str, pattern: str) -> bool:
 def _nothing_there(pattern: str) -> str:
     if storage.is_remote(pattern) or not Path(pattern).is_dir():
         return "no such file"
-    return "this folder holds no file" if not any(Path(pattern).iterdir()) else "this folder holds hidden files only"
+    return "this folder holds no file" if not any(Path(pattern).iterdir()) else "this folder holds only hidden files"
 
 
 def _look_at(source: Source, files: Mapping[str, Attributes], names: Mapping[str, str] | None = None) -> None:
@@ -259,7 +262,7 @@ def _others(source: str, pattern: str, found: Sequence[str], folders: dict[str, 
     if made and len(made) == len(found):
         folder, kind = next(iter(made.values()))
         raise ValueError(
-            f"--input {source}={pattern}: {folder} was made here ({kind}), and what we made is never an input"
+            f"--input {source}={pattern}: {folder} was made here ({kind}), and our own output is never an input"
         )
     for folder, kind in sorted(set(made.values())):
         events.warn(f"--input {source}={pattern}: leaves out {folder}, which was made here ({kind})")
@@ -271,8 +274,8 @@ def _check_names(source: Source, given: Mapping[str, str], pattern: str) -> None
         if name not in (*source.attribute_names, *listings.ATTRIBUTES):
             own = "".join(f"{known}, " for known in source.attribute_names)
             raise ValueError(
-                f"--input {source.name}[{name}={value}]={pattern}: {source.name} knows no attribute {name!r}, only "
-                f"{own}and of a listing {' and '.join(listings.ATTRIBUTES)}"
+                f"--input {source.name}[{name}={value}]={pattern}: {source.name} has no attribute {name!r}; available: "
+                f"{own}and for a listing {' and '.join(listings.ATTRIBUTES)}"
             )
 
 
@@ -311,7 +314,7 @@ def _digests(
         if storage.is_remote(path) and known is not None and known[2] != sha256:
             raise ValueError(
                 f"{path}: the object has changed since it was first read (SHA-256 {known[2]}, now {sha256}); remove "
-                f"its line from {cache} to take the new one"
+                f"its line from {cache} to accept the new one"
             )
         return [size, changed, sha256]
 

@@ -145,7 +145,7 @@ def _limit(text: str | None, pattern: str) -> int:
     if text is None:
         return FILE_LIMIT
     if not (_NUMBER.fullmatch(text) and int(text) > 0):
-        raise ValueError(f"{pattern}: limit={text[:100]} is no number of bytes")
+        raise ValueError(f"{pattern}: limit={text[:100]} is not a number of bytes")
     return int(text)
 
 
@@ -164,7 +164,7 @@ def _check_address(url: str, pattern: str) -> None:
     except ValueError:
         host = ""
     if not host.removeprefix(f"{scheme}://") or ("://" in url and scheme not in (*paths.WEB, *paths.STORES)):
-        raise ValueError(f"{pattern}: {addresses.shown(url)[:200]} is no address of a file that can be asked for")
+        raise ValueError(f"{pattern}: {addresses.shown(url)[:200]} is not the address of a file that can be requested")
 
 
 def _check_hosts(urls: Iterable[str], hosts: frozenset[str], pattern: str) -> None:
@@ -194,7 +194,7 @@ def _wanted(files: str | None, pattern: str) -> int | None:
     if files is None or files == "all":
         return None if files else -1
     if not (_NUMBER.fullmatch(files) and int(files) > 0):
-        raise ValueError(f"{pattern}: files={files[:100]} is no number of files; write files=100, or files=all")
+        raise ValueError(f"{pattern}: files={files[:100]} is not a number of files; write files=100, or files=all")
     return int(files)
 
 
@@ -208,7 +208,7 @@ def entries_of(listing: str, named: str | None = None) -> list[Entry]:
         for line in _lines(listing, is_packed, said):
             entry = _entry(line, said)
             if entries.setdefault(entry.path, entry) != entry:
-                raise ValueError(f"{said}: {entry.path} is listed twice, with other sizes or digests")
+                raise ValueError(f"{said}: {entry.path} is listed twice, with different sizes or digests")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{said}: this listing cannot be read: {error}") from None
     if not entries:
@@ -223,7 +223,9 @@ def _lines(listing: str, is_packed: bool, said: str) -> Iterator[str]:
         while line := unpacked.readline(_LONGEST_LINE):
             size, number = size + len(line), number + 1
             if size > LISTING_LIMIT or number > LISTING_LINES:
-                raise ValueError(f"{said}: more than {LISTING_LIMIT:,} bytes or {LISTING_LINES:,} lines are no listing")
+                raise ValueError(
+                    f"{said}: more than {LISTING_LIMIT:,} bytes or {LISTING_LINES:,} lines are too large for a listing"
+                )
             if found := line.decode().strip():
                 yield found
 
@@ -231,13 +233,13 @@ def _lines(listing: str, is_packed: bool, said: str) -> Iterator[str]:
 def _entry(line: str, listing: str) -> Entry:
     path, *facts = line.split("\t")
     if not path.isprintable() or len(path) > 2_000 or ".." in unquote(unquote(path)):
-        raise ValueError(f"{listing}: {path[:100]!r} is no path of a file")
+        raise ValueError(f"{listing}: {path[:100]!r} is not the path of a file")
     if not facts:
         return Entry(path)
     size, sha256 = facts if len(facts) == 2 else ("", "")
     if not (_NUMBER.fullmatch(size) and _SHA256.fullmatch(sha256)):
         raise ValueError(
-            f"{listing}: {line[:200]!r}: write a path, or a path, its size and its SHA-256, set off by tabs"
+            f"{listing}: {line[:200]!r}: write a path, or a path, its size and its SHA-256, separated by tabs"
         )
     return Entry(path, int(size), sha256)
 
@@ -248,7 +250,7 @@ def choose(paths: Sequence[str], wanted: int | None, listing: str) -> list[str]:
     -1 means that nobody said: all of a short listing, ValueError for a long one.
     """
     if wanted == -1 and len(paths) > FILES_WITHOUT_ASKING:
-        raise ValueError(f"{listing} names {len(paths)} files: say how many, as [files=100], or [files=all]")
+        raise ValueError(f"{listing} names {len(paths)} files: choose how many with [files=100] or [files=all]")
     if wanted is not None and wanted > len(paths):
         raise ValueError(f"{listing} names {len(paths)} files, not {wanted}")
     ranked = sorted(paths, key=lambda path: (keyed("listing", path), path))
@@ -362,7 +364,7 @@ def _fetch(job: _Job, downloads: str) -> str:
         found = {"url": job.shown, "size": source.stat().st_size, "sha256": storage.sha256(str(source))}
         try:
             _check(job, found, job.listed, "this is not the file that is listed")
-            changed = f"the file has changed since it was first fetched (remove {place.record} to take the new one)"
+            changed = f"the file has changed since it was first fetched (remove {place.record} to accept the new one)"
             _check(job, found, known.get("sha256"), changed)
         except ValueError:
             place.part.unlink(missing_ok=True)
@@ -437,7 +439,7 @@ def _attempt(job: _Job, part: Path, wait: waits.Wait) -> None:
                 wait.progressed()
                 _check_size(job, stream.tell(), part)
     if total is not None and part.stat().st_size != total:
-        raise _Failure(f"{part.stat().st_size} of {total} bytes came")
+        raise _Failure(f"{part.stat().st_size} of {total} bytes arrived")
 
 
 @contextmanager
@@ -459,14 +461,14 @@ def _opened(job: _Job, headers: Mapping[str, str]) -> Iterator[httpx2.Response]:
 def _redirected(job: _Job, url: str) -> str:
     """Return where a redirect leads; ValueError for another host, or from https to http."""
     if not is_web(url):
-        raise ValueError(f"{job.shown}: the server sends us to what is no address on the web")
+        raise ValueError(f"{job.shown}: the server redirects to something that is not a web address")
     if not addresses.is_allowed(url, job.hosts):
         host = addresses.host_of(url)
         raise ValueError(
-            f"{job.shown}: the server sends us to {host}; if you trust it, add [hosts={host}] to the input"
+            f"{job.shown}: the server redirects to {host}; if you trust it, add [hosts={host}] to the input"
         )
     if job.url.lower().startswith("https:") and not url.lower().startswith("https:"):
-        raise ValueError(f"{job.shown}: the server sends us from https to http")
+        raise ValueError(f"{job.shown}: the server redirects from https to http")
     return url
 
 

@@ -104,7 +104,7 @@ PAPER_INPUTS: Sequence[Listed] = (
         "bigquery-public-data.github_repos",
         "https://console.cloud.google.com/bigquery?p=bigquery-public-data&d=github_repos",
         about="tables of BigQuery, over 3 TB uncompressed in 2016 (Google's announcement of the data set): export what "
-        "is wanted (docs/github.md) and give it as --input github=...",
+        "you need (docs/github.md) and give it as --input github=...",
     ),
     *_wikipedia(),
     Listed(
@@ -112,7 +112,7 @@ PAPER_INPUTS: Sequence[Listed] = (
         "Project Gutenberg",
         "rsync://aleph.gutenberg.org/gutenberg/",
         about="mirror it by rsync (https://www.gutenberg.org/help/mirroring.html) and give --input "
-        "'books=FOLDER/**/*.txt'; its own metadata.json tells the size",
+        "'books=FOLDER/**/*.txt'; its own metadata.json gives the size",
     ),
     Listed("books", "Books3", "", about="no longer distributed", available=False),
     Listed(

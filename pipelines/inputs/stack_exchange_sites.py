@@ -42,12 +42,12 @@ def ranked(listing: bytes, name: str, *, meta_sites: bool = False) -> list[tuple
     ValueError, naming the listing by `name`, if it is neither.
     """
     if len(listing) > MAX_LISTING_BYTES:
-        raise ValueError(f"{name}: more than {MAX_LISTING_BYTES} bytes are no listing of sites")
+        raise ValueError(f"{name}: more than {MAX_LISTING_BYTES} bytes is too large for a listing of sites")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         root = etree.fromstring(listing, parser)
     except etree.XMLSyntaxError as error:
-        raise ValueError(f"{name}: this listing is no XML: {error}") from None
+        raise ValueError(f"{name}: this listing is not XML: {error}") from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise ValueError(f"{name}: a document type declaration, which no listing has")
     readers = {"files": _archives, "sites": _sites}
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = commands.Parser(
         "pipelines.inputs.stack_exchange_sites",
         "stackexchange_files.xml",
-        description="Print the URLs of the largest sites' archives, one a line.",
+        description="Print the URLs of the largest sites' archives, one per line.",
     )
     parser.add_argument(
         "listing", type=paths.address_option, help="stackexchange_files.xml or Sites.xml, a file or its URL"

@@ -81,12 +81,12 @@ def _option(option: str, recipe: Recipe) -> tuple[str, str]:
     if not equals:
         raise ValueError(f"--model {option}: write it as NAME=PATH")
     if name not in known:
-        raise ValueError(f"--model {option}: there is no model {name!r}, only {', '.join(known)}")
+        raise ValueError(f"--model {option}: there is no model {name!r}; available: {', '.join(known)}")
     if name == decontamination.MODEL and not recipe.contamination.drop:
         raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
     if name == filters.CLASSIFIER and not _labels(recipe):
         field = f"{next(iter(recipe.sources), 'SOURCE')}.filters.classifier.label=LABEL"
-        raise ValueError(f"--model {option}: no source asks for it; add such as --set {field}")
+        raise ValueError(f"--model {option}: no source uses it; add, for example, --set {field}")
     if name == SITES and not recipe.excludes_sites:
         field = "common_crawl.paragraphs.exclude_personal_information_sites=true"
         raise ValueError(f"--model {option}: the recipe {recipe.name} leaves no site out; add --set {field}")
@@ -150,7 +150,7 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
     if name == TOKENIZER and found.is_dir():
         found = Path(tokenizers.find(str(found)) or f"{found}/{FILE}")
     if not found.is_file():
-        raise ValueError("this is no file" if found.exists() else f"no such file as {found}")
+        raise ValueError("this is not a file" if found.exists() else f"no such file as {found}")
     if name == "personal_information_sites":
         personal_info.Sites.load(found)
     if name == TOKENIZER:
@@ -172,7 +172,7 @@ def _language_models(folder: Path, recipe: Recipe) -> Given:
     there = quality_models.languages_of(str(folder))
     missing = [language for language in languages if language not in there]
     if missing and "all" not in recipe.common_crawl.reference.buckets:
-        raise ValueError(f"there is no model of {', '.join(missing)}, only of {', '.join(there)}")
+        raise ValueError(f"there is no model for {', '.join(missing)}; available: {', '.join(there)}")
     for language in languages or there:
         if found := quality_models.files_of(str(folder), language):
             load_engine(found[0])
@@ -184,7 +184,7 @@ def _sites(file: Path) -> Path:
     try:
         chosen = json.loads(file.read_text(encoding="utf-8"))["chosen"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file}: no list of sites ({error!r})") from None
+        raise ValueError(f"{file}: not a list of sites ({error!r})") from None
     if not (isinstance(chosen, list) and chosen):
         raise ValueError(f"{file}: 'chosen' names no site")
     return file
@@ -207,7 +207,7 @@ def _check_labels(model: Path, wanted: Mapping[str, Sequence[str]]) -> None:
     """Raise ValueError naming field and value of each language that a model of languages has no label of."""
     labels = sorted(label.removeprefix(fast_text.LABEL) for label in fast_text.Labeller(model).labels)
     unknown = [
-        f"{field}: it has no label {language!r}, {_near(language, labels)}"
+        f"{field}: it has no label {language!r}; {_near(language, labels)}"
         for field, languages in wanted.items()
         for language in languages
         if language not in labels
@@ -220,7 +220,7 @@ def _near(wanted: str, labels: Sequence[str]) -> str:
     """Return which labels may have been meant, or a few of all."""
     begun = [label for label in labels if wanted.lower().startswith(label)]
     near = dict.fromkeys((*begun, *difflib.get_close_matches(wanted.lower(), labels, 3)))
-    return f"only such as {', '.join(near or labels[:5])} (of {len(labels)})"
+    return f"its labels are like {', '.join(near or labels[:5])} ({len(labels)} in all)"
 
 
 def _languages_wanted(recipe: Recipe) -> dict[str, Sequence[str]]:

@@ -34,7 +34,8 @@ def _sources(built: Collection[str], made: Set[str]) -> Iterator[str]:
     if "common_crawl" in built and "wikipedia" not in built and missing:
         names, given, off = (list(column) for column in zip(*missing, strict=True))
         yield (
-            f"--source common_crawl needs --source wikipedia, of whose articles it makes its {' and '.join(names)}, or "
+            "--source common_crawl needs --source wikipedia, from whose articles it makes its "
+            f"{' and '.join(names)}, or "
             f"{' and '.join(given)}; to do without: {' '.join(off)}"
         )
 
@@ -68,13 +69,13 @@ def _languages(recipe: Recipe, made: Set[str], wikipedia: Collection[str]) -> It
         for language in (language for language in wanted if language not in trained):
             also = ",".join(dict.fromkeys((*trained, language)))
             yield (
-                f"common_crawl.quality.languages has {language!r}, of which no language model is made: --set "
+                f"common_crawl.quality.languages has {language!r}, for which no language model is made: --set "
                 f"language_models.languages={also}, or --set common_crawl.perplexity=false"
             )
         for language in (language for language in wanted if language in trained and language not in wikipedia):
             yield (
-                f"--input wikipedia: no dump is in {language!r}, of which common_crawl.quality.languages needs a "
-                f"language model; give one, or --set common_crawl.perplexity=false"
+                f"--input wikipedia: no dump is in {language!r}, for which common_crawl.quality.languages needs a "
+                f"language model; add one, or --set common_crawl.perplexity=false"
             )
     if "reference" in made and wanted and web.training.language not in wanted:
         yield (

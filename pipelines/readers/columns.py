@@ -88,8 +88,8 @@ def of_schema(schema: pa.Schema, names: Iterable[str], path: str) -> Types:
         kind = kept_type(_type_in(schema, name))
         if pa.types.is_union(kind) or pa.types.is_interval(kind):
             raise ValueError(
-                f"{path}: the column {name!r} is a {kind}, which Parquet has no form for; name the columns that are "
-                "kept with --set texts.NAME.attributes=A,B"
+                f"{path}: the column {name!r} is a {kind}, which Parquet cannot store; choose the columns to "
+                "keep with --set texts.NAME.attributes=A,B"
             )
         found[name] = kind if _is_storable(kind) else pa.string()
     return found

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     HTML = "HTML"
     XML = "XML"
     TEXT = "text"
-    UNKNOWN = "no text and no format that is known here"
+    UNKNOWN = "neither text nor a known format"
 
 
 # Tables, whose rows are texts of somebody's own.
@@ -101,7 +101,7 @@ def look(stream: BinaryIO, dump: Dump, *, reads: Collection[Kind], packings: Col
     if kind is None or (kind in reads and (not packing or packing in packings)):
         return
     what = f"{kind} in {packing}" if packing else str(kind)
-    own = " (for texts of your own: --recipe texts --input NAME=FILE)" if kind in ROWS else ""
+    own = " (for your own texts: --recipe texts --input NAME=FILE)" if kind in ROWS else ""
     raise ValueError(f"{dump.name}: this is {what}; {expected} is expected{own}")
 
 

@@ -100,5 +100,6 @@ def _check(names: list[str], dump: Dump) -> None:
     missing = [column for column in needed if not any(name in names for name in github.COLUMNS[column])]
     if missing:
         raise ValueError(
-            f"{dump.name}: no export of files: it has no column {', '.join(missing)}, only {', '.join(names)}"
+            f"{dump.name}: not an export of files: it has no column {', '.join(missing)}; its columns are "
+            f"{', '.join(names)}"
         )

@@ -200,14 +200,14 @@ def look(stream: BinaryIO, dump: Dump, fields: Fields) -> None:
     if not first and not any(numbered(stream, dump, None)):
         return
     if kinds:
-        raise ValueError(f"{dump.name}: the field {fields.text!r} holds no string but {', '.join(sorted(kinds))}")
+        raise ValueError(f"{dump.name}: the field {fields.text!r} holds {', '.join(sorted(kinds))}, not strings")
     if names:
-        there = f"there are {', '.join(sorted(names)[:20])}; name it with --set texts.NAME.text=FIELD"
+        there = f"their fields are {', '.join(sorted(names)[:20])}; name it with --set texts.NAME.text=FIELD"
         raise ValueError(f"{dump.name}: none of the first {len(first):,} rows has a field {fields.text!r}; {there}")
     stream.seek(0)
     is_array = stream.read(_FIRST_BYTES).lstrip().startswith(b"[")
-    what = "this is an array of JSON; write an object a line (jq -c '.[]')" if is_array else f"{_FORMATS} is expected"
-    raise ValueError(f"{dump.name}: none of the first lines is an object of JSON; {what}")
+    what = "this is a JSON array; write one object per line (jq -c '.[]')" if is_array else f"{_FORMATS} is expected"
+    raise ValueError(f"{dump.name}: none of the first lines is a JSON object; {what}")
 
 
 def is_table(stream: BinaryIO) -> bool:
@@ -240,11 +240,11 @@ def _named(fields: Fields) -> tuple[str, ...]:
 def _there(schema: pa.Schema, fields: Fields | None, name: str) -> list[str]:
     """Return the columns of a table that fields lie in; ValueError if the text's is not among them, or a name twice."""
     if twice := [column for column, count in Counter(schema.names).items() if count > 1]:
-        raise ValueError(f"{name}: there are several columns {twice[0]!r}; a column's name must be its own")
+        raise ValueError(f"{name}: there are several columns {twice[0]!r}; column names must be unique")
     if fields is None:
         return list(schema.names)
     if _top(fields.text, schema) not in schema.names:
-        raise ValueError(f"{name}: there is no column {fields.text!r}, only {', '.join(schema.names)}")
+        raise ValueError(f"{name}: there is no column {fields.text!r}; its columns are {', '.join(schema.names)}")
     if not fields.attributes:
         return list(schema.names)
     found = dict.fromkeys(_top(field, schema) for field in (*_named(fields), *fields.attributes))

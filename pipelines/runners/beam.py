@@ -59,7 +59,7 @@ def engine_of(runner: str) -> Engine:
     for name, engine in ENGINES.items():
         if runner.lower() in (name, engine.runner.lower()):
             return engine
-    raise ValueError(f"--runner {runner}: there is no such runner, only local, plain, {', '.join(ENGINES)}")
+    raise ValueError(f"--runner {runner}: there is no such runner; available: local, plain, {', '.join(ENGINES)}")
 
 
 def check(runner: str, beam_arguments: Sequence[str]) -> None:
@@ -92,7 +92,7 @@ def check_reached(runner: str, paths: Sequence[str], option: str = "--input") ->
     for path in paths:
         if schemes and path.partition("://")[0] not in schemes:
             right = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise ValueError(f"{option} {path}: the workers of {runner} do not reach it; it must be on {right}")
+            raise ValueError(f"{option} {path}: the workers of {runner} cannot reach it; it must be on {right}")
 
 
 def run_local(
@@ -214,7 +214,9 @@ class _Watchdog:
             while not self._done.wait(0.25):
                 self._poll()
                 if self.death is not None:
-                    raise WorkerDiedError(f"a worker process died: {self.death}; run again to go on where it stopped")
+                    raise WorkerDiedError(
+                        f"a worker process died: {self.death}; run again to continue where it stopped"
+                    )
                 if self._deadline is not None and time.monotonic() - started > self._deadline:
                     raise TimeoutError(f"the wave did not end within {self._deadline:.0f} s")
         except BaseException:

@@ -44,7 +44,7 @@ def graph_problems(proto: api.Pipeline, context: PipelineContext) -> Iterator[st
             for name in transform.inputs.values():
                 yield from _value(transform.unique_name, components.pcollections[name].coder_id, components, context)
     if proto.ByteSize() >= LARGEST_GRAPH:
-        yield f"the graph has {proto.ByteSize():,} bytes, an engine takes {LARGEST_GRAPH:,}"
+        yield f"the graph has {proto.ByteSize():,} bytes; an engine accepts {LARGEST_GRAPH:,}"
 
 
 def _is_inside_reshuffle(transform: api.PTransform, components: api.Components) -> bool:
@@ -56,7 +56,7 @@ def _is_inside_reshuffle(transform: api.PTransform, components: api.Components) 
 def _shuffled(name: str, coder: str, components: api.Components, context: PipelineContext) -> Iterator[str]:
     spec = components.coders[coder]
     if spec.spec.urn != KEYED:
-        yield f"{name} groups what has no key"
+        yield f"{name} groups elements without a key"
         return
     key, value = spec.component_coder_ids
     if (urn := components.coders[key].spec.urn) not in DETERMINISTIC:

@@ -59,7 +59,7 @@ class ParcelCoder(Coder):
         if isinstance(pointer, Slice):
             path = pointer.path.encode()
             if len(path) > LONGEST_PATH:
-                raise TypeError(f"{pointer.path[:100]!r} is no path: {len(path)} bytes")
+                raise TypeError(f"{pointer.path[:100]!r} is not a path: {len(path)} bytes")
             return _SLICE + _POINTER.pack(pointer.item, pointer.start, pointer.count, pointer.group, len(path)) + path
         if isinstance(pointer, int):
             return _NUMBER + struct.pack("<q", pointer)
@@ -189,7 +189,7 @@ def _load(chunk: Chunk) -> Any:
         stream.seek(chunk.start)
         content = stream.read(chunk.length)
     if hashlib.sha256(content).digest() != chunk.sha256:
-        raise RuntimeError(f"{chunk.path}: this plan is not the one that this build has written; nothing of it is run")
+        raise RuntimeError(f"{chunk.path}: this plan is not the one that this build wrote; none of it is run")
     return pickle.loads(content)
 
 

@@ -212,7 +212,7 @@ def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context[A
         if stage.spill:
             return outcome, stage.spill(outcome)
         if not isinstance(outcome, Document) or outcome.id != record.id:
-            raise TypeError(f"the step answered {outcome!r:.200}, neither this document nor its drop")
+            raise TypeError(f"the step returned {outcome!r:.200}, neither this document nor its drop")
         if outcome.source != task.paths.source:
             raise TypeError(f"the document says that it is of the source {outcome.source!r}")
         return outcome, stage.keys(record, outcome, context) if stage.keys else None

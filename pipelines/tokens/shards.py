@@ -144,18 +144,18 @@ def _check_names(manifest: Manifest, path: str) -> None:
     shards = [shard for found in manifest.splits.values() for shard in found]
     for name in (manifest.source, *manifest.splits, *(shard.name for shard in shards)):
         if "/" in storage.inside(name, path):
-            raise ValueError(f"{path}: it names {name!r}, a name without folders is expected")
+            raise ValueError(f"{path}: it names {name!r}; a name without folders is expected")
     for shard in shards:
         for what in COUNTS:
             count = getattr(shard, what)
             if type(count) is not int or count < 0:
-                raise ValueError(f"{path}: {what} of {shard.name} is {count!r}, a number from 0 is expected")
+                raise ValueError(f"{path}: {what} of {shard.name} is {count!r}; a number from 0 is expected")
 
 
 def _check_ids(manifest: Manifest, path: str) -> None:
     """Refuse what no shard can hold: readers size a model's tables by these numbers."""
     if manifest.dtype not in ("uint16", "uint32"):
-        raise ValueError(f"{path}: dtype is {manifest.dtype!r}, 'uint16' or 'uint32' is expected")
+        raise ValueError(f"{path}: dtype is {manifest.dtype!r}; 'uint16' or 'uint32' is expected")
     largest = 1 << 16 if manifest.dtype == "uint16" else LARGEST_VOCABULARY
     if type(manifest.vocabulary) is not int or not 0 < manifest.vocabulary <= largest:
         raise ValueError(

@@ -101,4 +101,4 @@ def test_where_c_cannot_be_fuzzed_it_is_said(tmp_path: Path) -> None:
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     process = subprocess.run([sys.executable, str(COMMAND), "nothing"], capture_output=True, text=True, check=False)
     assert process.returncode == 2
-    assert "nothing: no target; there are wet, warc" in process.stderr
+    assert "nothing: no such target; available: wet, warc" in process.stderr

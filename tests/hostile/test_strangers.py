@@ -258,7 +258,7 @@ def test_a_corpus_names_only_its_own_files(place: Place, name: str) -> None:
 def test_verifying_says_which_manifest_names_what_is_outside(place: Place, plant: Callable[[Place], None]) -> None:
     plant(place)
     before = outside(place)
-    assert any("which is no file under its folder" in problem for problem in verify.problems(str(place.inside)))
+    assert any("which is not a file under its folder" in problem for problem in verify.problems(str(place.inside)))
     assert outside(place) == before
 
 
@@ -413,7 +413,7 @@ def _unverified(place: Place) -> object:
         path / "manifest.json", lambda c: c["files"].update({"../../../victim.parquet": {"bytes": 4, "sha256": ""}})
     )
     told: list[str] = []
-    with pytest.raises(ValueError, match="no checkpoint is whole"):
+    with pytest.raises(ValueError, match="no checkpoint is complete"):
         saved.find_latest(path.parent, told.append)
     raise ValueError(told[0])
 
@@ -605,7 +605,7 @@ def test_a_cache_that_others_can_write_is_refused(place: Place, store: dict[str,
     else:
         cache.mkdir()
         cache.chmod(0o777)
-    with pytest.raises(ValueError, match=f"{cache}: models are not kept there"):
+    with pytest.raises(ValueError, match=f"{cache}: models are not stored there"):
         cached.local("s3://b/a.bin")
 
 

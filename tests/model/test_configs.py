@@ -49,5 +49,5 @@ def test_impossible_shapes_are_refused_by_field(field: str, value: int) -> None:
 
 
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ValueError, match=r"'8B' is not known, there are cpu, .*llama2-70B"):
+    with pytest.raises(ValueError, match=r"'8B' is not known; available: cpu, .*llama2-70B"):
         named("8B")

@@ -53,7 +53,7 @@ def test_shards_keep_their_order_and_size() -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match=r"neither params\.json of Meta's format nor config\.json"):
+    with pytest.raises(ValueError, match=r"has neither params\.json \(Meta's format\) nor config\.json"):
         read(tmp_path)
     model = small.model()
     paths = write_hugging_face(

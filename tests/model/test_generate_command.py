@@ -67,7 +67,7 @@ def test_a_reader_that_has_enough_is_no_error(command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--step", "9", "x"], "no checkpoint of step 9; there are 1, 2"),
+        (["--step", "9", "x"], "no checkpoint of step 9; available: 1, 2"),
         (["--temperature", "nan", "x"], "temperature is nan"),
         (["--top-p", "0", "x"], "top_p 0.0"),
         (["--tokens", "-1", "x"], "--tokens is -1"),

@@ -226,7 +226,7 @@ def test_every_spelling_is_one_folder_and_strangers_objects_stay(
     assert f"{output}/books/documents: mine.parquet not written by this corpus, and left there" in said
     assert contents(output).keys() != before.keys()
     assert corpus.main([*options, "--input", f"books={output}/books/*.json", "--output", store.path("b")]) == 2
-    assert f"{output} was made here (corpus), and what we made is never an input" in capsys.readouterr().err
+    assert f"{output} was made here (corpus), and our own output is never an input" in capsys.readouterr().err
     assert clean.main([spellings[1]]) == 0
     assert set(storage.list_files(output)) == set(theirs)
 
@@ -237,7 +237,7 @@ def test_a_folder_of_somebody_is_refused(store: Store, tmp_path: Path, capsys: p
     storage.write_bytes(path, b"{}")
     options = ["--input", f"books={tmp_path}/*.txt", "--recipe", "paper", "--runner", "plain"]
     assert corpus.main([*options, "--output", store.path("thesis/")]) == 2
-    assert "not empty (it holds work/a.json) and no corpus of ours" in capsys.readouterr().err
+    assert "not empty (it holds work/a.json) and is not marked as our corpus" in capsys.readouterr().err
     assert clean.main([store.path("thesis")]) == 2
     assert storage.list_files(store.path("thesis")) == [path]
 

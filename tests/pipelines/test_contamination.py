@@ -217,7 +217,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--source", "bokks"], "no source bokks; there are wikipedia, books"),
+            (["--source", "bokks"], "no source bokks; available: wikipedia, books"),
             (["-n", "1"], "n is 1"),
             (["missing"], "missing: no file of"),
         ],

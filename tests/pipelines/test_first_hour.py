@@ -53,8 +53,8 @@ class TestAllAtOnce:
         for named in (
             "--workers 0: at least 1",
             "--set no.such=1: there is no field 'no'",
-            "c4.english.threshold is 2.0: a share",
-            "buckets is 3: a power of two",
+            "c4.english.threshold is 2.0; it must be a share",
+            "buckets is 3; it must be a power of two",
             "--source usenet: there is no such source",
             "--model parrot=x: there is no model",
             f"--input books={tmp_path}/rows.jsonl: this is JSON",
@@ -93,7 +93,7 @@ class TestModels:
         given = web(folder, "--set", f"common_crawl.quality.languages=en,{language}", "--output", str(tmp_path / "c"))
         given += ["--set", "common_crawl.perplexity=false", "--set", "common_crawl.reference.classifier=false"]
         (line,) = lines_of(capsys, 2, given)
-        assert f"common_crawl.quality.languages: it has no label {language!r}, only such as {near}" in line
+        assert f"common_crawl.quality.languages: it has no label {language!r}; its labels are like {near}" in line
 
     def test_what_is_missing_is_said_with_the_way_to_do_without(
         self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -108,11 +108,11 @@ class TestModels:
         given = web(folder, "--source", "wikipedia", "--input", f"wikipedia={folder}/enwiki-*.xml.bz2")
         given += ["--set", "language_models.estimator=kneser_ney", "--set", "common_crawl.quality.languages=de"]
         lines = lines_of(capsys, 2, [*given, "--output", str(tmp_path / "c")])
-        assert "'de', of which no language model is made: --set language_models.languages=en,de, or" in lines[0]
+        assert "'de', for which no language model is made: --set language_models.languages=en,de, or" in lines[0]
         assert "common_crawl.training.language is 'en', and no page in it is kept" in lines[1]
         given += ["--set", "language_models.languages=de", "--set", "common_crawl.training.language=de"]
         lines = lines_of(capsys, 2, [*given, "--output", str(tmp_path / "c")])
-        assert "--input wikipedia: no dump is in 'de', of which common_crawl.quality.languages needs" in lines[0]
+        assert "--input wikipedia: no dump is in 'de', for which common_crawl.quality.languages needs" in lines[0]
 
 
 class TestLocalInputs:
@@ -124,7 +124,7 @@ class TestLocalInputs:
         (tmp_path / "empty").mkdir()
         assert "empty: this folder holds no file" in self.refused(tmp_path, tmp_path / "empty", capsys)
         (tmp_path / "empty/.hidden").touch()
-        assert "empty: this folder holds hidden files only" in self.refused(tmp_path, tmp_path / "empty", capsys)
+        assert "empty: this folder holds only hidden files" in self.refused(tmp_path, tmp_path / "empty", capsys)
 
     def test_a_pipe_cannot_be_read_twice(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         reading, writing = os.pipe()
@@ -133,7 +133,7 @@ class TestLocalInputs:
         finally:
             os.close(reading)
             os.close(writing)
-        assert f"--input books=/dev/fd/{reading}: this is no regular file" in said
+        assert f"--input books=/dev/fd/{reading}: this is not a regular file" in said
 
     def test_what_is_hidden_is_left_out_at_any_depth_and_links_are_followed(self, tmp_path: Path) -> None:
         for name in ("a/b.txt", "a/.git/config", "a/x/.ipynb_checkpoints/b.txt", "a/x/.c.txt", "far/d.txt"):
@@ -226,7 +226,7 @@ class TestDryRun:
         assert corpus.main([*given, "--dry-run"]) == 0
         said = capsys.readouterr().out
         assert all(f"{url}/{name}" in said for name in names)
-        assert f"first wave: known when {len(names)} files are fetched" in said
+        assert f"first wave: known once {len(names)} files are downloaded" in said
         assert asked == ([] if where == "here" else ["/wet.paths"])
         assert not output.exists()
 
@@ -328,4 +328,4 @@ class TestCommonCrawlAlone:
     def test_perplexity_needs_a_language(self, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         given = ["--recipe", "paper", "--source", "common_crawl", "--input", f"common_crawl={mixed}/*.gz"]
         given += ["--output", str(tmp_path), "--set", "common_crawl.language=false"]
-        assert "common_crawl.perplexity is True, and no language" in "\n".join(lines_of(capsys, 2, given))
+        assert "common_crawl.perplexity is True, but no language" in "\n".join(lines_of(capsys, 2, given))

@@ -208,4 +208,4 @@ def test_what_loses_text_or_time_is_said(
     assert "warning: --model tokenizer=" in said
     assert "model_type is 'unigram', not 'bpe'; texts are encoded with SentencePiece" in said
     assert "it loses text" in said
-    assert "it is not as LLaMA's: model_type is 'unigram', not 'bpe'" in said
+    assert "it differs from LLaMA's: model_type is 'unigram', not 'bpe'" in said

@@ -132,9 +132,9 @@ def test_no_tokens_of_two_tokenizers_stand_side_by_side(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "lids=x"], "there is no model 'lids', only lid, bad_words"),
+        (["--model", "lids=x"], "there is no model 'lids'; available: lid, bad_words"),
         (["--model", "cutoffs=."], "--model cutoffs=.: a directory with cutoffs.json is expected"),
-        (["--set", "buckets=3"], "buckets is 3: a power of two"),
+        (["--set", "buckets=3"], "buckets is 3; it must be a power of two"),
         (["--source", "c4", "--source", "books"], "--source books: no input is given for it"),
     ],
 )

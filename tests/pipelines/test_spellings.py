@@ -212,7 +212,7 @@ class TestNeverInputs:
             )
         (here / "here").symlink_to(here / "run")
         assert self.build(here, pattern, "out") == 2
-        assert "what we made is never an input" in capsys.readouterr().err
+        assert "our own output is never an input" in capsys.readouterr().err
         assert not list((here / "out").rglob("*.parquet"))
 
 
@@ -339,7 +339,7 @@ def test_a_mark_of_somebody_elses_is_left_by_a_build_that_is_only_asked_for(
     (here / "notes/.altiplano").write_text("my own notes")
     options = ["--output", "notes", "--recipe", "paper", "--input", f"books={here}/*.txt", "--dry-run"]
     assert corpus.main(options) == 2
-    assert "this is no mark of ours" in capsys.readouterr().err
+    assert "this is not a mark of ours" in capsys.readouterr().err
     assert (here / "notes/.altiplano").read_text() == "my own notes"
 
 
@@ -354,7 +354,7 @@ def test_an_edited_page_is_kept_in_a_corpus_copied_without_its_hidden_files(
     page.write_text(page.read_text().replace("<body", '<body data-mine="notes"'))
     capsys.readouterr()
     assert report.main(["copied"]) == 2
-    assert "is not as we left it" in capsys.readouterr().err
+    assert "has changed since we wrote it" in capsys.readouterr().err
     assert "data-mine" in page.read_text()
 
 
@@ -365,7 +365,7 @@ def test_a_summary_of_somebody_elses_is_not_overwritten(here: Path, capsys: pyte
         json.dumps({"made_by": "altiplano-corpus", "kind": "corpus", "files": {}})
     )
     path.write_text('{"my": "own notes"}')
-    with pytest.raises(ValueError, match=r"summary.json is not ours, and is not overwritten"):
+    with pytest.raises(ValueError, match=r"summary.json was not written by us, so it is not overwritten"):
         summary.check(str(path.parent))
     assert path.read_text() == '{"my": "own notes"}'
     summary.check(NAME)

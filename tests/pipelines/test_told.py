@@ -58,7 +58,9 @@ class TestSilence:
     def test_a_source_that_keeps_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         given = own(tmp_path, ["Too short.", "This is too short as well."], *self.STRICT)
         (warning,) = self.warned(tmp_path, given, capsys)
-        assert warning.startswith("own keeps nothing of 2 documents; the stage filtered keeps none of 2; most went for")
+        assert warning.startswith(
+            "own kept nothing of 2 documents; the stage filtered kept none of 2; most were dropped for"
+        )
         assert "gopher_few_words in filtered: 2, such as own/" in warning
         assert "Too short." in warning or "too short as well" in warning
 
@@ -66,7 +68,7 @@ class TestSilence:
         given = own(tmp_path, ["Too short."], *self.STRICT, "--strict")
         for _ in range(2):
             assert corpus.main(given) == 1
-            assert "failed: --strict: own keeps nothing of 1 documents" in capsys.readouterr().err
+            assert "failed: --strict: own kept nothing of 1 documents" in capsys.readouterr().err
             assert not (tmp_path / "corpus/manifest.json").exists()
         assert corpus.main(own(tmp_path, [KEPT], *self.STRICT, "--strict")) == 0
 
@@ -74,7 +76,9 @@ class TestSilence:
         given = own(tmp_path, [KEPT, *["Too short."] * 3], *self.STRICT)
         assert self.warned(tmp_path, given, capsys) == []
         (warning,) = self.warned(tmp_path, [*given, "--set", "texts.own.least_kept=0.3"], capsys)
-        assert warning.startswith("own keeps 1 (25.00%, less than own.least_kept=0.3) of 4 documents; most went for")
+        assert warning.startswith(
+            "own kept 1 (25.00%, less than own.least_kept=0.3) of 4 documents; most were dropped for"
+        )
 
     def test_files_that_hold_or_keep_nothing_are_named(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -84,13 +88,13 @@ class TestSilence:
         given = own(tmp_path, [KEPT], *self.STRICT, "--set", "texts.own.least_kept=0")
         given += ["--input", f"own={tmp_path}/short.jsonl", "--input", f"own={tmp_path}/none.jsonl"]
         assert sorted(self.warned(tmp_path, given, capsys)) == [
-            "own: none.jsonl: no record is read",
-            "own: short.jsonl keeps nothing of 10; most went for gopher_few_words in filtered: 10",
+            "own: none.jsonl: no record was read",
+            "own: short.jsonl: nothing of 10 was kept; most were dropped for gopher_few_words in filtered: 10",
         ]
 
     def test_a_source_that_reads_nothing(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (warning,) = self.warned(tmp_path, own(tmp_path, []), capsys)
-        assert warning == "own reads nothing: no record in own.jsonl"
+        assert warning == "own read nothing: no record in own.jsonl"
 
     def test_nothing_to_train_a_tokenizer_on_names_the_source(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -99,7 +103,7 @@ class TestSilence:
         given = ["--recipe", "paper", "--source", "books", "--input", f"books={tmp_path}/a.txt", "--runner", "plain"]
         assert corpus.main([*given, "--output", str(tmp_path / "corpus")]) == 1
         said = capsys.readouterr().err
-        assert "warning: books keeps nothing of 1 documents" in said
+        assert "warning: books kept nothing of 1 documents" in said
         assert "nothing was kept of books; the warnings before say why" in said
 
 
@@ -228,7 +232,7 @@ class TestErrors:
         monkeypatch.setattr(plain, "run", broken)
         assert corpus.main(own(tmp_path, [KEPT])) == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
-        assert line.startswith("failed: ZeroDivisionError: a mistake: this is a mistake of ours (the traceback is in ")
+        assert line.startswith("failed: ZeroDivisionError: a mistake: this is a bug in Altiplano (the traceback is in ")
         assert (tmp_path / "corpus/work/log.txt").exists()
         assert clean.main([str(tmp_path / "corpus")]) == 0
         assert not (tmp_path / "corpus").exists()
@@ -295,7 +299,7 @@ class TestOutputs:
             storage.write_json(f"{tmp_path}/tokens/{name}/manifest.json", {})
         with pytest.raises(SystemExit):
             trace.main([str(tmp_path), "--source", "bocks", "--token", "1"])
-        assert "no tokens of a source 'bocks', only arxiv, books" in capsys.readouterr().err
+        assert "no tokens of a source 'bocks'; available: arxiv, books" in capsys.readouterr().err
 
     def test_an_export_of_what_is_no_corpus(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit):

@@ -101,7 +101,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--source", "arxiv", "--token", "0"], "no tokens of a source 'arxiv', only books, wikipedia"),
+            (["--source", "arxiv", "--token", "0"], "no tokens of a source 'arxiv'; available: books, wikipedia"),
             (["--source", "books", "--token", "-1"], "has tokens 0 to"),
             (["--source", "books", "--token", "1000000000"], "not 1000000000 to 1000000000"),
             (["--source", "books", "--token", "5", "--count", "0"], "not 5 to 4"),
@@ -118,7 +118,7 @@ class TestMistakes:
         ("change", "message"),
         [
             ({"document": "books/none"}, r"parquet: row \d+ is books/.*, the shards say books/none"),
-            ({"row": 10_000}, r"there are 10 documents, none is number 10000"),
+            ({"row": 10_000}, r"there are 10 documents; there is no number 10000"),
             ({"file": "elsewhere"}, r"elsewhere\.parquet: missing"),
         ],
     )
@@ -154,7 +154,7 @@ class TestMistakes:
         record = trace.records(output, "books", [part])[part.document]
         other = replace(record, document=record.document.with_text("x" + record.document.text))
         later = replace(part, start=part.last - 1)
-        with pytest.raises(ValueError, match="are not of its text"):
+        with pytest.raises(ValueError, match="do not match its text"):
             trace.excerpt(output, later, other)
 
     def test_a_dump_that_the_manifest_does_not_name(self, damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -233,7 +233,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a lost row": (in_row(0, lambda rows: {"id": "arxiv/strange"}), "tokens/arxiv: 1 documents have no tokens: arxiv/"),
     "a doubled row": (
         in_row(-1, lambda rows: {"id": rows[0]["id"]}),
-        "is not behind the document before it, in the order of hashes",
+        "does not follow the document before it in the order of hashes",
     ),
     "a row of another file": (
         in_row(0, lambda rows: {"file": "elsewhere"}),

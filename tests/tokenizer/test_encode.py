@@ -116,7 +116,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_vocabulary_beyond_any_is_refused(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "LARGEST_VOCABULARY", 899)
-    with pytest.raises(ValueError, match="has 900 pieces, must be from 1 to 899"):
+    with pytest.raises(ValueError, match="has 900 pieces; must be from 1 to 899"):
         Tokenizer(model_path)
 
 

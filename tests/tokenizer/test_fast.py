@@ -172,11 +172,17 @@ class TestWhereItCannotStandIn:
     @pytest.mark.parametrize(
         ("pieces", "reason"),
         [
-            ([Piece("a", -1, NORMAL), Piece("ab", -2, NORMAL)], "'ab' has a character that is no piece"),
-            ([Piece("a", -3, NORMAL), Piece("aa", -2, NORMAL), Piece("aaa", -2, NORMAL)], "two pieces have one score"),
+            ([Piece("a", -1, NORMAL), Piece("ab", -2, NORMAL)], "'ab' has a character that is not a piece"),
+            (
+                [Piece("a", -3, NORMAL), Piece("aa", -2, NORMAL), Piece("aaa", -2, NORMAL)],
+                "two pieces have the same score",
+            ),
             ([Piece("\u2581a", 0, USER_DEFINED)], "is user-defined, with a space"),
             ([Piece("a", 0, UNUSED)], "'a' is unused"),
-            ([Piece("\u2581", -9, NORMAL), Piece("\u2581\u2581", -9, NORMAL), *_TIED], "two pieces have one score"),
+            (
+                [Piece("\u2581", -9, NORMAL), Piece("\u2581\u2581", -9, NORMAL), *_TIED],
+                "two pieces have the same score",
+            ),
         ],
     )
     def test_odd_pieces_are_named(self, model: ModelFile, pieces: list[Piece], reason: str) -> None:

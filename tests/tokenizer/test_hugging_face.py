@@ -55,7 +55,7 @@ def test_ids_and_texts_are_those_of_tokenizers(ours: Tokenizer, theirs: tokenize
 
 
 def test_every_kind_but_two_is_encoded_fast(ours: Tokenizer, path: Path) -> None:
-    slow = {"unigram": "its model is no BPE", "plain": "piece '[REF]' is cut out of texts"}
+    slow = {"unigram": "its model is not BPE", "plain": "piece '[REF]' is matched inside texts"}
     assert (ours.slow or "").split("; ")[0] == slow.get(path.stem, "")
 
 
@@ -139,7 +139,7 @@ class TestConfigurationBeside:
 
     def test_a_name_that_is_no_piece_is_refused(self, file: Path) -> None:
         (file.parent / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
-        with pytest.raises(ValueError, match=r"eos_token is '<\|end\|>', which is no piece"):
+        with pytest.raises(ValueError, match=r"eos_token is '<\|end\|>', which is not a piece"):
             Tokenizer(file)
 
 

@@ -22,16 +22,16 @@ WORD_PIECE = json.dumps({"model": {"type": "WordPiece", "vocab": {"a": 0}, "unk_
         (TEKKEN.encode(), "is in Mistral's format tekken.json"),
         (WORD_PIECE.encode(), "is a tokenizer.json of the model 'WordPiece'"),
         (b'{"a": 0, "b": 1}', "is a vocab.json, which lacks its merges"),
-        (b'{"tokenizer_class": "LlamaTokenizer"}', "is JSON, but no tokenizer.json"),
+        (b'{"tokenizer_class": "LlamaTokenizer"}', "is JSON, but not a tokenizer.json"),
         (b"#version: 0.2\na b\n", "is a merges.txt"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "is a pointer of Git LFS"),
         (b"<!DOCTYPE html><html></html>", "is a page of HTML"),
         (b"GGUF\3\0\0\0", "is a GGUF model"),
         (b"PK\3\4rest", "is a ZIP archive"),
         (b"\x1f\x8brest", "is compressed by gzip"),
-        (b"[1, 2]", "is JSON, but no tokenizer.json"),
+        (b"[1, 2]", "is JSON, but not a tokenizer.json"),
         (b"no model at all", "is not a SentencePiece model"),
-        (b"{" + b'"a":[' * 100_000, "is JSON that is cut or damaged"),
+        (b"{" + b'"a":[' * 100_000, "is JSON that is truncated or damaged"),
     ],
 )
 def test_it_is_named_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
@@ -60,7 +60,7 @@ def test_a_model_cut_behind_a_piece_is_refused(tmp_path: Path, model_path: Path)
         at += length
         length = 2 + content[at + 1]
     (tmp_path / "cut").write_bytes(content[:at])
-    with pytest.raises(ValueError, match="it ends before its settings; is the file cut"):
+    with pytest.raises(ValueError, match="it ends before its settings; is the file truncated"):
         Tokenizer(tmp_path / "cut")
 
 

@@ -23,7 +23,7 @@ def test_trainer_arguments_are_all_the_fields() -> None:
 
 @pytest.mark.parametrize("size", [-1, 0, 259, (1 << 20) + 1])
 def test_a_vocabulary_without_room_or_beyond_any_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match=f"vocab_size is {size}, must be from 260 to 1048576"):
+    with pytest.raises(ValueError, match=f"vocab_size is {size}; must be from 260 to 1048576"):
         replace(LLAMA, vocab_size=size)
 
 

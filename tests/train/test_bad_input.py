@@ -41,9 +41,9 @@ def shorter_shard(corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "proportions", "message"),
     [
-        (nothing, "c4=0.5,books=0.4", "proportions add up to 0.9, they must add up to exactly 1"),
+        (nothing, "c4=0.5,books=0.4", "proportions add up to 0.9; they must add up to exactly 1"),
         (nothing, "c4=0.3333333,books=0.6666667", "proportion '0.3333333' has more than 6 decimals"),
-        (nothing, "c4=1,news=1", "no tokens of news; there are arxiv, books"),
+        (nothing, "c4=1,news=1", "no tokens of news; available: arxiv, books"),
         (without_tokens, "c4=1,books=1", "books has no tokens: build it, or set its proportion to 0"),
         (other_pieces, "books=1,c4=1", "c4/manifest.json: vocabulary is 321, other sources have 320"),
         (too_many_pieces, "c4=1", "vocabulary is 65537, 1 to 65,536 is expected of uint16"),

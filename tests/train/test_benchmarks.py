@@ -124,12 +124,12 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         read("piqa", tmp_path)
     path = tmp_path / "data.jsonl"
     path.write_text('{"goal": "x"}\n')
-    with pytest.raises(ValueError, match="row 0 is no question of piqa: KeyError"):
+    with pytest.raises(ValueError, match="row 0 is not a question of piqa: KeyError"):
         read("piqa", path)
     path.write_text('{"goal": "x", "sol1": "a", "sol2": "b", "label": 0}\n{"goal": \n')
-    with pytest.raises(ValueError, match=r"data\.jsonl: line 2 is no JSON"):
+    with pytest.raises(ValueError, match=r"data\.jsonl: line 2 is not JSON"):
         read("piqa", path)
-    with pytest.raises(ValueError, match="task 'sat' is not known, there are boolq"):
+    with pytest.raises(ValueError, match="task 'sat' is not known; available: boolq"):
         read("sat", path)
 
 

@@ -87,7 +87,7 @@ def test_a_damaged_later_one_never_pushes_out_a_whole_one(tmp_path: Path) -> Non
 def test_only_damaged_ones_are_an_error(tmp_path: Path) -> None:
     write(tmp_path, 1)
     (tmp_path / "step-00000001" / "model.pt").unlink()
-    with pytest.raises(ValueError, match="no checkpoint is whole"):
+    with pytest.raises(ValueError, match="no checkpoint is complete"):
         load_latest(tmp_path, lambda message: None)
 
 

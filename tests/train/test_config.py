@@ -36,13 +36,13 @@ def test_set_does_what_the_option_of_a_field_does() -> None:
     ("assignment", "message"),
     [
         ("steps", "write it as path.to.field=value"),
-        ("step=1", "there is no field 'step', only corpus, output"),
+        ("step=1", "there is no field 'step'; available: corpus, output"),
         ("steps.all=1", "steps has no fields"),
         ("steps=many", "'many' is no int"),
         ("learning_rate=nan", "'nan' is no float"),
         ("compile=1", "'1' is no bool"),
         ("output=https://host/run", "https://host/run"),
-        ("precision=fp8", "precision is 'fp8', it must be one of float32, bfloat16"),
+        ("precision=fp8", "precision is 'fp8'; it must be one of float32, bfloat16"),
     ],
 )
 def test_a_bad_set_says_what_is_wrong(assignment: str, message: str) -> None:
@@ -65,14 +65,14 @@ def test_a_small_batch_is_one_micro_batch_unless_said_otherwise() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", "0"], "steps is 0, it must be positive"),
-        (["--learning-rate", "nan"], "learning_rate is nan, it must be positive"),
-        (["--learning-rate", "inf"], "learning_rate is inf, it must be finite"),
-        (["--minutes", "inf"], "minutes is inf, it must be finite"),
-        (["--spike-deviations", "inf"], "spike_deviations is inf, it must be finite"),
-        (["--warmup-steps", "-1"], "warmup_steps is -1, it must not be negative"),
-        (["--precision", "fp8"], "precision is 'fp8', it must be one of float32, bfloat16"),
-        (["--device", "tpu"], "device is 'tpu', it must be cpu, cuda or auto"),
+        (["--steps", "0"], "steps is 0; it must be positive"),
+        (["--learning-rate", "nan"], "learning_rate is nan; it must be positive"),
+        (["--learning-rate", "inf"], "learning_rate is inf; it must be finite"),
+        (["--minutes", "inf"], "minutes is inf; it must be finite"),
+        (["--spike-deviations", "inf"], "spike_deviations is inf; it must be finite"),
+        (["--warmup-steps", "-1"], "warmup_steps is -1; it must not be negative"),
+        (["--precision", "fp8"], "precision is 'fp8'; it must be one of float32, bfloat16"),
+        (["--device", "tpu"], "device is 'tpu'; it must be cpu, cuda or auto"),
     ],
 )
 def test_bad_values_name_their_field(arguments: list[str], message: str) -> None:
@@ -148,5 +148,5 @@ def test_table_2s_values_are_named(name: str, rate: float, steps: int) -> None:
 def test_the_batch_may_be_given_in_tokens() -> None:
     assert parse(["--device", "cpu", "--batch-tokens", "8192", "--sequence-length", "512"]).batch_sequences == 16
     assert parse(["--device", "cpu", "--paper", "7B", "--batch-tokens", "2097152"]).batch_sequences == 1024
-    with pytest.raises(ValueError, match="batch_tokens is 1000, it must be a multiple of sequence_length, 256"):
+    with pytest.raises(ValueError, match="batch_tokens is 1000; it must be a multiple of sequence_length, 256"):
         parse(["--device", "cpu", "--batch-tokens", "1000"])

@@ -201,7 +201,7 @@ def test_decimals_are_represented_exactly(parts: list[int]) -> None:
 @pytest.mark.parametrize(
     ("proportions", "message"),
     [
-        ([0.5, 0.4], "add up to 0.9, they must add up to exactly 1"),
+        ([0.5, 0.4], "add up to 0.9; they must add up to exactly 1"),
         ([0.7, 0.1 + 0.2], "0.30000000000000004 has more than 6 decimals"),
         ([1 / 3, 2 / 3], "more than 6 decimals"),
         (["0.9999999", "0.0000001"], "more than 6 decimals"),

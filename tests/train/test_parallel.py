@@ -303,9 +303,9 @@ def straight_twelve(shared_corpus: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_what_does_not_divide_is_named() -> None:
-    with pytest.raises(ValueError, match="tensor_parallel is 4, it must divide kv_heads, 2"):
+    with pytest.raises(ValueError, match="tensor_parallel is 4; it must divide kv_heads, 2"):
         check_shape(SHAPE, 32, 4)
-    with pytest.raises(ValueError, match="tensor_parallel is 2, it must divide sequence_length, 33"):
+    with pytest.raises(ValueError, match="tensor_parallel is 2; it must divide sequence_length, 33"):
         check_shape(SHAPE, 33, 2)
     with (
         pytest.raises(ValueError, match="1 processes do not divide into replicas, 1, x tensor_parallel, 2"),

@@ -247,7 +247,7 @@ def test_a_corpus_that_was_rebuilt_is_refused(corpus: Path, tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--proportions", "books=0.5,c4=0.4"], "proportions add up to 0.9, they must add up to exactly 1"),
+        (["--proportions", "books=0.5,c4=0.4"], "proportions add up to 0.9; they must add up to exactly 1"),
         (["--proportions", "books=1,news=1"], "no tokens of news"),
         (["--model", "8B"], "model '8B' is not known"),
         (["--sequence-length", "65"], "sequence_length is 65, model tiny has a context of 64"),
@@ -312,7 +312,7 @@ def test_a_corpus_that_holds_nothing_out_is_an_error_before_training(
         if number == 6:
             assert main(arguments(corpus, tmp_path / "some", "--steps", "1")) == 0
             printed = " ".join(capsys.readouterr().out.split())
-            assert f"nothing is held out of {', '.join(SOURCES[:6])}" in printed
+            assert f"no documents are held out of {', '.join(SOURCES[:6])}" in printed
         splits = Manifest.load(corpus / "tokens" / name).splits
         edit_manifest(corpus / "tokens" / name, splits={**splits, "validation": ()})
     assert main(arguments(corpus, tmp_path / "run")) == 2

@@ -93,7 +93,7 @@ def test_a_run_is_recorded_for_programs_and_for_tensorboard(tmp_path: Path) -> N
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"step": 1, "text": "a\\u2028b"}\n{"step": \n{"step": 3}\n')
-    with pytest.raises(ValueError, match=r"log\.jsonl: line 2 is no JSON"):
+    with pytest.raises(ValueError, match=r"log\.jsonl: line 2 is not JSON"):
         list(read_log(path))
 
 

@@ -227,7 +227,10 @@ def test_a_save_that_fails_is_told_at_the_next_step_and_done_again(
     assert tried == ["step-00000004", "step-00000005", "step-00000007"]
     said = " ".join(capsys.readouterr().out.split())
     between = said.partition("after step 5")[2].partition("after step 6")[0]
-    assert "checkpoint of step 4 could not be written: [Errno 28] No space left on device; it is saved again" in between
+    assert (
+        "checkpoint of step 4 could not be written: [Errno 28] No space left on device; it will be saved again"
+        in between
+    )
     assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == ["step-00000005", "step-00000007"]
 
 

@@ -168,7 +168,7 @@ def test_a_wait_in_a_library_ends(
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert said == f"{number.name}: this process waits for something that does not come; it ends, unsaved\n"
+    assert said == f"{number.name}: this process waits for something that does not come; it ends without saving\n"
 
 
 def test_a_second_signal_does_not_wait(shared_corpus: Path, tmp_path: Path) -> None:

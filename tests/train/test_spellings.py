@@ -86,7 +86,7 @@ def test_a_folder_of_somebody_is_no_run(here: Path, spelling: str, capsys: pytes
     (here / NAME / ".altiplano").unlink()
     before = {path: path.stat().st_mtime_ns for path in (here / NAME).rglob("*")}
     assert train(spelling.format(here=here), "2") == 2
-    assert "and no run of ours" in " ".join(capsys.readouterr().err.split())
+    assert "and is not marked as our run" in " ".join(capsys.readouterr().err.split())
     assert {path: path.stat().st_mtime_ns for path in (here / NAME).rglob("*")} == before
 
 

@@ -63,7 +63,9 @@ def test_a_second_trainer_is_refused_and_told_who_holds_the_run(
         before = files(output)
         assert main(arguments(shared_corpus, output)) == 2
         said = capsys.readouterr().err
-        assert f"{output}: another process trains or cleans there: {platform.node()}, process {os.getpid()}" in said
+        assert (
+            f"{output}: another process is training or cleaning there: {platform.node()}, process {os.getpid()}" in said
+        )
         assert ", since 2" in said
         assert clean.main([str(output)]) == 2
         assert files(output) == before
@@ -116,7 +118,7 @@ def test_weights_alone_are_read(
     assert open_trained(tmp_path / "run", pytest.fail).step == 2
     assert opened == ["model.pt"]
     (path / "model.pt").write_bytes((path / "model.pt").read_bytes()[:-1])
-    with pytest.raises(ValueError, match="no checkpoint is whole"):
+    with pytest.raises(ValueError, match="no checkpoint is complete"):
         open_trained(tmp_path / "run", lambda message: None)
 
 
@@ -139,7 +141,7 @@ def test_an_earlier_step_is_read(
     assert made[0] != made[1]
     with pytest.raises(SystemExit):
         export.main([*of_run, "--output", str(tmp_path / "none"), "--step", "7"])
-    assert "no checkpoint of step 7; there are 1, 2, 3" in capsys.readouterr().err
+    assert "no checkpoint of step 7; available: 1, 2, 3" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_removed_while_it_is_read_gives_way_to_a_newer_one(

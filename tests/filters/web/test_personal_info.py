@@ -276,7 +276,7 @@ def test_lists_have_comments_and_wrong_lines_are_named(tmp_path: Path) -> None:
     sites = Sites.load(path)
     assert sites.reason("http://x.people.example/") and sites.reason("http://xn--bcher-kva.example")
     path.write_text("people.example\nhttps://people.example/\n")
-    with pytest.raises(ValueError, match=r"sites\.txt, line 2: 'https://people\.example/' is no host"):
+    with pytest.raises(ValueError, match=r"sites\.txt, line 2: 'https://people\.example/' is not a host"):
         Sites.load(path)
 
 

@@ -282,7 +282,7 @@ def test_what_moved_between_two_corpora(tmp_path: Path) -> None:
 
 def test_more_ids_than_the_limit_are_sampled(tmp_path: Path) -> None:
     found = compare.compare(*two_corpora(tmp_path), limit=50)
-    assert found.notes == ["Books: 1 in 2 of the ids was compared, by hash"]
+    assert found.notes == ["Books: 1 in 2 of the ids was compared, chosen by hash"]
     together = sum(move.documents for move in found.moves) + found.unmoved["Books"]
     assert 60 <= together <= 140
 

@@ -249,8 +249,8 @@ LOGS = {
     "sources in a list": ("log.jsonl", '{"tokens": 1, "loss": 1, "sources": [1]}', "line 2"),
     "a deep line": ("log.jsonl", "[" * 100_000, "line 2"),
     "an evaluation without a step": ("evaluations.jsonl", "{}", "line 1"),
-    "a summary of another form": ("summary.json", '{"sources": 7}', "summary.json: not as a run writes it"),
-    "a summary that is no number": ("summary.json", '{"table_1_scale": "x"}', "summary.json: not as"),
+    "a summary of another form": ("summary.json", '{"sources": 7}', "summary.json: not in the form that a run writes"),
+    "a summary that is no number": ("summary.json", '{"table_1_scale": "x"}', "summary.json: not in the form"),
 }
 
 

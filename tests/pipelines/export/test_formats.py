@@ -207,14 +207,14 @@ class TestMistakes:
         self, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "thesis.tex").write_text("years of work")
-        assert "not empty (it holds thesis.tex) and no export of ours" in self.errors(
+        assert "not empty (it holds thesis.tex) and is not marked as our export" in self.errors(
             ["mds", str(corpus), str(tmp_path)], capsys
         )
         assert (tmp_path / "thesis.tex").exists()
 
     def test_a_source_that_is_not_there(self, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         said = self.errors(["mds", str(corpus), str(tmp_path / "out"), "--source", "bokks"], capsys)
-        assert "no tokens of bokks; there are books, wikipedia" in said
+        assert "no tokens of bokks; available: books, wikipedia" in said
         assert not (tmp_path / "out").exists()
 
     def test_no_corpus(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

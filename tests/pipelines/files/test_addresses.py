@@ -102,6 +102,6 @@ def test_a_host_allows_those_below_it_and_no_others() -> None:
 
 
 def test_a_port_that_is_none_is_said_without_the_password() -> None:
-    with pytest.raises(ValueError, match=r"https://host/f: this is no address") as caught:
+    with pytest.raises(ValueError, match=r"https://host/f: this is not a server address") as caught:
         addresses.host_of("https://user:5ec/7e7@host/f")
     assert "5ec" not in str(caught.value)

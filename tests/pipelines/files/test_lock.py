@@ -179,7 +179,7 @@ def test_a_store_that_cannot_be_reached_for_too_long_ends_the_build(
         store.down = True
         check()
         monkeypatch.setattr(lock, "LEASE_SECONDS", 0.0)
-        with pytest.raises(RuntimeError, match=f"{PATH}: this build does not hold the lock any longer"):
+        with pytest.raises(RuntimeError, match=f"{PATH}: this build no longer holds the lock"):
             check()
 
 

@@ -46,9 +46,9 @@ class TestClaim:
     @pytest.mark.parametrize("strange", ["thesis.tex", "work/inputs.json", "manifest.json", "documents/a.parquet"])
     def test_a_folder_of_somebody_is_refused(self, tmp_path: Path, strange: str) -> None:
         fill(tmp_path, {strange: "{}"})
-        with pytest.raises(ValueError, match=r"not empty \(it holds .*\) and no corpus of ours"):
+        with pytest.raises(ValueError, match=r"not empty \(it holds .*\) and is not marked as our corpus"):
             ours.claim(str(tmp_path), Kind.CORPUS)
-        with pytest.raises(ValueError, match="no corpus of ours"):
+        with pytest.raises(ValueError, match="not marked as our corpus"):
             ours.require(str(tmp_path), Kind.CORPUS)
         assert contents(tmp_path) == {strange: "{}"}
 
@@ -61,7 +61,7 @@ class TestClaim:
     def test_a_mark_that_is_none(self, tmp_path: Path, mark: str) -> None:
         fill(tmp_path, {MARK: mark, "a": "x"})
         assert ours.kind_of(str(tmp_path)) is None
-        with pytest.raises(ValueError, match=r"not empty|no mark of ours"):
+        with pytest.raises(ValueError, match=r"not empty|not a mark of ours"):
             ours.claim(str(tmp_path), Kind.CORPUS)
 
     def test_a_corpus_copied_without_hidden_files_is_known_by_its_seal(self, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ class TestWrite:
         (tmp_path / "README.md").write_text("my notes")
         (tmp_path / "other.html").write_text("mine too")
         for name in ("README.md", "other.html"):
-            with pytest.raises(ValueError, match="not as we left it"):
+            with pytest.raises(ValueError, match="has changed since we wrote it"):
                 ours.write(folder, name, b"three")
         assert contents(tmp_path)["README.md"] == "my notes"
         assert contents(tmp_path)["other.html"] == "mine too"
@@ -107,7 +107,7 @@ class TestWrite:
     def test_a_folder_without_a_mark_gets_none(self, tmp_path: Path) -> None:
         ours.write(str(tmp_path), "report.html", b"one")
         assert contents(tmp_path) == {"report.html": "one"}
-        with pytest.raises(ValueError, match="not as we left it"):
+        with pytest.raises(ValueError, match="has changed since we wrote it"):
             ours.write(str(tmp_path), "report.html", b"two")
 
 
@@ -130,7 +130,7 @@ class TestReplacing:
         self.replace(tmp_path, {"a": "1", "b": "2"})
         fill(tmp_path, {"c": "mine"})
         before = contents(tmp_path)
-        with pytest.raises(ValueError, match="c: this is nothing that we wrote"):
+        with pytest.raises(ValueError, match="c: we did not write this"):
             self.replace(tmp_path, {"b": "two", "c": "three"})
         assert contents(tmp_path) == before
 
@@ -156,7 +156,7 @@ class TestReplacing:
         fill(tmp_path, {"thesis.tex": "years", "export/a": "1"})
         mark = {"made_by": "altiplano-corpus", "kind": "export", "files": {"../thesis.tex": None, "a": None}}
         (tmp_path / "export" / MARK).write_text(json.dumps(mark))
-        with pytest.raises(ValueError, match=r"'\.\./thesis\.tex' is no name of a file in this folder"):
+        with pytest.raises(ValueError, match=r"'\.\./thesis\.tex' is not the name of a file in this folder"):
             self.replace(tmp_path / "export", {"b": "2"})
         assert contents(tmp_path)["thesis.tex"] == "years"
 
@@ -189,7 +189,7 @@ class TestClean:
         assert set(contents(tmp_path)) == {*self.THEIRS}
         said = capsys.readouterr().out
         assert f"removed {len(self.RUN) + 2} files of checkpoints, log.jsonl, report.html, spikes.jsonl" in said
-        assert "kept what was not made here: checkpoints/best.pt" in said
+        assert "kept files that were not made here: checkpoints/best.pt" in said
 
     def test_a_folder_of_nothing_else_goes_whole(self, tmp_path: Path) -> None:
         ours.claim(str(tmp_path / "run"), Kind.RUN)

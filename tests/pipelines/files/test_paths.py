@@ -81,7 +81,7 @@ def test_the_home_folder(here: Path) -> None:
         ("s3:/b/c", "write s3://, with two slashes"),
         ("gs:b/c", "write gs://, with two slashes"),
         ("https:/host", "write https://, with two slashes"),
-        ("file://host/c", "this is another machine"),
+        ("file://host/c", "this names another machine"),
         ("~nobody-of-this-name/x", "no such user"),
     ],
 )

@@ -162,7 +162,7 @@ def test_what_no_stage_lists_is_named(tmp_path: Path) -> None:
         write(tmp_path / "a.parquet", [document(1).with_attributes(depth=1)])
     with pytest.raises(ValueError, match=r"c4/2: count is 'many', no int32"):
         write(tmp_path / "a.parquet", [document(1).with_attributes(count=7), document(2).with_attributes(count="many")])
-    with pytest.raises(ValueError, match=r"c4/1: the timestamp 'yesterday' is no ISO 8601"):
+    with pytest.raises(ValueError, match=r"c4/1: the timestamp 'yesterday' is not ISO 8601"):
         write(tmp_path / "a.parquet", [replace(document(1), timestamp="yesterday")])
     drop = document(1).drop("too_short", letters=1.0)
     with (tmp_path / "a.parquet").open("wb") as stream:

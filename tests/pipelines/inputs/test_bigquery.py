@@ -107,12 +107,12 @@ def test_a_file_without_rows_is_there_and_empty(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "--output: a folder on Google's storage"),
-        (["--output", "gs://b/g"], "--project: BigQuery needs it"),
-        (["--output", "gs://b/g", "--project", "p"], "--temp_location: BigQuery needs it"),
+        (["--output", "gs://b/g"], "--project is missing: BigQuery needs it"),
+        (["--output", "gs://b/g", "--project", "p"], "--temp_location is missing: BigQuery needs it"),
         (["--output", "/tmp/g", *CLOUD], "/tmp/g: a folder on Google's storage"),
         (["--output", "gs://b/g", "--shards", "0", *CLOUD], "--shards 0: at least 1"),
         (["--output", "gs://b/g", "--runner", "DirectRunner", *CLOUD], "--runner DirectRunner is refused"),
-        (["--output", "gs://b/g", "--runner", "local", *CLOUD], "--runner local: the rows of BigQuery are too many"),
+        (["--output", "gs://b/g", "--runner", "local", *CLOUD], "--runner local: BigQuery's rows are too many"),
         (["--output", "gs://b/g", *CLOUD], r"gs:// needs google.cloud.storage, which is missing: pip install"),
     ],
 )

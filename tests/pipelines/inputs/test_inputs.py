@@ -68,7 +68,7 @@ def test_options(option: str, parsed: tuple[str, dict[str, str], str]) -> None:
         ("c4", "write it as NAME=GLOB_OR_URL"),
         ("c4=", "write it as NAME=GLOB_OR_URL"),
         ("C4=x", "write it as NAME=GLOB_OR_URL"),
-        ("usenet=x", "there is no source 'usenet', only c4, wikipedia"),
+        ("usenet=x", "there is no source 'usenet'; available: c4, wikipedia"),
         ("c4[month]=x", "write the attribute 'month' as name=value"),
         ("c4[=a]=x", "write the attribute '=a' as name=value"),
     ],
@@ -111,7 +111,7 @@ def test_what_is_not_given_still_comes_from_the_name(tmp_path: Path) -> None:
 def test_every_source_names_the_attributes_it_knows(found: Source, tmp_path: Path) -> None:
     known = {**dict.fromkeys(found.attribute_names, "x"), "lnguage": "de"}
     with pytest.raises(
-        ValueError, match=rf"--input {found.name}\[lnguage=de\]=.*: {found.name} knows no attribute"
+        ValueError, match=rf"--input {found.name}\[lnguage=de\]=.*: {found.name} has no attribute"
     ) as raised:
         inputs.find(found, [(known, f"{tmp_path}/dump")], f"{tmp_path}/inputs.json")
     assert all(f" {name}" in str(raised.value) for name in (*found.attribute_names, *listings.ATTRIBUTES))
@@ -169,10 +169,10 @@ def test_a_folder_is_its_files_but_not_the_hidden_ones(tmp_path: Path) -> None:
         ([({"licence": "mit"}, "fr-1")], "--input toy=.*/fr-1: no language in the name"),
         (
             [({"langauge": "de"}, "en-1")],
-            r"--input toy\[langauge=de\]=.*/en-1: toy knows no attribute 'langauge', only language, licence, and of a"
-            " listing files and base",
+            r"--input toy\[langauge=de\]=.*/en-1: toy has no attribute 'langauge'; available: language, licence, and "
+            "for a listing files and base",
         ),
-        ([({}, "en-1"), ({"language": "de"}, "en*")], "en-1 is given twice, with other attributes"),
+        ([({}, "en-1"), ({"language": "de"}, "en*")], "en-1 is given twice, with different attributes"),
     ],
 )
 def test_mistakes_name_the_option(tmp_path: Path, patterns: list[tuple[dict[str, str], str]], message: str) -> None:

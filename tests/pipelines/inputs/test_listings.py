@@ -279,7 +279,7 @@ def test_redirects_are_followed_and_loops_are_errors(server: Server, fetched: Fe
         fetched(server.on("/loop", status(302, Location="/loop")))
 
 
-ELSEWHERE = "the server sends us to"
+ELSEWHERE = "the server redirects to"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_redirect_to_another_host_is_not_followed(server: Server, fetched: Fet
     server.on("/new", whole())
     port = server.url.rpartition(":")[2]
     url = server.on("/old", status(302, Location=location.format(port=port)))
-    with pytest.raises(ValueError, match=f"{url}: the server sends us to"):
+    with pytest.raises(ValueError, match=f"{url}: the server redirects to"):
         fetched(url)
     assert server.asked == [("/old", None)]
 
@@ -313,7 +313,7 @@ def test_a_listing_sends_us_to_no_other_host(server: Server, tmp_path: Path, lin
     url = server.on("/x/wet.paths", whole(line.format(port=server.url.rpartition(":")[2]).encode()))
     with pytest.raises(
         ValueError,
-        match=r"/x/wet\.paths: (names a file on .*, which is neither|file:///etc/passwd is no address)",
+        match=r"/x/wet\.paths: (names a file on .*, which is neither|file:///etc/passwd is not the address)",
     ):
         expand({}, url, str(tmp_path / "downloads"))
     assert [path for path, _ in server.asked] == ["/x/wet.paths"]
@@ -322,13 +322,13 @@ def test_a_listing_sends_us_to_no_other_host(server: Server, tmp_path: Path, lin
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a/%2e%2e/%2e%2e/x.gz", "is no path of a file"),
-        ("a/%252e%252e/x.gz", "is no path of a file"),
-        ("../x.gz", "is no path of a file"),
-        ("http:///etc/passwd", "is no address of a file"),
-        ("http://[::1/x.gz", "is no address of a file"),
-        ("/dir/a://b.gz", "is no address of a file"),
-        ("hdfs://host/x.gz", "is no address of a file"),
+        ("a/%2e%2e/%2e%2e/x.gz", "is not the path of a file"),
+        ("a/%252e%252e/x.gz", "is not the path of a file"),
+        ("../x.gz", "is not the path of a file"),
+        ("http:///etc/passwd", "is not the address of a file"),
+        ("http://[::1/x.gz", "is not the address of a file"),
+        ("/dir/a://b.gz", "is not the address of a file"),
+        ("hdfs://host/x.gz", "is not the address of a file"),
     ],
 )
 def test_a_line_that_is_no_address_is_refused_by_the_listing_s_own(
@@ -349,7 +349,7 @@ def test_a_listing_on_the_web_without_a_base_asks_its_own_host_alone(server: Ser
 
 
 def test_an_input_that_is_no_address_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"is no address of a file"):
+    with pytest.raises(ValueError, match=r"is not the address of a file"):
         expand({}, "http://[::1/x.wet.gz", str(tmp_path))
 
 
@@ -371,7 +371,7 @@ def test_a_body_without_end_is_cut_and_nothing_of_it_stays(server: Server, tmp_p
         with pytest.raises(ValueError, match=f"{url}: larger than 1,000,000 bytes"):
             expand({"limit": "1000000"}, url, str(downloads))
         assert [found.suffix for found in downloads.iterdir() if found.suffix != ".lock"] in ([], [".etag"])
-    with pytest.raises(ValueError, match="limit=much is no number of bytes"):
+    with pytest.raises(ValueError, match="limit=much is not a number of bytes"):
         expand({"limit": "much"}, url, str(downloads))
 
 
@@ -459,16 +459,22 @@ def test_listings_are_read_packed_or_not(tmp_path: Path, listing: str) -> None:
         (gzip.compress(b"a\n" * 999)[:-9], "cannot be read"),
         (b"\x1f\x8b\x08garbage", "cannot be read"),
         (b"\xff\xfe\n", "cannot be read"),
-        (b"<html>\0\n", "no path"),
-        (b"../../etc/passwd\n", "no path"),
-        (b"x" * 3000, "no path"),
+        (b"<html>\0\n", "not the path"),
+        (b"../../etc/passwd\n", "not the path"),
+        (b"x" * 3000, "not the path"),
         (b"a.gz\t3\n", "its size and its SHA-256"),
         (b"a.gz\tmany\t" + b"0" * 64, "its size and its SHA-256"),
         (b"a.gz\t3\t" + b"F" * 64, "its size and its SHA-256"),
         (b"a.gz\na.gz\t3\t" + b"0" * 64, "a.gz is listed twice"),
         (b"a.gz\t" + b"3" * 5_000 + b"\t" + b"0" * 64, "its size and its SHA-256"),
-        (gzip.compress(b"\n" * 20_000_000), "more than 268,435,456 bytes or 1,000,000 lines are no listing"),
-        (gzip.compress(b" " * (1 << 28) + b"a"), "more than 268,435,456 bytes or 1,000,000 lines are no listing"),
+        (
+            gzip.compress(b"\n" * 20_000_000),
+            "more than 268,435,456 bytes or 1,000,000 lines are too large for a listing",
+        ),
+        (
+            gzip.compress(b" " * (1 << 28) + b"a"),
+            "more than 268,435,456 bytes or 1,000,000 lines are too large for a listing",
+        ),
     ],
 )
 def test_what_is_no_listing_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -482,12 +488,12 @@ def test_what_is_no_listing_is_refused(tmp_path: Path, content: bytes, message: 
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({}, "names 300 files: say how many"),
-        ({"files": "0"}, "no number of files"),
-        ({"files": "ten"}, "no number of files"),
+        ({}, "names 300 files: choose how many"),
+        ({"files": "0"}, "not a number of files"),
+        ({"files": "ten"}, "not a number of files"),
         ({"files": "301"}, "names 300 files, not 301"),
-        ({"files": "1" * 5_000}, "files=1{100} is no number of files"),
-        ({"limit": "1" * 5_000}, "limit=1{100} is no number of bytes"),
+        ({"files": "1" * 5_000}, "files=1{100} is not a number of files"),
+        ({"limit": "1" * 5_000}, "limit=1{100} is not a number of bytes"),
     ],
 )
 def test_wrong_numbers_of_files_are_named(

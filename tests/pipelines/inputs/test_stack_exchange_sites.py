@@ -68,7 +68,7 @@ def test_the_archives_are_beside_the_listing_or_where_it_is_said(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "this listing is no XML"),
+        (b"", "this listing is not XML"),
         (b"<html/>", "<html> is neither the <files> of archive.org nor the <sites> of Sites.xml"),
         (b"<files><file name='a.7z'/></files>", "this listing names no site"),
         (b"<files><file name='a.org.7z'/></files>", "the size of a.org.7z is None: a number is expected"),

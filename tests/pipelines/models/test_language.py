@@ -165,7 +165,7 @@ def test_ccnets_models_are_dropped_in(trained: Path, ccnet: Path) -> None:
         quality_models.given_files(str(ccnet), ())
     wanted = quality_models.given_files(str(ccnet), ("en",))
     assert [path.name for path in wanted] == ["en.sp.model", "en.arpa.bin"]
-    with pytest.raises(ValueError, match="there is no model of fr, only of de, en"):
+    with pytest.raises(ValueError, match="there is no model for fr; available: de, en"):
         quality_models.given_files(str(ccnet), ("fr",))
 
 

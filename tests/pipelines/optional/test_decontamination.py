@@ -121,8 +121,8 @@ def test_keys_name_a_run_and_its_first_benchmark(tmp_path: Path) -> None:
     [
         (["--set", "contamination.drop=true"], "give the benchmarks with --model benchmarks=DIRECTORY"),
         (["--model", "benchmarks=."], "add --set contamination.drop=true"),
-        (["--set", "contamination.words=1"], "contamination.words is 1: at least 2"),
-        (["--set", "contamination.max_documents=0"], "contamination.max_documents is 0: at least 1"),
+        (["--set", "contamination.words=1"], "contamination.words is 1; it must be at least 2"),
+        (["--set", "contamination.max_documents=0"], "contamination.max_documents is 0; it must be at least 1"),
         (["--set", "contamination.drop=true", "--model", "benchmarks={empty}"], "a directory with a file or folder of"),
         (["--set", "contamination.drop=true", "--model", "benchmarks={broken}"], "x.jsonl: cannot be read"),
         (["--set", "contamination.drop=true", "--model", "benchmarks={twice}"], "two benchmarks are called x"),

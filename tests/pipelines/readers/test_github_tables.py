@@ -103,7 +103,9 @@ def test_other_columns_are_not_read_and_needed_ones_are_asked_for() -> None:
     for missing in ("content", "path", "repo_name"):
         rows = [{name: value for name, value in ROW.items() if name != missing}]
         for reader, data in ((read_parquet, parquet(rows)), (read_avro, avro(rows))):
-            with pytest.raises(ValueError, match=f"part-0: no export of files: it has no column {missing}, only"):
+            with pytest.raises(
+                ValueError, match=f"part-0: not an export of files: it has no column {missing}; its columns are"
+            ):
                 read_all(reader, data)
 
 

@@ -80,7 +80,7 @@ def test_inputs_and_output_must_be_where_workers_reach_them(
     tiny.wet(local, 0, 20)
     arguments = [f"c4={local}" if word.startswith("c4=") else word for word in c4]
     assert corpus.main(arguments) == 2
-    assert f"--input {local}: the workers of dataflow do not reach it; it must be on gs://" in capsys.readouterr().err
+    assert f"--input {local}: the workers of dataflow cannot reach it; it must be on gs://" in capsys.readouterr().err
     arguments = [str(tmp_path) if word == "gs://corpus/out" else word for word in c4]
     assert corpus.main(arguments) == 2
     assert "--output" in capsys.readouterr().err

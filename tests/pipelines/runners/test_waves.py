@@ -51,7 +51,7 @@ def test_every_field_of_a_pointer_is_packed() -> None:
 def test_only_pointers_are_packed(content: Any) -> None:
     with pytest.raises(TypeError, match="only pointers are shuffled, not"):
         waves.ParcelCoder().encode(Parcel(pointer=content))
-    with pytest.raises(TypeError, match="is no path"):
+    with pytest.raises(TypeError, match="is not a path"):
         waves.ParcelCoder().encode(Parcel(pointer=Slice(0, "text " * 1_000, 0, 0)))
 
 
@@ -104,7 +104,7 @@ def test_the_lint_catches_a_graph_that_holds_its_items(monkeypatch: pytest.Monke
     monkeypatch.setattr(lint, "LARGEST_GRAPH", 100_000)
     large = beam.Create([(b"key", Parcel(call=os.urandom(200_000)))], reshuffle=False)
     (found,) = planted(lambda p: p | large.with_output_types(tuple[bytes, Parcel]) | beam.GroupByKey())
-    assert found.endswith("bytes, an engine takes 100,000")
+    assert found.endswith("bytes; an engine accepts 100,000")
 
 
 def test_an_engine_s_graph_names_chunks_of_a_plan_file_and_passes_the_lint(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_plan_that_another_wrote_is_not_run(tmp_path: Path) -> None:
     content = bytearray(Path(plan).read_bytes())
     content[: len(payload)] = payload
     Path(plan).write_bytes(content)
-    with pytest.raises(RuntimeError, match="this plan is not the one that this build has written"):
+    with pytest.raises(RuntimeError, match="this plan is not the one that this build wrote"):
         pipeline.run().wait_until_finish()
     assert not (tmp_path / "executed").exists()
     assert contents(tmp_path / "engine") == {}
@@ -161,7 +161,12 @@ def test_a_plan_that_another_wrote_is_not_run(tmp_path: Path) -> None:
         ("flink", [], "s3://b/c", "needs --flink_master"),
         ("spark", ["--spark_master_url=spark://h:7077"], "data/corpus", "must be on s3:// or gs://"),
         ("portable", [], "data/corpus", "needs --job_endpoint"),
-        ("beamish", [], "data/corpus", "there is no such runner, only local, plain, dataflow, flink, spark, portable"),
+        (
+            "beamish",
+            [],
+            "data/corpus",
+            "there is no such runner; available: local, plain, dataflow, flink, spark, portable",
+        ),
         ("dask", [], "data/corpus", "wrong results"),
     ],
 )
@@ -171,7 +176,7 @@ def test_what_an_engine_lacks_is_named(runner: str, arguments: list[str], output
 
 
 def test_inputs_that_workers_do_not_reach_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"--input /dumps/x.gz: the workers of dataflow do not reach it"):
+    with pytest.raises(ValueError, match=r"--input /dumps/x.gz: the workers of dataflow cannot reach it"):
         runners.check_reached("dataflow", ["gs://b/x.gz", "/dumps/x.gz"])
     runners.check_reached("dataflow", ["gs://b/x.gz"])
     runners.check_reached("portable", ["/dumps/x.gz"])

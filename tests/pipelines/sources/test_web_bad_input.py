@@ -360,4 +360,4 @@ def test_a_list_that_nobody_reads_or_that_is_none_is_refused(
     assert run(tmp_path, *given, "--recipe", "paper") == 2
     assert "the recipe paper leaves no site out" in capsys.readouterr().err
     assert run(tmp_path, *given, "--recipe", "llama2") == 2
-    assert "line 1: 'http://people.example/' is no host" in capsys.readouterr().err
+    assert "line 1: 'http://people.example/' is not a host" in capsys.readouterr().err

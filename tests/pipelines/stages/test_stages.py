@@ -250,8 +250,8 @@ def test_nothing_is_something_that_can_be_built(tmp_path: Path, chain: Sequence[
         ("aa lost bb", r"toy/words item 00-\w+ does not add up: 3 in, 2 kept, 0 merged, 0 dropped"),
         ("aa fail", r"toy/words failed on record toy/00-\w+/1 of .*/0.txt: KeyError: 'no such word'"),
         ("aa unkeyed", r"toy/words failed on record toy/00-\w+/1 of .*/0.txt: ValueError: no key"),
-        ("aa nothing", "failed on record .*/1 of .*: TypeError: the step answered None"),
-        ("aa another", "failed on record .*/1 of .*: TypeError: the step answered Document"),
+        ("aa nothing", "failed on record .*/1 of .*: TypeError: the step returned None"),
+        ("aa another", "failed on record .*/1 of .*: TypeError: the step returned Document"),
         ("aa explode", "toy/words cannot read .*/0.txt: OSError: the disk is gone"),
     ],
 )
