@@ -72,7 +72,7 @@ class Document:
             size=len(self.text.encode(errors="replace")),
             scores=scores,
             url=self.url,
-            title=self.title,
+            title=self.title and self.title[:EXCERPT_CHARACTERS],
             language=self.language,
             timestamp=self.timestamp,
             license=self.license,

@@ -100,16 +100,16 @@ class Post:
         """The id of this post as a record: source, site, dump, number."""
         return f"{SOURCE}/{self.site}/{self.dump}/{self.id}"
 
-    def drop(self, reason: str, stage: str = READ) -> Drop:
+    def drop(self, reason: StrEnum) -> Drop:
         """Return the drop that takes this post's place."""
         return Drop(
             id=self.record,
             source=SOURCE,
-            stage=stage,
+            stage=READ,
             reason=reason,
             excerpt=self.body[:EXCERPT_CHARACTERS],
             size=len(self.body.encode("utf-8", "replace")),
-            title=self.title or None,
+            title=self.title[:EXCERPT_CHARACTERS] or None,
             timestamp=timestamps.canonical(self.creation_date),
             license=self.license,
         )

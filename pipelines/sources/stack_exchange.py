@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
+from enum import StrEnum
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +31,13 @@ from pipelines.stages.source import Breakdown, Shown, Source, Unpacking
 SEVEN_ZIP = b"7z\xbc\xaf\x27\x1c"
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 HEAD = 1 << 12  # bytes in which a Posts.xml must begin its element or a row
+
+
+class Reason(StrEnum):
+    """Why the posts of a whole site are dropped."""
+
+    META_SITE = "meta_site"
+    SITE_NOT_AMONG_LARGEST = "site_not_among_largest"
 
 
 def unpack(task: Unpacking) -> None:
@@ -94,9 +102,9 @@ def questions(payloads: Iterable[bytes], context: Context[Questions]) -> Iterato
         sites[post.site, post.dump].append(post)
     for (site, _), posts in sorted(sites.items()):
         if stack_exchange.is_meta(site) and not context.recipe.meta_sites:
-            yield from (post.drop("meta_site", "questions") for post in posts)
+            yield from (_drop(post, Reason.META_SITE) for post in posts)
         elif site not in chosen:
-            yield from (post.drop("site_not_among_largest", "questions") for post in posts)
+            yield from (_drop(post, Reason.SITE_NOT_AMONG_LARGEST) for post in posts)
         else:
             yield from _assembled(posts)
 
@@ -107,6 +115,10 @@ def _assembled(posts: Iterable[Post]) -> Iterator[tuple[Document, int] | Drop]:
             yield replace(outcome, stage="questions")
         else:
             yield outcome, outcome.attributes["answers"]
+
+
+def _drop(post: Post, reason: Reason) -> Drop:
+    return replace(post.drop(reason), stage="questions")
 
 
 def raw_posts(payloads: Iterable[bytes], document: Document) -> str:

@@ -569,7 +569,9 @@ for at in range(first, len(whole) - 8):
     for value in {whole[at] ^ 1, whole[at] ^ 2, (whole[at] + 2) & 255, 255} - {whole[at]}:
         damaged = whole[:at] + bytes([value]) + whole[at + 1 :]
         try:
-            list(texts.read(io.BytesIO(damaged), Dump("dump", "d1"), Counter(), "own", Fields()))
+            stream, dump = io.BytesIO(damaged), Dump("dump", "d1")
+            columns = texts.columns_of([(stream, dump)], Fields(), [])
+            list(texts.read(stream, dump, Counter(), "own", Fields(), columns))
         except ValueError:
             pass
 """

@@ -305,7 +305,7 @@ def test_one_file_for_two_options(here: Path, capsys: pytest.CaptureFixture[str]
 def test_the_samples_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "raw").mkdir()
     (here / "raw/dump.xml").write_text("mine")
-    assert layout.main(["--output", "raw/", "--cache", "none"]) == 1
+    assert layout.main(["--output", "raw/", "--cache", "none"]) == 2
     assert (here / "raw/dump.xml").read_text() == "mine"
     capsys.readouterr()
 

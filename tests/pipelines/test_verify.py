@@ -17,6 +17,7 @@ import pytest
 
 from pipelines import corpus, verify
 from pipelines.files import storage, tables
+from pipelines.sources import arxiv
 from tests.pipelines import tiny
 
 ARXIV, TOKENS = Path("arxiv"), Path("tokens/arxiv")
@@ -83,7 +84,7 @@ def rewrite(output: Path, change: Callable[[list[Any]], list[Any]], *, digest: b
     path = document_file(output)
     changed = change(list(tables.read_documents(str(path))))
     with path.open("wb") as stream:
-        writer = tables.DocumentWriter(stream)
+        writer = tables.DocumentWriter(stream, arxiv.COLUMNS)
         for document in changed:
             writer.write(document)
         written = writer.close()

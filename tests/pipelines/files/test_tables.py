@@ -181,14 +181,16 @@ def test_a_column_more_changes_no_digest(tmp_path: Path) -> None:
 
 
 def test_a_drop_knows_what_its_document_knew(tmp_path: Path) -> None:
-    whole = replace(document(1), url="u", title="t", language="en", license="mit", timestamp="2019-02-03T04:05:06Z")
+    whole = replace(
+        document(1), url="u", title="t" * 400, language="en", license="mit", timestamp="2019-02-03T04:05:06Z"
+    )
     with (tmp_path / "a.parquet").open("wb") as stream:
         writer = tables.DropWriter(stream, ["perplexity", "score"])
         writer.write(whole.drop("dull", score=0.5), excerpt=False)
         writer.close()
     (row,) = tables.read_rows(str(tmp_path / "a.parquet"))
     assert tables.scores_of(row) == {"score": 0.5}
-    assert [row[name] for name in ("url", "title", "language", "license")] == ["u", "t", "en", "mit"]
+    assert [row[name] for name in ("url", "title", "language", "license")] == ["u", "t" * 300, "en", "mit"]
     assert row["timestamp"] == datetime(2019, 2, 3, 4, 5, 6, tzinfo=UTC)
     assert "text" not in row
 

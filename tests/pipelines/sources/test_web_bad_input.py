@@ -297,7 +297,7 @@ def test_a_directory_stands_for_its_files_and_an_empty_one_is_an_error(
 ) -> None:
     (tmp_path / "empty").mkdir()
     assert run(tmp_path, "--input", f"c4={tmp_path}/empty") == 2
-    assert f"{tmp_path}/empty: no such file" in capsys.readouterr().err
+    assert f"{tmp_path}/empty: this folder holds no file" in capsys.readouterr().err
     assert run(tmp_path, "--input", f"c4={tmp_path}/nowhere") == 2
     (tmp_path / "0.warc.wet.gz").mkdir()
     tiny.wet(tmp_path / "0.warc.wet.gz/pages", 1, 30)
