@@ -5,7 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -P -m pip install -qq --disable-pip-version-check
+# Without PYTHONPATH: pip would take what lies there for installed.
+PIP := env -u PYTHONPATH $(BIN)/python -P -m pip install -qq --disable-pip-version-check
 
 OUTPUT ?= data/corpus
 RAW ?= data/raw
@@ -15,14 +16,33 @@ export OUTPUT RAW RUN
 RECIPE ?= sample
 RUNNER ?= local
 ARGS ?=
+# Python 3.11 reads where the project lies by the locale, and in C does not start if the path has other letters than ASCII.
+ifneq ($(filter C POSIX,$(LC_ALL)),)
+export LC_ALL := C.UTF-8
+endif
 # Python is started with -P: a file train.py or model.py in the working directory is none of ours.
+
+# Set-up that was stopped, or Debian without python3-venv, leaves an environment without pip.
+HAS_PIP = env -u PYTHONPATH $(BIN)/python -P -m pip --version >/dev/null 2>&1
+
+# A Python that is named is the environment's own, or nothing is done.
+.PHONY: same-python
+same-python:
+ifneq ($(filter command environment,$(origin PYTHON)),)
+	@if test -x $(BIN)/python; then asked=$$($(PYTHON) $(VERSION)) && there=$$($(BIN)/python $(VERSION)) || exit 0; \
+		test "$$asked" = "$$there" || { echo "$(VENV) is of Python $$there, and PYTHON=$(PYTHON) is $$asked: remove $(VENV), or name another environment with VENV=.venv-$$asked" >&2; exit 2; }; fi
+endif
+VERSION = -P -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 # A stamp per lock file: an extra is installed again only when its lock changed. A lock holds all that is needed, so pip
 # resolves nothing: of a requirement with an extra (google-auth[pyopenssl]) it would take the newest release, not the lock's.
-$(VENV)/build.stamp: requirements/build.txt pyproject.toml
+$(VENV)/build.stamp: requirements/build.txt pyproject.toml | same-python
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; name another with make PYTHON=python3.11")'
 	@echo "setting up $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -P -m venv $(VENV)
+	@$(HAS_PIP) || { test -x $(BIN)/python && $(BIN)/python -P -m ensurepip >/dev/null 2>&1 && $(HAS_PIP); } \
+		|| { test -e $(VENV) && ! test -e $(VENV)/pyvenv.cfg && test -n "$$(ls -A $(VENV))" && echo "$(VENV) holds files and is no environment of Python: name another with VENV=" >&2 && exit 2; \
+		$(PYTHON) -P -m venv --clear $(VENV) && $(HAS_PIP); } \
+		|| { echo "$(VENV) cannot be made: $(PYTHON) needs its modules venv and ensurepip (on Debian and Ubuntu: apt-get install python3-venv); then run make again" >&2; exit 2; }
 	@$(PIP) --require-hashes -r requirements/build.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -42,10 +62,10 @@ $(VENV)/torch.stamp: requirements/torch.txt requirements/torch-cuda.txt $(VENV)/
 		$(PIP) --require-hashes --no-deps -r requirements/torch-cuda.txt; fi
 	@touch $@
 
-# Compiled where there is a C compiler; without it the same result takes longer.
+# Compiled where there is a C compiler; without it the same result takes longer, and the next `make` looks for one again.
 $(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/native/unigram.c filters/native/binding.py $(VENV)/corpus.stamp
-	@$(BIN)/python -P -m filters.native.binding
-	@touch $@
+	@$(BIN)/python -P -c 'from filters.native import binding; binding.main(); raise SystemExit(not binding.path().exists())' \
+		&& touch $@ || true
 
 .PHONY: setup-corpus setup-sample setup-train setup-test setup-full setup-engine
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp

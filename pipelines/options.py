@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -121,12 +122,26 @@ def _check_workers(options: argparse.Namespace, beam_arguments: Sequence[str]) -
 
 
 def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
+    if options.runner == "local" and (why := _no_loopback()):
+        raise ValueError(
+            f"--runner local: its workers talk over this machine's loopback, 127.0.0.1, which does not answer ({why}); "
+            "set it up (ip link set lo up), or build in one process: --runner plain"
+        )
     if options.runner not in ("local", "plain"):
         from pipelines.runners import beam
 
         beam.check_engine(options.runner, beam_arguments, options.output)
     elif beam_arguments:
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
+
+
+def _no_loopback() -> str:
+    """Return why a socket of this machine cannot be reached from it, or nothing."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), 10):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 @contextmanager

@@ -122,3 +122,88 @@ def test_clean_removes_no_folder_of_anybody_s(tmp_path: Path) -> None:
     ours.write(f"{tmp_path}/x/our out", "summary.json", b"{}")
     assert make("clean", *options, f"OUTPUT={tmp_path}/x/our out/", f"RUN={tmp_path}/none").returncode == 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+VERSIONS = "sys.version_info"
+FAKE = """#!/bin/bash
+# A Python whose environments are copies of itself; FAKE_PIP says whether they have pip.
+case "$*" in
+  *print*{versions}*) echo "${{FAKE_VERSION:-3.12}}" ;;
+  *"-m venv"*) test -z "$FAKE_NO_VENV" || exit 1
+    mkdir -p "{venv}/bin"; cp "$0" "{venv}/bin/python"; touch "{venv}/pyvenv.cfg" "{venv}/pip"; echo made >> "{log}" ;;
+  *"-m pip --version"*) test -e "{venv}/pip" ;;
+  *ensurepip*) exit 1 ;;
+  *"-m pip"*) echo "PYTHONPATH=$PYTHONPATH" >> "{log}" ;;
+  *filters.native*) echo compiling >> "{log}"; exit "${{FAKE_COMPILER:-0}}" ;;
+esac
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Path:
+    """Return a Python that only says what it is asked."""
+    python = tmp_path / "python"
+    python.write_text(FAKE.format(versions=VERSIONS, venv=tmp_path / "venv", log=tmp_path / "log"))
+    python.chmod(0o755)
+    return python
+
+
+def set_up(fake: Path, target: str = "build.stamp", **environment: str) -> subprocess.CompletedProcess[str]:
+    venv = fake.with_name("venv")
+    return make(f"{venv}/{target}", f"VENV={venv}", f"PYTHON={fake}", **environment)
+
+
+def test_an_environment_without_pip_is_made_again(fake: Path) -> None:
+    venv = fake.with_name("venv")
+    (venv / "bin").mkdir(parents=True)
+    shutil.copy(fake, venv / "bin/python")
+    (venv / "pyvenv.cfg").touch()
+    done = set_up(fake)
+    assert done.returncode == 0, done.stderr
+    assert fake.with_name("log").read_text().splitlines()[0] == "made"
+
+
+def test_what_debian_needs_is_said(fake: Path) -> None:
+    done = set_up(fake, FAKE_NO_VENV="1")
+    assert done.returncode == 2
+    assert "apt-get install python3-venv" in done.stderr
+    assert set_up(fake).returncode == 0
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(fake: Path) -> None:
+    venv = fake.with_name("venv")
+    venv.mkdir()
+    (venv / "mine").touch()
+    assert set_up(fake).returncode == 2
+    assert [path.name for path in venv.iterdir()] == ["mine"]
+
+
+def test_another_python_than_the_environment_s_is_noticed(fake: Path) -> None:
+    assert set_up(fake).returncode == 0
+    other = fake.with_name("other")
+    other.write_text("#!/bin/sh\necho 3.13\n")
+    other.chmod(0o755)
+    venv = fake.with_name("venv")
+    done = make(f"{venv}/build.stamp", f"VENV={venv}", f"PYTHON={other}")
+    assert done.returncode == 2
+    assert f"{venv} is of Python 3.12, and PYTHON={other} is 3.13: remove {venv}, or name another" in done.stderr
+    assert set_up(fake).returncode == 0
+
+
+def test_a_compiler_that_comes_later_is_noticed(fake: Path) -> None:
+    assert set_up(fake, "native.stamp", FAKE_COMPILER="1").returncode == 0
+    assert set_up(fake, "native.stamp").returncode == 0
+    assert set_up(fake, "native.stamp").returncode == 0
+    assert fake.with_name("log").read_text().count("compiling") == 2
+
+
+def test_pip_does_not_see_what_lies_on_the_python_path(fake: Path) -> None:
+    assert set_up(fake, PYTHONPATH="/somewhere").returncode == 0
+    asked = [line for line in fake.with_name("log").read_text().splitlines() if line.startswith("PYTHONPATH")]
+    assert asked == ["PYTHONPATH=", "PYTHONPATH="]
+
+
+def test_a_c_locale_becomes_one_that_has_all_letters(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(f"include {REPOSITORY}/Makefile\nlocale:\n\t@echo $$LC_ALL\n")
+    for given, expected in (("C", "C.UTF-8"), ("POSIX", "C.UTF-8"), ("de_DE.UTF-8", "de_DE.UTF-8")):
+        assert make("-f", str(tmp_path / "Makefile"), "locale", LC_ALL=given).stdout.split() == [expected]

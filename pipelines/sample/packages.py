@@ -16,10 +16,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from filters.packages import HTTPX, UNEARTH
 from pipelines.files import storage
@@ -228,12 +228,18 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Where pip is configured to download from; empty: the public index, and the system's certificates."""
+    """Where pip is configured to download from; empty: the public index, and the system's certificates.
+
+    `find_links` are folders and pages of files, `no_index` that nothing else is asked, `proxy` is the address of one.
+    """
 
     urls: tuple[str, ...]
     extra_urls: tuple[str, ...]
     certificates: str
     trusted_hosts: tuple[str, ...]
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    proxy: str = ""
 
 
 def fetch(packages: Iterable[Package], cache: Path, report: Reporter | None = None) -> dict[str, Path]:
@@ -262,9 +268,16 @@ def is_cached(package: Package, cache: Path) -> bool:
 
 def pip_index() -> Index:
     """Return the index of the user's pip configuration, read by pip itself; indexes that are folders are left out."""
-    command = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "config", "list"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return parse_pip_config(answer.stdout, os.environ)
+    listing = ""
+    # An environment that uv made has no pip; the machine's reads the same files.
+    for pip in ([sys.executable, "-P", "-m", "pip"], ["pip"], ["pip3"]):
+        with suppress(OSError):
+            command = [*pip, "--disable-pip-version-check", "config", "list"]
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+            listing = answer.stdout
+            if answer.returncode == 0:
+                break
+    return parse_pip_config(listing, os.environ)
 
 
 def parse_pip_config(listing: str, environment: Mapping[str, str]) -> Index:
@@ -281,7 +294,16 @@ def parse_pip_config(listing: str, environment: Mapping[str, str]) -> Index:
 
     extra = tuple(url for url in configured("extra-index-url").split() if url.startswith(("https:", "http:")))
     hosts = tuple(configured("trusted-host").split())
-    return Index(tuple(configured("index-url").split()), extra, configured("cert"), hosts)
+    links = tuple(_as_address(place) for place in configured("find-links").split())
+    alone = configured("no-index").lower() in ("1", "true", "yes", "on", "y", "t")
+    urls = tuple(configured("index-url").split())
+    return Index(urls, extra, configured("cert"), hosts, links, alone, configured("proxy"))
+
+
+def _as_address(place: str) -> str:
+    """Return a folder as an address, and an address as it is."""
+    is_address = place.startswith(("https:", "http:", "file:"))
+    return place if is_address else Path(place).expanduser().absolute().as_uri()
 
 
 @contextmanager
@@ -293,11 +315,21 @@ def _finder(index: Index) -> Iterator[PackageFinder]:
     from unearth.fetchers.sync import PyPIClient
 
     verify = ssl.create_default_context(cafile=index.certificates) if index.certificates else True
-    with PyPIClient(verify=verify, trusted_hosts=index.trusted_hosts, timeout=TIMEOUT_SECONDS) as session:
+    options: dict[str, Any] = {"verify": verify, "trusted_hosts": index.trusted_hosts, "timeout": TIMEOUT_SECONDS}
+    if index.proxy:
+        # Else hosts that are trusted would be asked directly.
+        unverified = HTTPX.load().HTTPTransport(verify=False, proxy=index.proxy)
+        mounts = {f"all://{host}": unverified for host in index.trusted_hosts}
+        options |= {"proxy": index.proxy, "mounts": mounts}
+    with PyPIClient(**options) as session:
         # The pinned file is wanted on every platform, so compatibility with this one does not matter.
         finder = PackageFinder(cast("Fetcher", session), index_urls=index.urls, ignore_compatibility=True)
         for url in index.extra_urls:
             finder.add_index_url(url)
+        if index.no_index:
+            finder.sources.clear()
+        for url in index.find_links:
+            finder.add_find_links(url)
         session.auth = MultiDomainBasicAuth(index_urls=[source["url"] for source in finder.sources])
         yield finder
 
@@ -339,10 +371,16 @@ def _attempt(package: Package, folder: Path, finder: PackageFinder, report: Repo
         if link is None:
             raise _IndexError("no such file in the package index")
         path = finder.download(link, folder, {}, lambda link, completed, total: report(package.name, completed))
-    except (httpx2.HTTPError, UnpackError, OSError) as error:
+        # An index of local files hands out its own file: that one stays where it is.
+        return Path(shutil.copy(path, folder)) if link.is_file else path
+    except OSError as error:
+        if isinstance(error, ConnectionError | TimeoutError):
+            raise _IndexError(f"the package index does not answer: {error}") from None
+        raise SampleError(
+            f"{package.filename} cannot be written to {folder.parent}: {error.strerror or error}"
+        ) from None
+    except (httpx2.HTTPError, UnpackError) as error:
         raise _IndexError(f"the package index does not answer: {type(error).__name__}: {error}") from None
-    # An index of local files hands out its own file: that one stays where it is.
-    return Path(shutil.copy(path, folder)) if link.is_file else path
 
 
 def _check(path: Path, package: Package) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import random
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -329,3 +331,21 @@ class TestCommonCrawlAlone:
         given = ["--recipe", "paper", "--source", "common_crawl", "--input", f"common_crawl={mixed}/*.gz"]
         given += ["--output", str(tmp_path), "--set", "common_crawl.language=false"]
         assert "common_crawl.perplexity is True, but no language" in "\n".join(lines_of(capsys, 2, given))
+
+
+def test_a_machine_without_loopback_is_told_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    book = tmp_path / "a.txt"
+    book.write_text("A book.")
+    arguments = ["--input", f"books={book}", "--output", str(tmp_path / "corpus"), "--dry-run"]
+    assert corpus.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "--runner local: its workers talk over this machine's loopback, 127.0.0.1" in said
+    assert "Network is unreachable" in said
+    corpus.main([*arguments, "--runner", "plain"])
+    assert "loopback" not in capsys.readouterr().err

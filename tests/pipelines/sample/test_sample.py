@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import bz2
 import csv
+import errno
 import gzip
 import hashlib
+import http.server
 import importlib
 import io
 import json
+import os
+import shutil
+import sys
 import tarfile
+import threading
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -241,6 +247,56 @@ class TestPackages:
             packages.fetch([self.lake(index, "0" * 64)], tmp_path / "cache")
         assert list((tmp_path / "cache").iterdir()) == []
 
+    def test_a_folder_of_files_is_enough_without_an_index(
+        self, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listing = f"global.find-links={str(index)!r}\nglobal.no-index='true'\nglobal.index-url='http://127.0.0.1:9/'"
+        monkeypatch.setattr(packages, "pip_index", lambda: packages.parse_pip_config(listing, {}))
+        assert packages.fetch([self.lake(index)], tmp_path / "cache")["lake"].is_file()
+
+    @pytest.mark.parametrize("trusted", [("index.example",), ("index.example:80",)])
+    def test_a_proxy_is_asked(
+        self, trusted: tuple[str, ...], index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        class Proxy(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked.append(self.path)
+                self.send_error(404)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Proxy) as server:
+            threading.Thread(target=server.serve_forever).start()
+            proxy = f"http://127.0.0.1:{server.server_port}"
+            found = packages.Index(("http://index.example:80/simple",), (), "", trusted, proxy=proxy)
+            monkeypatch.setattr(packages, "pip_index", lambda: found)
+            with pytest.raises(packages.SampleError, match="lake"):
+                packages.fetch([self.lake(index)], tmp_path / "cache")
+            server.shutdown()
+        assert asked[0].startswith("http://index.example")
+
+    def test_without_a_pip_of_its_own_the_machine_s_says_what_is_configured(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pip = tmp_path / "pip"
+        pip.write_text("#!/bin/sh\necho \"global.index-url='https://a.example/'\"\n")
+        pip.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        assert packages.pip_index().urls == ("https://a.example/",)
+
+    def test_a_full_disk_is_said_as_one(self, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(shutil, "copy", full)
+        with pytest.raises(packages.SampleError, match=r"lake-1\.0\.tar\.gz cannot be written to .*: No space left on"):
+            packages.fetch([self.lake(index)], tmp_path / "cache")
+
     def test_missing_file_names_package_and_index(self, index: Path, tmp_path: Path) -> None:
         with pytest.raises(
             packages.SampleError, match=r"lake==1\.0: cannot download lake-1\.0\.zip from file:.*no such"
@@ -273,6 +329,12 @@ class TestPackages:
                 ((), ("https://d.example/",), "/c.pem", ("d.example", "e.example")),
             ),
             ("WARNING: nothing = here\nglobal.quiet='1'", {}, ((), (), "", ())),
+            (
+                "global.find-links='/srv/wheels https://f.example/'\nglobal.no-index='true'\nglobal.proxy='http://p:8'",
+                {},
+                ((), (), "", (), ("file:///srv/wheels", "https://f.example/"), True, "http://p:8"),
+            ),
+            ("global.no-index='true'", {"PIP_NO_INDEX": "0"}, ((), (), "", (), (), False)),
         ],
     )
     def test_pip_configuration(self, listing: str, environment: dict[str, str], expected: tuple[Any, ...]) -> None:
