@@ -49,7 +49,8 @@ $(VENV)/build.stamp: requirements/build.txt pyproject.toml | same-python
 
 $(VENV)/%.stamp: requirements/%.txt $(VENV)/build.stamp
 	@echo "installing what '$*' needs"
-	@$(PIP) --no-deps --require-hashes -r requirements/$*.txt
+	@$(PIP) --no-deps --require-hashes -r requirements/$*.txt \
+		|| env -u PYTHONPATH $(BIN)/python -P requirements/install.py requirements/$*.txt
 	@touch $@
 
 # A CPU build of torch in pip's find-links goes first (pip itself would prefer the index's, whose link carries a hash);
