@@ -177,14 +177,14 @@ def test_every_row_is_a_document_or_a_typed_drop(tmp_path: Path) -> None:
     )
     (tmp_path / "a.jsonl").write_text(content, encoding="utf-8")
     (tmp_path / "b.jsonl").write_text('{"text": "half \\ud83d of a pair"}\n', encoding="utf-8")
-    fields = ["--set", "texts.own.attributes=meta.by.who,meta.at,absent"]
+    fields = ["--set", "texts.own.attributes=meta.by.who,meta.at"]
     assert build(tmp_path / "out", "--input", f"own={tmp_path}/*.jsonl", *fields) == 0
     assert reasons(tmp_path / "out", "own") == {"no_text": 3, "bad_field": 3, "malformed": 3}
     found = {row["text"]: row for row in documents(tmp_path / "out", "own")}
     assert set(found) == {"kept", "half \ufffd of a pair"}
     row = found["kept"]
     assert (row["url"], row["title"], row["language"]) == ("http://a/", "t", "en")
-    assert (row["meta.by.who"], row["meta.at"], row["absent"]) == ("x", 3, None)
+    assert (row["meta.by.who"], row["meta.at"]) == ("x", 3)
     manifest = json.loads((tmp_path / "out/own/manifest.json").read_text())
     assert {entry["digest"] for entry in manifest["inputs"]} >= {row["dump"]}
 
@@ -236,6 +236,15 @@ def test_a_name_that_two_columns_have_is_refused(tmp_path: Path, capsys: pytest.
         writer.write_table(table)
     assert build(tmp_path / "out", "--input", f"own={tmp_path}/a.arrow") == 2
     assert "a.arrow: there are several columns 'n'" in capsys.readouterr().err
+
+
+def test_a_misspelt_attribute_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_lines(tmp_path / "a.jsonl", [{"text": "a", "score": None}])
+    write_lines(tmp_path / "b.jsonl", [{"text": "b", "tags": ["x"]}])
+    given = ["--input", f"own={tmp_path}/*.jsonl", "--set", "texts.own.attributes=score,tags"]
+    assert build(tmp_path / "out", *given) == 0
+    assert build(tmp_path / "other", *given[:-1], "texts.own.attributes=score,tgas") == 2
+    assert "no input has a field 'tgas' in its columns or first 1,000 rows" in capsys.readouterr().err
 
 
 def test_what_fits_no_column_of_json_is_kept_as_text(tmp_path: Path) -> None:
@@ -359,6 +368,7 @@ class TestWhatIsRefused:
                 "texts.own.title=body",
                 "a.jsonl: the field 'body' is a struct<html: string>, and a document's title is a string",
             ),
+            ("own.near.measure=jaccard", "for texts of your own write texts.own.near.measure; available: name"),
             ("texts.own.text=", "texts.own.text is ''; it must be the name of a field"),
             ("texts.own.near.threshold=2", "texts.own.near.threshold is 2.0"),
             ("texts.own.filters.language.threshold=2", "texts.own.filters.language.threshold is 2.0"),

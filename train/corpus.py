@@ -118,6 +118,10 @@ def proportions_of(directory: Path | str) -> str:
     return ",".join(f"{name}={weight}" for name, weight in weights.items() if weight)
 
 
+def _equal(names: Iterable[str]) -> str:
+    return ",".join(f"{name}=1" for name in names)
+
+
 def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
     """Open the named sources of a corpus.
 
@@ -130,7 +134,7 @@ def open_corpus(directory: Path | str, names: Iterable[str]) -> Corpus:
     if missing:
         raise ValueError(
             f"{directory}: no tokens of {', '.join(missing)}; available: {', '.join(there) or 'none at all'} "
-            "(build the missing sources, or leave them out of --proportions)"
+            f"(build the missing sources, or train on those alone: --proportions {_equal(there or ['NAME'])})"
         )
     corpus = Corpus(directory, {name: Manifest.load(directory / "tokens" / name) for name in names})
     _check(corpus)

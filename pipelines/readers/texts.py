@@ -113,7 +113,12 @@ def columns_of(streams: Iterable[tuple[BinaryIO, Dump]], fields: Fields, taken: 
             continue
         others = others or not is_table(stream)
         found.append(_types(stream, dump, fields))
-    return Columns(tuple(united(found).items()), _named(fields), frozenset(taken), others and not fields.attributes)
+    types = united(found)
+    if found and (absent := [name for name in fields.attributes if name not in types]):
+        raise ValueError(
+            f"texts.NAME.attributes: no input has a field {absent[0]!r} in its columns or first {_FIRST_ROWS:,} rows"
+        )
+    return Columns(tuple(types.items()), _named(fields), frozenset(taken), others and not fields.attributes)
 
 
 def _types(stream: BinaryIO, dump: Dump, fields: Fields) -> Types:
@@ -122,12 +127,14 @@ def _types(stream: BinaryIO, dump: Dump, fields: Fields) -> Types:
     if schema := _schema(stream, dump):
         _check_types(dump, fields, of_schema(schema, [name for name in named if name in schema.names], dump.name))
         left = pruned(schema, named)
-        return of_schema(left, fields.attributes or [name for name in left.names if name not in named], dump.name)
+        found = of_schema(left, fields.attributes or [name for name in left.names if name not in named], dump.name)
+        return {name: kind for name, kind in found.items() if name in left.names or not pa.types.is_null(kind)}
     first = _first_rows(stream, dump)
     _check_types(dump, fields, of_rows(first, {name for name in named if any(name in row for row in first)}))
     left_rows = [without(row, named) for row in first]
     names = dict.fromkeys(name for row in left_rows for name in row if name not in named and well_formed(name) == name)
-    return of_rows(left_rows, fields.attributes or list(names)[:MOST_COLUMNS])
+    wanted = [name for name in fields.attributes if any(name in row or value(row, name) for row in left_rows)]
+    return of_rows(left_rows, wanted if fields.attributes else list(names)[:MOST_COLUMNS])
 
 
 def _schema(stream: BinaryIO, dump: Dump) -> pa.Schema | None:
