@@ -77,7 +77,8 @@ def of_sources(dumps: Path, *options: str) -> list[str]:
     given = tiny.options(dumps)
     pairs = list(zip(given[::2], given[1::2], strict=True))
     kept = [pair for pair in pairs if pair[0] != "--input" or pair[1].partition("=")[0] in wanted]
-    return [*(word for pair in kept for word in pair), *options]
+    # One source alone has too little text for the vocabulary of all.
+    return [*(word for pair in kept for word in pair), "--set", "tokenizer.vocabulary=380", *options]
 
 
 def build(output: Path, arguments: list[str], missing: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
