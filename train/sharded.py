@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 from torch.distributed.checkpoint.state_dict_saver import save as save_now
@@ -104,7 +105,7 @@ class Saver:
         except BaseException as error:
             if self._world.first:
                 shutil.rmtree(temporary, ignore_errors=True)
-            raise OSError(f"checkpoint of step {step} could not be written: {error}") from error
+            raise OSError(f"checkpoint of step {step} could not be written: {_cause(error)}") from error
 
     def _seal(self, temporary: Path, step: int, files: checkpoint.Digests, state: Mapping[str, Any]) -> None:
         if self._world.first:
@@ -159,3 +160,9 @@ def _copy(part: Tensor, whole: Tensor) -> None:
         part.to_local().copy_(cut.to_local())
     else:
         part.copy_(whole)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return what failed on the first rank that failed: the text of PyTorch's exception holds each rank's traceback."""
+    failures = list(error.failures.values()) if isinstance(error, CheckpointException) else []
+    return failures[0][0] if failures else error

@@ -436,7 +436,7 @@ WEIGHTS: dict[str, tuple[Callable[[Place], object], str]] = {
     ),
     "a bare pickle as Meta's weights": (
         lambda place: convert.read(_meta(place, place.code)),
-        r"consolidated\.00\.pth: no file of PyTorch's",
+        r"consolidated\.00\.pth: not a file as PyTorch writes it",
     ),
     "numbers as Meta's weights": (
         lambda place: convert.read(_meta(place, _saved({"a": 1}))),
@@ -465,7 +465,7 @@ def test_weights_are_tensors_of_their_own_folder(place: Place, name: str) -> Non
 def test_a_safetensors_file_is_no_pickle(place: Place) -> None:
     folder = _hugging_face(place, {"weight_map": {"a": "a.safetensors"}})
     (folder / "a.safetensors").write_bytes(place.code)
-    with pytest.raises(ValueError, match=r"a\.safetensors: no file of safetensors"):
+    with pytest.raises(ValueError, match=r"a\.safetensors: not a safetensors file"):
         convert.read(folder)
     assert not place.executed.exists()
 

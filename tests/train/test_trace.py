@@ -92,5 +92,5 @@ def test_a_corpus_that_was_rebuilt_is_an_error(corpus: Path, run: Path, tmp_path
         tmp_path / "other", {"wikipedia": made.documents("wikipedia", 61), "books": made.documents("books", 20)}
     )
     assert shards.Manifest.load(other / "tokens" / "books").grand_total("tokens")
-    with pytest.raises(ValueError, match="the tokens of wikipedia are not those"):
+    with pytest.raises(ValueError, match="the tokens of wikipedia are not the ones"):
         trace.open_run(run, other)
