@@ -40,10 +40,14 @@ def typed(node: Any, name: str, value: str, assignment: str) -> Any:
     return parse(get_type_hints(type(node))[name], value, assignment)
 
 
+def names(node: Any) -> list[str]:
+    """Return the names of a node's fields that are set by path."""
+    return [found.name for found in dataclasses.fields(node) if found.metadata.get("by_path", True)]
+
+
 def _current(node: Any, name: str, assignment: str) -> Any:
-    names = [found.name for found in dataclasses.fields(node) if found.metadata.get("by_path", True)]
-    if name not in names:
-        raise ValueError(f"--set {assignment}: there is no field {name!r}; available: {', '.join(names)}")
+    if name not in names(node):
+        raise ValueError(f"--set {assignment}: there is no field {name!r}; available: {', '.join(names(node))}")
     return getattr(node, name)
 
 

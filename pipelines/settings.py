@@ -47,11 +47,10 @@ def _override(node: Any, path: list[str], value: str, assignment: str) -> Any:
     if isinstance(node, Recipe) and path[0] in (added := dict(node.added)) and len(path) > 1:
         part = _override(added[path[0]], path[1:], value, assignment)
         return replace(node, added=tuple((added | {path[0]: part}).items()))
-    if isinstance(node, Recipe) and len(path) > 1 and not hasattr(node, path[0]):
-        known = ", ".join(found.name for found in dataclasses.fields(node) if found.name != "added")
-        own = f"texts.{'.'.join(path)}"
+    if isinstance(node, Recipe) and len(path) > 1 and path[0] not in (known := fields.names(node)):
         raise ValueError(
-            f"--set {assignment}: there is no field {path[0]!r}; for texts of your own write {own}; available: {known}"
+            f"--set {assignment}: there is no field {path[0]!r}; for texts of your own write texts.{'.'.join(path)}; "
+            f"available: {', '.join(known)}"
         )
     return fields.changed(node, path, value, assignment, _override)
 

@@ -42,10 +42,7 @@ def check_format(path: str, manifest: Json) -> None:
 
 def check_before_building(output: str) -> None:
     """Raise ValueError if a corpus of another format, or one of its sources, is where a build would write."""
-    found = storage.read_json(f"{output}/manifest.json")
-    if isinstance(found, dict):
-        check_format(f"{output}/manifest.json", found)
-    for name in SOURCES:
-        manifest = storage.read_json(f"{output}/{name}/manifest.json")
-        if isinstance(manifest, dict):
-            check_format(f"{output}/{name}/manifest.json", manifest)
+    paths = [f"{output}/manifest.json", *(f"{output}/{name}/manifest.json" for name in SOURCES)]
+    for path, found in zip(paths, map(storage.read_json, paths), strict=True):
+        if isinstance(found, dict):
+            check_format(path, found)

@@ -26,7 +26,7 @@ from pipelines.export.parquet import write_readme
 from pipelines.files import arrow_batches, parquet_pages, storage, tables
 from pipelines.files.blocks import TooLargeError
 from pipelines.readers import Dump, rows, texts
-from pipelines.readers.columns import as_text, common, type_of
+from pipelines.readers.columns import as_text, type_of, widened
 from pipelines.recipes import Fields
 from pipelines.stages.source import input_digest
 
@@ -158,9 +158,8 @@ class _Input:
             if texts.is_parquet(stream) or texts.is_arrow(stream):
                 return
             for chunk in _chunks(self._json(stream)):
-                for name in dict.fromkeys(name for row, _ in chunk for name in row):
-                    found = type_of([row.get(name) for row, _ in chunk])
-                    types[name] = common(types[name], found) if name in types else found
+                names = dict.fromkeys(name for row, _ in chunk for name in row)
+                types.update(widened(types, {name: type_of([row.get(name) for row, _ in chunk]) for name in names}))
 
     def _json(self, stream: BinaryIO) -> Iterator[tuple[Json, Kept]]:
         kept = self.kept()

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Final
 
 import pyarrow as pa
@@ -57,13 +58,16 @@ def _is_storable(kind: pa.DataType, most: float = math.inf) -> bool:
     return (not pa.types.is_struct(kind) or 0 < len(inner) <= most) and all(_is_storable(one, most) for one in inner)
 
 
+def widened(types: Types, more: Types) -> Types:
+    """Return types that hold the values of both, of a name that only one has its own."""
+    return {**types, **{name: common(types[name], kind) if name in types else kind for name, kind in more.items()}}
+
+
 def united(found: Iterable[Types]) -> Types:
     """Return one type for each name that any of these has, in their order; one without a value anywhere is text."""
 
-    types: dict[str, pa.DataType] = {}
-    for more in found:
-        types |= {name: common(types[name], kind) if name in types else kind for name, kind in more.items()}
-    return {name: _with_values(kind) for name, kind in types.items()}
+    nothing: Types = {}
+    return {name: _with_values(kind) for name, kind in reduce(widened, found, nothing).items()}
 
 
 def _with_values(kind: pa.DataType) -> pa.DataType:

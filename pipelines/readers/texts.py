@@ -16,7 +16,7 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Any, BinaryIO, Final, cast
@@ -121,20 +121,28 @@ def columns_of(streams: Iterable[tuple[BinaryIO, Dump]], fields: Fields, taken: 
     return Columns(tuple(types.items()), _named(fields), frozenset(taken), others and not fields.attributes)
 
 
-def _types(stream: BinaryIO, dump: Dump, fields: Fields) -> Types:
-    """Return the types of the fields of one input that become columns."""
+def _types(stream: BinaryIO, dump: Dump, fields: Fields, first: Sequence[Row] | None = None) -> Types:
+    """Return the types of the fields of one input that become columns; `first` are its first rows, if they are read."""
+    if (schema := _schema(stream, dump)) is not None:
+        return _types_in(schema, dump, fields)
+    return _types_of_rows(_first_rows(stream, dump) if first is None else first, dump, fields)
+
+
+def _types_in(schema: pa.Schema, dump: Dump, fields: Fields) -> Types:
     named = _named(fields)
-    if schema := _schema(stream, dump):
-        _check_types(dump, fields, of_schema(schema, [name for name in named if name in schema.names], dump.name))
-        left = pruned(schema, named)
-        found = of_schema(left, fields.attributes or [name for name in left.names if name not in named], dump.name)
-        return {name: kind for name, kind in found.items() if name in left.names or not pa.types.is_null(kind)}
-    first = _first_rows(stream, dump)
+    _check_types(dump, fields, of_schema(schema, [name for name in named if name in schema.names], dump.name))
+    left = pruned(schema, named)
+    found = of_schema(left, fields.attributes or [name for name in left.names if name not in named], dump.name)
+    return {name: kind for name, kind in found.items() if name in left.names or not pa.types.is_null(kind)}
+
+
+def _types_of_rows(first: Sequence[Row], dump: Dump, fields: Fields) -> Types:
+    named = _named(fields)
     _check_types(dump, fields, of_rows(first, {name for name in named if any(name in row for row in first)}))
-    left_rows = [without(row, named) for row in first]
-    names = dict.fromkeys(name for row in left_rows for name in row if name not in named and well_formed(name) == name)
-    wanted = [name for name in fields.attributes if any(name in row or value(row, name) for row in left_rows)]
-    return of_rows(left_rows, wanted if fields.attributes else list(names)[:MOST_COLUMNS])
+    left = [without(row, named) for row in first]
+    names = dict.fromkeys(name for row in left for name in row if name not in named and well_formed(name) == name)
+    wanted = [name for name in fields.attributes if any(name in row or value(row, name) for row in left)]
+    return of_rows(left, wanted if fields.attributes else list(names)[:MOST_COLUMNS])
 
 
 def _schema(stream: BinaryIO, dump: Dump) -> pa.Schema | None:
@@ -202,7 +210,7 @@ def look(stream: BinaryIO, dump: Dump, fields: Fields) -> None:
     kinds = {type(one).__name__ for one in found if one is not None and not isinstance(one, str)}
     names = {name for row in first for name in row}
     if any(isinstance(one, str) for one in found):
-        _types(stream, dump, fields)
+        _types(stream, dump, fields, first)
         return
     if not first and not any(numbered(stream, dump, None)):
         return
