@@ -11,9 +11,9 @@ from pipelines.files import runs, storage
 from pipelines.files.current import is_current
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.jobs import Job, Shuffle, first_not_done
-from pipelines.stages.kinds import Decide, Removals, Resolve
+from pipelines.stages.kinds import Decide, Removals, Resolve, reducer_name
 from pipelines.stages.link import Decider, Writer
-from pipelines.stages.resolution import Resolution
+from pipelines.stages.resolution import Resolution, buckets_for
 
 
 class DecideLink(Decider[Decide]):
@@ -101,32 +101,38 @@ class ResolveLink(Decider[Resolve]):
         """Whether what it marks are duplicates: always."""
         return True
 
+    def plan(self) -> Sequence[Job | Shuffle]:
+        """Return what is left of the first step that is not done, or first of the shards that it needs again."""
+        if is_current(self._decided, self.identity()):
+            return []
+        if before := self.texts.restore(self.stage.name, list(enumerate(self.items()))):
+            return before
+        task = self._resolution()
+        shards = [self.texts.staged(item) for item in self.items()]
+        return first_not_done(task.steps(self.name, shards, self.texts.run_paths()), task.step_identity)
+
     def _resolution(self) -> Resolution:
+        """Return the decision; what it compares must have been written."""
+        recipe, run_files = self.setting.recipe, self.texts.run_paths()
         return Resolution(
             stage=self.stage,
             paths=self.paths,
             identity=self.identity(),
             items=len(self.items()),
-            buckets=self.setting.recipe.buckets,
+            buckets=buckets_for(sum(storage.together(runs.records, run_files, self.setting.output)), recipe.buckets),
             threshold=self.recipe.threshold,
         )
 
-    def plan(self) -> Sequence[Job | Shuffle]:
-        """Return what is left of the first step that is not done, or first of the shards that it needs again."""
-        task = self._resolution()
-        if is_current(task.manifest, task.identity):
-            return []
-        shards = [self.texts.staged(item) for item in self.items()]
-        steps = task.steps(self.name, shards, self.texts.run_paths())
-        before = self.texts.restore(self.stage.name, list(enumerate(self.items())))
-        return before or first_not_done(steps, task.identity)
+    @property
+    def _decided(self) -> str:
+        return self.paths.manifest(self.stage.name, reducer_name(0))
 
     def removals_of(self, ordinal: int) -> Removals:
         """Return where an item finds what it must remove."""
         return Removals(self.stage.name, "bucket", range(1), ordinal)
 
     def _manifest(self) -> dict[str, Any]:
-        row: dict[str, Any] = storage.read_json(self._resolution().manifest)
+        row: dict[str, Any] = storage.read_json(self._decided)
         return row
 
     def manifests(self) -> list[dict[str, Any]]:

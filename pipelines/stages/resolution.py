@@ -2,6 +2,7 @@
 
     runs of keys ─ shuffle ─> candidates, one run of pairs each ─ shuffle ─> overlaps ─ one small task ─> removals
 
+There are as many buckets as the keys fill (`buckets_for`): a bucket is three files, whether it holds anything or not.
 Every step leaves manifests under the stage's name, so that an interrupted one goes on where it stopped; what is
 shuffled are slices of run files. The steps themselves are in `pipelines.dedup.pairs`.
 """
@@ -19,11 +20,16 @@ import numpy as np
 from pipelines.dedup import clusters, pairs
 from pipelines.files import runs, storage
 from pipelines.files.current import renewed
+from pipelines.hashing import digest_of
+from pipelines.stages.decisions import reducers_for
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Paths, Resolve, reducer_name
 
 # Verification tasks: enough for any number of workers, few enough for slices of every bucket's pairs.
 MAX_VERIFIERS = 256
+# Keys that are worth a bucket of their own: below, the files of a bucket take longer than what is decided in it. But a
+# few buckets there always are, for a few workers.
+BUCKET_KEYS, LEAST_BUCKETS = 1 << 16, 4
 CANDIDATES, VERIFIED = "candidates", "verified"
 
 
@@ -31,7 +37,8 @@ CANDIDATES, VERIFIED = "candidates", "verified"
 class Resolution:
     """One `Resolve` over the items of the stage before, and where everything is written.
 
-    It travels with each task, so that it holds no lists of files: those of shards are in a file.
+    `buckets` are those of this decision, a power of two up to the runs' own. It travels with each task, so that it
+    holds no lists of files: those of shards are in a file.
     """
 
     stage: Resolve
@@ -45,6 +52,11 @@ class Resolution:
     def manifest(self) -> str:
         """The path of the decision's manifest: that of the only reducer."""
         return self.paths.manifest(self.stage.name, reducer_name(0))
+
+    @property
+    def step_identity(self) -> str:
+        """What identifies the steps' files: besides what is decided, how the work is cut."""
+        return digest_of(self.identity, self.buckets)
 
     @property
     def verifiers(self) -> int:
@@ -69,12 +81,8 @@ class Resolution:
         ):
             outputs = [self._manifest(name, bucket) for bucket in range(count)]
             elements = list(enumerate(sources))
-            yield Shuffle(f"{label}, {name}", self.split, elements, reduce, range(count), outputs)
+            yield Shuffle(f"{label}, {name}", partial(split, parts=count), elements, reduce, range(count), outputs)
         yield Job(label, run_resolve, [self], [self.manifest])
-
-    def split(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
-        """Yield (bucket, slice) of one run."""
-        yield from runs.slices(*element)
 
     def find(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the candidate pairs of one bucket of keys."""
@@ -102,7 +110,7 @@ class Resolution:
 
     @contextmanager
     def _renewed(self, step: str, bucket: int) -> Iterator[dict[str, Any]]:
-        with renewed(self._manifest(step, bucket), self.identity) as facts:
+        with renewed(self._manifest(step, bucket), self.step_identity) as facts:
             facts["item"] = reducer_name(bucket)
             yield facts
 
@@ -129,6 +137,16 @@ class Resolution:
                 "pairs_overlapping": len(overlaps),
                 "hot_keys": sum(row["hot"] for row in found),
             }
+
+
+def buckets_for(keys: int, most: int) -> int:
+    """Return into how many buckets so many keys are cut, a power of two up to `most`."""
+    return max(min(LEAST_BUCKETS, most), reducers_for(keys, most, BUCKET_KEYS))
+
+
+def split(element: tuple[int, str], parts: int) -> Iterator[tuple[int, runs.Slice]]:
+    """Yield (bucket, slice) of one run, cut into `parts` buckets."""
+    yield from runs.slices(*element, parts)
 
 
 def run_resolve(task: Resolution) -> None:

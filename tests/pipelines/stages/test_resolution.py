@@ -17,9 +17,10 @@ from pipelines.files import runs, storage, tables
 from pipelines.hashing import keyed
 from pipelines.optional.near_duplicates import near_part
 from pipelines.runners import beam, plain
+from pipelines.stages import jobs
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Paths, Resolve
-from pipelines.stages.resolution import Resolution, run_resolve
+from pipelines.stages.resolution import BUCKET_KEYS, Resolution, buckets_for, run_resolve
 
 Keys = Callable[[Document], pairs.RankedKeys]
 WORDS = [f"{a}{b}" for a in ("lla", "pun", "sal", "rio", "vien") for b in ("ma", "to", "dor", "ne", "cas", "lin")]
@@ -70,6 +71,7 @@ def removed(
     one_in: int = 4,
     measure: pairs.Measure = "containment",
     run: Callable[[Sequence[Job | Shuffle]], None] = plain.run,
+    of_runs: int = 16,
 ) -> set[str]:
     """Return the ids of what a whole `Resolve` removes."""
     cut = near.bands(0.9, 0.999)
@@ -77,7 +79,7 @@ def removed(
         "containment": lambda document: pairs.containment_keys(document, one_in),
         "jaccard": lambda document: pairs.jaccard_keys(document, cut),
     }[measure]
-    shards, run_files = write(folder, items, buckets, keys)
+    shards, run_files = write(folder, items, of_runs, keys)
     stage = Resolve("near", partial(near_part, "books"), measure=measure)
     task = Resolution(stage, Paths(str(folder), "books"), "identity", len(shards), buckets, 0.9)
     for step in task.steps("books/near", shards, run_files):
@@ -140,6 +142,30 @@ def test_buckets_and_sampling_decide_nothing(tmp_path: Path, buckets: int) -> No
         folder = tmp_path / str(one_in)
         folder.mkdir()
         assert removed(folder, [documents[:5], documents[5:]], buckets, one_in) == by_brute_force(documents)
+
+
+def test_buckets_are_as_many_as_the_keys_fill(tmp_path: Path) -> None:
+    """A bucket is three files that are synchronised, so that empty ones took most of a small build's time."""
+    documents = documents_of(texts(3))
+    assert buckets_for(0, 4_096) == buckets_for(4 * BUCKET_KEYS, 4_096) == 4
+    assert buckets_for(4 * BUCKET_KEYS + 1, 4_096) == 8
+    assert buckets_for(1 << 40, 2) == 2
+    assert buckets_for(1 << 40, 4_096) == 4_096
+    assert removed(tmp_path, [documents[:5], documents[5:]], 1, of_runs=4_096) == by_brute_force(documents)
+    assert len(list(tmp_path.glob("work/books/near*/*"))) == 7
+
+
+def test_files_of_another_cut_are_not_taken_for_these(tmp_path: Path) -> None:
+    documents = documents_of(texts(3))
+    assert removed(tmp_path, [documents], 4)
+    for path in tmp_path.glob("work/books/near/*"):
+        path.unlink()
+    assert removed(tmp_path, [documents], 2) == by_brute_force(documents)
+    stage = Resolve("near", partial(near_part, "books"))
+    one, two = (Resolution(stage, Paths(str(tmp_path), "books"), "identity", 1, n, 0.9) for n in (2, 4))
+    steps = list(one.steps("books/near", [str(tmp_path / "0.parquet")], [str(tmp_path / "0.run")]))
+    assert jobs.first_not_done(steps[:2], one.step_identity) == []
+    assert jobs.first_not_done(steps[:2], two.step_identity) != []
 
 
 def test_no_documents_at_all(tmp_path: Path) -> None:
