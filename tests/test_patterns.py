@@ -27,6 +27,10 @@ def test_every_pattern_matches_what_it_matches_on_other_pythons() -> None:
         assert found[name] == WRITTEN[name], (
             f"patterns of {name} changed (then: python -m tests.patterns), or Python {sys.version} reads them otherwise"
         )
+        assert list(found[name]) == list(WRITTEN[name]), (
+            f"patterns of {name} are in another order (then: python -m tests.patterns), or in that of a set, which "
+            "differs from process to process"
+        )
 
 
 def test_every_pattern_matches_some_of_its_texts() -> None:

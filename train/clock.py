@@ -110,9 +110,9 @@ class Clock:
 def steps_that_fit(run: Run, left: float, per_step: float) -> int:
     """Return the length of a run that has so many seconds left: what fits, at most its configured steps.
 
-    The cosine follows it, so the learning rate reaches its end when the time does. A run that is shortened ends with a
-    block of the mixture, where every source has its proportion, as far as one ends in time or shortly after; else
-    where the time does.
+    Warm-up and cosine follow it, so the learning rate reaches its end when the time does. A run that is shortened ends
+    with a block of the mixture, where every source has its proportion, as far as one ends in time or shortly after;
+    else where the time does.
     """
     last = run.config.steps
     fitting = run.step + max(0, int(left / per_step))

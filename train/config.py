@@ -53,7 +53,7 @@ class RunConfig:
         8, "sequences computed at once; the gradient is always that of the whole step", neutral=True
     )
     steps: int = _of(1000, "steps of the run, and of its cosine")
-    minutes: float = _of(0.0, "shorten the run, cosine included, to what fits in this time; 0: do not")
+    minutes: float = _of(0.0, "shorten the run, with its warm-up and cosine, to what fits into this time; 0: do not")
     learning_rate: float = _of(3e-3, "peak learning rate")
     warmup_steps: int = _of(40, "steps until the peak learning rate")
     seed: int = _of(0, "seed of the initial weights and of the mixture's order")

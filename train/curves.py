@@ -35,18 +35,15 @@ def draw(rows: Sequence[Mapping[str, Any]], names: Sequence[str], path: Path, ti
         return
     figure, axes = plt.subplots(figsize=(10, 5.6), dpi=150)
     tokens = np.array([row["tokens"] for row in rows]) / 1e6
-    losses = np.array([row["loss"] for row in rows])
-    constant = max(1.0, _SMOOTH * len(rows))
-    axes.plot(tokens, losses, color="0.8", linewidth=0.8, zorder=1)
+    axes.plot(tokens, [row["loss"] for row in rows], color="0.8", linewidth=0.8, zorder=1)
+    curves, overall = running_means(rows, names)
     ends = []
-    for name, colour in zip(names, _palette(len(names)), strict=True):
-        curve = _curve(rows, name, constant)
+    for (name, curve), colour in zip(curves.items(), _palette(len(curves)), strict=True):
         if curve[0].size >= _LEAST:
             axes.plot(*curve, color=colour, linewidth=1.2, alpha=0.9, zorder=2)
             ends.append((float(curve[1][-1]), _TITLES.get(name, name), colour))
-    overall = _smooth(losses, np.ones(len(rows)), constant)
-    axes.plot(tokens, overall, color="black", linewidth=2.4, zorder=3)
-    ends.append((float(overall[-1]), "whole mixture", "black"))
+    axes.plot(*overall, color="black", linewidth=2.4, zorder=3)
+    ends.append((float(overall[1][-1]), "whole mixture", "black"))
     _dress(axes, title, float(tokens[-1]))
     _label(axes, ends)
     figure.tight_layout()
@@ -121,14 +118,30 @@ def _palette(count: int) -> list[str]:
     return [_COLOURS[number % len(_COLOURS)] for number in range(count)]
 
 
-def _curve(rows: Sequence[Mapping[str, Any]], name: str, constant: float) -> Curve:
+def running_means(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[dict[str, Curve], Curve]:
+    """Return the running mean of each source's loss where it was seen, and that of the mixture.
+
+    The mixture's is the mean of the sources' means, each weighted by its sequences, so that it lies among them.
+    """
+    tokens = np.array([row["tokens"] for row in rows]) / 1e6
+    total, mass = np.zeros((2, len(rows)))
+    curves: dict[str, Curve] = {}
+    for name in names:
+        places, losses, counts = _seen(rows, name)
+        # A source that is seldom seen is averaged over a longer time: single sequences of it differ by whole nats.
+        constant = max(_SEQUENCES, float(counts.sum()) * max(_SMOOTH, 1 / len(rows)))
+        curves[name] = places, _smooth(losses, counts, constant)
+        last = np.searchsorted(places, tokens, "right")  # its mean then; 0: it was not seen yet
+        mass += np.where(last > 0, counts.sum(), 0.0)
+        total += counts.sum() * np.append(0.0, curves[name][1])[last]
+    known = mass > 0
+    return curves, (tokens[known], total[known] / mass[known])
+
+
+def _seen(rows: Sequence[Mapping[str, Any]], name: str) -> npt.NDArray[np.float64]:
+    """Return million tokens, loss and sequences of each step that saw a source, (3, n)."""
     known = [row for row in rows if name in row["sources"] and _known(row["sources"][name][0])]
-    seen = [(row["tokens"] / 1e6, *row["sources"][name]) for row in known]
-    if not seen:
-        return np.empty(0), np.empty(0)
-    tokens, losses, counts = np.array(seen, np.float64).T
-    # A source that is seldom seen is averaged over a longer time: single sequences of it differ by whole nats.
-    return tokens, _smooth(losses, counts, max(_SEQUENCES, constant * float(counts.sum()) / len(rows)))
+    return np.array([(row["tokens"] / 1e6, *row["sources"][name]) for row in known], np.float64).reshape(-1, 3).T
 
 
 def _smooth(

@@ -38,6 +38,14 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
     return peak * (FINAL + (1 - FINAL) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
+def fitted_warmup(warmup: int, planned: int, steps: int) -> int:
+    """Return the warm-up of a run that has `steps` of its planned steps: whole while it fits into a quarter of them.
+
+    A shorter run has that quarter, or the part of its steps that was planned, if it is larger.
+    """
+    return min(warmup, max(steps // 4, warmup * steps // planned))
+
+
 def update(optimizer: torch.optim.Optimizer, rate: float) -> float:
     """Clip the gradients, take one step and clear them; return their norm before clipping.
 

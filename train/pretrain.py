@@ -146,10 +146,15 @@ class Saves:
 
 
 def _finish(run: Run, records: Recorder, console: Console) -> None:
-    if not run.mixture.is_whole(run.step * run.config.batch_sequences) and run.steps < run.config.steps:
+    if run.steps < run.config.steps:
+        inside = (
+            ""
+            if run.mixture.is_whole(run.step * run.config.batch_sequences)
+            else ", inside a block of the mixture: the shares below are close to the proportions, not equal to them"
+        )
         console.print(
-            f"--minutes {run.config.minutes:g} ends inside a block of the mixture: the shares below are close to the "
-            "proportions, not equal to them"
+            f"--minutes {run.config.minutes:g} ended the run after {run.step:,} of {run.config.steps:,} steps{inside}",
+            highlight=False,
         )
     if not console.is_terminal:
         console.print("scoring the held-out documents", highlight=False)
@@ -228,19 +233,20 @@ def _introduce(run: Run, console: Console) -> None:
     config, shape = run.config, run.model.config
     name = meters.name_of(run.device)
     peak = meters.peak_of(name)
+    most = "at most " if config.minutes else ""
     console.print(
         f"model {config.model}: {human(shape.parameters)} parameters on {run.world.size} x {name}, "
         f"vocabulary {shape.vocabulary:,}, "
-        f"{run.steps} steps of {config.batch_sequences} x {config.sequence_length} tokens"
-        + (f", fewer if {config.minutes:g} minutes end before" if config.minutes else "")
+        f"{most}{config.steps:,} steps of {config.batch_sequences} x {config.sequence_length} tokens"
+        + (f": as many as fit into {config.minutes:g} minutes on this machine" if config.minutes else "")
         + (f", resumed at step {run.step}" if run.step else "")
         + (f"; MFU is of {human(int(peak))}FLOP/s (dense bfloat16)" if peak else ""),
         highlight=False,
     )
     show(
         console,
-        run.ledger(run.steps),
-        f"Plan of {run.steps:,} steps",
+        run.ledger(config.steps),
+        f"Plan of {most}{config.steps:,} steps",
         scale_of(parse_proportions(run.config.proportions)),
     )
 

@@ -233,7 +233,8 @@ def train_step(run: Run, batches: Iterator[Batch]) -> dict[str, Any]:
         torch.autograd.backward(per_sequence.sum() / config.batch_sequences)
         losses.append(run.world.gather(per_sequence.detach()))
         source.append(run.world.gather(batch.source.to(run.device, non_blocking=True)))
-    rate = optimizer.learning_rate(run.step, config.learning_rate, config.warmup_steps, run.steps)
+    warmup = optimizer.fitted_warmup(config.warmup_steps, config.steps, run.steps)
+    rate = optimizer.learning_rate(run.step, config.learning_rate, warmup, run.steps)
     norm = optimizer.update(run.optimizer, rate)
     run.step += 1
     run.skipped = 0 if math.isfinite(norm) else run.skipped + 1

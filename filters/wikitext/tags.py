@@ -60,7 +60,7 @@ EXTENSION = re.compile(
     ),
     re.IGNORECASE | re.DOTALL,
 )
-CLOSERS = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in REMOVED | LITERAL}
+CLOSERS = {name: re.compile(rf"</{name}\s*>", re.IGNORECASE) for name in sorted(REMOVED | LITERAL)}
 FORMATTING = frozenset({"code", "tt"})
 """Of the literal tags, the ones in which MediaWiki still sees markup."""
 

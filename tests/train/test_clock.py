@@ -94,7 +94,27 @@ def test_a_machine_that_becomes_slow_ends_in_time(
     command += ["--evaluate-every", "0"]
     took = trained(machine, monkeypatch, command, step=lambda: 0.17 if machine.now < 20 else 2.0, evaluation=5)
     assert took <= 180 * 1.05
-    assert "--minutes 3 ends inside a block of the mixture" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    done = len(rates(tmp_path))
+    assert f"--minutes 3 ended the run after {done} of 1,000 steps, inside a block of the mixture" in said
+
+
+def test_on_a_slow_machine_the_plan_and_the_learning_rate_are_those_of_the_steps_that_fit(
+    shared_corpus: Path,
+    tmp_path: Path,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = arguments(shared_corpus, tmp_path, "--steps", "1000", "--minutes", "3", "--warmup-steps", "40")
+    trained(machine, monkeypatch, [*command, "--evaluate-every", "500"], step=5.0, evaluation=10.0)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "at most 1,000 steps of 4 x 32 tokens: as many as fit into 3 minutes on this machine" in said
+    assert "Plan of at most 1,000 steps" in said
+    found = rates(tmp_path)
+    assert 20 < len(found) < 40
+    assert max(found) == pytest.approx(3e-3)
+    assert found[-1] == pytest.approx(3e-4, rel=0.15)
 
 
 def test_a_pause_counts_for_the_minutes_and_a_machine_of_changing_speed_does_not_shake_the_rate(

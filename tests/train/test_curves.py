@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from train.curves import draw, draw_measures
+from train.curves import draw, draw_measures, running_means
 
 
 def rows(count: int) -> list[dict[str, Any]]:
@@ -50,6 +50,24 @@ def test_a_loss_that_is_no_number_is_a_gap(tmp_path: Path) -> None:
         worse = [*logged, {"tokens": 4096 * 30, "loss": broken, "sources": {"c4": [broken, 3]}}]
         draw(worse, ["c4"], tmp_path / "with.png", "a run")
         assert (tmp_path / "with.png").read_bytes() == (tmp_path / "without.png").read_bytes()
+
+
+def test_the_mixture_lies_among_its_sources_while_the_loss_falls() -> None:
+    """Rare sources are averaged over a longer time, and so lag behind; the mixture must not leave them all behind."""
+    falling = [
+        {
+            "tokens": step,
+            "loss": 9 - 0.1 * step,
+            "sources": {"c4": [9 - 0.1 * step, 1]} | ({"books": [9 - 0.1 * step, 1]} if step % 5 == 4 else {}),
+        }
+        for step in range(30)
+    ]
+    curves, (tokens, losses) = running_means(falling, ["c4", "books", "unseen"])
+    assert curves["unseen"][0].size == 0
+    assert tokens.size == 30
+    assert (losses[:4] == curves["c4"][1][:4]).all()  # the only one seen so far
+    held = curves["books"][1][(np.arange(4, 30) - 4) // 5]
+    assert losses[4:] == pytest.approx((30 * curves["c4"][1][4:] + 6 * held) / 36)
 
 
 def test_no_rows_draw_nothing(tmp_path: Path) -> None:

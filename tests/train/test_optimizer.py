@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.model import small
-from train.optimizer import adamw, learning_rate, update
+from train.optimizer import adamw, fitted_warmup, learning_rate, update
 
 
 def test_schedule_warms_up_then_follows_a_cosine_to_a_tenth() -> None:
@@ -21,6 +21,15 @@ def test_schedule_warms_up_then_follows_a_cosine_to_a_tenth() -> None:
 def test_schedule_without_warmup_or_shorter_than_it() -> None:
     assert learning_rate(0, 1.0, 0, 1) == pytest.approx(0.1)
     assert learning_rate(4, 1.0, 10, 5) == pytest.approx(0.5)
+
+
+def test_the_warmup_fits_a_run_that_is_shortened() -> None:
+    fitted = [fitted_warmup(40, 1000, steps) for steps in (1, 27, 160, 625, 999, 1000)]
+    assert fitted == [0, 6, 40, 40, 40, 40]
+    assert [fitted_warmup(20, 40, steps) for steps in (40, 39, 20)] == [20, 19, 10]
+    rates = [learning_rate(step, 1.0, 6, 27) for step in range(27)]
+    assert max(rates) == 1.0
+    assert rates[-1] == pytest.approx(0.1)
 
 
 def test_matrices_decay_and_norms_do_not() -> None:
