@@ -167,18 +167,19 @@ def write_hugging_face(
 ) -> list[Path]:
     """Write weights under Hugging Face's names and their config.json, in files of at most `limit` bytes."""
     directory.mkdir(parents=True, exist_ok=True)
+    _json(directory / CONFIG, config)
     groups = shards(state, limit)
     paths: list[Path] = []
     owner: dict[str, str] = {}
     for number, group in enumerate(groups, 1):
         name = SINGLE if len(groups) == 1 else f"model-{number:05d}-of-{len(groups):05d}.safetensors"
         save_file({key: tensor.contiguous() for key, tensor in group.items()}, directory / name, {"format": "pt"})
+        shutil.copymode(directory / CONFIG, directory / name)  # safetensors makes a file for its owner alone
         paths.append(directory / name)
         owner |= dict.fromkeys(group, name)
     if len(groups) > 1:
         total = sum(tensor.nbytes for tensor in state.values())
         _json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": owner})
-    _json(directory / CONFIG, config)
     return paths
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -16,12 +16,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     The name until then is unique beside `path`, so two attempts at once cannot mix their bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-        part = Path(file.name)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    with part.open("xb") as file:
         try:
             yield file
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-    part.chmod(0o644)  # a temporary file is its owner's alone
     part.replace(path)

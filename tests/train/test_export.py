@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from model import configs
 from model.checkpoint import from_hugging_face
 from model.convert import INDEX
+from model.convert import main as convert
 from tests.train.synthetic import sentences
 from tests.train.test_pretrain import TINY, arguments
 from train.export import main, open_checkpoint
@@ -22,7 +23,8 @@ def test_what_was_exported_is_read_back_bit_for_bit(
 ) -> None:
     monkeypatch.setitem(configs.MODELS, "tiny", TINY)
     run, output = tmp_path / "run", tmp_path / "out"
-    assert pretrain([*arguments(shared_corpus, run), "--stop-after", "2"]) == 0
+    sharded = ["--checkpoint-async", str(files > 1).lower()]
+    assert pretrain([*arguments(shared_corpus, run), "--stop-after", "2", *sharded]) == 0
     command = ["--run", str(run), "--corpus", str(shared_corpus), "--output", str(output), "--shard-bytes", str(limit)]
     assert main(command) == 0
     paths = sorted(output.glob("*.safetensors"))
@@ -38,6 +40,9 @@ def test_what_was_exported_is_read_back_bit_for_bit(
     config = json.loads((output / "config.json").read_text())
     assert (config["vocab_size"], config["bos_token_id"], config["eos_token_id"]) == (320, 1, 2)
     assert (output / "tokenizer.model").exists()
+    assert convert([str(output), str(tmp_path / "meta"), "--to", "meta"]) == 0
+    modes = {path: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    assert set(modes.values()) == {(tmp_path / "meta" / "params.json").stat().st_mode & 0o777}, modes
 
 
 def test_a_run_without_a_checkpoint_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
