@@ -1,7 +1,7 @@
-"""Does a trained tokenizer follow the specification? `python -m tokenizer.check MODEL [--vocabulary N]`.
+"""What is a tokenizer, and does it follow LLaMA's specification? `python -m tokenizer.check FILE [--vocabulary N]`.
 
-Every field of the `.model` file is compared with the specification, then the pieces themselves: which ids are special,
-the 256 bytes in order, and what a normal piece may hold.
+FILE -> facts about ids, ends, bytes, digits, spaces, text that is lost, speed    (of any tokenizer)
+     -> what is not as LLaMA's specification says                                 (of a SentencePiece model)
 """
 
 from __future__ import annotations
@@ -10,90 +10,42 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tokenizer.model_file import BYTE, CONTROL, NORMAL, UNKNOWN, ModelFile, Piece
-from tokenizer.spec import BYTE_PIECES, LLAMA, META_PIECES, SPACES_SCORE, Spec
+from tokenizer.encode import Tokenizer
+from tokenizer.rules import violations
+from tokenizer.spec import BYTE_PIECES, LLAMA, MODEL
 
-SPACE: Final = "\u2581"  # SentencePiece's mark for a space
-_DIGIT: Final = re.compile("[0-9]")
-_SPACE_INSIDE: Final = re.compile(f"[^{SPACE}]{SPACE}")
-_SINGLE_PRECISION: Final = 1e-6
-
-
-def violations(model_path: Path, spec: Spec = LLAMA) -> list[str]:
-    """Return what in the model at `model_path` is not as `spec` says, a sentence each; nothing if it follows it.
-
-    A file that is no SentencePiece model is a ValueError.
-    """
-    return model_violations(ModelFile.read(model_path), spec)
+_SHOWN: Final = 6  # special pieces by name
+_DIGITS: Final = re.compile(rb"[0-9]+")
 
 
-def model_violations(model: ModelFile, spec: Spec = LLAMA) -> list[str]:
-    """Return what in a model is not as `spec` says, a sentence each."""
-    return [*_field_violations(model, spec), *piece_violations(model.pieces, spec)]
+def facts(tokenizer: Tokenizer) -> Iterator[str]:
+    """Yield what a user of a tokenizer should know, a line each; a text that it cannot encode is a ValueError."""
+    yield f"{tokenizer.format} with {tokenizer.vocabulary:,} ids; shards are {tokenizer.dtype.name}"
+    yield f"a document begins with {_end(tokenizer, tokenizer.bos)} and ends with {_end(tokenizer, tokenizer.eos)}"
+    if tokenizer.assumed:
+        yield tokenizer.assumed
+    contents = tokenizer.contents
+    special = [tokenizer.piece(id_) for id_, content in enumerate(contents) if content is None]
+    shown = ", ".join(map(repr, filter(None, special[:_SHOWN])))
+    more = f" and {len(special) - _SHOWN:,} more" if len(special) > _SHOWN else ""
+    yield f"pieces that are no text: {shown or 'none'}{more}; their names in a text are ordinary text"
+    single = {content for content in contents if content is not None and len(content) == 1}
+    yield f"{len(single)} of {BYTE_PIECES} bytes have a piece of their own" + (
+        ", so any text can be encoded" if len(single) == BYTE_PIECES else ": text without a piece may be lost"
+    )
+    longest = max((len(run) for content in contents for run in _DIGITS.findall(content or b"")), default=0)
+    yield f"a piece holds at most {longest:,} digit{'s' * (longest != 1)} in a row"
+    yield f"a space is {'' if tokenizer.prefix else 'not '}put in front of a text"
+    yield tokenizer.lost() or "sample texts in 25 languages and code come back unchanged"
+    yield tokenizer.slow or "encoded fast, by gigatoken, which gave the same ids on all probes"
 
 
-def _field_violations(model: ModelFile, spec: Spec) -> Iterator[str]:
-    for field in fields(spec):
-        wanted, found = getattr(spec, field.name), model.fields[field.name]
-        if found != wanted and not (isinstance(wanted, float) and abs(float(found) - wanted) < _SINGLE_PRECISION):
-            yield f"{field.name} is {found!r}, not {wanted!r}"
-    if model.fields["treat_whitespace_as_suffix"] or not model.fields["escape_whitespaces"]:
-        yield "white space must be escaped, and lead its piece"
-    if spec.normalization_rule_name == "identity" and model.charsmap:
-        yield f"identity normalisation has a character map of {len(model.charsmap)} bytes"
-
-
-def piece_violations(pieces: Sequence[Piece], spec: Spec = LLAMA) -> list[str]:
-    """Return what in the composition of `pieces`, in the order of their ids, is not as `spec` says."""
-    return [
-        *_count_violations(pieces, spec),
-        *_special_violations(pieces, spec),
-        *(problem for piece in pieces if piece.kind == NORMAL for problem in _normal_violations(piece, spec)),
-    ]
-
-
-def _count_violations(pieces: Sequence[Piece], spec: Spec) -> Iterator[str]:
-    if len(pieces) != spec.vocab_size:
-        yield f"there are {len(pieces)} pieces, not {spec.vocab_size}"
-    normal = sum(piece.kind == NORMAL for piece in pieces)
-    if normal != spec.normal_pieces:
-        yield f"there are {normal} normal pieces, not {spec.normal_pieces}"
-    if len({piece.text for piece in pieces}) != len(pieces):
-        yield "a piece occurs twice"
-
-
-def _special_violations(pieces: Sequence[Piece], spec: Spec) -> Iterator[str]:
-    wanted = {
-        spec.unk_id: (spec.unk_piece, UNKNOWN),
-        spec.bos_id: (spec.bos_piece, CONTROL),
-        spec.eos_id: (spec.eos_piece, CONTROL),
-    }
-    if spec.byte_fallback:
-        wanted |= {META_PIECES + byte: (f"<0x{byte:02X}>", BYTE) for byte in range(BYTE_PIECES)}
-    for id_, (text, kind) in wanted.items():
-        if id_ >= len(pieces) or (pieces[id_].text, pieces[id_].kind) != (text, kind):
-            yield f"piece {id_} is not {text}"
-    for id_, piece in enumerate(pieces):
-        if piece.kind != NORMAL and id_ not in wanted:
-            yield f"piece {id_}, {piece.text!r}, is neither special nor normal"
-
-
-def _normal_violations(piece: Piece, spec: Spec) -> Iterator[str]:
-    text = piece.text
-    if not 0 < len(text) <= spec.max_sentencepiece_length:
-        yield f"piece {text!r} has {len(text)} characters, not 1 to {spec.max_sentencepiece_length}"
-    if spec.split_digits and len(text) > 1 and _DIGIT.search(text):
-        yield f"piece {text!r} holds a digit with other characters"
-    if spec.split_by_whitespace and _SPACE_INSIDE.search(text):
-        yield f"piece {text!r} has a space after other characters"
-    if not spec.allow_whitespace_only_pieces and len(text) > 1 and not text.strip(SPACE):
-        yield f"piece {text!r} is only white space"
-    if text and not text.strip(SPACE) and piece.score != SPACES_SCORE:
-        yield f"piece {text!r} has the score {piece.score:.0f}, not {SPACES_SCORE:.0f}: it is not merged last"
+def _end(tokenizer: Tokenizer, id_: int | None) -> str:
+    return "nothing" if id_ is None else f"{tokenizer.piece(id_)!r} ({id_})"
 
 
 def _here(text: str) -> Path:
@@ -108,27 +60,40 @@ def command_line() -> argparse.ArgumentParser:
     program = sys.argv[0] if sys.argv[0].startswith("altiplano ") else "python -m tokenizer.check"
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Does a trained tokenizer follow the specification?",
+        description="What is a tokenizer, and does it follow LLaMA's specification?",
         epilog=f"example: {program} data/corpus/models/tokenizer/tokenizer.model",
     )
-    parser.add_argument("model", type=_here, help="a SentencePiece .model file")
-    parser.add_argument("--vocabulary", type=int, default=LLAMA.vocab_size, help="pieces in all (default %(default)s)")
+    parser.add_argument("model", type=_here, help="a SentencePiece .model file, or a tokenizer.json")
+    parser.add_argument(
+        "--vocabulary",
+        type=int,
+        default=LLAMA.vocab_size,
+        help="pieces that a SentencePiece model should have (default %(default)s)",
+    )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check the model that the command line names; return 0 if it follows the specification, else 1."""
+    """Describe the tokenizer that the command line names.
+
+    Returns 1 for a SentencePiece model that does not follow the specification, and for a tokenizer.json that loses
+    text; else 0.
+    """
     parser = command_line()
     options = parser.parse_args(arguments)
     try:
-        problems = violations(options.model, replace(LLAMA, vocab_size=options.vocabulary))
+        tokenizer = Tokenizer(options.model)
+        lines = [f"{options.model}: {next(found := facts(tokenizer))}", *found]
+        is_model = MODEL in tokenizer.files
+        problems = violations(options.model, replace(LLAMA, vocab_size=options.vocabulary)) if is_model else []
+        failed = bool(problems) if is_model else tokenizer.lost() is not None
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    for problem in problems:
-        sys.stdout.write(f"{problem}\n")
-    if not problems:
-        sys.stdout.write(f"{options.model} follows LLaMA's specification with {options.vocabulary} pieces\n")
-    return 1 if problems else 0
+    if is_model and not problems:
+        lines.append(f"it follows LLaMA's specification with {options.vocabulary} pieces")
+    lines += [f"not as LLaMA's specification says: {problem}" for problem in problems]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return int(failed)
 
 
 if __name__ == "__main__":

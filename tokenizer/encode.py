@@ -75,6 +75,11 @@ class Tokenizer:
         """The files that it is read from, its own first, by the names that they have in a model's folder."""
         return self._engine.files
 
+    @property
+    def assumed(self) -> str | None:
+        """What was assumed of bos and eos because no file says it; None if nothing was."""
+        return self._engine.assumed
+
     @cached_property
     def _fast(self) -> FastEncoder | str:
         return self._engine.fast()
@@ -123,19 +128,26 @@ class Tokenizer:
             raise ValueError(f"token id is {id_}, the vocabulary has {self.vocabulary}")
         return self._engine.pieces[id_]
 
+    def lost(self) -> str | None:
+        """Return the first sample text that does not come back as it was, and how it does; None if all do.
+
+        A text that it cannot encode at all is a ValueError.
+        """
+        for text in SAMPLES:
+            if (back := self.decode(self.encode(text))) != text:
+                at = next((n for n, (one, other) in enumerate(zip(text, back, strict=False)) if one != other), 0)
+                start = max(0, at - 10)
+                return f"it loses text: {text[start:][:30]!a} comes back as {back[start:][:30]!a}"
+        return None
+
     def remarks(self) -> Iterator[str]:
-        """Yield what its user should know: why it is slow, that it loses text, what is not as LLaMA's.
+        """Yield what its user should know: why it is slow, what was assumed, text that is lost, what is not as LLaMA's.
 
         A text that it cannot encode at all is a ValueError.
         """
         if self.slow:
             yield f"{self.slow}, about ten times slower"
-        for text in SAMPLES:
-            if (back := self.decode(self.encode(text))) != text:
-                at = next((n for n, (one, other) in enumerate(zip(text, back, strict=False)) if one != other), 0)
-                start = max(0, at - 10)
-                yield f"it loses text: {text[start:][:30]!a} comes back as {back[start:][:30]!a}"
-                break
+        yield from filter(None, (self.assumed, self.lost()))
         if found := self._engine.violations():
             more = f"; and {len(found) - 3:,} more, which python -m tokenizer.check lists" if len(found) > 3 else ""
             yield f"it differs from LLaMA's: {'; '.join(found[:3])}{more}"

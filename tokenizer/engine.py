@@ -33,6 +33,10 @@ class Engine(Protocol):
         """The id behind a document; None if it has none."""
 
     @property
+    def assumed(self) -> str | None:
+        """What was assumed of bos and eos because no file says it; None if nothing was."""
+
+    @property
     def pieces(self) -> Sequence[str]:
         """Each id's piece as the file writes it, "" for an id that has none."""
 

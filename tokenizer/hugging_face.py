@@ -105,13 +105,21 @@ class HuggingFaceEngine:
         for piece, id_ in vocabulary.items():
             self.pieces[id_] = piece
         named = _named(config, vocabulary)
-        template = _template(self.described)
-        self.eos: int | None = named.get("eos_token", template[1] if template[1] is not None else _known(_EOS, special))
-        bos = named.get("bos_token", template[0] if template[0] is not None else _known(_BOS, special))
+        in_front, behind = _template(self.described)
+        found = {
+            "bos": _found(named, "bos_token", in_front, _known(_BOS, special)),
+            "eos": _found(named, "eos_token", behind, _known(_EOS, special)),
+        }
+        self.eos: int | None = found["eos"][0]
         # One piece for both ends (GPT-2) stands once between two documents.
-        self.bos: int | None = None if bos == self.eos else bos
+        self.bos: int | None = None if found["bos"][0] == self.eos else found["bos"][0]
+        assumed = [f"{end} is taken to be {self._name(id_)} ({why})" for end, (id_, why) in found.items() if why]
+        self.assumed = f"no {CONFIG} beside it says otherwise, so {' and '.join(assumed)}" if assumed else None
 
     not_fast = ()
+
+    def _name(self, id_: int | None) -> str:
+        return "none" if id_ is None else repr(self.pieces[id_])
 
     @cached_property
     def contents(self) -> list[bytes | None]:
@@ -206,6 +214,17 @@ def _named(config: Path, vocabulary: Mapping[str, int]) -> dict[str, int | None]
                 raise ValueError(f"{config}: {name} is {token!r}, which is not a piece of the tokenizer.json beside it")
             found[name] = vocabulary[token] if token is not None else None
     return found
+
+
+def _found(
+    named: Mapping[str, int | None], field: str, in_template: int | None, known: int | None
+) -> tuple[int | None, str]:
+    """Return the id of an end of a document, and what says it; "" if its configuration does."""
+    if field in named:
+        return named[field], ""
+    if in_template is not None:
+        return in_template, "its own template adds it"
+    return known, "a usual name" if known is not None else "no special piece has a usual name"
 
 
 def _template(found: Described) -> tuple[int | None, int | None]:

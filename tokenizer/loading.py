@@ -10,10 +10,10 @@ from typing import Any
 
 import sentencepiece
 
-from tokenizer.check import model_violations
 from tokenizer.fast import FastEncoder, definition, fast_encoder, unsuitable, user_defined
 from tokenizer.model_file import BYTE, NORMAL, USER_DEFINED, ModelFile, Piece, check
 from tokenizer.probes import SPACE
+from tokenizer.rules import model_violations
 from tokenizer.spec import LLAMA, MODEL, SMALLEST
 
 
@@ -32,6 +32,7 @@ class SentencePieceEngine:
 
     format = "a SentencePiece model"
     library = "SentencePiece"
+    assumed = None
 
     def __init__(self, path: Path, content: bytes) -> None:
         self._path = path
@@ -74,7 +75,11 @@ class SentencePieceEngine:
         return model_violations(self._file, replace(LLAMA, vocab_size=max(SMALLEST, len(self.pieces))))
 
     def hugging_face(self) -> dict[str, Any]:
-        """Return a tokenizer.json; what Gigatoken cannot do, it cannot, and texts with user-defined pieces neither."""
+        """Return a tokenizer.json; what Gigatoken cannot do, it cannot, and texts with user-defined pieces neither.
+
+        SentencePiece puts a space in front of a whole text; `tokenizers` first cuts such pieces out of it, and then
+        puts one in front of every part, or of none if the text begins with such a piece.
+        """
         piece = next((piece.text for piece in self._file.pieces if piece.kind == USER_DEFINED), None)
         if reason := unsuitable(self._file) or (piece and f"piece {piece!r} is user-defined"):
             raise ValueError(f"{self._path}: no tokenizer.json gives this model's ids: {reason}")

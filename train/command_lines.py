@@ -68,6 +68,11 @@ def export() -> Parser:
     parser.add_argument("--output", type=paths.local_output_option, required=True, help="directory to write")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights (%(default)s)")
     parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
+    parser.add_argument(
+        "--without-tokenizer-json",
+        action="store_true",
+        help="write only the tokenizer's own file, also where no tokenizer.json can give its ids",
+    )
     return parser
 
 

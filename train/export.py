@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,15 +41,17 @@ class Opened:
     corpus: Corpus
 
 
-def export(run: Opened, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES) -> list[Path]:
+def export(
+    run: Opened, directory: Path, dtype: str = "float32", limit: int = SHARD_BYTES, *, tokenizer_json: bool = True
+) -> list[Path]:
     """Write a run's model with its configuration and tokenizer; return the files of weights.
 
-    Raises ValueError for a tokenizer of which no tokenizer.json gives the same ids.
+    Raises ValueError for a tokenizer of which no tokenizer.json gives the same ids, unless none is asked for.
     """
     config = run.model.config
     manifest = next(iter(run.corpus.manifests.values()))
     tokenizer = Tokenizer(run.corpus.tokenizer)
-    described = exported.files(tokenizer, manifest.bos_id, manifest.eos_id, config.context)
+    described = _described(tokenizer, manifest.bos_id, manifest.eos_id, config.context) if tokenizer_json else {}
     state = {name: tensor.detach().to(TYPES[dtype]).cpu() for name, tensor in run.model.state_dict().items()}
     written = hugging_face_config(config, manifest.bos_id, manifest.eos_id, dtype)
     weights = write_hugging_face(directory, to_hugging_face(state, config), written, limit)
@@ -58,6 +60,16 @@ def export(run: Opened, directory: Path, dtype: str = "float32", limit: int = SH
     for name, content in described.items():
         _json(directory / name, content)
     return weights
+
+
+def _described(tokenizer: Tokenizer, bos: int | None, eos: int | None, context: int) -> Mapping[str, exported.Json]:
+    try:
+        return exported.files(tokenizer, bos, eos, context)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. With --without-tokenizer-json the model is exported with the tokenizer's own file alone: "
+            "encode texts with its own library"
+        ) from None
 
 
 def _json(path: Path, value: dict[str, Any]) -> None:
@@ -72,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run = open_checkpoint(Path(options.run), options.corpus, console.print, options.step)
         with ours.replacing(options.output, ours.Kind.MODEL) as made:
-            written = [options.output / path.name for path in export(run, made, options.dtype, options.shard_bytes)]
+            tokenizer_json = not options.without_tokenizer_json
+            paths = export(run, made, options.dtype, options.shard_bytes, tokenizer_json=tokenizer_json)
+            written = [options.output / path.name for path in paths]
     except (ValueError, OSError) as error:
         parser.end(error)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False)

@@ -24,9 +24,9 @@ from pipelines.files import tables
 from tests.tokenizer.models import KINDS, serialized
 from tests.tokenizer.texts import SENTENCES
 from tokenizer import exported
-from tokenizer.check import violations
 from tokenizer.encode import Tokenizer
 from tokenizer.model_file import ModelFile
+from tokenizer.rules import violations
 
 pytestmark = pytest.mark.full
 

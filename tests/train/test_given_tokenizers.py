@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ TEXTS = (
     "",
     "\u00e9\n\n\ta",
     "<|begin|>x<|end|>",
+    "[INST] a [/INST]",
+    "a[INST]",
 )
 NAMED = {"bos_piece": "<|begin|>", "eos_piece": "<|end|>"}
 
@@ -157,6 +160,38 @@ def test_what_no_tokenizer_json_can_do_is_refused(tmp_path: Path, changes: dict[
     with pytest.raises(ValueError, match=r"no tokenizer\.json gives this model's ids: ") as caught:
         exported.files(tokenizer, tokenizer.bos, tokenizer.eos, 64)
     assert reason in str(caught.value)
+
+
+def with_pieces(path: Path, **added: str) -> None:
+    options = replace(LLAMA, vocab_size=700).to_trainer_arguments()
+    path.with_name("tokenizer.model").write_bytes(train_model(sentences(), **options, **added))
+
+
+def test_a_run_is_exported_without_the_tokenizer_json_that_there_cannot_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mistral's v3 has control pieces behind eos, and user-defined ones."""
+    make = partial(with_pieces, control_symbols="[INST],[/INST]", user_defined_symbols="[REF]")
+    corpus, run, output = corpus_of(tmp_path / "corpus", make), tmp_path / "run", tmp_path / "out"
+    assert pretrain([*arguments(corpus, run), "--proportions", "books=0.5,c4=0.5", "--stop-after", "1"]) == 0
+    command = ["--run", str(run), "--corpus", str(corpus), "--output", str(output)]
+    with pytest.raises(SystemExit):
+        export(command)
+    said = capsys.readouterr().err
+    assert "no tokenizer.json gives this model's ids: piece '[REF]' is user-defined" in said
+    assert "With --without-tokenizer-json the model is exported with the tokenizer's own file alone" in said
+    assert not output.exists()
+    assert export([*command, "--without-tokenizer-json"]) == 0
+    names = {path.name for path in output.iterdir()}
+    assert names == {".altiplano", "config.json", "model.safetensors", "tokenizer.model"}
+
+
+def test_control_pieces_are_no_hindrance(tmp_path: Path) -> None:
+    """Mistral's v2 has them behind eos; what a text says of them is text."""
+    with_pieces(tmp_path / "any", control_symbols="[INST],[/INST]")
+    tokenizer = exported_to(tmp_path, tmp_path / "tokenizer.model")
+    assert tokenizer.piece(3) == "[INST]"
+    check_with_tokenizers(tmp_path, tokenizer)
 
 
 def test_a_file_that_does_not_agree_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
