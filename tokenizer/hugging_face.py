@@ -155,7 +155,8 @@ class HuggingFaceEngine:
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text; a piece that the file lacks for a character is a ValueError."""
         try:
-            return self._library.encode(text, add_special_tokens=False).ids
+            (found,) = self._library.encode_batch_fast([text], add_special_tokens=False)  # without places in the text
+            return found.ids
         except Exception as error:  # the library's own class of errors
             raise ValueError(f"tokenizers cannot encode {text[:40]!r}: {error}") from error
 

@@ -71,7 +71,8 @@ def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Doc
 
 def enough_letters(file: Document, context: Context[GitHubTokens]) -> Document | Drop:
     """Drop files with too few letters per token."""
-    tokens = len(tokenizers.loaded(context.models["tokenizer"]).encode(file.text))
+    (ids,) = tokenizers.loaded(context.models["tokenizer"]).encode_batch([file.text], bos=False, eos=False)
+    tokens = len(ids)
     if reason := heuristics.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
         share = {"letters_per_token": round(heuristics.letters(file.text) / tokens, 4)} if tokens else {}
         return file.drop(reason, **share)
