@@ -57,7 +57,7 @@ def by_name(sources: Iterable[Source], *, alone: bool = False) -> dict[str, Sour
             )
         source.check()
         found[source.name] = source
-    weights(shares_of(found), alone=alone)
+    weights(shares_of(found), () if alone else TABLE_1)
     return found
 
 
@@ -194,7 +194,7 @@ class Build:
         )
 
     def _draws(self) -> list[tuple[str, draws.Draw]]:
-        proportion = weights(shares_of(self.sources), alone=not self.chains.keys() & set(TABLE_1))
+        proportion = weights(shares_of(self.sources), TABLE_1 if self.chains.keys() & set(TABLE_1) else ())
         total = self.recipe.tokenizer.training_bytes / max(1, sum(proportion[name] for name in self.chains))
         found = []
         for name in self.chains:

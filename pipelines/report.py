@@ -54,10 +54,12 @@ def reasons(account: dict[str, Any]) -> str:
 
 
 def mixture_table(mixed: Sequence[Mixed]) -> Table:
-    """Return our Table 1 beside the paper's."""
-    run = mixed[0].run_tokens
-    table = Table(title=f"Our Table 1 beside the paper's (epochs for a run of {run:,} tokens)", title_justify="left")
-    for name in ("source", "documents", "MB", "tokens", "bytes/token", "paper's", "proportion", "epochs", "at 1.4T"):
+    """Return our Table 1 beside the paper's; the mixture alone, where none of its sources is there."""
+    run, paper = mixed[0].run_tokens, any(found.row for found in mixed)
+    title = "Our Table 1 beside the paper's" if paper else "The mixture"
+    table = Table(title=f"{title} (epochs for a run of {run:,} tokens)", title_justify="left")
+    ours = ("source", "documents", "MB", "tokens", "bytes/token", "proportion", "epochs")
+    for name in (*ours, "paper's bytes/token", "paper's epochs") if paper else ours:
         table.add_column(name, justify="left" if name == "source" else "right")
     for found in mixed:
         table.add_row(
@@ -66,17 +68,14 @@ def mixture_table(mixed: Sequence[Mixed]) -> Table:
             f"{found.size / 1e6:,.2f}",
             f"{found.tokens:,}",
             f"{found.bytes_per_token:.2f}",
-            f"{found.paper_bytes_per_token:.2f}" if found.row else "",
             f"{found.share:.1%}".replace("%", " %"),
             f"{found.epochs:.2f}",
-            f"{found.row.epochs:.2f}" if found.row else "",
+            *((f"{found.paper_bytes_per_token:.2f}", f"{found.row.epochs:.2f}") if found.row else ()),
         )
     documents, size, tokens = (facts.total(mixed, what) for what in ("documents", "size", "tokens"))
     share = sum(found.share for found in mixed)
     table.add_section()
-    table.add_row(
-        "all", f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", "", "", f"{share:.1%}".replace("%", " %"), "", ""
-    )
+    table.add_row("all", f"{documents:,}", f"{size / 1e6:,.2f}", f"{tokens:,}", "", f"{share:.1%}".replace("%", " %"))
     return table
 
 

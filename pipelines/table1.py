@@ -6,7 +6,7 @@ What builds the corpus and what trains on it both read these facts, so this modu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -48,34 +48,43 @@ SOURCES = tuple(row.name for row in TABLE_1)
 SHARE_DECIMALS = 3
 
 
-def weights(shares: Mapping[str, float], *, alone: bool = False) -> dict[str, int]:
+def weights(shares: Mapping[str, float], among: Collection[str] = SOURCES) -> dict[str, int]:
     """Return the integer weight of each source of Table 1, and of each source added by its share of the tokens seen.
 
-    The added sources take their shares, and Table 1's share the rest in the table's proportions: without any, its own
-    thousandths; with some, the least integers of these ratios. Where the added ones are `alone`, without any source of
-    Table 1, theirs are among each other; all alike, if none says its share. Raises ValueError for a share of more than
-    three decimals, a negative one, or shares that leave nothing.
+    The added sources take their shares, and those of Table 1 that are `among` a corpus' sources share the rest in the
+    table's proportions: all seven alone have its own thousandths, any others the least integers of these ratios.
+    Without any of Table 1 the added ones' shares are among each other; all alike, if none says its share. Raises
+    ValueError for a share of more than three decimals, a negative one, or shares that leave nothing.
     """
-    if not shares:
+    rows = [row for row in TABLE_1 if row.name in among]
+    if not shares and len(rows) == len(TABLE_1):
         return {row.name: row.proportion for row in TABLE_1}
     added = {name: _thousandths(name, share) for name, share in shares.items()}
     rest = TOTAL_PROPORTION - sum(added.values())
-    if rest <= 0 and not alone:
+    if rest <= 0 and rows:
         raise ValueError(f"the shares of {', '.join(added)} leave nothing for the sources of Table 1")
-    if alone:
-        divisor = math.gcd(*added.values())
-        return {name: share // divisor for name, share in added.items()} if divisor else dict.fromkeys(added, 1)
-    found = {row.name: row.proportion * rest for row in TABLE_1}
-    found |= {name: share * TOTAL_PROPORTION for name, share in added.items()}
+    if not rows and not any(added.values()):
+        return dict.fromkeys(added, 1)
+    found = {row.name: row.proportion * rest for row in rows}
+    found |= {name: share * (sum(row.proportion for row in rows) or 1) for name, share in added.items()}
     divisor = math.gcd(*found.values())
     return {name: weight // divisor for name, weight in found.items()}
 
 
-def shares(added: Mapping[str, float], *, alone: bool = False) -> dict[str, float]:
+def shares(added: Mapping[str, float], among: Collection[str] = SOURCES) -> dict[str, float]:
     """Return each source's part of the tokens seen in training, see `weights`."""
-    found = weights(added, alone=alone)
+    found = weights(added, among)
     total = sum(found.values())
     return {name: weight / total for name, weight in found.items()}
+
+
+def rescaled(shares: Mapping[str, float]) -> str:
+    """Return what to say of the shares of a corpus that has some sources of Table 1 and not all; else nothing."""
+    there = shares.keys() & set(SOURCES)
+    if not there or len(there) == len(SOURCES):
+        return ""
+    said = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
+    return f"shares rescaled over the {len(shares)} source{'s' * (len(shares) > 1)} of this corpus: {said}"
 
 
 def _thousandths(name: str, share: float) -> int:

@@ -24,6 +24,7 @@ import numpy as np
 
 from pipelines import command_lines, withdraw
 from pipelines.account.finished import check_format
+from pipelines.account.summary import content
 from pipelines.files import addresses, commands, lock, ours, storage, tables
 from pipelines.hashing import SCALE, keyed, seal, share
 from pipelines.tokens import shards
@@ -301,7 +302,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(addresses.hide(problem))  # noqa: T201
     if not found:
         sources = storage.read_json(f"{options.corpus}/manifest.json")["sources"]
-        print(f"{options.corpus}: sound, {len(sources)} sources verified")  # noqa: T201
+        same = f"content {content(options.corpus)}"
+        print(f"{options.corpus}: sound, {len(sources)} sources verified, {same}")  # noqa: T201
     if found and options.withdraw:
         try:
             with lock.alone(options.corpus):

@@ -143,10 +143,15 @@ def test_alone_it_is_the_whole_mixture(folder: Path, tmp_path: Path, capsys: pyt
     most = re.search(r"--set (tokenizer\.vocabulary=\d+)", said)
     assert most, said
     assert corpus.main([*alone, "--runner", "plain", "--set", "buckets=4", "--set", most[1]]) == 0
-    assert "100.0 %" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "100.0 %" in shown
+    assert "The mixture (epochs" in shown
+    assert "paper" not in shown
     page = (output / "report.html").read_text(encoding="utf-8")
     assert "1 of our own" in page
     assert "not built here" not in page
+    assert "beside Table 1" not in page
+    assert "paper’s" not in page
 
 
 @dataclass(frozen=True)

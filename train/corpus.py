@@ -104,7 +104,7 @@ def check_digests(corpus: Corpus, recorded: Mapping[str, str], run: Path | str) 
 
 
 def proportions_of(directory: Path | str) -> str:
-    """Return the proportions that a corpus is made for: Table 1's, and the shares of the sources added to it.
+    """Return the proportions that a corpus is made for: Table 1's of its sources, and the shares of those added.
 
     Raises ValueError for shares that `table1.weights` refuses.
     """
@@ -112,10 +112,17 @@ def proportions_of(directory: Path | str) -> str:
     manifest = storage.read_json(path) or {}
     try:
         shares, built = dict(manifest.get("shares", {})), set(manifest.get("sources", ()))
-        weights = table1.weights(shares, alone=not built & set(table1.SOURCES))
+        weights = table1.weights(shares, built or table1.SOURCES)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: its shares are not in the form that a build writes: {error}") from None
     return ",".join(f"{name}={weight}" for name, weight in weights.items() if weight)
+
+
+def rescaled(directory: Path | str, weights: Mapping[str, int]) -> str:
+    """Return what to say where these weights are a corpus' own, and it has not all seven sources; else nothing."""
+    own = proportions_of(directory) == ",".join(f"{name}={weight}" for name, weight in weights.items())
+    total = sum(weights.values())
+    return table1.rescaled({name: weight / total for name, weight in weights.items()}) if own else ""
 
 
 def _equal(names: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from pipelines.files import commands
 from pipelines.quantities import UNITS, number
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 from train import command_lines, scaling
-from train.corpus import mixture_of, open_corpus, proportions_of, sequences_in
+from train.corpus import mixture_of, open_corpus, proportions_of, rescaled, sequences_in
 from train.energy import watts_of
 from train.meters import PEAKS, peak_of
 from train.mixture import Mixture, parse_proportions
@@ -173,6 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     console = Console()
     show(console, entries, f"A run over {human(number(options.tokens))} tokens", scale_of(weights))
+    if options.corpus and (said := rescaled(options.corpus, weights)):
+        console.print(said, highlight=False)
     worth = worth_of(entries)
     seen = sum(entry.tokens for entry in entries)
     console.print(

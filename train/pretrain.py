@@ -23,6 +23,7 @@ from pipelines.files import addresses, commands, lock, ours
 from train import checkpoint, meters, signals
 from train.clock import Clock
 from train.config import RunConfig, choose_device, parse
+from train.corpus import rescaled
 from train.dataset import Batch
 from train.display import Display
 from train.evaluate import check_held_out, evaluate_run
@@ -243,12 +244,10 @@ def _introduce(run: Run, console: Console) -> None:
         + (f"; MFU is of {human(int(peak))}FLOP/s (dense bfloat16)" if peak else ""),
         highlight=False,
     )
-    show(
-        console,
-        run.ledger(config.steps),
-        f"Plan of {most}{config.steps:,} steps",
-        scale_of(parse_proportions(run.config.proportions)),
-    )
+    weights = parse_proportions(config.proportions)
+    show(console, run.ledger(config.steps), f"Plan of {most}{config.steps:,} steps", scale_of(weights))
+    if said := rescaled(config.corpus, weights):
+        console.print(said, highlight=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

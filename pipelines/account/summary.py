@@ -8,6 +8,7 @@ ends, and is no part of the corpus: it says how long this build took on these ma
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -27,7 +28,26 @@ def summary(output: str, build: Mapping[str, Any] | None = None) -> dict[str, An
     corpus = corpus_manifest(output)
     tokens = corpus["tokenizer"] is not None
     sources = {name: _source(output, name, tokens=tokens) for name in corpus["sources"]}
-    return {"recipe": corpus["recipe"], "build": dict(build or {}), "sources": sources}
+    return {"recipe": corpus["recipe"], "content": content(output), "build": dict(build or {}), "sources": sources}
+
+
+def content(output: str) -> str:
+    """Return a SHA-256 that two corpora share if their documents, drops and tokens are equal, wherever they were made.
+
+    Unlike the seal it leaves out the paths of inputs and models, and what was measured on the way. ValueError if the
+    corpus is not finished.
+    """
+    corpus = corpus_manifest(output)
+    found = {}
+    for name in corpus["sources"]:
+        manifest = source_manifest(output, name)
+        found[name] = [manifest["documents"]["digest"], manifest["drops"]["digest"]]
+        if corpus["tokenizer"] is not None:
+            tokens = shards.Manifest.load(f"{output}/tokens/{name}")
+            found[name].append(tokens.tokenizer_sha256)
+            for split, entries in tokens.splits.items():
+                found[name] += [f"{split} {shard.bin_sha256} {shard.index_sha256}" for shard in entries]
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def _source(output: str, name: str, *, tokens: bool) -> dict[str, Any]:

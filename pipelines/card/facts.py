@@ -85,7 +85,7 @@ class Corpus:
     @property
     def seen(self) -> dict[str, float]:
         """Each source's part of the tokens seen in training."""
-        return table1.shares(self.shares, alone=not self.of_the_paper)
+        return table1.shares(self.shares, {*self.manifests, *self.tokens})
 
     @property
     def recipe(self) -> str:
@@ -165,7 +165,9 @@ def by_language(corpus: Corpus) -> list[tuple[str, str, Json]]:
 def drawn(corpus: Corpus) -> list[tuple[str, int, int, float, float]]:
     """Return (source, documents, bytes, share of the bytes, share wanted) of what the tokenizer was trained on."""
     total = sum(row["bytes"] for row in corpus.drawn.values())
-    seen = {name: share for name, share in corpus.seen.items() if name in corpus.drawn}
+    # The tokenizer's texts are drawn by the shares beside all seven, whichever of them are built.
+    whole = table1.shares(corpus.shares, SOURCES if corpus.of_the_paper else ())
+    seen = {name: share for name, share in whole.items() if name in corpus.drawn}
     wanted = sum(seen.values()) or 1.0
     rows = [(name, share, corpus.drawn[name]) for name, share in seen.items()]
     return [
@@ -253,7 +255,9 @@ def _common_notes(corpus: Corpus) -> Iterator[str]:
             f"the tokenizer has {vocabularies[0]:,} pieces, the paper's {_PAPER_VOCABULARY:,}: the fewer the pieces, "
             "the fewer bytes a token stands for"
         )
-    if corpus.shares and corpus.of_the_paper:
+    if said := table1.rescaled(corpus.seen):
+        yield f"{said}; Table 1's are of all seven"
+    elif corpus.shares and corpus.of_the_paper:
         added = ", ".join(f"{corpus.titles.get(name, name)} {share:.1%}" for name, share in corpus.shares.items())
         rest = 1 - sum(corpus.shares.values())
         yield f"added to the paper's sources, as shares of the tokens seen: {added}; Table 1's are scaled by {rest:g}"

@@ -27,7 +27,7 @@ class Measure:
     """A measurement and its threshold: `keeps` says on which side of it documents stay ("above", "below").
 
     `value` and `threshold` answer None for a document that the filter says nothing about. `slow` measurements are made
-    of a sample of the documents only.
+    of a sample of the documents only. One `of_text` is made of the finished text, the others were noted by the filter.
     """
 
     what: str
@@ -35,6 +35,7 @@ class Measure:
     value: Callable[[Document], float | None]
     threshold: Callable[[Document], float | None]
     slow: bool = False
+    of_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,18 @@ class Near:
 
 
 def nearest(measure: Measure, documents: Sequence[Document], count: int = EXAMPLES) -> list[Near]:
-    """Return the documents nearest to the threshold, the nearest first, ties by hash."""
+    """Return the documents nearest to the threshold, the nearest first, ties by hash.
+
+    One that later stages took past the threshold is left out: what the filter saw of it is not known.
+    """
     if measure.slow:
         documents = sorted(documents, key=lambda document: keyed("measure", document.id))[:MEASURED]
     found = []
+    sign = 1 if measure.keeps == "above" else -1
     for document in documents:
         value, threshold = measure.value(document), measure.threshold(document)
-        if value is not None and threshold is not None:
+        if value is not None and threshold is not None and sign * (value - threshold) >= 0:
             found.append(Near(document, value, threshold))
-    sign = 1 if measure.keeps == "above" else -1
     found.sort(key=lambda near: (sign * (near.value - near.threshold), keyed("example", near.document.id)))
     return found[:count]
 
@@ -74,6 +78,7 @@ def measure_of(corpus: Corpus, tokenizer: Tokenizer | None, source: str, stage: 
                 row["keeps"],
                 _value(row["value"]),
                 float(reduce(getitem, row["threshold"].split("."), manifest["recipe"])),
+                of_text=row["value"] in _MEASURED,
             )
     if source == "common_crawl":
         return _common_crawl(corpus, stage, reason)
@@ -93,7 +98,7 @@ def _common_crawl(corpus: Corpus, stage: str, reason: str) -> Measure | None:
     if reason == "not_reference" and corpus.reference:
         chosen = recipe["reference"]["threshold"]
         threshold = corpus.reference["threshold"] if chosen is None else chosen
-        return _constant("probability", "above", _attribute("reference_probability"), threshold)
+        return _constant("probability", "above", _attribute("reference_probability"), threshold, of_text=False)
     cut = {"bucket_tail": "middle", "bucket_middle": "head"}.get(reason)
     if cut is None or not corpus.cutoffs:
         return None
@@ -127,9 +132,14 @@ def _github(recipe: dict[str, dict[str, float]], tokenizer: Tokenizer | None, re
 
 
 def _constant(
-    what: str, keeps: str, value: Callable[[Document], float | None], threshold: float, slow: bool = False
+    what: str,
+    keeps: str,
+    value: Callable[[Document], float | None],
+    threshold: float,
+    slow: bool = False,
+    of_text: bool = True,
 ) -> Measure:
-    return Measure(what, keeps, value, lambda document: threshold, slow)
+    return Measure(what, keeps, value, lambda document: threshold, slow, of_text)
 
 
 def _attribute(name: str) -> Callable[[Document], float | None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from pipelines import command_lines
 from pipelines.export import datatrove, mds, megatron, nanogpt, parquet, rows
-from pipelines.export.common import Source, open_sources
+from pipelines.export.common import Shares, Source, open_sources, shares_of
 from pipelines.files import commands, ours
 from pipelines.tokens.shards import Manifest
 
@@ -32,10 +33,19 @@ FORMATS: Final[Mapping[str, Format]] = {
 }
 
 
+# Of the readers that mix data sets by shares: what all sources together are read by.
+MIXED: Final[Mapping[str, Callable[[Shares, Path], str]]] = {
+    "megatron": megatron.mixed,
+    "nanogpt": nanogpt.mixed,
+    "mds": mds.mixed,
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export some sources of a corpus, or all, and say what was written; return 0."""
     parser = command_lines.export()
     options = parser.parse_args(arguments)
+    together: list[str] = []
     try:
         if options.format == "parquet" and rows.has_documents_alone(options.corpus):
             with ours.replacing(options.output, ours.Kind.EXPORT) as made:
@@ -47,11 +57,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 FORMATS[options.format].export(sources, made)
             reader = FORMATS[options.format]
             said = {s.name: [_totals(s.manifest), *reader.read_by(s, options.output)] for s in sources}
+            together = _together(options, sources)
     except ValueError as error:
         parser.error(str(error))
     for name, (totals, *lines) in said.items():
         print(f"{options.output / name}: {totals}", *(f"    {line}" for line in lines), sep="\n")  # noqa: T201
+    if together:
+        print(*together, sep="\n")  # noqa: T201
     return 0
+
+
+def _together(options: argparse.Namespace, sources: Sequence[Source]) -> list[str]:
+    """Return how all sources are read at once, at the corpus' shares; nothing where the reader mixes none."""
+    if len(sources) < 2 or options.format not in MIXED:
+        return []
+    shares = shares_of(options.corpus, sources)
+    told = ", ".join(f"{source.name} {share:.1%}" for source, share in shares)
+    return [
+        f"all of them, at the corpus' shares ({told}):",
+        f"    {MIXED[options.format](shares, options.output)}",
+    ]
 
 
 def _totals(manifest: Manifest) -> str:

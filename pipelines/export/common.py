@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import table1
+from pipelines.account.finished import corpus_manifest
 from pipelines.files import tables
 from pipelines.tokens import shards
 from pipelines.tokens.shards import Manifest, Shard
@@ -63,6 +65,17 @@ def open_sources(corpus: Path, names: Sequence[str] = ()) -> list[Source]:
         raise ValueError(f"{corpus}: no tokens of {', '.join(missing)}; available: {', '.join(there)}")
     directories = [corpus / "tokens" / name for name in names or there]
     return [Source(directory, Manifest.load(directory)) for directory in directories]
+
+
+Shares = Sequence[tuple[Source, float]]
+
+
+def shares_of(corpus: Path, sources: Sequence[Source]) -> Shares:
+    """Return the sources that a trainer should see, each with its share: Table 1's, and the corpus' own for others."""
+    added = corpus_manifest(str(corpus)).get("shares", {})
+    found = {source.name: source for source in sources}
+    own = {name: added.get(name, 0.0) for name in found if name not in table1.SOURCES}
+    return [(found[name], share) for name, share in table1.shares(own, found).items() if share]
 
 
 def link(source: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipelines.export.common import Source, Tokens
+from pipelines.export.common import Shares, Source, Tokens
 from pipelines.files import storage
 
 SIZE_LIMIT: Final = 1 << 26  # MDSWriter's default
@@ -49,6 +49,14 @@ def export(sources: Iterable[Source], output: Path) -> None:
 def read_by(source: Source, output: Path) -> Iterator[str]:
     """Yield the call that reads a split."""
     yield f"StreamingDataset(local={str(output / source.name / 'train')!r}, batch_size=1)"
+
+
+def mixed(shares: Shares, output: Path) -> str:
+    """Return the call that reads all sources, each by its share."""
+    streams = ", ".join(
+        f"Stream(local={str(output / source.name / 'train')!r}, proportion={share:.6g})" for source, share in shares
+    )
+    return f"StreamingDataset(streams=[{streams}], batch_size=1)"
 
 
 def sample(identifier: str, tokens: Tokens) -> bytes:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.export.common import Source, link
+from pipelines.export.common import Shares, Source, link
 from pipelines.files import storage
 from pipelines.tokens import shards
 
@@ -55,6 +55,19 @@ def read_by(source: Source, output: Path) -> Iterator[str]:
     if paths.get("validation"):
         both = f"--train-data-path {' '.join(paths['train'])} --valid-data-path {' '.join(paths['validation'])}"
         yield f"or, with its validation split: {both}"
+
+
+def mixed(shares: Shares, output: Path) -> str:
+    """Return Megatron's option for all sources: a source's share is dealt out over its shards by their tokens."""
+    return f"--data-path {' '.join(_mixed(shares, output))} --split 1,0,0"
+
+
+def _mixed(shares: Shares, output: Path) -> Iterator[str]:
+    for source, share in shares:
+        found = [shard for split, shard in source.shards() if split == "train"]
+        total = sum(shard.tokens for shard in found)
+        for shard in found:
+            yield f"{share * shard.tokens / total:.6g} {shlex.quote(str(output / source.name / shard.name))}"
 
 
 def _weighted(source: Source, split: str, output: Path) -> Iterator[str]:

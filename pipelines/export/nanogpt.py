@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pipelines.export.common import Source, link
+from pipelines.export.common import Shares, Source, link
 from pipelines.files import storage
 from pipelines.tokens import tokenizers
 
@@ -54,6 +54,12 @@ def read_by(source: Source, output: Path) -> Iterator[str]:
     dtype = source.manifest.dtype
     changed = "as it is" if dtype == "uint16" else "in place of np.uint16, twice"
     yield f"np.memmap(os.path.join(data_dir, 'train.bin'), dtype=np.{dtype}, mode='r')   in get_batch, {changed}"
+
+
+def mixed(shares: Shares, output: Path) -> str:
+    """Return a line for nanoGPT's train.py, which reads one data set: each batch is of one, drawn by its share."""
+    folders, parts = [str(output / source.name) for source, _ in shares], [share for _, share in shares]
+    return f"data_dir = str(np.random.choice({folders!r}, p={parts!r}))   first in get_batch"
 
 
 def meta(source: Source) -> dict[str, object]:

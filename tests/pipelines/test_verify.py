@@ -50,6 +50,30 @@ def test_a_sound_corpus_has_no_problems(sound: Path, capsys: pytest.CaptureFixtu
     assert "sound, 2 sources verified" in capsys.readouterr().out
 
 
+def content_of(output: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert verify.main([str(output)]) == 0
+    return capsys.readouterr().out.split("content ")[1].strip()
+
+
+def test_equal_corpora_have_one_content_wherever_and_however_they_were_made(
+    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(sound.parent, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("corpus"))
+    options = ["--recipe", "paper", "--runner", "plain", "--output", str(tmp_path / "corpus"), "--set", "buckets=4"]
+    for name, glob in (("arxiv", "*.tar"), ("books", "*.txt")):
+        options += ["--input", f"{name}={tmp_path}/elsewhere/{glob}"]
+    for setting in ("tokenizer.vocabulary=500", "shards.shard_tokens=300"):
+        options += ["--set", setting]
+    assert corpus.main(options) == 0
+    found = content_of(sound, capsys)
+    assert len(found) == 64
+    assert content_of(tmp_path / "corpus", capsys) == found
+    seals = [json.loads((path / "manifest.json").read_text())["seal"] for path in (sound, tmp_path / "corpus")]
+    assert seals[0] != seals[1]
+    assert corpus.main([*options, "--set", "shards.validation=0.5"]) == 0
+    assert content_of(tmp_path / "corpus", capsys) != found
+
+
 def edit(path: Path, change: Callable[[Any], Any]) -> None:
     content = json.loads(path.read_text())
     changed = change(content)

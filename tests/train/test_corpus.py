@@ -9,7 +9,9 @@ import pytest
 from pipelines.table1 import SOURCES
 from pipelines.tokens.shards import Manifest
 from tests.train.synthetic import edit_manifest
-from train.corpus import mixture_of, open_corpus, proportions_of, sequences_in
+from train import plan
+from train.corpus import mixture_of, open_corpus, proportions_of, rescaled, sequences_in
+from train.mixture import parse_proportions
 
 
 def test_a_stream_is_the_shards_one_after_the_other(shared_corpus: Path) -> None:
@@ -151,6 +153,40 @@ def test_shares_that_are_none_are_refused(tmp_path: Path, shares: Any) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps({"sources": ["c4", "letters"], "shares": shares}))
     with pytest.raises(ValueError, match=r"manifest.json: its shares are not in the form that a build writes"):
         proportions_of(tmp_path)
+
+
+def test_a_corpus_of_some_sources_rescales_their_shares(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"sources": ["common_crawl"]}))
+    assert proportions_of(tmp_path) == "common_crawl=1"
+    manifest.write_text(json.dumps({"sources": ["common_crawl", "c4"]}))
+    weights = {"common_crawl": 67, "c4": 15}
+    assert proportions_of(tmp_path) == "common_crawl=67,c4=15"
+    said = "shares rescaled over the 2 sources of this corpus: common_crawl 81.7%, c4 18.3%"
+    assert rescaled(tmp_path, weights) == said
+    assert rescaled(tmp_path, {"common_crawl": 1, "c4": 1}) == ""  # asked for
+    manifest.write_text(json.dumps({"sources": ["wikipedia", "notes"], "shares": {"notes": 0.05}}))
+    assert proportions_of(tmp_path) == "wikipedia=19,notes=1"
+    manifest.write_text(json.dumps({"sources": list(SOURCES)}))
+    llama = "common_crawl=670,c4=150,github=45,wikipedia=45,books=45,arxiv=25,stack_exchange=20"
+    assert proportions_of(tmp_path) == llama
+    assert rescaled(tmp_path, parse_proportions(llama)) == ""
+
+
+def test_the_plan_of_some_sources_says_that_shares_are_rescaled(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (corpus / "manifest.json").write_text(json.dumps({"sources": ["c4", "books"]}))
+    asked = ["--corpus", str(corpus), "--tokens", "4k", "--sequence-length", "16"]
+    assert plan.main(asked) == 0
+    said = "shares rescaled over the 2 sources of this corpus: c4 76.9%, books 23.1%"
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert plan.main([*asked, "--proportions", "c4=1"]) == 0
+    assert "rescaled" not in capsys.readouterr().out
+    edit_manifest(corpus / "tokens/books", splits={"train": (), "validation": ()})
+    with pytest.raises(SystemExit):
+        plan.main(asked)
+    assert "books has no tokens: build it, or set its proportion to 0" in capsys.readouterr().err
 
 
 def test_a_corpus_of_other_sources_alone_is_trained_at_their_shares(tmp_path: Path) -> None:

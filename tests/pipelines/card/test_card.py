@@ -111,6 +111,15 @@ def test_what_is_nearest_to_a_threshold() -> None:
     assert [near.value for near in measures.nearest(length, documents)] == [1, 2, 3]
 
 
+def test_what_later_stages_took_past_a_threshold_is_not_nearly_dropped() -> None:
+    """A page that the filter let pass with 900 characters said "characters left 194, threshold 300"."""
+    documents = [replace(document(n), text="a" * size) for n, size in enumerate([194, 301, 900, 300])]
+    left = measures._constant("characters left", "above", measures._characters, 300)
+    assert [near.value for near in measures.nearest(left, documents)] == [300, 301, 900]
+    assert left.of_text
+    assert not measures._constant("score", "above", measures._attribute("score"), 1, of_text=False).of_text
+
+
 def test_each_measure_has_the_thresholds_of_the_build(tmp_path: Path) -> None:
     recipe = {
         "paragraphs": {"min_characters": 300},

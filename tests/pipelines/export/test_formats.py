@@ -293,3 +293,35 @@ def test_the_line_that_the_readers_command_wants_is_said(
         for split, shards in manifest.splits.items()
     }
     assert lines == [line.format(folder=folder, output=tmp_path / "out", **weights) for line in SAID[name]]
+
+
+MIXED_SAID = {
+    "megatron": "--data-path {wikipedia} 0.475 {out}/books/train-00000 {notes} --split 1,0,0",
+    "nanogpt": "data_dir = str(np.random.choice(['{out}/wikipedia', '{out}/books', '{out}/notes'], "
+    "p=[0.475, 0.475, 0.05]))   first in get_batch",
+    "mds": "StreamingDataset(streams=[Stream(local='{out}/wikipedia/train', proportion=0.475), "
+    "Stream(local='{out}/books/train', proportion=0.475), Stream(local='{out}/notes/train', proportion=0.05)], "
+    "batch_size=1)",
+}
+
+
+@pytest.mark.parametrize("name", MIXED_SAID)
+def test_all_sources_are_read_at_once_at_the_corpus_shares(
+    corpus: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy, out = tmp_path / "corpus", tmp_path / "out"
+    shutil.copytree(corpus, copy)
+    shutil.copytree(copy / "tokens/books", copy / "tokens/notes")
+    told = (copy / "tokens/notes/manifest.json").read_text()
+    (copy / "tokens/notes/manifest.json").write_text(told.replace('"books"', '"notes"'))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"shares": {"notes": 0.05}}))
+    assert main([name, str(copy), str(out)]) == 0
+    *_, head, line = capsys.readouterr().out.splitlines()
+    assert head == "all of them, at the corpus' shares (wikipedia 47.5%, books 47.5%, notes 5.0%):"
+    parts = {}
+    for source, share in (("wikipedia", 0.475), ("notes", 0.05)):
+        shards = Manifest.load(copy / "tokens" / source).splits["train"]
+        whole = sum(shard.tokens for shard in shards)
+        parts[source] = " ".join(f"{share * n.tokens / whole:.6g} {out}/{source}/{n.name}" for n in shards)
+    assert line.strip() == MIXED_SAID[name].format(out=out, **parts)
