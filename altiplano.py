@@ -43,7 +43,7 @@ COMMANDS: Final = {
         "pipelines.contamination", f"{_PIPELINES}:contamination", "corpus", "find benchmarks in a corpus"
     ),
     "tokenizer": Command("tokenizer.check", "tokenizer.check:command_line", "corpus", "check a tokenizer"),
-    "clean": Command("pipelines.clean", f"{_PIPELINES}:clean", "corpus", "remove a corpus or a run"),
+    "clean": Command("pipelines.clean", f"{_PIPELINES}:clean", "corpus", "remove a corpus, a run or an export"),
     "plan": Command("train.plan", f"{_TRAIN}:plan", "train", "show tokens and epochs of a run before it starts"),
     "pretrain": Command("train.pretrain", "train.config:command_line", "train", "train a model on a corpus"),
     "generate": Command("model.generate", "model.command_lines:generate", "train", "continue a text with a model"),

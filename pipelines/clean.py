@@ -1,4 +1,4 @@
-"""Remove a corpus or a run that was made here: its files by their names, and nothing that somebody else keeps there.
+"""Remove what was made here, a corpus, a run or an export: its files by their names, and nothing of anybody else's.
 
     python -m pipelines.clean data/corpus data/run
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,16 @@ _RUN = re.compile(
     r"/(?:\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp)"
 )
 _CHECKPOINT = re.compile(r"checkpoints/step-\d{8}/manifest\.json")
-_LISTED = 5
+_NAMED = 5
+# Kinds of folders whose files are all named in the mark.
+LISTED = (ours.Kind.EXPORT, ours.Kind.MODEL)
 
 
 def files_of(folder: str) -> list[str]:
     """Return the names of the files in a folder of ours that we wrote, sorted; ValueError for any other folder."""
     kind = ours.kind_of(folder)
+    if kind in LISTED:
+        return sorted(name for name in ours.named(folder) if _is_file(Path(folder, name)))
     if kind not in (ours.Kind.CORPUS, ours.Kind.RUN):
         ours.require(folder, ours.Kind.CORPUS)
     there = {path.removeprefix(f"{folder}/") for path in storage.list_files(folder)}
@@ -62,6 +67,11 @@ def files_of(folder: str) -> list[str]:
     found = there & named | known | {name for name in temporary if name.rpartition("/")[0] in folders}
     # What its mark names is for people, who may have changed it.
     return sorted(found - ours.named(folder) | there & ours.unchanged(folder))
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file or a link is there; what a link leads to is not ours."""
+    return path.is_symlink() or path.is_file()
 
 
 def _staged(corpus: str, there: set[str]) -> set[str]:
@@ -142,6 +152,14 @@ def clean(folder: str) -> tuple[list[str], list[str]]:
     return removed, [name for name in left if name != ours.MARK]
 
 
+def _alone(folder: str) -> AbstractContextManager[object]:
+    """Hold the folder of a corpus or a run; what is listed was whole from the moment it was there."""
+    kind = ours.kind_of(folder)
+    if kind in LISTED:
+        return nullcontext()
+    return lock.alone(folder) if kind is ours.Kind.CORPUS else lock.alone_in_run(folder)
+
+
 def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[str]:
     removed = [name for name in removed if name != lock.RUN_LOCK]  # it was taken to clean
     parts = sorted({name.partition("/")[0] for name in removed})
@@ -152,12 +170,12 @@ def _said(folder: str, removed: Sequence[str], left: Sequence[str]) -> Iterator[
         yield f"{folder}: kept {len(downloads):,} downloads in {place}; remove that folder if you do not need them"
     others = [name for name in left if not name.startswith(DOWNLOADS)]
     if others:
-        more = f" and {len(others) - _LISTED:,} more" if len(others) > _LISTED else ""
-        yield f"{folder}: kept files that were not made here: {', '.join(others[:_LISTED])}{more}"
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        yield f"{folder}: kept files that were not made here: {', '.join(others[:_NAMED])}{more}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Remove corpora and runs that were made here; return the exit code."""
+    """Remove corpora, runs and exports that were made here; return the exit code."""
     parser = command_lines.clean()
     options = parser.parse_args(arguments)
     try:
@@ -168,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for folder in there:
             files_of(folder)
         for folder in there:
-            with lock.alone(folder) if ours.kind_of(folder) is ours.Kind.CORPUS else lock.alone_in_run(folder):
+            with _alone(folder):
                 removed, left = clean(folder)
             print(*_said(folder, removed, left), sep="\n")  # noqa: T201
     except (ValueError, OSError) as error:

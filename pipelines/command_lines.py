@@ -141,9 +141,9 @@ def contamination() -> Parser:
 def clean() -> Parser:
     """Return that of `pipelines.clean`."""
     parser = Parser(
-        "pipelines.clean", "data/corpus data/run", description="Remove corpora and runs that were made here."
+        "pipelines.clean", "data/corpus data/run", description="Remove corpora, runs and exports that were made here."
     )
     parser.add_argument(
-        "folder", nargs="+", type=paths.output_option, help="corpus or run; a missing one is not an error"
+        "folder", nargs="+", type=paths.output_option, help="corpus, run or export; a missing one is not an error"
     )
     return parser

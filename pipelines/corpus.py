@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pipelines.account import finished, summary
 from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
-from pipelines.files import addresses, commands, lock, ours, storage, strays
+from pipelines.files import addresses, commands, lock, ours, storage, strays, temporary
 from pipelines.models import by_path
 from pipelines.options import claimed, parse, prepare
 from pipelines.report import print_summary
@@ -89,6 +89,11 @@ def stage_models(prepared: Build) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the corpus and print the funnel and the mixture; return the exit code."""
     options, beam_arguments = parse(sys.argv[1:] if arguments is None else arguments)
+    with commands.heeding_sigterm(), temporary.own():
+        return _main(options, beam_arguments)
+
+
+def _main(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
     started = time.monotonic()
     log = None
     try:
@@ -104,10 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
         return commands.failed(error)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         events.tell("build_failed", level=logging.ERROR, error="interrupted")
-        print("interrupted; run again to continue where it stopped", file=sys.stderr)  # noqa: T201
-        return commands.INTERRUPTED
+        return commands.stopped(error, "; run again to continue where it stopped")
     except (RuntimeError, OSError) as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
         return commands.failed(f"{' '.join(str(error).splitlines())}{_logged(error, options)}", "failed", 1)

@@ -62,10 +62,15 @@ def _digests(base: str, files: list[str]) -> Mapping[str, str]:
     return found
 
 
+def default() -> Path:
+    """Return where copies are kept if nothing else is said."""
+    return Path(tempfile.gettempdir(), f"altiplano-{os.getuid()}")
+
+
 def _folder() -> Path:
     """Return where copies are kept, made if it is not there; ValueError unless nobody else can write there."""
     given = os.environ.get(FOLDER)
-    folder = Path(given) if given else Path(tempfile.gettempdir(), f"altiplano-{os.getuid()}")
+    folder = Path(given) if given else default()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

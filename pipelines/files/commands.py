@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -19,7 +22,7 @@ from pipelines import problems
 from pipelines.files import addresses, storage
 
 # Exit codes (docs/commands.md); that of wrong use is argparse's own, that of an interruption what shells make of it.
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 LOG_BYTES = 1 << 20  # of earlier errors that a log keeps
 ONE = "altiplano"  # the first word of the name of a command that was called by it
 
@@ -90,6 +93,36 @@ def log(error: BaseException, path: str) -> None:
     storage.write_bytes(path, before[-LOG_BYTES:] + told.encode("utf-8", "backslashreplace"))
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends what it is raised in as Ctrl-C does."""
+
+
+@contextmanager
+def heeding_sigterm() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM, so that what was begun is cleaned up; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stopped(error: KeyboardInterrupt, remedy: str = "") -> int:
+    """Say that a command was stopped from outside; return its exit code."""
+    by_signal = isinstance(error, Terminated)
+    return failed(
+        f"{'terminated' if by_signal else 'interrupted'}{remedy}", "stopped", TERMINATED if by_signal else INTERRUPTED
+    )
+
+
 def run(main: Callable[[], int]) -> NoReturn:
     """Run a command and end with its exit code; Ctrl-C and an output that cannot be written are one line each."""
     if sys.stdout is None:  # closed by `>&-`: the next file that is opened would take its number
@@ -98,8 +131,8 @@ def run(main: Callable[[], int]) -> NoReturn:
     try:
         code = main()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        code = failed("interrupted", "stopped", INTERRUPTED)
+    except KeyboardInterrupt as error:
+        code = stopped(error)
     except BrokenPipeError:
         code = failed("the standard output was closed by whoever read it", "stopped", FAILED)
         discard_output()

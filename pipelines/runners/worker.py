@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import tempfile
 import threading
 import time
 from multiprocessing.connection import wait
@@ -98,6 +99,7 @@ def serve(environment: dict[str, str], driver: int, nice: int) -> None:
     print_no_tracebacks()
     threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
     os.environ.update(environment)
+    tempfile.tempdir = None  # looked up again: the build has a folder of its own
     sdk_worker_main.main([])
 
 

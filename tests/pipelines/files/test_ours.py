@@ -197,7 +197,23 @@ class TestClean:
         assert clean.main([f"{tmp_path}/run/"]) == 0
         assert not (tmp_path / "run").exists()
 
-    @pytest.mark.parametrize("kind", [None, Kind.EXPORT, Kind.SAMPLE, Kind.MODEL])
+    @pytest.mark.parametrize("kind", [Kind.EXPORT, Kind.MODEL])
+    def test_of_an_export_what_its_list_names_goes(
+        self, tmp_path: Path, kind: Kind, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for name in ("one", "two"):
+            with ours.replacing(tmp_path / name, kind) as made:
+                fill(made, {"books/train.bin": "1", "README.md": "2"})
+                (made / "books/linked.bin").symlink_to(tmp_path / "gone")
+        fill(tmp_path / "two", {"books/notes.txt": "mine", "train.bin": "mine"})
+        assert clean.main([str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+        assert not (tmp_path / "one").exists()
+        assert contents(tmp_path / "two") == {"books/notes.txt": "mine", "train.bin": "mine"}
+        said = capsys.readouterr().out
+        assert "one: removed 3 files of README.md, books" in said
+        assert "two: kept files that were not made here: books/notes.txt, train.bin" in said
+
+    @pytest.mark.parametrize("kind", [None, Kind.SAMPLE, Kind.DUMPS])
     def test_any_other_folder_is_refused_before_anything_goes(
         self, tmp_path: Path, kind: Kind | None, capsys: pytest.CaptureFixture[str]
     ) -> None:
