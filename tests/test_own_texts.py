@@ -423,13 +423,17 @@ class TestWhatIsRefused:
         [
             (
                 b'{"body": 1}\n{"title": "a"}\n',
-                "none of the first 2 rows has a field 'text'; their fields are body, title",
+                "none of the first 2 rows has a field 'text'; their fields are body, title; name it with --set "
+                "texts.own.text=FIELD",
             ),
             (b'{"text": 1}\n{"text": ["a"]}\n{}', "the field 'text' holds int, list, not strings"),
             (b"a,b\n1,2\n", "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt is expected"),
             (b' [{"text": "a"},\n{"text": "b"}]\n', "this is a JSON array; write one object per line"),
             (b"PK\x03\x04abc", "this is a zip archive"),
             (b"%PDF-1.4", "this is a PDF"),
+            (b"BZh91AY", "this is bzip2"),
+            (b"\x89PNG\r\n\x1a\n", "this is an image"),
+            (b"Obj\x01abc", "this is an Avro file"),
             (b"PAR1abc", "the footer of the Parquet file is missing or damaged"),
         ],
     )

@@ -92,6 +92,15 @@ def kind_of(stream: BinaryIO) -> tuple[str, Kind | None]:
     return "", _kind(start[:LOOK_BYTES])
 
 
+def named(start: bytes) -> str | None:
+    """Return what a file certainly is by its first bytes alone, in words; None where they do not tell.
+
+    Of a compressed file that is its compression: "gzip", "bzip2", "xz" or "zstd".
+    """
+    known = (*((magic, kind.value) for magic, kind in _MAGIC), *_PACKINGS.items())
+    return next((what for magic, what in known if start.startswith(magic)), None)
+
+
 def look(stream: BinaryIO, dump: Dump, *, reads: Collection[Kind], packings: Collection[str], expected: str) -> None:
     """Raise ValueError naming the file if its first bytes show that it is none of the kinds that are read.
 

@@ -29,7 +29,7 @@ from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.files.blocks import TooLargeError
 from pipelines.files.tables import well_formed
-from pipelines.readers import Dump, rows
+from pipelines.readers import Dump, first_bytes, rows
 from pipelines.readers.columns import (
     MOST_COLUMNS,
     PREFIX,
@@ -53,15 +53,7 @@ MAX_TEXT_BYTES: Final = 128 << 20
 BATCH_ROWS: Final = 256
 # Rows of an input, and bytes, that are looked at before work starts.
 _FIRST_ROWS, _FIRST_BYTES = 1_000, 16 << 20
-_ARROW: Final = (b"ARROW1", b"\xff\xff\xff\xff")  # a file with a footer; a stream
-_NEVER: Final = {
-    b"PK\x03\x04": "a zip archive",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"Obj\x01": "Avro",
-    b"%PDF": "a PDF",
-}
+_READ: Final = (None, "gzip", "zstd")  # as which lines may begin
 _FORMATS: Final = "JSON lines (plain, gzip, zstd), Parquet, Arrow, or plain text named .txt"
 
 Row = Mapping[str, Any]
@@ -237,7 +229,7 @@ def is_parquet(stream: BinaryIO) -> bool:
 
 def is_arrow(stream: BinaryIO) -> bool:
     """Tell whether a file is Arrow's IPC, a file or a stream, by its first bytes, and stand at its beginning."""
-    return _start(stream).startswith(_ARROW)
+    return first_bytes.named(_start(stream)) == first_bytes.Kind.ARROW
 
 
 def _start(stream: BinaryIO) -> bytes:
@@ -286,9 +278,8 @@ def _arrow_rows(stream: BinaryIO, dump: Dump, fields: Fields | None) -> Iterator
 
 
 def _refuse(start: bytes, name: str) -> None:
-    for magic, what in _NEVER.items():
-        if start.startswith(magic):
-            raise ValueError(f"{name}: this is {what}; {_FORMATS} is expected")
+    if (what := first_bytes.named(start)) not in _READ:
+        raise ValueError(f"{name}: this is {what}; {_FORMATS} is expected")
 
 
 def _parsed(line: bytes) -> Row | rows.Unreadable:

@@ -6,6 +6,7 @@ rows of JSON lines, Parquet, Arrow; files of plain text ─ rows ─> documents 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import PurePath
@@ -58,7 +59,22 @@ def fields_part(source: str, recipe: Recipe) -> Fields:
 
 
 def _made_for(name: str, recipe: Texts, inputs: Sequence[Input]) -> Source:
-    return source(name, recipe, reader.columns_of(_opened(inputs), fields_of(recipe), _TAKEN))
+    with _named(name):
+        return source(name, recipe, reader.columns_of(_opened(inputs), fields_of(recipe), _TAKEN))
+
+
+def _look(stream: BinaryIO, dump: Dump, name: str, found: Fields) -> None:
+    with _named(name):
+        reader.look(stream, dump, found)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Let what is said of fields name this source's: a reader knows none."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(str(error).replace("texts.NAME.", f"texts.{name}.")) from error
 
 
 def _opened(inputs: Sequence[Input]) -> Iterator[tuple[BinaryIO, Dump]]:
@@ -73,7 +89,7 @@ def source(name: str, recipe: Texts, columns: Columns | None = None) -> Source:
     return Source(
         name=name,
         read=partial(reader.read, source=name, fields=found, columns=columns),
-        look=partial(reader.look, fields=found),
+        look=partial(_look, name=name, found=found),
         made_for=partial(_made_for, name, recipe),
         stages=(Map("rows", same, partial(fields_part, name), columns=columns.schema),),
         attributes=attributes,
