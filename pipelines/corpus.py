@@ -48,6 +48,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             stage_models(prepared)
         nodes = prepared.nodes()
         with Progress(nodes) as progress:
+            progress.tell(by_path.origins({name: one for name, one in prepared.given.items() if one.found}))
             progress.warn(by_path.warnings(prepared.given))
 
             def begin(jobs: Sequence[Job | Shuffle]) -> None:

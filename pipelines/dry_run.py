@@ -31,6 +31,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
     with tempfile.TemporaryDirectory() as folder:
         request = asked(options, beam_arguments, folder)
         yield from (f"warning: {told}" for told in by_path.warnings(request.models))
+        yield from by_path.origins(request.models)
         for name, found in request.found.items():
             yield from _inputs(name, found)
         cache = f"{options.output}/work/inputs.json"
@@ -40,7 +41,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
         for name, chain in prepared.chains.items():
             yield f"{name}: {' -> '.join(stage.name for stage in chain.source.stages)}"
         if made := [node.name for node in prepared.nodes() if node.name.startswith("models/") and node.needs]:
-            yield f"made: {', '.join(name for name in made if not name.endswith('_draw'))}"
+            yield f"made here: {', '.join(name for name in made if not name.endswith('_draw'))}"
         if away:
             yield f"first wave: known once {away:,} files are downloaded"
         else:

@@ -233,7 +233,9 @@ def _recipe(options: argparse.Namespace, problems: Problems) -> tuple[Recipe, di
 
 
 def _with_own_text(recipe: Recipe, option: str, sources: Mapping[str, Source]) -> Recipe:
-    if (name := inputs.name_of(option)) in sources:
+    if (name := inputs.name_of(option)) in dict(recipe.added):  # of a list of sources that is named
+        return recipe
+    if name in sources:
         raise ValueError(f"--input {option}: --recipe texts builds own texts alone, and {name} is a source's name")
     return with_texts(recipe, name)
 
@@ -271,7 +273,8 @@ def _models(
     read = {name for stage in stages for name in getattr(stage, "models", ())}
     chosen: dict[str, by_path.Given] = {}
     with problems.noted():
-        chosen = by_path.chosen(named, replace(recipe, sources=tuple(built)), read)
+        typed = by_path.named(options.model)
+        chosen = by_path.chosen(named, replace(recipe, sources=tuple(built)), read, typed)
     return chosen, read - set(named)
 
 

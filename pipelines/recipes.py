@@ -127,7 +127,7 @@ class Texts(Fields):
 
     share: float = 0.0
     groups: int = 64  # work items that files of plain text are spread over, by hash of their content
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -201,7 +201,7 @@ class CommonCrawl:
     duplicate_lines: bool = True
     language: bool = True
     perplexity: bool = True
-    least_kept: float = LEAST_KEPT / 10  # a language of few pages is no mistake
+    least_kept: float = LEAST_KEPT / 10  # a build warns of a smaller share; a language of few pages is no mistake
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -239,7 +239,7 @@ class C4:
     pages: C4Pages = C4Pages()
     lines: C4Lines = C4Lines()
     english: C4English = C4English()
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -265,7 +265,7 @@ class GitHub:
 
     files: GitHubFiles = GitHubFiles()
     tokens: GitHubTokens = GitHubTokens()
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -283,7 +283,7 @@ class Wikipedia:
 
     articles: Articles = Articles()
     span_bytes: int = 64 << 20  # compressed bytes of a multistream dump in one work item
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -310,7 +310,7 @@ class Books:
     texts: BookTexts = BookTexts()
     overlap: BookOverlap = BookOverlap()
     groups: int = 1_024  # work items that the books are spread over, by hash of their content
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
 
 
@@ -326,7 +326,7 @@ class ArXiv:
     """Section 2.1, arXiv."""
 
     papers: Papers = Papers()
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -352,7 +352,7 @@ class StackExchange:
 
     posts: Posts = Posts()
     questions: Questions = Questions()
-    least_kept: float = LEAST_KEPT
+    least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()
 
@@ -432,9 +432,10 @@ class Recipe:
     fan_in: int = 64
     tokenize: bool = True  # without it the corpus ends with its documents
     excerpts: float = 0.01  # share of the drops that keep an excerpt
-    keep_staged: bool = False
+    keep_staged: bool = False  # what lies between stages stays in OUTPUT/work when its source is finished
     max_duplicates: float = 0.5  # share of a stage's or a host's documents lost as duplicates above which a build warns
     alarm_documents: int = 100  # a host, repository or site with fewer documents raises no alarm
+    # What is built, of the sources that inputs are given for.
     sources: tuple[str, ...] = field(
         default=("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
     )

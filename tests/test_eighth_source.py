@@ -154,6 +154,15 @@ def test_alone_it_is_the_whole_mixture(folder: Path, tmp_path: Path, capsys: pyt
     assert "paper’s" not in page
 
 
+def test_it_is_built_beside_own_texts_without_tokens(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").write_text(json.dumps({"text": "A note of one's own."}))
+    given = ["--recipe", "texts", "--input", f"letters={folder}/*.jsonl", "--input", f"notes={tmp_path}/notes.jsonl"]
+    assert corpus.main([*LIST, *given, "--output", str(tmp_path / "corpus"), "--runner", "plain"]) == 0
+    found = json.loads((tmp_path / "corpus/manifest.json").read_text())
+    assert (found["sources"], found["tokenizer"]) == (["letters", "notes"], None)
+    assert json.loads((tmp_path / "corpus/letters/manifest.json").read_text())["documents"]["count"] == 60
+
+
 @dataclass(frozen=True)
 class NearLetters(Letters):
     """The same rules, and near-duplicates."""

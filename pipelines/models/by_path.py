@@ -42,11 +42,15 @@ _FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "
 
 @dataclass(frozen=True)
 class Given:
-    """A model given by path, with the SHA-256 of each file that is used of it, and what its user should know."""
+    """A model given by path, with the SHA-256 of each file that is used of it, and what its user should know.
+
+    `found` says where it was found if no option names it.
+    """
 
     model: Model
     files: dict[str, str]
     warnings: tuple[str, ...] = ()
+    found: str = ""
 
 
 UNREAD = Given(Model("(unread)", ""), {})  # a model that the recipe does not use
@@ -96,29 +100,53 @@ def _option(option: str, recipe: Recipe) -> tuple[str, str]:
         raise ValueError(f"--model {option}: {error}") from None
 
 
-def chosen(found: Mapping[str, str], recipe: Recipe, needed: Set[str]) -> dict[str, Given]:
+def named(options: Sequence[str]) -> set[str]:
+    """Return the names of the models that options name."""
+    return {option.partition("=")[0] for option in options}
+
+
+def chosen(found: Mapping[str, str], recipe: Recipe, needed: Set[str], typed: Set[str]) -> dict[str, Given]:
     """Return the models that stages need of those at these paths; raise RefusedError naming each option that is wrong.
 
-    The recipe's sources are those that are built.
+    The recipe's sources are those that are built; `typed` are the models that options name.
     """
     models = {}
     problems = Problems()
     for name, path in found.items():
         if name in needed | {TOKENIZER}:
             with problems.noted():
-                models[name] = _given(name, path, recipe)
+                models[name] = _given(name, path, recipe) if name in typed else _found_there(name, path, recipe)
     problems.refuse()
     if SITES in models and not recipe.excludes_sites:
         models[SITES] = UNREAD  # a list that is not read is no part of a result's identity
     return models
 
 
-def _given(name: str, path: str, recipe: Recipe) -> Given:
+def _found_there(name: str, path: str, recipe: Recipe) -> Given:
+    """Return a model that no option names: the sample's, or the package's; errors as `_given`'s."""
+    if name == SITES:
+        return replace(_given(name, path, recipe), found="comes with the package")
+    if not storage.exists(path):
+        raise ValueError(
+            f"the model {name} is needed: give it with --model {name}=FILE (there is none in {path}, where "
+            "`altiplano sample` puts the sample's)"
+        )
+    one = _given(name, path, recipe, f"the model {name} that was found in {path} (--model {name}=FILE names another)")
+    return replace(one, found=f"found in {path}")
+
+
+def _given(name: str, path: str, recipe: Recipe, called: str = "") -> Given:
     try:
         return given(name, path, recipe)
     except (ValueError, OSError) as error:
         what = str(error) if isinstance(error, ValueError) else error.strerror or str(error)
-        raise RefusedError(f"--model {name}={path}: {told}" for told in what.split("\n")) from None
+        raise RefusedError(f"{called or f'--model {name}={path}'}: {told}" for told in what.split("\n")) from None
+
+
+def origins(models: Mapping[str, Given]) -> list[str]:
+    """Return where each model that is read comes from, a line each."""
+    read = {name: one for name, one in models.items() if one.files}
+    return [f"model {name}: {one.found or f'given, {one.model.path}'}" for name, one in read.items()]
 
 
 def warnings(models: Mapping[str, Given]) -> list[str]:
@@ -207,13 +235,43 @@ def _check_labels(model: Path, wanted: Mapping[str, Sequence[str]]) -> None:
     """Raise ValueError naming field and value of each language that a model of languages has no label of."""
     labels = sorted(label.removeprefix(fast_text.LABEL) for label in fast_text.Labeller(model).labels)
     unknown = [
-        f"{field}: it has no label {language!r}; {_near(language, labels)}"
+        f"{field}: it has no label {language!r}; {_meant(language) or _near(language, labels)}"
         for field, languages in wanted.items()
         for language in languages
         if language not in labels
     ]
     if unknown:
         raise ValueError("\n".join(unknown))
+
+
+# Names and three-letter codes (ISO 639-2 and -3) of the paper's 20 languages: what people write for a label.
+_NAMES = {
+    "bg": "bulgarian bul",
+    "ca": "catalan cat",
+    "cs": "czech ces cze",
+    "da": "danish dan",
+    "de": "german deu ger",
+    "en": "english eng",
+    "es": "spanish spa",
+    "fr": "french fra fre",
+    "hr": "croatian hrv",
+    "hu": "hungarian hun",
+    "it": "italian ita",
+    "nl": "dutch nld dut",
+    "pl": "polish pol",
+    "pt": "portuguese por",
+    "ro": "romanian ron rum",
+    "ru": "russian rus",
+    "sl": "slovenian slovene slv",
+    "sr": "serbian srp",
+    "sv": "swedish swe",
+    "uk": "ukrainian ukr",
+}
+
+
+def _meant(wanted: str) -> str:
+    """Return which label stands for a language's name or three-letter code, nothing where we know none."""
+    return next((f"{wanted} is {label}" for label, names in _NAMES.items() if wanted.lower() in names.split()), "")
 
 
 def _near(wanted: str, labels: Sequence[str]) -> str:

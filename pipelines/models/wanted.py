@@ -21,7 +21,7 @@ def check(recipe: Recipe, built: Collection[str], made: Set[str], wikipedia: Col
     `built` are the sources, `wikipedia` the languages of its inputs.
     """
     problems = [*_sources(built, made), *_filters(built, made)]
-    if "language_models" in made:
+    if "language_models" in made and "wikipedia" in built:  # else they are made of nothing here
         problems += _estimator(recipe.language_models)
     if not problems and "common_crawl" in built:
         problems += _languages(recipe, made, wikipedia)
@@ -56,8 +56,9 @@ def _estimator(recipe: LanguageModels) -> Iterator[str]:
             lmplz.find(recipe.lmplz)
         except ValueError as error:
             yield (
-                f"language_models.lmplz is {error} (--set language_models.lmplz=PATH); or use our own estimator, which "
-                "holds the text in memory: --set language_models.estimator=kneser_ney"
+                "language models are made by lmplz, which is not there: use our own estimator, which needs no program "
+                "and holds the text in memory (--set language_models.estimator=kneser_ney), or name the program with "
+                f"--set language_models.lmplz=PATH (it is {error})"
             )
 
 

@@ -84,6 +84,11 @@ class Progress:
             events.tell("stage_finished", **facts)
             self._console.print(f"{node.name:<32} {facts['items']:>6} items {seconds:>7.1f} s", highlight=False)
 
+    def tell(self, told: Sequence[str]) -> None:
+        """Print what a user should know, a line each."""
+        for text in told:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def warn(self, told: Sequence[str]) -> None:
         """Print warnings, a line each."""
         for text in told:

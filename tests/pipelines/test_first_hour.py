@@ -88,14 +88,23 @@ class TestAllAtOnce:
 
 
 class TestModels:
-    @pytest.mark.parametrize(("language", "near"), [("deu", "de"), ("english", "en"), ("DE", "de")])
+    @pytest.mark.parametrize(
+        ("language", "near"),
+        [
+            ("deu", "deu is de"),
+            ("ger", "ger is de"),
+            ("German", "German is de"),
+            ("english", "english is en"),
+            ("DE", "its labels are like de"),
+        ],
+    )
     def test_a_language_that_the_model_has_no_label_of_is_named_with_those_near(
         self, folder: Path, tmp_path: Path, language: str, near: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         given = web(folder, "--set", f"common_crawl.quality.languages=en,{language}", "--output", str(tmp_path / "c"))
         given += ["--set", "common_crawl.perplexity=false", "--set", "common_crawl.reference.classifier=false"]
         (line,) = lines_of(capsys, 2, given)
-        assert f"common_crawl.quality.languages: it has no label {language!r}; its labels are like {near}" in line
+        assert f"common_crawl.quality.languages: it has no label {language!r}; {near}" in line
 
     def test_what_is_missing_is_said_with_the_way_to_do_without(
         self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -314,6 +323,32 @@ class TestCommonCrawlAlone:
             "common_crawl/quality",
             "common_crawl/reference",
         ]
+
+    def test_where_each_model_is_from_is_said(
+        self, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        raw, given = tmp_path / "raw", ("--set", "common_crawl.quality.languages=de", *self.OFF)
+        asked = ["--recipe", "paper", "--source", "common_crawl", "--input", f"common_crawl={mixed}/*.gz", *given]
+        asked += ["--raw", str(raw), "--output", str(tmp_path / "corpus"), "--dry-run", "--set", "buckets=2"]
+        (line,) = lines_of(capsys, 2, asked)
+        place = f"{raw}/models/lid.176.ftz"
+        assert line.startswith(
+            f"error: the model lid is needed: give it with --model lid=FILE (there is none in {place}"
+        )
+        assert "altiplano sample" in line
+        (raw / "models").mkdir(parents=True)
+        Path(place).write_bytes((mixed / "lid.bin").read_bytes())
+        assert corpus.main(asked) == 0
+        said = capsys.readouterr().out
+        assert f"model lid: found in {place}\n" in said
+        assert "made here: models/tokenizer\n" in said
+        assert corpus.main([*asked, "--model", f"lid={mixed}/lid.bin"]) == 0
+        assert f"model lid: given, {mixed}/lid.bin\n" in capsys.readouterr().out
+        self.built(mixed, tmp_path, "--raw", str(raw), *given)
+        assert f"model lid: found in {place}\n" in capsys.readouterr().err
+        Path(place).write_bytes(b"other")
+        (line,) = lines_of(capsys, 2, asked)
+        assert line.startswith(f"error: the model lid that was found in {place} (--model lid=FILE names another): ")
 
     @pytest.mark.parametrize("languages", ["all", "", "de,en"])
     def test_several_languages_and_all(self, mixed: Path, tmp_path: Path, languages: str) -> None:

@@ -237,6 +237,14 @@ class TestErrors:
         assert clean.main([str(tmp_path / "corpus")]) == 0
         assert not (tmp_path / "corpus").exists()
 
+    def test_a_filter_without_models_names_no_program_that_would_make_them_elsewhere(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert corpus.main(own(tmp_path, [KEPT], "--set", "texts.own.filters.perplexity.buckets=head")) == 2
+        said = capsys.readouterr().err
+        assert "filters.perplexity needs language models: give them with --model language_models=PATH" in said
+        assert "lmplz" not in said
+
     def test_a_build_that_is_refused_leaves_no_trace(self, tmp_path: Path) -> None:
         assert corpus.main(own(tmp_path, [KEPT], "--set", "buckets=3")) == 2
         assert not (tmp_path / "corpus").exists()
