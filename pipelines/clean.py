@@ -56,7 +56,7 @@ def files_of(folder: str) -> list[str]:
         return sorted(name for name in ours.named(folder) if _is_file(Path(folder, name)))
     if kind not in (ours.Kind.CORPUS, ours.Kind.RUN):
         ours.require(folder, ours.Kind.CORPUS)
-    there = {path.removeprefix(f"{folder}/") for path in storage.list_files(folder)}
+    there = {path.removeprefix(f"{folder}/") for path in storage.files_in(folder)}
     inner = {name.removesuffix(ours.MARK) for name in there if name.endswith(f"/{ours.MARK}")}
     there = {name for name in there if not name.startswith((DOWNLOADS, *inner))}
     named = set(_of_corpus(folder, there) if kind is ours.Kind.CORPUS else _of_run(folder, there))
@@ -146,7 +146,7 @@ def clean(folder: str) -> tuple[list[str], list[str]]:
     """
     removed = files_of(folder)
     ours.remove_named(folder, removed)
-    left = [path.removeprefix(f"{folder}/") for path in storage.list_files(folder)]
+    left = [path.removeprefix(f"{folder}/") for path in storage.files_in(folder)]
     if not any(name.startswith(DOWNLOADS) for name in left):
         ours.give_back(folder)
     return removed, [name for name in left if name != ours.MARK]

@@ -205,7 +205,7 @@ def write_corpus_manifest(
     paths = [f"{folder}{source}/manifest.json" for source in sources for folder in parts]
     paths += [
         path.removeprefix(f"{output}/")
-        for path in storage.list_files(f"{output}/models")
+        for path in storage.files_in(f"{output}/models")
         if path.endswith("/manifest.json")
     ]
     content: dict[str, Any] = {

@@ -34,7 +34,7 @@ def local(path: str) -> str:
     if not storage.is_remote(path):
         return path
     # One listing more than a model's own file needs, and no assumption about which of the two a path is.
-    files = [found for found in storage.list_files(path) if not found.endswith("/manifest.json")]
+    files = [found for found in storage.files_in(path) if not found.endswith("/manifest.json")]
     if not files:
         raise FileNotFoundError(f"{path}: no such file or folder")
     base = path.rpartition("/")[0] if files == [path] else path.rstrip("/")

@@ -8,7 +8,8 @@ A run's directory is held in the same way, by the file RUN/lock.
 A build that is killed leaves its object behind. The next one takes it over: at once if the owner was a process of this
 machine that is gone, otherwise when it was not renewed for LEASE_SECONDS. Whoever removes the object breaks the lock.
 Every write is on the condition that the object is what its writer saw last, so that one of two succeeds, and a build
-that was taken for dead (its machine slept, its network was gone) finds out at its next renewal, and ends.
+that was taken for dead (its machine slept, its network was gone) finds out at its next renewal, and ends. How long ago
+it was renewed is known by the store's own clock: those of two machines may be hours apart.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,6 +33,8 @@ RUN_LOCK = "lock"
 LEASE_SECONDS = 600.0
 RENEWAL_SECONDS = 60.0
 LEFT_BEHIND_SECONDS = 10.0
+# A clock that nobody sets, and that goes on while the machine sleeps, where there is one.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @contextmanager
@@ -136,7 +139,7 @@ class _RemoteLock:
         self._started = datetime.now(UTC)
         self._content = b""
         self._version: str | None = None
-        self._renewed = time.time()
+        self._renewed = time.clock_gettime(_CLOCK)
         self._lost = ""
         self._ended = threading.Event()
 
@@ -144,8 +147,8 @@ class _RemoteLock:
     def held(self) -> Iterator[Callable[[], None]]:
         found = remote.read_version(self._path)
         if found is not None:
-            self._refuse_living(found[0])
-        if not self._write(found[1] if found is not None else None):
+            self._refuse_living(found)
+        if not self._write(found.version if found is not None else None):
             raise ValueError(f"--output {self._output}: another build has just begun to write there")
         thread = threading.Thread(target=self._renew, daemon=True)
         thread.start()
@@ -153,36 +156,36 @@ class _RemoteLock:
             yield self.check
         finally:
             self._ended.set()
-            thread.join()
+            thread.join(LEFT_BEHIND_SECONDS)  # a renewal may wait for a store that is away
             self._release()
 
     def check(self) -> None:
         """Raise RuntimeError if the lock was lost, or could not be renewed for so long that another may have it."""
-        if not self._lost and time.time() - self._renewed > LEASE_SECONDS:
+        if not self._lost and time.clock_gettime(_CLOCK) - self._renewed > LEASE_SECONDS:
             self._lost = f"it could not be renewed for {LEASE_SECONDS:.0f} s"
         if self._lost:
             raise RuntimeError(f"{self._path}: this build no longer holds the lock: {self._lost}")
 
-    def _refuse_living(self, content: bytes) -> None:
-        found = _parsed(content)
+    def _refuse_living(self, there: remote.Version) -> None:
+        found = _parsed(there.content)
         if found.get("machine") == _machine() and not is_running(found.get("process")):
             return
-        age = time.time() - found.get("renewed", 0.0)
-        if age > LEASE_SECONDS:
+        if there.age > LEASE_SECONDS and "renewed" in found:
             return
         raise ValueError(
             f"--output {self._output}: another build is writing there: {found.get('owner')}, since "
-            f"{found.get('started')}, last heard of {max(0.0, age):.0f} s ago. If it is gone, wait until that is "
+            f"{found.get('started')}, last heard of {max(0.0, there.age):.0f} s ago. If it is gone, wait until that is "
             f"{LEASE_SECONDS:.0f} s, or remove {self._path}"
         )
 
     def _write(self, version: str | None) -> bool:
         row = {**_holder(self._started), "token": self._token}
         content = json.dumps(row).encode()
+        begun = time.clock_gettime(_CLOCK)
         written = remote.swap(self._path, content, version)
         if written is None:
             return False
-        self._content, self._version, self._renewed = content, written, row["renewed"]
+        self._content, self._version, self._renewed = content, written, begun
         return True
 
     def _renew(self) -> None:
@@ -197,18 +200,19 @@ class _RemoteLock:
     def _release(self) -> None:
         if self._lost:
             return
-        found = remote.read_version(self._path)
-        if found is not None and found[0] == self._content:
-            remote.delete(self._path)
+        with suppress(OSError):  # of a store that is gone, after whose error nothing else is to be said
+            found = remote.read_version(self._path)
+            if found is not None and found.content == self._content:
+                remote.delete(self._path)
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
-    """Return what a lock says; of one that cannot be read, that it was renewed just now."""
+    """Return what a lock says; nothing of one that cannot be read."""
     try:
         found = json.loads(content)
         return {**found, "renewed": float(found["renewed"])}
     except (ValueError, TypeError, KeyError):
-        return {"renewed": time.time()}
+        return {}
 
 
 def _machine() -> str:

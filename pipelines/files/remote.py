@@ -1,12 +1,13 @@
-"""Objects on s3:// and gs:// through Beam's filesystems, with retries, whole writes, and reads checked to be whole.
+"""Objects on s3:// and gs://, with retries, whole writes, and reads checked to be whole.
 
-    read     blocks at exact offsets; a connection that breaks or ends early is opened again where it stopped
-    write    one request for a small object, several parts for a large one; the size is compared afterwards
+    read     blocks at exact offsets, the size from the answer; where a connection breaks it is opened again
+    write    one request for a small object, several parts for a large one; the answer says what arrived
 
-Beam's own retries cover reading an object's facts and listing; what they leave out (starting, sending and completing an
-upload, the end of a body that comes too early) is retried here. Beam is imported only when a remote path is used. With
-`AWS_REQUEST_PAYER=requester` in the environment, requests to S3 say that their sender pays, which buckets like arXiv's
-want; only whoever runs a build can agree to that, so it is never assumed.
+Whatever may pass is tried again for five minutes, or the seconds in `ALTIPLANO_PATIENCE`, counted from the first
+failure since the store last answered: what comes after a store was given up does not wait again. Clients are those of
+boto3 and of Google, by what Beam's options and the usual places say of credentials and endpoints; Beam is imported only
+when a remote path is used. With `AWS_REQUEST_PAYER=requester` in the environment, requests to S3 say that their sender
+pays, which buckets like arXiv's want; only whoever runs a build can agree to that, so it is never assumed.
 """
 
 from __future__ import annotations
@@ -20,82 +21,38 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from copy import copy
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO, TypeVar
 
-from pipelines.files import waits
-from pipelines.files.remote_errors import code_of, is_transient
+from pipelines.files import remote_gcs, remote_parts, remote_s3, waits
+from pipelines.files.remote_errors import StoreError, code_of, is_told, is_transient, no_bucket, reason
+from pipelines.files.remote_parts import ABSENT, ALWAYS, AT_ONCE, Facts, Opened, Version, names
 
-ATTEMPTS = 6
+__all__ = ["AT_ONCE", "Facts", "Version"]
+
 PAUSE_SECONDS = 1.0  # at most, after the first failure; twice that after each further one
-PATIENCE_SECONDS = 120.0  # what failed for so long, by the retries of Beam or a client, is not begun again
+LONGEST_PAUSE_SECONDS = 20.0
 READ_BLOCK = 1 << 18  # what is asked for at least: slices of run files are small
-PART = 16 << 20  # bytes sent at once; S3 takes 10,000 parts, so that an object has at most 160 GB
-AT_ONCE = 32  # requests of one process
-CONNECT_SECONDS = 10.0  # for a connection; tries of a client's own would be silent
+REPLACED_AT_MOST = 10  # times that others write an object while it is to be replaced
 # The answers to a write on a condition that does not hold: it was changed, is being changed, or is gone.
 _OTHER_VERSION = frozenset({412, 409, 404})
+_LONGEST_SILENCE = remote_parts.CONNECT_SECONDS + remote_parts.READ_SECONDS  # of one request
 
 T = TypeVar("T")
+Check = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a filesystem says of an object: its path, its size in bytes, and when it was last written."""
-
-    path: str
-    size: int
-    changed: float
-
-
-# The name that GDAL and others use, and the requests to which S3's documentation allows the header.
-PAYER = "AWS_REQUEST_PAYER"
-_PAID = ("GetObject", "HeadObject", "ListObjectsV2")
-
-
-@cache
-def _prepare_s3() -> None:
-    """Let every S3 client of this process have a connection for each thread, and state who pays for its requests.
-
-    Raises ValueError for a payer that S3 does not know.
-    """
-    payer = os.environ.get(PAYER)
-    if payer not in (None, "", "requester"):
-        raise ValueError(f"{PAYER}={payer}: S3 accepts only 'requester'")
-    if not _is_installed("botocore"):
-        return
-    import botocore
-    from botocore.config import Config
-
-    def state(params: dict[str, Any], **event: Any) -> None:
-        params["RequestPayer"] = payer
-
-    def prepare(session: Any) -> None:
-        session.set_default_client_config(
-            Config(max_pool_connections=AT_ONCE, connect_timeout=CONNECT_SECONDS, retries={"total_max_attempts": 2})
-        )
-        for operation in _PAID if payer else ():
-            session.register(f"before-parameter-build.s3.{operation}", state)
-
-    botocore.register_initializer(prepare)
-
-
-def filesystems() -> Any:
-    """Return Beam's filesystems; a worker's options are set by Beam, a command's are read from the environment."""
+def _options() -> Any:
+    """Return Beam's options: a worker's are set by Beam, a command has none."""
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    _prepare_s3()
-    if FileSystems._pipeline_options is None:
-        FileSystems.set_options(PipelineOptions([]))
-    return FileSystems
+    return FileSystems._pipeline_options or PipelineOptions([])
 
 
-# What Beam's filesystems need besides Beam, by scheme: module, and the extra that brings it.
+# What clients need besides Beam, by scheme: module, and the extra that brings it.
 _NEEDED = {"s3": ("boto3", "aws"), "gs": ("google.cloud.storage", "gcp")}
 
 
@@ -107,35 +64,14 @@ def check(path: str) -> None:
     module, extra = _NEEDED[scheme]
     if not _is_installed(module):
         raise ValueError(f"{path}: {scheme}:// needs {module}, which is missing: pip install apache-beam[{extra}]")
-    # Beam would take it for a failing server and try again for ten minutes.
-    if scheme == "s3" and not _has_aws_credentials():
+    remote_parts.patience()
+    if scheme == "s3" and not remote_s3.has_credentials(" ".join(sys.argv)):
         raise ValueError(f"{path}: there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-    # Beam would look for them for minutes, and go on without.
-    if scheme == "gs" and not _has_google_credentials():
+    if scheme == "gs" and not remote_gcs.has_credentials():
         raise ValueError(
             f"{path}: there are no Google credentials; run gcloud auth application-default login, or set "
             "GOOGLE_APPLICATION_CREDENTIALS"
         )
-
-
-def _has_aws_credentials() -> bool:
-    import boto3
-
-    return boto3.session.Session().get_credentials() is not None or "--s3_access_key_id" in " ".join(sys.argv)
-
-
-@cache
-def _has_google_credentials() -> bool:
-    import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
-
-    if os.environ.get("STORAGE_EMULATOR_HOST"):
-        return True
-    try:
-        google.auth.default()
-    except DefaultCredentialsError:
-        return False
-    return True
 
 
 def _is_installed(module: str) -> bool:
@@ -154,52 +90,79 @@ def match(pattern: str) -> list[Facts]:
     from apache_beam.io.filesystem import FileSystem
 
     matches = re.compile(FileSystem.translate_pattern(pattern)).match
-    listed = _retried("listed", pattern, lambda: list(_store(pattern).listed(prefix)))
-    return sorted((entry for entry in listed if matches(entry.path)), key=lambda entry: entry.path)
+    return [entry for entry in _listed(prefix) if matches(entry.path)]
+
+
+def in_folder(folder: str, *, deep: bool = True) -> list[Facts]:
+    """Return the objects in a folder, with not `deep` those right under it, sorted by path; nothing is a glob."""
+    return _listed(f"{folder}/", deep=deep)
+
+
+def _listed(prefix: str, *, deep: bool = True) -> list[Facts]:
+    found = _retried("listed", prefix, lambda: list(_store(prefix).listed(prefix, deep=deep)))
+    return sorted(found, key=lambda entry: entry.path)
 
 
 def some(prefix: str, count: int) -> list[str]:
     """Return the paths of the first `count` objects whose paths begin with `prefix`."""
-    found = _retried("listed", prefix, lambda: list(islice(_store(prefix).listed(prefix), count)))
+    found = _retried("listed", prefix, lambda: list(islice(_store(prefix).listed(prefix, count=count), count)))
     return [entry.path for entry in found]
 
 
 def facts(path: str) -> Facts | None:
     """Return what is known of one object, None if it is not there."""
-    found: Facts | None = _retried("found", path, lambda: _store(path).facts(path))
-    return found
+    return _unless_absent("found", path, lambda: _store(path).facts(path))
 
 
 def delete(path: str) -> None:
     """Remove an object if it is there."""
-    _retried("removed", path, lambda: _store(path).delete(path))
+    _unless_absent("removed", path, lambda: _store(path).delete(path))
 
 
 def open_read(path: str) -> BinaryIO:
-    """Open an object as raw bytes; raise FileNotFoundError if it is not there."""
-    found = facts(path)
-    if found is None:
-        raise FileNotFoundError(f"{path}: there is no such object")
-    return io.BufferedReader(_Object(found), READ_BLOCK)
+    """Open an object as raw bytes; the first read or search for its end raises FileNotFoundError if it is not there."""
+    return io.BufferedReader(_Object(path), READ_BLOCK)
 
 
-def upload(stream: BinaryIO, size: int, path: str) -> None:
-    """Write a whole object of `size` bytes from a stream that can be read again from its beginning."""
+def upload(stream: BinaryIO, size: int, path: str, check: Check | None = None) -> None:
+    """Write a whole object of `size` bytes from a stream that can be read again from its beginning.
 
-    def once() -> None:
+    With `check`, what is there is replaced only after `check` was called, and only if it is still what it was before:
+    whoever finds by it that another may write there raises, and the other's object stays. Raises OSError if it is
+    replaced by others again and again.
+    """
+
+    def once(condition: str) -> None:
         stream.seek(0)
-        _store(path).write(path, stream, size)
-        written = _store(path).facts(path)
-        if written is None or written.size != size:
-            raise OSError(f"{written.size if written else 'none'} of {size} bytes arrived")
+        _store(path).write(path, stream, size, condition)
 
-    _retried("written", path, once)
+    if check is None:
+        _retried("written", path, lambda: once(ALWAYS))
+        return
+    condition = ABSENT
+    for _ in range(REPLACED_AT_MOST):
+        if _retried("written", path, lambda condition=condition: _under(condition, once)):  # type: ignore[misc]
+            return
+        found = facts(path)  # first: what is written after `check` has another version
+        check()
+        condition = ABSENT if found is None else found.version
+    raise OSError(f"{path}: cannot be written: others wrote it {REPLACED_AT_MOST} times in the meantime")
 
 
-def read_version(path: str) -> tuple[bytes, str] | None:
-    """Return an object's bytes and the version that they are, None if it is not there."""
-    found: tuple[bytes, str] | None = _retried("read", path, lambda: _store(path).read_version(path))
-    return found
+def _under(condition: str, write: Callable[[str], None]) -> bool:
+    """Write on a condition; return whether it held."""
+    try:
+        write(condition)
+    except Exception as error:
+        if code_of(error) not in _OTHER_VERSION or (code_of(error) == 404 and condition == ABSENT):
+            raise
+        return False
+    return True
+
+
+def read_version(path: str) -> Version | None:
+    """Return an object's bytes, the version that they are and its age by the store's clock, None if it is not there."""
+    return _unless_absent("read", path, lambda: _store(path).read_version(path))
 
 
 def swap(path: str, content: bytes, version: str | None) -> str | None:
@@ -207,26 +170,34 @@ def swap(path: str, content: bytes, version: str | None) -> str | None:
 
     `content` is like no other writer's: where it is found, a write whose answer was lost has succeeded.
     """
+    condition = ABSENT if version is None else version
 
     def once() -> str | None:
         try:
-            return str(_store(path).swap(path, content, version))
+            return str(_store(path).write(path, io.BytesIO(content), len(content), condition))
         except Exception as error:
-            if code_of(error) not in _OTHER_VERSION:
+            if code_of(error) not in _OTHER_VERSION or (code_of(error) == 404 and condition == ABSENT):
                 raise
-            found: tuple[bytes, str] | None = _store(path).read_version(path)
-            return found[1] if found is not None and found[0] == content else None
+        found = read_version(path)
+        return found.version if found is not None and found.content == content else None
 
     return _retried("written", path, once)
 
 
 class _Object(io.RawIOBase):
-    """A remote object of known size: reads go on where a broken connection stopped."""
+    """A remote object: a request where a read begins, whose answer says the size; reads in a row share a connection.
 
-    def __init__(self, found: Facts) -> None:
-        self._found = found
+    The block that came last is kept: readers of tables and runs look at an object's end again and again.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._position = 0
+        self._size: int | None = None
+        self._mark = ""
+        self._block, self._block_start = b"", 0
         self._stream: Any = None
+        self._stream_at = 0
 
     def readable(self) -> bool:
         return True
@@ -238,221 +209,178 @@ class _Object(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._found.size}[whence]
+        base = {io.SEEK_SET: lambda: 0, io.SEEK_CUR: self.tell, io.SEEK_END: self._end}[whence]()
         if base + offset < 0:
-            raise ValueError(f"{self._found.path}: there is no byte {base + offset}")
+            raise ValueError(f"{self._path}: there is no byte {base + offset}")
         self._position = base + offset
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), self._found.size - self._position)
-        if wanted <= 0:
+        if self._size is not None and self._position >= self._size:
             return 0
-        block = _retried("read", self._found.path, lambda: self._read(wanted))
+        if not self._block_start <= self._position < self._block_start + len(self._block):
+            wanted = len(buffer)
+            _retried("read", self._path, lambda: self._advance(wanted))
+        start = self._position - self._block_start
+        block = self._block[start : start + len(buffer)]
         buffer[: len(block)] = block
         self._position += len(block)
         return len(block)
 
-    def _read(self, wanted: int) -> bytes:
+    def readall(self) -> bytes:
+        blocks = []
+        while block := self.read(READ_BLOCK * 4):
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def _end(self) -> int:
+        """Return the size: from the first answer, which is the object's end where nothing was asked before."""
+        if self._size is None:
+            _retried("read", self._path, lambda: self._fetch(f"bytes=-{READ_BLOCK}"))
+        assert self._size is not None
+        return self._size
+
+    def _advance(self, wanted: int) -> None:
+        """Let the block be one that begins at the position, or nothing where the object has ended."""
+        if self._stream is None and self._position == self._block_start + len(self._block) and self._block:
+            opened = self._opened(f"bytes={self._position}-")
+            if opened.start != self._position:
+                raise StoreError(f"{self._path}: the store does not answer with the range that it is asked for")
+            self._stream, self._stream_at = opened.body, self._position
+        if self._stream is not None and self._stream_at != self._position:
+            self._drop()
+        if self._stream is None:
+            self._fetch(f"bytes={self._position}-{self._position + max(wanted, READ_BLOCK) - 1}")
+            return
         try:
-            if self._stream is None:
-                self._stream = _store(self._found.path).open(self._found.path)
-            self._stream.seek(self._position)
             block = bytes(self._stream.read(wanted))
             if not block:
-                raise OSError(f"it ends at byte {self._position} of {self._found.size}")
+                raise OSError(f"it ends at byte {self._position} of {self._size}")
         except BaseException:
             self._drop()
             raise
-        return block
+        self._block, self._block_start, self._stream_at = block, self._position, self._position + len(block)
+
+    def _fetch(self, wanted: str) -> None:
+        """Ask for a range and keep all of it; of an empty object, or behind the end, there is nothing to keep."""
+        try:
+            opened = self._opened(wanted)
+        except Exception as error:
+            if code_of(error) != 416:
+                raise
+            self._size = _store(self._path).facts(self._path).size
+            self._block, self._block_start = b"", self._size
+            return
+        try:
+            block = bytes(opened.body.read())
+        finally:
+            _close(opened.body, self._path)
+        if len(block) != opened.length:
+            raise OSError(f"{len(block)} of {opened.length} bytes came")
+        self._block, self._block_start = block, opened.start
+
+    def _opened(self, wanted: str) -> Opened:
+        try:
+            found: Opened = _store(self._path).open(self._path, wanted)
+        except Exception as error:
+            if code_of(error) != 404:
+                raise
+            _look_at_bucket(self._path)
+            raise FileNotFoundError(f"{self._path}: there is no such object") from error
+        if self._mark and found.mark != self._mark:
+            raise StoreError(f"{self._path}: it was replaced while it was read")
+        self._mark, self._size = found.mark, found.size
+        return found
 
     def _drop(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            try:
-                stream.close()
-            except Exception:  # of a connection that is given up anyway
-                logging.getLogger(__name__).debug("closing %s failed", self._found.path, exc_info=True)
+            _close(stream, self._path)
 
     def close(self) -> None:
         self._drop()
         super().close()
 
 
-class _S3:
-    """S3 by Beam's client, made once: making one takes a hundred times as long as a request. Its threads share it."""
-
-    def __init__(self) -> None:
-        from apache_beam.io.aws.clients.s3.boto3_client import Client
-
-        self._client: Any = Client(filesystems()._pipeline_options)
-
-    def _io(self) -> Any:
-        """Return Beam's S3 with the connection of an open object to itself."""
-        from apache_beam.io.aws.s3io import S3IO
-
-        return S3IO(client=copy(self._client))
-
-    def facts(self, path: str) -> Facts | None:
-        bucket, name = _names(path)
-        try:
-            found = self._client.client.head_object(Bucket=bucket, Key=name)
-        except Exception as error:
-            if code_of(error) == 404:
-                return None
-            raise
-        return Facts(path, int(found["ContentLength"]), found["LastModified"].timestamp())
-
-    def listed(self, prefix: str) -> Iterator[Facts]:
-        bucket, name = _names(prefix, whole=False)
-        pages = self._client.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=name)
-        for entry in (entry for page in pages for entry in page.get("Contents", ())):
-            yield Facts(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), entry["LastModified"].timestamp())
-
-    def open(self, path: str) -> Any:
-        return _S3Body(self._client.client, *_names(path))
-
-    def write(self, path: str, stream: BinaryIO, size: int) -> None:
-        if size > PART:
-            _send(self._io().open(path, "wb"), stream)
-            return
-        # Beam's uploads always have parts, three requests at least, and an upload of no bytes has none and is refused.
-        bucket, name = _names(path)
-        self._client.client.put_object(Bucket=bucket, Key=name, Body=stream.read())
-
-    def delete(self, path: str) -> None:
-        bucket, name = _names(path)
-        self._client.client.delete_object(Bucket=bucket, Key=name)
-
-    def close(self) -> None:
-        self._client.client.close()
-
-    def read_version(self, path: str) -> tuple[bytes, str] | None:
-        bucket, name = _names(path)
-        try:
-            found = self._client.client.get_object(Bucket=bucket, Key=name)
-        except Exception as error:
-            if code_of(error) == 404:
-                return None
-            raise
-        return found["Body"].read(), found["ETag"]
-
-    def swap(self, path: str, content: bytes, version: str | None) -> str:
-        bucket, name = _names(path)
-        condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
-        return str(self._client.client.put_object(Bucket=bucket, Key=name, Body=content, **condition)["ETag"])
+def _close(stream: Any, path: str) -> None:
+    try:
+        stream.close()
+    except Exception:  # of a connection that is given up anyway
+        logging.getLogger(__name__).debug("closing %s failed", path, exc_info=True)
 
 
-class _S3Body:
-    """An object's bytes from a place on, as one request gives them; Beam's own stream tries again for ten minutes."""
+def _s3(options: Any) -> remote_s3.S3:
+    from apache_beam.io.aws.clients.s3.boto3_client import Client
 
-    def __init__(self, client: Any, bucket: str, name: str) -> None:
-        self._client, self._bucket, self._name = client, bucket, name
-        self._position = 0
-        self._body: Any = None
-
-    def seek(self, position: int) -> None:
-        if position != self._position:
-            self.close()
-            self._position = position
-
-    def read(self, size: int) -> bytes:
-        if self._body is None:
-            start = f"bytes={self._position}-"
-            self._body = self._client.get_object(Bucket=self._bucket, Key=self._name, Range=start)["Body"]
-        block = bytes(self._body.read(size))
-        self._position += len(block)
-        return block
-
-    def close(self) -> None:
-        body, self._body = self._body, None
-        if body is not None:
-            body.close()
+    return remote_s3.S3(Client(options).client, partial(_retried, "written"))
 
 
-class _Gcs:
-    """Google Cloud Storage by Beam's client, made once."""
+def _gcs(options: Any) -> remote_gcs.Gcs:
+    if remote_gcs.is_anonymous():
+        return remote_gcs.Gcs(None)
+    from apache_beam.internal.gcp.auth import get_service_credentials
 
-    def __init__(self) -> None:
-        from apache_beam.io.gcp.gcsio import GcsIO
-        from requests.adapters import HTTPAdapter
-
-        self._io: Any = GcsIO(pipeline_options=filesystems()._pipeline_options)
-        for scheme in ("http://", "https://"):
-            self._io.client._http.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
-
-    def facts(self, path: str) -> Facts | None:
-        bucket, name = _names(path)
-        found = self._io.client.bucket(bucket).get_blob(name)
-        return None if found is None else Facts(path, int(found.size), found.updated.timestamp())
-
-    def listed(self, prefix: str) -> Iterator[Facts]:
-        bucket, name = _names(prefix, whole=False)
-        for entry in self._io.client.list_blobs(bucket, prefix=name):
-            yield Facts(f"gs://{bucket}/{entry.name}", int(entry.size), entry.updated.timestamp())
-
-    def open(self, path: str) -> Any:
-        return self._io.open(path, "rb", read_buffer_size=READ_BLOCK)
-
-    def write(self, path: str, stream: BinaryIO, size: int) -> None:
-        _send(self._io.open(path, "wb"), stream)
-
-    def delete(self, path: str) -> None:
-        bucket, name = _names(path)
-        found = self._io.client.bucket(bucket).get_blob(name)
-        if found is not None:
-            found.delete()
-
-    def close(self) -> None:
-        self._io.client.close()
-
-    def read_version(self, path: str) -> tuple[bytes, str] | None:
-        bucket, name = _names(path)
-        found = self._io.client.bucket(bucket).get_blob(name)
-        if found is None:
-            return None
-        return found.download_as_bytes(if_generation_match=found.generation), str(found.generation)
-
-    def swap(self, path: str, content: bytes, version: str | None) -> str:
-        bucket, name = _names(path)
-        blob = self._io.client.bucket(bucket).blob(name)
-        blob.upload_from_string(content, if_generation_match=int(version or 0))
-        return str(blob.generation)
+    found = get_service_credentials(options)
+    return remote_gcs.Gcs(found and found.get_google_auth_credentials())
 
 
-_STORES: dict[str, Callable[[], _S3 | _Gcs]] = {"s3": _S3, "gs": _Gcs}
-_made: dict[Any, _S3 | _Gcs] = {}
+_STORES: dict[str, Callable[[Any], remote_s3.S3 | remote_gcs.Gcs]] = {"s3": _s3, "gs": _gcs}
+_made: dict[Any, remote_s3.S3 | remote_gcs.Gcs] = {}
 _making = threading.Lock()
 
 
 def _store(path: str) -> Any:
     """Return this process' client of an object's store, which its threads share; a forked process makes its own."""
     scheme = path.partition("://")[0]
-    key = (scheme, os.getpid(), os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("STORAGE_EMULATOR_HOST"))
+    key = (scheme, os.getpid(), os.environ.get("AWS_ENDPOINT_URL"), os.environ.get(remote_gcs.EMULATOR))
     with _making:
         if key not in _made:
             check(path)
-            filesystems()  # sets what clients are made with
+            remote_s3.prepare()
             for old in [old for old in _made if old[0] == scheme]:
                 found = _made.pop(old)
                 if old[1] == os.getpid():  # connections of a parent process are its own to close
                     found.close()
-            _made[key] = _STORES[scheme]()
+            _made[key] = _STORES[scheme](_options())
         return _made[key]
 
 
-def _names(path: str, *, whole: bool = True) -> tuple[str, str]:
-    """Return the bucket and the name of an object, or with not `whole` what its name begins with."""
-    bucket, _, name = path.partition("://")[2].partition("/")
-    if not bucket or (whole and not name):
-        raise ValueError(f"{path}: write it as {path.partition('://')[0]}://BUCKET/NAME")
-    return bucket, name
+_say = waits.OncePerPlace()
+_answers = waits.Places()
+_looked_at: set[tuple[int, str, str]] = set()
 
 
-def _send(target: Any, stream: BinaryIO) -> None:
-    while block := stream.read(PART):
-        target.write(block)
-    target.close()  # the object appears now; after an error nothing is closed, so that nothing appears
+def _unless_absent(done: str, path: str, action: Callable[[], T]) -> T | None:
+    """Return what a request for an object answers, None if there is no such object in a bucket that is there."""
+
+    def once() -> T | None:
+        try:
+            return action()
+        except Exception as error:
+            if code_of(error) != 404:
+                raise
+            _look_at_bucket(path)
+            return None
+
+    return _retried(done, path, once)
+
+
+def _look_at_bucket(path: str) -> None:
+    """Raise StoreError if an object is missing for the reason that its bucket is, or that the store knows no such key.
+
+    Asked once for each bucket; whoever may not list it is believed.
+    """
+    place = os.getpid(), path.partition("://")[0], names(path)[0]
+    if place in _looked_at:
+        return
+    try:
+        next(iter(_store(path).listed(path, count=1)), None)
+    except Exception as error:
+        if code_of(error) == 404:
+            raise StoreError(f"{path.partition('://')[0]}://{names(path)[0]}: {no_bucket(error)}") from error
+        if is_transient(error):
+            raise
+    _looked_at.add(place)
 
 
 def _retried(done: str, path: str, action: Callable[[], T]) -> T:
@@ -460,28 +388,44 @@ def _retried(done: str, path: str, action: Callable[[], T]) -> T:
         return _attempts(done, path, action, wait)
 
 
-_say = waits.OncePerPlace()
-
-
 def _attempts(done: str, path: str, action: Callable[[], T], wait: waits.Wait) -> T:
-    started = time.monotonic()
-    for attempt in range(1, ATTEMPTS + 1):
+    started, attempt = time.monotonic(), 0
+    while True:
+        attempt += 1
         try:
-            return action()
+            found = action()
         except Exception as error:
             if not is_transient(error):
                 raise _named(path, error) from error
-            if attempt == ATTEMPTS or time.monotonic() - started > PATIENCE_SECONDS:
-                reason = f"{type(error).__name__}: {error}"
-                raise OSError(f"{path}: cannot be {done} after {attempt} attempts: {reason}") from error
-            wait.because = f"{type(error).__name__}: {error}"[:300]
+            # Of a long upload, the time until its first failure was not spent waiting.
+            started = max(started, time.monotonic() - _LONGEST_SILENCE) if attempt == 1 else started
+            if _answers.silent(path, started) >= remote_parts.patience():
+                raise OSError(f"{path}: cannot be {done} after {attempt} attempts: {reason(error)}") from error
+            wait.because = reason(error)[:300]
             # Full jitter, so that many workers do not come back together.
-            time.sleep(random.uniform(0, PAUSE_SECONDS * 2 ** (attempt - 1)))
-    raise AssertionError("unreachable")
+            time.sleep(random.uniform(0, min(PAUSE_SECONDS * 2 ** min(attempt - 1, 30), LONGEST_PAUSE_SECONDS)))
+        else:
+            _answers.came(path)
+            return found
 
 
 def _named(path: str, error: Exception) -> Exception:
-    if isinstance(error, ImportError | ValueError | TypeError | AttributeError):
+    """Return an error that says the path and what was wrong, of the kind that Python has for it."""
+    if isinstance(error, ImportError | ValueError | TypeError | AttributeError | StoreError):
         return error
-    kind = {404: FileNotFoundError, 401: PermissionError, 403: PermissionError}.get(code_of(error), OSError)
-    return error if isinstance(error, kind) and path in str(error) else kind(f"{path}: {error}")
+    if isinstance(error, OSError) and path in str(error):
+        return error
+    if not is_told(error):
+        error = _told(path, error)
+    code = code_of(error)
+    kind = {404: FileNotFoundError, 401: PermissionError, 403: PermissionError}.get(code, StoreError)
+    return kind(f"{path}: {no_bucket(error) if code == 404 else reason(error)}")
+
+
+def _told(path: str, error: Exception) -> Exception:
+    """Return the error of a request whose answer has a body that says what is wrong, the first one if it goes well."""
+    try:
+        next(iter(_store(path).listed(path, count=1)), None)
+    except Exception as another:
+        return another if is_told(another) else error
+    return error

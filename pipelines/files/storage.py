@@ -106,7 +106,7 @@ def stamp(path: str) -> tuple[int, int]:
 def stamps(folder: str) -> dict[str, tuple[int, int]]:
     """Return the stamps of the files right under a folder, by path, from one listing; empty without a folder."""
     if is_remote(folder):
-        return {found.path: (found.size, int(found.changed * 1e9)) for found in remote.match(f"{folder}/*")}
+        return {found.path: (found.size, int(found.changed * 1e9)) for found in remote.in_folder(folder, deep=False)}
     found = {}
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
@@ -160,13 +160,21 @@ def list_files(pattern: str) -> list[str]:
     if is_remote(pattern):
         found = remote.match(pattern) or remote.match(f"{pattern.rstrip('/')}/**")
         return sorted({entry.path for entry in found})
+    if there := files_in(pattern):
+        return there
     path = Path(pattern)
-    if path.is_dir():
-        return sorted(str(found) for found in path.rglob("*") if found.is_file())
-    if path.exists():
-        return [pattern]
     anchor = Path(path.anchor) if path.anchor else Path()
     return sorted(str(found) for found in anchor.glob(str(path.relative_to(path.anchor))) if found.is_file())
+
+
+def files_in(path: str) -> list[str]:
+    """Return a folder's files at any depth, or the file itself, sorted; whatever its name is, it is no glob."""
+    if is_remote(path):
+        here = remote.in_folder(path) or [found for found in [remote.facts(path)] if found is not None]
+        return [found.path for found in here]
+    if Path(path).is_dir():
+        return sorted(str(found) for found in Path(path).rglob("*") if found.is_file())
+    return [path] if Path(path).exists() else []
 
 
 def read_json(path: str) -> Any:

@@ -36,7 +36,7 @@ def clear(folder: str, kept: Set[str], manifest_of: Callable[[str], str]) -> lis
     """
     begun: dict[str, set[str]] = {}
     removed, left = [], []
-    for path in sorted(set(storage.list_files(folder)) - kept):
+    for path in sorted(set(storage.files_in(folder)) - kept):
         name = path.removeprefix(f"{folder}/")
         manifest = manifest_of(name)
         stage, _, item = manifest.rpartition("/")

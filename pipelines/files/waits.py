@@ -78,11 +78,36 @@ class OncePerPlace:
 
     def __call__(self, text: str) -> None:
         """Say it, unless it was said of this place."""
-        found = _PLACE.search(text)
-        place = found[0] if found else text
+        place = _place(text)
         begins = text.startswith(WAITING)
         with self._guard:
             known = (place in self._waiting) == begins
             (self._waiting.add if begins else self._waiting.discard)(place)
         if not known:
             self._say(text)
+
+
+class Places:
+    """Since when each host or store has answered nothing, whoever asked: what was given up is not waited for again."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._guard = threading.Lock()
+
+    def silent(self, path: str, since: float) -> float:
+        """Take note that a request which began at `since` (monotonic) failed; return how long its place is silent."""
+        with self._guard:
+            first = min(self._since.get(_place(path), since), since)
+            self._since[_place(path)] = first
+        return time.monotonic() - first
+
+    def came(self, path: str) -> None:
+        """Take note that a place has answered."""
+        if self._since:
+            with self._guard:
+                self._since.pop(_place(path), None)
+
+
+def _place(text: str) -> str:
+    found = _PLACE.search(text)
+    return found[0] if found else text

@@ -139,7 +139,7 @@ def run(output: str, shards: int, options: PipelineOptions) -> None:
     pipeline = beam.Pipeline(options=options)
     build(pipeline, output, shards)
     pipeline.run().wait_until_finish()
-    written = {path.rpartition("/")[2] for path in storage.list_files(output)}
+    written = {path.rpartition("/")[2] for path in storage.files_in(output)}
     if missing := [name for name in (name_of(number, shards) for number in range(shards)) if name not in written]:
         raise RuntimeError(f"{output}: {len(missing)} of {shards} files are missing, the first {missing[0]}")
 

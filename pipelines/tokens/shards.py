@@ -213,8 +213,10 @@ def tokenizer_of(corpus: Path) -> Path:
 
 def sources(tokens_directory: Path | str) -> Iterator[str]:
     """Yield the names of the sources that have token shards under a corpus' `tokens` directory, sorted."""
-    for path in storage.list_files(f"{tokens_directory}/*/manifest.json"):
-        yield path.split("/")[-2]
+    for path in storage.files_in(str(tokens_directory)):
+        name, _, file = path.removeprefix(f"{tokens_directory}/").partition("/")
+        if file == "manifest.json":
+            yield name
 
 
 def paths_of(directory: str, name: str) -> list[str]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import random
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -67,14 +71,37 @@ def s3(patch: pytest.MonkeyPatch) -> Iterator[str]:
         yield endpoint
 
 
+# Programs that `make test-full` builds with Go.
+PROGRAMS = Path(__file__).parents[2] / ".venv/go"
+ACCESS, SECRET = "altiplano", "not a secret of anybody"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def program(name: str) -> str | None:
+    """Return the path of a server's program: built here, or as on the path; None if there is none."""
+    return shutil.which(name, path=str(PROGRAMS)) or shutil.which(name)
+
+
 @contextmanager
-def gs(patch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run a server that speaks the protocol of GCS, with the bucket `corpus`, and point this process at it."""
+def versitygw(program: str, folder: Path, log: Path) -> Iterator[dict[str, str]]:
+    """Run versitygw, an S3 server, over a folder with the bucket `corpus`; give the variables that clients need."""
+    (folder / "corpus").mkdir(parents=True)
     port = free_port()
-    command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--in-memory", "--default-bucket", "corpus"]
-    with server([*command, f"--port={port}"], port) as endpoint:
+    command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "--access-log", str(log), "posix", str(folder)]
+    account = {"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET}
+    with server(command, port, {**os.environ, **account}) as endpoint:
+        yield {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
+
+
+@contextmanager
+def gs(patch: pytest.MonkeyPatch, program: str) -> Iterator[str]:
+    """Run fake-gcs-server, with the bucket `corpus`, and point this process at it."""
+    port = free_port()
+    command = [program, "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
+    with server([*command, "-public-host", f"127.0.0.1:{port}"], port) as endpoint:
+        body, kind = json.dumps({"name": "corpus"}).encode(), {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/storage/v1/b?project=none", body, kind)).close()
         patch.setenv("STORAGE_EMULATOR_HOST", endpoint)
-        patch.setenv("NO_GCE_CHECK", "true")  # there is no metadata server to wait for
         yield endpoint
 
 
@@ -83,23 +110,18 @@ class Flaky(ThreadingHTTPServer):
 
     `share` is that of each kind of failure, drawn with a seed; `failed` counts what was done to whom. Requests whose
     method is one of `refused` are all answered by an error. `seen` has the method and path of all that were passed on,
-    and the name of what an upload is of. With `conditions`, it keeps those of GCS that a write is under, which the
-    emulator does not know.
+    and the name of what an upload is of.
     """
 
     daemon_threads = True
 
-    def __init__(
-        self, target: str, share: float, seed: int = 0, refused: Sequence[str] = (), conditions: bool = False
-    ) -> None:
+    def __init__(self, target: str, share: float, seed: int = 0, refused: Sequence[str] = ()) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = urlsplit(target)
         self.share = share
         self.refused = refused
         self.failed: Counter[str] = Counter()
         self.seen: list[tuple[str, str, str]] = []
-        self.writing = threading.Lock() if conditions else nullcontext()
-        self.conditions = conditions
         self._rng = random.Random(seed)
         self._lock = threading.Lock()
 
@@ -150,8 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Flaky
 
     def _forward(self) -> None:
-        self._length = self.headers.get("Content-Length", "0")
-        body = self.rfile.read(int(self._length))
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         kind = self.server.draw(self.command)
         if kind == "hang up":
             self.close_connection = True
@@ -161,13 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if kind == "late":
             time.sleep(0.5)
-        name = _name(self.path, body)
-        with self.server.writing:
-            if self.server.conditions and not self._is_met(name):
-                self._answer(412, [("Content-Type", "application/json")], b"{}")
-                return
-            status, answered, content = self._asked(self.command, self.path, body)
-        self.server.seen.append((self.command, self.path, name))
+        status, answered, content = self._asked(self.command, self.path, body)
+        self.server.seen.append((self.command, self.path, _name(self.path, body)))
         self._answer(status, answered, content, cut=kind == "cut" and len(content) > 1)
 
     def _asked(self, method: str, path: str, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -179,16 +195,6 @@ class _Handler(BaseHTTPRequestHandler):
         connection.close()
         return response.status, response.getheaders(), content
 
-    def _is_met(self, name: str) -> bool:
-        wanted = parse_qs(urlsplit(self.path).query).get("ifGenerationMatch")
-        if not (wanted and name):
-            return True
-        self.headers.replace_header("Content-Length", "0")
-        status, _, content = self._asked("GET", f"/storage/v1/b/corpus/o/{quote(name, safe='')}", b"")
-        found = json.loads(content)["generation"] if status == 200 else "0"
-        self.headers.replace_header("Content-Length", self._length)
-        return str(found) == wanted[0]
-
     def _answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes, cut: bool = False) -> None:
         self.send_response_only(status)
         length = len(content)
@@ -196,7 +202,8 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() == "content-length":
                 length = int(value) if self.command == "HEAD" else length
             elif name.lower() not in ("transfer-encoding", "connection"):
-                self.send_header(name, value)
+                # An upload in parts goes on here too.
+                self.send_header(name, value.replace(self.server.target.netloc, f"127.0.0.1:{self.server.server_port}"))
         self.send_header("Content-Length", str(length))
         self.end_headers()
         if self.command != "HEAD":

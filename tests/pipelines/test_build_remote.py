@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 
 from pipelines import build, clean, corpus, report, trace, verify
-from pipelines.files import cached, lock, ours, remote, storage
+from pipelines.files import cached, lock, ours, remote, remote_parts, storage
 from tests.pipelines import servers, tiny
 
 # Google's client leaves a connection that broke to the collector.
 pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
+VERSITYGW, FAKE_GCS = servers.program("versitygw"), servers.program("fake-gcs-server")
 needs_s3 = pytest.mark.skipif(
-    not (importlib.util.find_spec("moto") and importlib.util.find_spec("boto3")), reason="moto is not installed"
+    VERSITYGW is None or importlib.util.find_spec("boto3") is None,
+    reason="versitygw or boto3 is not there: make setup-full builds one with Go and installs the other",
 )
 
 
@@ -51,16 +53,24 @@ def built(tmp_path_factory: pytest.TempPathFactory, options: list[str]) -> dict[
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch, servers.s3(patch) as url:
-        yield url
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    assert VERSITYGW is not None
+    folder = tmp_path_factory.mktemp("versitygw")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        servers.versitygw(VERSITYGW, folder / "store", folder / "log") as environment,
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield environment["AWS_ENDPOINT_URL"]
 
 
 @pytest.fixture(scope="module")
 def google() -> Iterator[str]:
-    pytest.importorskip("gcp_storage_emulator", reason="gcp-storage-emulator is not installed")
+    if FAKE_GCS is None:
+        pytest.skip("fake-gcs-server is not there: make setup-full builds it with Go")
     pytest.importorskip("google.cloud.storage", reason="apache-beam[gcp] is not installed")
-    with pytest.MonkeyPatch.context() as patch, servers.gs(patch) as url:
+    with pytest.MonkeyPatch.context() as patch, servers.gs(patch, FAKE_GCS) as url:
         yield url
     gc.collect()
 
@@ -83,7 +93,7 @@ def contents(output: str) -> dict[str, bytes]:
 
     Not what says how long it took, nor where the models that were given lie.
     """
-    found = {path.removeprefix(f"{output}/"): path for path in storage.list_files(output)}
+    found = {path.removeprefix(f"{output}/"): path for path in storage.files_in(output)}
     wanted = {
         name: path
         for name, path in found.items()
@@ -166,8 +176,8 @@ def test_a_large_object_has_parts_and_a_broken_upload_is_sent_again(
 def test_a_server_that_takes_no_writes_ends_the_build_by_name(
     store: Store, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 20.0)
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setenv(remote_parts.PATIENCE, "3")
     with servers.Flaky(store.url, 0.0, refused=("PUT", "POST")).running() as proxy:
         monkeypatch.setenv(store.variable, proxy.url)
         assert corpus.main([*options, "--output", store.path("refused"), "--runner", "plain"]) == 1
@@ -175,14 +185,14 @@ def test_a_server_that_takes_no_writes_ends_the_build_by_name(
     assert store.path("refused/") in said
     assert "cannot be written after" in said
     monkeypatch.setenv(store.variable, store.url)
-    assert storage.list_files(store.path("refused")) == []
+    assert storage.files_in(store.path("refused")) == []
 
 
 def test_a_second_build_is_refused_while_the_first_one_runs(
     store: Store, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = store.path("held")
-    with servers.Flaky(store.url, 0.0, conditions=store.scheme == "gs").running() as proxy:
+    with servers.Flaky(store.url, 0.0).running() as proxy:
         monkeypatch.setenv(store.variable, proxy.url)
         ours.claim(output, ours.Kind.CORPUS)
         with lock.alone(output) as check:
@@ -190,7 +200,7 @@ def test_a_second_build_is_refused_while_the_first_one_runs(
             assert corpus.main([*options, "--output", output, "--runner", "plain"]) == 2
             assert f"--output {output}: another build is writing there" in capsys.readouterr().err
             assert remote.swap(f"{output}/work/lock.json", b"mine", None) is None
-        files = storage.list_files(output)
+        files = storage.files_in(output)
         assert [path for path in files if not path.startswith(f"{output}/work/inputs")] == [f"{output}/{ours.MARK}"]
         first = remote.swap(f"{output}/work/lock.json", b"first", None)
         assert first is not None
@@ -228,7 +238,7 @@ def test_every_spelling_is_one_folder_and_strangers_objects_stay(
     assert corpus.main([*options, "--input", f"books={output}/books/*.json", "--output", store.path("b")]) == 2
     assert f"{output} was made here (corpus), and our own output is never an input" in capsys.readouterr().err
     assert clean.main([spellings[1]]) == 0
-    assert set(storage.list_files(output)) == set(theirs)
+    assert set(storage.files_in(output)) == set(theirs)
 
 
 def test_a_folder_of_somebody_is_refused(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,7 +249,7 @@ def test_a_folder_of_somebody_is_refused(store: Store, tmp_path: Path, capsys: p
     assert corpus.main([*options, "--output", store.path("thesis/")]) == 2
     assert "not empty (it holds work/a.json) and is not marked as our corpus" in capsys.readouterr().err
     assert clean.main([store.path("thesis")]) == 2
-    assert storage.list_files(store.path("thesis")) == [path]
+    assert storage.files_in(store.path("thesis")) == [path]
 
 
 @needs_s3
@@ -290,7 +300,7 @@ def test_files_on_gs(google: str) -> None:
         assert stream.read(3) == content[5 << 20 :][:3]
     storage.write_bytes(path, b"")
     assert (storage.size(path), storage.read_bytes(path)) == (0, b"")
-    assert storage.list_files("gs://corpus/folder") == [path]
+    assert storage.files_in("gs://corpus/folder") == [path]
     assert list(storage.stamps("gs://corpus/folder")) == [path]
     storage.remove(path)
     storage.remove(path)

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from pipelines.files import lock, remote
+from pipelines.files import lock, remote, waits
 from pipelines.files.lock import alone
+from pipelines.files.remote_parts import ABSENT, PATIENCE
 
 OUTPUT = "s3://bucket/corpus"
 PATH = f"{OUTPUT}/work/lock.json"
@@ -25,28 +27,41 @@ class Precondition(Exception):  # noqa: N818
     code = 412
 
 
+class Absent(Exception):  # noqa: N818
+    code = 404
+
+
 class Store:
-    """An object store that writes on conditions; an answer can be lost, or every write fail."""
+    """An object store that writes on conditions; an answer can be lost, or every write fail. Its clock is its own."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, str]] = {}
         self.written = 0
         self.lose_answers = 0
         self.down = False
+        self.age = 0.0  # of every object, in seconds
+        self.gone = False
         self._guard = threading.Lock()
 
-    def read_version(self, path: str) -> tuple[bytes, str] | None:
-        return self.objects.get(path)
+    def read_version(self, path: str) -> remote.Version:
+        if self.gone:
+            raise ConnectionError("gone")
+        if path not in self.objects:
+            raise Absent
+        return remote.Version(*self.objects[path], self.age)
 
-    def swap(self, path: str, content: bytes, version: str | None) -> str:
+    def listed(self, prefix: str, *, count: int) -> Iterator[remote.Facts]:
+        yield from ()
+
+    def write(self, path: str, stream: BinaryIO, size: int, condition: str) -> str:
         if self.down:
             raise ConnectionError("down")
         with self._guard:
             found = self.objects.get(path)
-            if (found[1] if found else None) != version:
+            if (found[1] if found else ABSENT) != condition:
                 raise Precondition
             self.written += 1
-            self.objects[path] = (content, f"v{self.written}")
+            self.objects[path] = (stream.read(size), f"v{self.written}")
         if self.lose_answers:
             self.lose_answers -= 1
             raise ConnectionError("the answer was lost")
@@ -61,6 +76,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     found = Store()
     monkeypatch.setattr(remote, "_store", lambda path: found)
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(remote, "_answers", waits.Places())
     monkeypatch.setattr(lock, "RENEWAL_SECONDS", 0.01)
     return found
 
@@ -137,12 +153,39 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_over_at_once(stor
 
 
 def test_a_lock_that_was_not_renewed_is_taken_over(store: Store) -> None:
-    left_by(store, machine="another", renewed=time.time() - lock.LEASE_SECONDS - 1)
+    left_by(store, machine="another")
+    store.age = lock.LEASE_SECONDS + 1
     with alone(OUTPUT) as check:
         check()
-    left_by(store, machine="another", renewed=time.time() - lock.LEASE_SECONDS / 2)
+    left_by(store, machine="another")
+    store.age = lock.LEASE_SECONDS / 2
     with pytest.raises(ValueError, match="last heard of 300 s ago"):
         alone(OUTPUT).__enter__()
+
+
+@pytest.mark.parametrize("ahead", [-720.0, 720.0])
+def test_no_clock_but_the_stores_own_says_when_a_lock_was_renewed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    left_by(store, machine="another")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + ahead)
+    store.age = 20.0
+    with pytest.raises(ValueError, match="last heard of 20 s ago"):
+        alone(OUTPUT).__enter__()
+    store.age = lock.LEASE_SECONDS + 20.0
+    with alone(OUTPUT) as check:
+        monkeypatch.setattr(time, "time", lambda: now() - ahead)
+        check()
+
+
+def test_a_build_that_cannot_give_its_lock_back_ends_with_its_own_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PATIENCE, "0")
+    with pytest.raises(KeyError), alone(OUTPUT):
+        store.gone = True
+        raise KeyError
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"renewed": "x"}', b"\xff"])
@@ -178,6 +221,7 @@ def test_a_store_that_cannot_be_reached_for_too_long_ends_the_build(
     with alone(OUTPUT) as check:
         store.down = True
         check()
+        monkeypatch.setenv(PATIENCE, "0")
         monkeypatch.setattr(lock, "LEASE_SECONDS", 0.0)
         with pytest.raises(RuntimeError, match=f"{PATH}: this build no longer holds the lock"):
             check()

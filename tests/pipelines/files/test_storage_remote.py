@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.files import remote, storage
+from pipelines.files import remote_s3, storage
 from pipelines.inputs import inputs, listings
 from pipelines.readers import Dump, arxiv
 from pipelines.sources import c4
@@ -110,7 +110,7 @@ def test_who_reads_from_a_requester_pays_bucket_says_so(
     bucket: str, monkeypatch: pytest.MonkeyPatch, payer: str
 ) -> None:
     storage.write_bytes(f"{bucket}/src/arXiv_src_2301_001.tar", b"x" * 1_000)
-    monkeypatch.setenv(remote.PAYER, payer)
+    monkeypatch.setenv(remote_s3.PAYER, payer)
     recorded("reset")
     recorded("start")
     subprocess.run([sys.executable, "-c", READS, f"{bucket}/src/arXiv_src_*.tar"], check=True)
@@ -126,7 +126,7 @@ def test_who_reads_from_a_requester_pays_bucket_says_so(
 
 
 def test_a_payer_that_s3_does_not_know_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(remote.PAYER, "owner")
+    monkeypatch.setenv(remote_s3.PAYER, "owner")
     done = subprocess.run([sys.executable, "-c", READS, f"{bucket}/x"], stderr=subprocess.PIPE, text=True)
     assert "AWS_REQUEST_PAYER=owner: S3 accepts only 'requester'" in done.stderr
 

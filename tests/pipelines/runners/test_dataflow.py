@@ -15,7 +15,9 @@ from pipelines.stages.jobs import Job
 from tests.pipelines import servers, tiny
 
 pytestmark = pytest.mark.full
-pytest.importorskip("gcp_storage_emulator", reason="gcp-storage-emulator is not installed")
+FAKE_GCS = servers.program("fake-gcs-server")
+if FAKE_GCS is None:
+    pytest.skip("fake-gcs-server is not there: make setup-full builds it with Go", allow_module_level=True)
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="apache-beam[gcp] is not installed")
 
 IMAGE = "europe-west1-docker.pkg.dev/project/repository/altiplano:0.1.0"
@@ -24,7 +26,8 @@ OPTIONS = ["--project=project", "--region=europe-west1", "--temp_location=gs://c
 
 @pytest.fixture(scope="module", autouse=True)
 def google() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch, servers.gs(patch):
+    assert FAKE_GCS is not None
+    with pytest.MonkeyPatch.context() as patch, servers.gs(patch, FAKE_GCS):
         yield
 
 
@@ -55,21 +58,21 @@ def test_dataflow_compiles_a_wave_to_a_template(c4: list[str]) -> None:
     pipeline.run()
     template = storage.read_json("gs://corpus/template.json")
     assert template["environment"]["workerPools"][0]["sdkHarnessContainerImages"][0]["containerImage"] == IMAGE
-    (graph,) = [path for path in storage.list_files("gs://corpus/tmp") if path.endswith("/pipeline.pb")]
+    (graph,) = [path for path in storage.files_in("gs://corpus/tmp") if path.endswith("/pipeline.pb")]
     assert IMAGE.encode() in storage.read_bytes(graph)
-    assert files == storage.list_files("gs://corpus/plan")
+    assert files == storage.files_in("gs://corpus/plan")
     assert not any(b"warc.wet.gz" in storage.read_bytes(path) for path in (graph, "gs://corpus/template.json"))
     assert b"warc.wet.gz" in storage.read_bytes(files[0])  # items are in the plan file, and the graph names its chunks
 
 
 def test_a_dry_run_says_what_would_be_submitted(c4: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    before = storage.list_files("gs://corpus/out")
+    before = storage.files_in("gs://corpus/out")
     assert corpus.main([*c4, "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "first wave: c4/pages, 2 items" in said
     assert f"engine: DataflowRunner {' '.join(OPTIONS)}" in said
     assert "no text crosses a shuffle" in said
-    after = [path for path in storage.list_files("gs://corpus/out") if not path.endswith("/work/inputs.json")]
+    after = [path for path in storage.files_in("gs://corpus/out") if not path.endswith("/work/inputs.json")]
     assert after == [path for path in before if not path.endswith("/work/inputs.json")]
 
 
