@@ -68,12 +68,19 @@ $(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/na
 	@$(BIN)/python -P -c 'from filters.native import binding; binding.main(); raise SystemExit(not binding.path().exists())' \
 		&& touch $@ || true
 
+# Servers of S3 and GCS that the long tests talk to.
+SERVERS := github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1
+$(VENV)/go.stamp: Makefile $(VENV)/build.stamp
+	@if command -v go >/dev/null; then for server in $(SERVERS); do \
+			echo "building $$server" && GOBIN="$(abspath $(VENV))/go" go install $$server || exit 1; done; touch $@; \
+		else echo "Go is missing: tests with servers of S3 and GCS will be SKIPPED (https://go.dev/dl)" >&2; fi
+
 .PHONY: setup-corpus setup-sample setup-train setup-test setup-full setup-engine
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
 setup-sample: setup-corpus $(VENV)/sample.stamp
 setup-train: $(VENV)/torch.stamp
 setup-test: setup-sample setup-train $(VENV)/test.stamp
-setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp
+setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
 
 # An engine's workers run IMAGE, which has the wheel and the locked packages; FLINK_MASTER, SPARK_MASTER, PROJECT, REGION
