@@ -5,9 +5,9 @@
 
 Whatever may pass is tried again for five minutes, or the seconds in `ALTIPLANO_PATIENCE`, counted from the first
 failure since the store last answered: what comes after a store was given up does not wait again. Clients are those of
-boto3 and of Google, by what Beam's options and the usual places say of credentials and endpoints; Beam is imported only
-when a remote path is used. With `AWS_REQUEST_PAYER=requester` in the environment, requests to S3 say that their sender
-pays, which buckets like arXiv's want; only whoever runs a build can agree to that, so it is never assumed.
+boto3 and of Google, by what the usual places say of credentials and endpoints, or in a worker Beam's options. With
+`AWS_REQUEST_PAYER=requester` in the environment, requests to S3 say that their sender pays, which buckets like arXiv's
+want; only whoever runs a build can agree to that, so it is never assumed.
 """
 
 from __future__ import annotations
@@ -45,11 +45,9 @@ Check = Callable[[], None]
 
 
 def _options() -> Any:
-    """Return Beam's options: a worker's are set by Beam, a command has none."""
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    return FileSystems._pipeline_options or PipelineOptions([])
+    """Return Beam's options, which a worker has from Beam; None where Beam is not imported, which takes seconds."""
+    beam = sys.modules.get("apache_beam.io.filesystems")
+    return beam.FileSystems._pipeline_options if beam else None
 
 
 # What clients need besides Beam, by scheme: module, and the extra that brings it.
@@ -310,14 +308,16 @@ def _close(stream: Any, path: str) -> None:
 
 
 def _s3(options: Any) -> remote_s3.S3:
+    if options is None:
+        return remote_s3.S3(remote_s3.client(), partial(_retried, "written"))
     from apache_beam.io.aws.clients.s3.boto3_client import Client
 
     return remote_s3.S3(Client(options).client, partial(_retried, "written"))
 
 
 def _gcs(options: Any) -> remote_gcs.Gcs:
-    if remote_gcs.is_anonymous():
-        return remote_gcs.Gcs(None)
+    if options is None or remote_gcs.is_anonymous():
+        return remote_gcs.Gcs(remote_gcs.credentials())
     from apache_beam.internal.gcp.auth import get_service_credentials
 
     found = get_service_credentials(options)
@@ -346,6 +346,7 @@ def _store(path: str) -> Any:
 
 
 _say = waits.OncePerPlace()
+_watch = waits.Watch()
 _answers = waits.Places()
 _looked_at: set[tuple[int, str, str]] = set()
 
@@ -384,7 +385,7 @@ def _look_at_bucket(path: str) -> None:
 
 
 def _retried(done: str, path: str, action: Callable[[], T]) -> T:
-    with waits.Wait(path, _say) as wait:
+    with waits.Wait(path, _say, watch=_watch) as wait:
         return _attempts(done, path, action, wait)
 
 

@@ -30,6 +30,7 @@ from pipelines.files.remote_parts import (
 )
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 _PLAIN: dict[str, Any] = {"retry": None, "timeout": _TIMEOUT}
 
@@ -129,6 +130,15 @@ class Gcs:
 
 def _facts(path: str, blob: Any) -> Facts:
     return Facts(path, int(blob.size), blob.updated.timestamp(), str(blob.generation))
+
+
+def credentials() -> Any:
+    """Return the credentials of Google's usual places, None for an emulator."""
+    if is_anonymous():
+        return None
+    import google.auth
+
+    return google.auth.default(scopes=[_SCOPE])[0]
 
 
 @cache

@@ -65,6 +65,13 @@ def prepare() -> None:
     botocore.register_initializer(prepare_session)
 
 
+def client() -> Any:
+    """Return a client with the credentials, the region and the endpoint of boto3's usual places."""
+    import boto3
+
+    return boto3.session.Session().client("s3")
+
+
 class S3:
     """S3 by a client of boto3, made once: making one takes a hundred times as long as a request. Threads share it."""
 

@@ -16,12 +16,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from pipelines.files import remote
 from pipelines.files.paths import within
 
+KEPT = 4096  # small files of a store whose bytes a process keeps, by version
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 E = TypeVar("E")
@@ -192,13 +194,27 @@ def read_jsons(paths: Sequence[str]) -> list[Any]:
     """Return the content of many JSON files as `read_json` does; remote ones are listed first, then read at once."""
     if not any(map(is_remote, paths)):
         return [read_json(path) for path in paths]
-    there = {path for folder in {path.rpartition("/")[0] for path in paths} for path in stamps(folder)}
-    return together(lambda path: read_json(path) if path in there else None, paths, paths[0])
+    folders = {path.rpartition("/")[0] for path in paths}
+    there = {found.path: found.version for folder in folders for found in remote.in_folder(folder, deep=False)}
+    return together(lambda path: _as_listed(path, there[path]) if path in there else None, paths, paths[0])
+
+
+def _as_listed(path: str, version: str) -> Any:
+    """Return a JSON file's content; of a version that this process has read before, without another request."""
+    try:
+        return json.loads(_version(path, version))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=KEPT)
+def _version(path: str, version: str) -> bytes:
+    return read_bytes(path)
 
 
 def together(function: Callable[[E], T], entries: Sequence[E], where: str) -> list[T]:
     """Return `function` of each entry, many at once where `where` is remote and every call waits for a server."""
-    if not is_remote(where):
+    if not is_remote(where) or len(entries) < 2:
         return [function(entry) for entry in entries]
     with ThreadPoolExecutor(remote.AT_ONCE) as pool:
         return list(pool.map(function, entries))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import corpus
-from pipelines.files import remote, storage
+from pipelines.files import remote, remote_s3, storage
 from pipelines.inputs import inputs, listings
 from pipelines.inputs.listings import DownloadError, Entry, choose, entries_of, fetch
 from pipelines.sources import c4
@@ -548,7 +548,7 @@ def test_a_base_may_be_a_server_a_folder_or_a_store(
     _, found = expand({"files": "2", "base": "/mirror/"}, listing, downloads) or ({}, [])
     assert found == [f"/mirror/{path}" for path in chosen]
     monkeypatch.setattr(remote, "_is_installed", lambda module: True)
-    monkeypatch.setattr(remote, "_has_aws_credentials", lambda: True)
+    monkeypatch.setattr(remote_s3, "has_credentials", lambda arguments: True)
     _, found = expand({"files": "2", "base": "s3://commoncrawl"}, listing, downloads) or ({}, [])
     assert found == [f"s3://commoncrawl/{path}" for path in chosen]
 
