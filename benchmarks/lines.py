@@ -24,12 +24,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines.dedup import lines, near
+from pipelines import work
+from pipelines.build import SOURCES, source_of
+from pipelines.dedup import near
 from pipelines.files import runs
-from pipelines.runners import beam, fork_server, plain
+from pipelines.recipes import SAMPLE
+from pipelines.runners import fork_server, local, plain
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.kinds import Decide, Paths
 
+WEB = source_of(SOURCES["common_crawl"], SAMPLE)
 PER_FILE = 1_000_000
 LINES_OF_A_PAGE = 25
 # 10^11 lines in about 10^5 files: the order of magnitude of one CommonCrawl dump.
@@ -54,7 +58,7 @@ def keys_of(file: int, files: int) -> runs.Records:
 
 def decision_of(folder: Path, files: int, reducers: int, fan_in: int) -> Decision:
     """Return the decision over the runs of a folder."""
-    stage = Decide("duplicate_lines", lines.seen_twice)
+    stage = next(stage for stage in WEB.stages if isinstance(stage, Decide))
     paths = Paths(str(folder), f"web{reducers}_{fan_in}")
     return Decision(stage, paths, "lines", Cut(files, 0, fan_in=fan_in), max(REDUCERS), reducers, REDUCER_KEYS)
 
@@ -79,7 +83,7 @@ def decide(folder: Path, files: int, reducers: int, fan_in: int, workers: int) -
     """Decide over the runs, in the plain loop (0 workers) or on the local runner."""
     for step in decision_of(folder, files, reducers, fan_in).steps("web/duplicate_lines", run_files(folder, files)):
         if workers:
-            beam.run_local([step], workers=workers)
+            local.run([step], work.of_sources([WEB], SAMPLE), str(folder / "plan"), workers=workers)
         else:
             plain.run([step])
 

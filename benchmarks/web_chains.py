@@ -26,12 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from filters.web import c4 as c4_rules
 from filters.web import paragraphs
+from pipelines import work
 from pipelines.divergences import in_mode
 from pipelines.document import Document
 from pipelines.files import ours, tables
 from pipelines.options import parse, prepare
 from pipelines.recipes import SAMPLE, Recipe
-from pipelines.runners import beam, plain
+from pipelines.runners import local, plain
+from pipelines.runners.plans import Worklist
 from pipelines.sample import layout
 from pipelines.sources import c4, common_crawl
 from pipelines.stages.chain import Chain
@@ -83,12 +85,16 @@ def run(settings: Settings) -> dict[str, Any]:
     _warm_up(settings)
     execute: Callable[[Sequence[Job | Shuffle]], None] = plain.run
     if settings.runner == "beam":
-        execute = partial(beam.run_local, workers=1)
+        execute = partial(_on_beam, work.of_sources([chain.source], PUBLISHED), f"{settings.output}/work/plan")
     before = cpu_seconds()
     run_waves([*(Node(f"models/{name}", (), list) for name in settings.models), *chain.nodes()], execute)
     spent = cpu_seconds() - before
     kept = sum(row["kept"] for row in chain.final.manifests())
     return {"cpu_seconds": spent, "kept": kept, "digest": digest(chain)}
+
+
+def _on_beam(listed: Worklist, plan: str, jobs: Sequence[Job | Shuffle]) -> None:
+    local.run(jobs, listed, plan, workers=1)
 
 
 def digest(chain: Chain) -> str:

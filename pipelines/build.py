@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -75,6 +77,27 @@ SOURCES: Mapping[str, Source] = by_name(
 )
 
 
+def listed(named: str | None) -> dict[str, Source]:
+    """Return the sources of a list that is named as MODULE:NAME, our own if none is named.
+
+    Modules are also looked for in the working directory. Raises ValueError saying what is wrong with the list.
+    """
+    if named is None:
+        return dict(SOURCES)
+    module, colon, name = named.partition(":")
+    try:
+        if not colon:
+            raise ValueError("write it as MODULE:NAME")
+        if (here := str(Path.cwd())) not in sys.path:  # last: nothing there is taken for what is installed
+            sys.path.append(here)
+        found = getattr(importlib.import_module(module), name)
+        if isinstance(found, Source):
+            raise ValueError(f"{name} is one source; a list of sources is expected, such as ({name},)")
+        return by_name(found.values() if isinstance(found, Mapping) else found)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"--sources {named}: {error}") from error
+
+
 def with_parts(recipe: Recipe, sources: Mapping[str, Source]) -> Recipe:
     """Return the recipe with the parts of sources that are not in Table 1, which it builds besides its own."""
     added = [(name, source.recipe) for name, source in sources.items() if name not in TABLE_1]
@@ -97,11 +120,16 @@ def source_of(source: Source, recipe: Recipe) -> Source:
     return decontamination.chosen(near_duplicates.chosen(filtered, recipe.part(source.name)), recipe)
 
 
+def made_of(source: Source, learned: Any) -> Source:
+    """Return a source with what its inputs told, None if they tell nothing."""
+    return source.made_of(learned) if source.made_of and learned is not None else source
+
+
 @dataclass
 class Build:
     """One build: the recipe, the inputs of each source, the given models, and where everything is written.
 
-    `silent` is what kept next to nothing, of the sources that are finished.
+    `learned` is what inputs told of their sources, `silent` what kept next to nothing, of those that are finished.
     """
 
     recipe: Recipe
@@ -111,13 +139,16 @@ class Build:
     only_models: bool = False
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     chains: dict[str, Chain] = field(init=False)
+    learned: dict[str, Any] = field(init=False, default_factory=dict)
     silent: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.chains = {}
         for name, found in self.inputs.items():
             source = self.sources[name]
-            source = source_of(source.made_for(found) if source.made_for else source, self.recipe)
+            if source.learn:
+                self.learned[name] = source.learn(found)
+            source = source_of(made_of(source, self.learned.get(name)), self.recipe)
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains, self.only_models)
         encoded = self.chains if self.recipe.tokenize else {}

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from pipelines import work
 from pipelines.account import finished, summary
 from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
@@ -68,7 +69,11 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 if options.strict and (silent := prepared.silent):
                     raise RuntimeError(f"--strict: {silent[0]}")
 
-            with execution.Execution(options, beam_arguments, begin, poll) as executed:
+            listed = work.worklist(prepared, options.sources)
+            with (
+                work.listing(options.sources),
+                execution.Execution(options, beam_arguments, listed, begin, poll) as executed,
+            ):
                 run_waves(nodes, executed.run, done, executed.beside)
         check_lock()
         write_models_manifest(prepared)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from pipelines import work
 from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.inputs import inputs, paper
@@ -45,7 +46,7 @@ def said(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Iterator
         if away:
             yield f"first wave: known once {away:,} files are downloaded"
         else:
-            yield from lines(prepared, options.runner, beam_arguments)
+            yield from lines(prepared, options.runner, beam_arguments, options.sources)
 
 
 def _inputs(name: str, found: inputs.Found) -> Iterator[str]:
@@ -58,7 +59,7 @@ def _inputs(name: str, found: inputs.Found) -> Iterator[str]:
         yield f"    and {len(found.files) - NAMED:,} more"
 
 
-def lines(prepared: Build, runner: str, beam_arguments: Sequence[str]) -> Iterator[str]:
+def lines(prepared: Build, runner: str, beam_arguments: Sequence[str], sources: str | None = None) -> Iterator[str]:
     """Yield what the first wave would run, and for an engine how it would be submitted."""
     jobs: list[Job | Shuffle] = []
     done: set[str] = set()
@@ -75,10 +76,13 @@ def lines(prepared: Build, runner: str, beam_arguments: Sequence[str]) -> Iterat
         yield "first wave: nothing is left to do"
     if runner in ("local", "plain") or not jobs:
         return
-    from pipelines.runners import beam
+    from pipelines.runners import submission
+    from pipelines.runners.engines import engine_of
 
-    engine = beam.engine_of(runner)
+    engine = engine_of(runner)
     yield f"engine: {engine.runner} {' '.join(beam_arguments)}"
     with tempfile.TemporaryDirectory() as folder:
-        pipeline, _ = beam.compiled(jobs, engine=engine, beam_arguments=beam_arguments, folder=folder)
+        plan = f"{folder}/first.plan"
+        listed = work.worklist(prepared, sources)
+        pipeline = submission.compiled(jobs, listed, plan, engine=engine, beam_arguments=beam_arguments)
         yield f"graph: {pipeline.to_runner_api().ByteSize():,} bytes, no text crosses a shuffle"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +14,7 @@ from typing import NoReturn
 
 from filters.packages import MissingError
 from pipelines import build, command_lines
-from pipelines.build import Build, by_name, source_of, with_own_texts, with_parts
+from pipelines.build import Build, source_of, with_own_texts, with_parts
 from pipelines.files import ours, storage
 from pipelines.inputs import inputs, listings, paper
 from pipelines.models import by_path, wanted
@@ -128,9 +126,9 @@ def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) ->
             "set it up (ip link set lo up), or build in one process: --runner plain"
         )
     if options.runner not in ("local", "plain"):
-        from pipelines.runners import beam
+        from pipelines.runners import engines
 
-        beam.check_engine(options.runner, beam_arguments, options.output)
+        engines.check_engine(options.runner, beam_arguments, options.output)
     elif beam_arguments:
         raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
 
@@ -211,7 +209,7 @@ def _recipe(options: argparse.Namespace, problems: Problems) -> tuple[Recipe, di
     """Return the recipe that is built, as far as what is said of it makes sense, and the sources, own texts too."""
     sources = dict(build.SOURCES)
     with problems.noted():
-        sources = _sources(options.sources)
+        sources = build.listed(options.sources)
     recipe = with_parts(RECIPES[options.recipe], sources)
     for assignment in options.set:
         with problems.noted():
@@ -238,24 +236,6 @@ def _with_own_text(recipe: Recipe, option: str, sources: Mapping[str, Source]) -
     if name in sources:
         raise ValueError(f"--input {option}: --recipe texts builds own texts alone, and {name} is a source's name")
     return with_texts(recipe, name)
-
-
-def _sources(option: str | None) -> dict[str, Source]:
-    """Return the sources of a list that is named as MODULE:NAME, our own if none is named."""
-    if option is None:
-        return dict(build.SOURCES)
-    module, colon, name = option.partition(":")
-    try:
-        if not colon:
-            raise ValueError("write it as MODULE:NAME")
-        if (here := str(Path.cwd())) not in sys.path:  # last: nothing there is taken for what is installed
-            sys.path.append(here)
-        named = getattr(importlib.import_module(module), name)
-        if isinstance(named, Source):
-            raise ValueError(f"{name} is one source; a list of sources is expected, such as ({name},)")
-        return by_name(named.values() if isinstance(named, Mapping) else named)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"--sources {option}: {error}") from error
 
 
 def _models(
@@ -305,9 +285,9 @@ def _found(
         with problems.noted():
             found[name] = inputs.listed(sources[name], patterns[name], _cache(options), folder)
             if options.runner not in ("local", "plain"):
-                from pipelines.runners import beam
+                from pipelines.runners import engines
 
-                beam.check_reached(options.runner, list(found[name].files))
+                engines.check_reached(options.runner, list(found[name].files))
     return {name: found[name] for name in patterns if name in found}
 
 

@@ -34,7 +34,7 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from filters.code.license import PERMISSIVE
 from pipelines.files import commands, ours, paths, storage
 from pipelines.hashing import keyed
-from pipelines.runners import beam as runners
+from pipelines.runners import engines
 
 QUERY = """\
 SELECT
@@ -117,7 +117,7 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Pipel
     """Return Beam's options; raise ValueError naming what is missing, before anything runs or costs."""
     if options.shards < 1:
         raise ValueError(f"--shards {options.shards}: at least 1")
-    runners.check(options.runner, beam_arguments)
+    engines.check(options.runner, beam_arguments)
     if options.runner in ("local", "plain"):
         raise ValueError(f"--runner {options.runner}: BigQuery's rows are too many for one machine; name a Beam runner")
     found = PipelineOptions(list(beam_arguments))

@@ -10,12 +10,15 @@ go first, so that no core is idle and what waits for the model waits no longer t
 from __future__ import annotations
 
 import argparse
+import uuid
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pipelines.runners import fork_server
+from pipelines.runners.plans import Worklist
 from pipelines.stages.jobs import Job, Shuffle
 
 YIELDING = 5  # how much nicer workers are than a training that they run beside
@@ -85,10 +88,13 @@ class Execution:
         self,
         options: argparse.Namespace,
         beam_arguments: Sequence[str],
+        work: Worklist,
         begin: Callable[[Jobs], None],
         poll: Callable[[], None],
     ) -> None:
-        self._options, self._beam_arguments, self._begin, self._poll = options, beam_arguments, begin, poll
+        self._options, self._beam_arguments, self._work = options, beam_arguments, work
+        self._begin, self._poll = begin, poll
+        self._waves = count(1)
         self.beside: Trainings | None = None
         if options.runner == "local" and options.workers > 1:
             fork_server.start()  # it imports Beam while this process does
@@ -114,23 +120,33 @@ class Execution:
 
             plain.run(jobs)
             return
-        from pipelines.runners import beam
-
         if options.runner == "local":
             poll = self._poll if self.beside is None else self.beside.check
             nice = YIELDING if self.beside is not None and self.beside.busy else 0
-            beam.run_local(jobs, workers=options.workers, nice=nice, deadline=options.deadline, poll=poll)
+            self._run_local(jobs, nice=nice, poll=poll)
             return
-        beam.run_engine(
+        from pipelines.runners import submission
+        from pipelines.runners.engines import engine_of
+
+        submission.run(
             jobs,
-            engine=beam.engine_of(options.runner),
+            self._work,
+            self._plan(),
+            engine=engine_of(options.runner),
             beam_arguments=self._beam_arguments,
-            folder=f"{options.output}/work/plan",
+            name=f"altiplano-{options.recipe}-{next(self._waves)}",
             deadline=options.deadline,
             poll=self._poll,
         )
 
     def _train(self, jobs: Jobs) -> None:
-        from pipelines.runners import beam
+        self._run_local(jobs, apart=True)
 
-        beam.run_local(jobs, workers=self._options.workers, apart=True, deadline=self._options.deadline)
+    def _run_local(self, jobs: Jobs, **how: Any) -> None:
+        from pipelines.runners import local
+
+        options = self._options
+        local.run(jobs, self._work, self._plan(), workers=options.workers, deadline=options.deadline, **how)
+
+    def _plan(self) -> str:
+        return f"{self._options.output}/work/plan/{uuid.uuid4().hex[:16]}.plan"

@@ -58,9 +58,9 @@ def fields_part(source: str, recipe: Recipe) -> Fields:
     return fields_of(recipe.part(source))
 
 
-def _made_for(name: str, recipe: Texts, inputs: Sequence[Input]) -> Source:
+def _learn(name: str, recipe: Texts, inputs: Sequence[Input]) -> Columns:
     with _named(name):
-        return source(name, recipe, reader.columns_of(_opened(inputs), fields_of(recipe), _TAKEN))
+        return reader.columns_of(_opened(inputs), fields_of(recipe), _TAKEN)
 
 
 def _look(stream: BinaryIO, dump: Dump, name: str, found: Fields) -> None:
@@ -90,7 +90,8 @@ def source(name: str, recipe: Texts, columns: Columns | None = None) -> Source:
         name=name,
         read=partial(reader.read, source=name, fields=found, columns=columns),
         look=partial(_look, name=name, found=found),
-        made_for=partial(_made_for, name, recipe),
+        learn=partial(_learn, name, recipe),
+        made_of=partial(source, name, recipe),
         stages=(Map("rows", same, partial(fields_part, name), columns=columns.schema),),
         attributes=attributes,
         attribute_names=("format",),

@@ -18,7 +18,8 @@ class Job:
     """Run `process` on each element.
 
     `outputs` are the manifests that exist when the job is done, one per element; `weights` how much work each element
-    is, in any unit (empty: all alike).
+    is, in any unit (empty: all alike); `identities` what the manifests will say, so that an element which was done in
+    the meantime is not done again (empty: all are, whatever there is).
     """
 
     label: str
@@ -26,6 +27,7 @@ class Job:
     elements: Sequence[Any]
     outputs: Sequence[str]
     weights: Sequence[float] = ()
+    identities: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Shuffle:
     reduce: Callable[[int, Sequence[Any]], None]
     buckets: Sequence[int]
     outputs: Sequence[str]
+    identities: Sequence[str] = ()
 
 
 class Task(Protocol):
@@ -68,7 +71,10 @@ def pending(
 ) -> list[Job]:
     """Return the job of those tasks whose results are not there, none if all are; `weigh` says how much each is."""
     wanted = not_current(tasks, lambda task: (task.manifest, task.identity))
-    return [Job(label, process, wanted, [task.manifest for task in wanted], weigh(wanted))] if wanted else []
+    if not wanted:
+        return []
+    identities = [task.identity for task in wanted]
+    return [Job(label, process, wanted, [task.manifest for task in wanted], weigh(wanted), identities)]
 
 
 def not_done(step: Job | Shuffle, identity: str) -> list[Job | Shuffle]:
@@ -76,11 +82,13 @@ def not_done(step: Job | Shuffle, identity: str) -> list[Job | Shuffle]:
     wanted = [number for number, _ in not_current(list(enumerate(step.outputs)), lambda row: (row[1], identity))]
     if not wanted:
         return []
-    outputs = [step.outputs[number] for number in wanted]
+    outputs, identities = [step.outputs[number] for number in wanted], [identity] * len(wanted)
     if isinstance(step, Shuffle):
-        return [replace(step, buckets=[step.buckets[number] for number in wanted], outputs=outputs)]
+        buckets = [step.buckets[number] for number in wanted]
+        return [replace(step, buckets=buckets, outputs=outputs, identities=identities)]
+    elements = [step.elements[number] for number in wanted]
     weights = [step.weights[number] for number in wanted] if step.weights else ()
-    return [replace(step, elements=[step.elements[number] for number in wanted], outputs=outputs, weights=weights)]
+    return [replace(step, elements=elements, outputs=outputs, weights=weights, identities=identities)]
 
 
 def first_not_done(steps: Iterable[Job | Shuffle], identity: str) -> list[Job | Shuffle]:

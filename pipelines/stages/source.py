@@ -77,8 +77,8 @@ class Source:
     and does not; `attribute_names` are all that can be given. With `copies` a second input of the same content is an
     input of its own (a copy of a book is a book that deduplication must find); otherwise it is left out and named in
     the manifest. `look` raises ValueError if the beginning of an input shows that it cannot be read: inputs on this
-    machine are looked at before any work starts. `made_for(inputs)` is the source with what only its inputs tell: the
-    columns of own texts. `unpack` cuts inputs that cannot be read from the middle into parts,
+    machine are looked at before any work starts. `learn(inputs)` answers what only its inputs tell, the columns of own
+    texts, and `made_of` the source with it. `unpack` cuts inputs that cannot be read from the middle into parts,
     once, before anything else; `unpack_version` rises when it makes other parts of the same input.
     `stages_of(part)` gives the stages that a part of a recipe leaves, of a source some of whose stages can be left
     out; `stages` are all of them. `title` is its name for people. One that is not in Table 1 also says its `share`
@@ -98,7 +98,8 @@ class Source:
     attribute_names: tuple[str, ...] = ()
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
     look: Callable[[BinaryIO, Dump], None] | None = None
-    made_for: Callable[[Sequence[Input]], Source] | None = None
+    learn: Callable[[Sequence[Input]], Any] | None = None
+    made_of: Callable[[Any], Source] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_part: Callable[[Any], Any] | None = None
     unpack_version: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipelines.files import storage
@@ -59,7 +60,10 @@ class MapLink(Writer[Map[Any]]):
             lambda entry: (self.paths.manifest(self.stage.name, entry[1].key), self.identity(entry[1])),
         )
         before = self.texts.restore(self.stage.name, entries) if self.before else []
-        return before or self._jobs(self.name, entries)
+        if before:
+            return before
+        jobs = self._jobs(self.name, entries)
+        return [replace(job, identities=[task.identity for task in job.elements]) for job in jobs]
 
     def restore(self, reader: str, entries: Entries) -> list[Job]:
         """Return the job that writes the shards again which `reader` needs and which are no longer staged.

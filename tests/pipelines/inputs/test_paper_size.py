@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from pipelines import work
 from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.models.by_path import GIVEN, Given
 from pipelines.recipes import PAPER
-from pipelines.runners import beam
+from pipelines.runners import submission
+from pipelines.runners.engines import ENGINES, Engine
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.source import Input, Model
 from pipelines.table1 import TABLE_1
@@ -85,13 +87,13 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.files.runs.records", lambda path: 1_000_000)
 
 
-def arguments() -> tuple[beam.Engine, list[str]]:
+def arguments() -> tuple[Engine, list[str]]:
     options = ["--project=project", "--region=europe-west1", "--temp_location=gs://bucket/tmp", "--dry_run=True"]
     try:
         importlib.import_module("apache_beam.runners.dataflow.internal.apiclient")
     except ImportError:  # without apache-beam[gcp]
-        return beam.ENGINES["portable"], ["--job_endpoint=localhost:1"]
-    return beam.ENGINES["dataflow"], options
+        return ENGINES["portable"], ["--job_endpoint=localhost:1"]
+    return ENGINES["dataflow"], options
 
 
 def peak_mib() -> int:
@@ -102,14 +104,14 @@ def test_every_wave_of_the_paper_s_corpus_is_a_small_graph_that_shuffles_pointer
     build: Build, tmp_path: Path
 ) -> None:
     engine, options = arguments()
-    items, waves, sizes, started = 0, 0, [], time.process_time()
+    items, waves, sizes, started, listed = 0, 0, [], time.process_time(), work.worklist(build)
     for node in build.nodes():
         jobs: Sequence[Job | Shuffle] = node.plan()
         if not jobs:
             continue
         items += sum(len(job.elements) for job in jobs)
         waves += 1
-        pipeline, _ = beam.compiled(jobs, engine=engine, beam_arguments=options, folder=str(tmp_path))
+        pipeline = submission.compiled(jobs, listed, f"{tmp_path}/plan", engine=engine, beam_arguments=options)
         sizes.append(pipeline.to_runner_api().ByteSize())
         if "--dry_run=True" in options:
             compiled: Any = pipeline.run()  # Dataflow's own compilation, up to what would be sent

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import corpus
+from pipelines import corpus, work
+from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.options import parse, prepare
-from pipelines.runners import beam
+from pipelines.runners import submission
+from pipelines.runners.engines import engine_of
 from pipelines.stages.jobs import Job
 from tests.pipelines import servers, tiny
 
@@ -43,26 +45,26 @@ def c4(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*source, "--runner", "dataflow", *OPTIONS, f"--sdk_container_image={IMAGE}"]
 
 
-def first_wave(arguments: list[str]) -> list[Job]:
+def first_wave(arguments: list[str]) -> tuple[Build, list[Job]]:
     parsed, beam_arguments = parse(arguments)
     prepared = prepare(parsed, beam_arguments)
     corpus.stage_models(prepared)
     (node,) = [node for node in prepared.nodes() if node.name == "c4/pages"]
-    return [job for job in node.plan() if isinstance(job, Job)]
+    return prepared, [job for job in node.plan() if isinstance(job, Job)]
 
 
 def test_dataflow_compiles_a_wave_to_a_template(c4: list[str]) -> None:
-    engine = beam.engine_of("dataflow")
+    engine, plan = engine_of("dataflow"), "gs://corpus/plan/first.plan"
     more = [*OPTIONS, f"--sdk_container_image={IMAGE}", "--template_location=gs://corpus/template.json"]
-    pipeline, files = beam.compiled(first_wave(c4), engine=engine, beam_arguments=more, folder="gs://corpus/plan")
-    pipeline.run()
+    prepared, jobs = first_wave(c4)
+    submission.compiled(jobs, work.worklist(prepared), plan, engine=engine, beam_arguments=more).run()
     template = storage.read_json("gs://corpus/template.json")
     assert template["environment"]["workerPools"][0]["sdkHarnessContainerImages"][0]["containerImage"] == IMAGE
     (graph,) = [path for path in storage.files_in("gs://corpus/tmp") if path.endswith("/pipeline.pb")]
     assert IMAGE.encode() in storage.read_bytes(graph)
-    assert files == storage.files_in("gs://corpus/plan")
+    assert storage.files_in("gs://corpus/plan") == [plan]
     assert not any(b"warc.wet.gz" in storage.read_bytes(path) for path in (graph, "gs://corpus/template.json"))
-    assert b"warc.wet.gz" in storage.read_bytes(files[0])  # items are in the plan file, and the graph names its chunks
+    assert b"warc.wet.gz" in storage.read_bytes(plan)  # items are in the plan file, and the graph names its chunks
 
 
 def test_a_dry_run_says_what_would_be_submitted(c4: list[str], capsys: pytest.CaptureFixture[str]) -> None:

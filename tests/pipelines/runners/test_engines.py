@@ -15,11 +15,13 @@ import pytest
 
 from pipelines import corpus
 from pipelines.files import storage
-from pipelines.runners import beam, events
+from pipelines.runners import events, submission
+from pipelines.runners.engines import engine_of
 from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job
 from tests.pipelines import servers, tiny
+from tests.pipelines.runners.listed import worklist
 from tests.pipelines.tiny import identity
 
 pytestmark = pytest.mark.full
@@ -152,11 +154,13 @@ def test_progress_on_an_engine_is_what_its_workers_have_left_so_far(
             there = [path for path in outputs if storage.read_json(path) == {}]
             seen.append((progress._bars.tasks[0].completed, len(there)))
 
-        beam.run_engine(
+        submission.run(
             [job],
-            engine=beam.engine_of("portable"),
+            worklist(__name__),
+            str(tmp_path / "plan"),
+            engine=engine_of("portable"),
             beam_arguments=more,
-            folder=str(tmp_path / "plan"),
+            name="slow",
             deadline=300,
             poll=poll,
         )

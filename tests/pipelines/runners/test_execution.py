@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from pipelines.runners import beam
+from pipelines.runners import local
 from pipelines.runners.execution import Execution
 from pipelines.stages.graph import Node, run_waves
 from pipelines.stages.jobs import Job, Shuffle
+from tests.pipelines.runners.listed import worklist
 
 LONG = 60.0  # seconds, more than any test takes
 
@@ -52,8 +54,8 @@ def execution(begun: list[str], workers: int = 2) -> Execution:
     def begin(jobs: Sequence[Job | Shuffle]) -> None:
         begun.extend(job.label for job in jobs)
 
-    options = argparse.Namespace(runner="local", workers=workers, deadline=None)
-    return Execution(options, [], begin, lambda: None)
+    options = argparse.Namespace(runner="local", workers=workers, deadline=None, output=tempfile.mkdtemp())
+    return Execution(options, [], worklist(__name__), begin, lambda: None)
 
 
 def test_a_training_runs_beside_a_wave_that_lets_it_go_first(tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_training_runs_beside_a_wave_that_lets_it_go_first(tmp_path: Path) -> 
     files = [f"{tmp_path}/{n}" for n in range(4)]
     with execution(begun) as executed:
         assert executed.beside is not None
-        executed.beside.start("long", [Job("long", sleep, [2.0], [])])
+        executed.beside.start("long", [Job("long", sleep, [5.0], [])])
         executed.run([Job("wave", niceness, files, [])])
         assert executed.beside.ended(False) == set()
         assert executed.beside.ended(True) == {"long"}
@@ -140,4 +142,4 @@ def test_pipelines_beside_each_other_lose_nothing(tmp_path: Path) -> None:
             executed.run([Job("many", touch, many, [])])
             assert executed.beside.ended(True) == {str(round_)}
     assert len(list(tmp_path.iterdir())) == 63
-    assert beam._Watchdog.running == []
+    assert local._Watchdog.running == []

@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines import work
+from pipelines.build import SOURCES, source_of
 from pipelines.dedup import near, pairs
 from pipelines.document import Document
 from pipelines.files import runs, storage, tables
 from pipelines.hashing import keyed
 from pipelines.optional.near_duplicates import near_part
-from pipelines.runners import beam, plain
+from pipelines.recipes import SAMPLE
+from pipelines.runners import local, plain
+from pipelines.settings import override
 from pipelines.stages import jobs
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Paths, Resolve
@@ -72,6 +76,7 @@ def removed(
     measure: pairs.Measure = "containment",
     run: Callable[[Sequence[Job | Shuffle]], None] = plain.run,
     of_runs: int = 16,
+    stage: Resolve | None = None,
 ) -> set[str]:
     """Return the ids of what a whole `Resolve` removes."""
     cut = near.bands(0.9, 0.999)
@@ -80,7 +85,7 @@ def removed(
         "jaccard": lambda document: pairs.jaccard_keys(document, cut),
     }[measure]
     shards, run_files = write(folder, items, of_runs, keys)
-    stage = Resolve("near", partial(near_part, "books"), measure=measure)
+    stage = stage or Resolve("near", partial(near_part, "books"), measure=measure)
     task = Resolution(stage, Paths(str(folder), "books"), "identity", len(shards), buckets, 0.9)
     for step in task.steps("books/near", shards, run_files):
         run([step])
@@ -186,7 +191,15 @@ def test_jaccard_equals_brute_force_however_items_are_cut(tmp_path: Path, seed: 
 def test_a_runner_decides_the_same(tmp_path: Path, workers: int) -> None:
     documents = documents_of(texts(2))
     items = [documents[:4], documents[4:]]
-    assert removed(tmp_path, items, run=partial(beam.run_local, workers=workers)) == by_brute_force(documents)
+    recipe = override(SAMPLE, "c4.near.measure=containment")
+    source = source_of(SOURCES["c4"], recipe)
+    (stage,) = [stage for stage in source.stages if isinstance(stage, Resolve)]
+    listed = work.of_sources([source], recipe)
+
+    def run(jobs: Sequence[Job | Shuffle]) -> None:
+        local.run(jobs, listed, f"{tmp_path}/plan", workers=workers)
+
+    assert removed(tmp_path, items, run=run, stage=stage) == by_brute_force(documents)
 
 
 def test_little_memory_decides_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

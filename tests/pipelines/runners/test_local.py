@@ -3,16 +3,19 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipelines.runners import beam, plain, waves
+from pipelines.files import storage
+from pipelines.runners import engines, local, plain, waves
+from pipelines.runners.plans import Row
 from pipelines.stages.jobs import Job, Shuffle
+from tests.pipelines.runners.listed import worklist
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,20 @@ def digits(number: int) -> Iterator[tuple[int, int]]:
         yield int(digit), number * 10 + place
 
 
-def total(folder: str, bucket: int, found: Sequence[int]) -> None:
-    Path(folder, f"bucket-{bucket}").write_text(f"{sorted(found)}")
+@dataclass(frozen=True)
+class Total:
+    """What a shuffle's buckets are written by."""
+
+    folder: str
+
+    def write(self, bucket: int, found: Sequence[int]) -> None:
+        """Write a bucket."""
+        Path(self.folder, f"bucket-{bucket}").write_text(f"{sorted(found)}")
+
+
+def run(jobs: Sequence[Job | Shuffle], folder: Path, workers: int, **how: Any) -> None:
+    local.run(jobs, worklist(__name__), f"{folder}.plan", workers=workers, **how)
+    assert not Path(f"{folder}.plan").exists()
 
 
 def jobs(folder: Path) -> list[Job | Shuffle]:
@@ -45,7 +60,7 @@ def jobs(folder: Path) -> list[Job | Shuffle]:
             "digits",
             digits,
             list(range(1000)),
-            partial(total, str(folder)),
+            Total(str(folder)).write,
             buckets,
             [f"{folder}/bucket-{bucket}" for bucket in buckets],
         ),
@@ -61,14 +76,14 @@ def test_equals_the_plain_loop(tmp_path: Path, workers: int) -> None:
     for name in ("plain", "beam"):
         (tmp_path / name).mkdir()
     plain.run(jobs(tmp_path / "plain"))
-    beam.run_local(jobs(tmp_path / "beam"), workers=workers)
+    run(jobs(tmp_path / "beam"), tmp_path / "beam", workers)
     assert contents(tmp_path / "beam") == contents(tmp_path / "plain")
     assert len(contents(tmp_path / "plain")) == 32
 
 
 def test_reducers_without_slices_run_and_unwanted_buckets_do_not(tmp_path: Path) -> None:
-    shuffle = Shuffle("few", digits, [77], partial(total, str(tmp_path)), [3, 7], [])
-    beam.run_local([shuffle], workers=1)
+    shuffle = Shuffle("few", digits, [77], Total(str(tmp_path)).write, [3, 7], [])
+    run([shuffle], tmp_path, 1)
     assert contents(tmp_path) == {"bucket-3": "[]", "bucket-7": "[770, 771]"}
 
 
@@ -98,7 +113,7 @@ def test_beam_s_services_listen_on_loopback_alone(tmp_path: Path) -> None:
     found: set[str] = set()
     elements = [Write(f"{tmp_path}/{number}", "x") for number in range(4)]
     job = Job("slow", slow, elements, [])
-    beam.run_local([job], workers=2, poll=lambda: found.update(listening()))
+    run([job], tmp_path, 2, poll=lambda: found.update(listening()))
     assert found
     assert found <= {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
 
@@ -111,16 +126,16 @@ def slow(element: Write) -> None:
 def test_a_dead_worker_ends_the_run(tmp_path: Path) -> None:
     elements = [Write("a", "die"), Write("b", "live")]
     started = time.monotonic()
-    with pytest.raises(beam.WorkerDiedError, match="a worker process died"):
-        beam.run_local([Job("die", die, elements, [])], workers=2)
+    with pytest.raises(local.WorkerDiedError, match="a worker process died"):
+        run([Job("die", die, elements, [])], tmp_path, 2)
     assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_failing_task_is_named(workers: int) -> None:
+def test_a_failing_task_is_named(tmp_path: Path, workers: int) -> None:
     elements = [Write("a.gz", ""), Write("b.gz", "")]
     with pytest.raises(RuntimeError, match=r"ValueError: [ab]\.gz is bad$"):
-        beam.run_local([Job("fail", fail, elements, [])], workers=workers)
+        run([Job("fail", fail, elements, [])], tmp_path, workers)
 
 
 @pytest.mark.parametrize(
@@ -134,15 +149,35 @@ def test_a_failing_task_is_named(workers: int) -> None:
 )
 def test_wrong_runners_are_refused(runner: str, arguments: list[str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        beam.check(runner, arguments)
+        engines.check(runner, arguments)
 
 
 def test_balanced_lanes() -> None:
     weights = [9.0, 1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0]
-    tasks: Callable[[], list[tuple[float, str, bytes]]] = lambda: [  # noqa: E731
-        (weight, f"{number}", b"x") for number, weight in enumerate(weights)
-    ]
-    ordered = waves._balanced(tasks(), 2, b"")
-    lanes = [[weights[int(key)] for key, value in ordered[lane::2] if value] for lane in range(2)]
+    job = Job("weighed", write, [""] * len(weights), [])
+    rows = [(weight, Row(f"{n}".encode(), job, "")) for n, weight in enumerate(weights)]
+    ordered = waves._balanced(rows, 2)
+    lanes = [[weights[int(row.key)] for row in ordered[lane::2] if row.job] for lane in range(2)]
     assert sorted(map(sum, lanes)) == [11.0, 11.0]
     assert len(ordered) % 2 == 0
+
+
+def work_once(element: Write) -> None:
+    """Leave a line for each time, and the manifest of the item."""
+    with Path(element.text).open("a") as log:
+        log.write(f"{element.path}\n")
+    storage.write_json(element.path, {"identity": "now"})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_done_meanwhile_is_not_done_again(tmp_path: Path, workers: int) -> None:
+    log = tmp_path / "log"
+    elements = [Write(f"{tmp_path}/{n}.json", str(log)) for n in range(4)]
+    storage.write_json(elements[1].path, {"identity": "now"})
+    storage.write_json(elements[2].path, {"identity": "before"})
+    outputs = [element.path for element in elements]
+    run([Job("once", work_once, elements, outputs, identities=["now"] * 4)], tmp_path, workers)
+    assert sorted(log.read_text().split()) == [outputs[0], outputs[2], outputs[3]]
+    run([Job("again", work_once, elements, outputs)], tmp_path, workers)  # without identities: whatever there is
+    assert sorted(log.read_text().split())[-1:] == [outputs[3]]
+    assert len(log.read_text().split()) == 7

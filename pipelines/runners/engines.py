@@ -1,0 +1,82 @@
+"""Engines by name: what they are to Beam, what they need to be told and what they reach; and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+REFUSED = {
+    "DirectRunner": "it is another engine online (Prism, downloaded) than offline; use --runner local",
+    "SwitchingDirectRunner": "it is another engine online than offline; use --runner local",
+    "BundleBasedDirectRunner": "it keeps everything in memory; use --runner local",
+    "DaskRunner": "it gives wrong results: only the last sink runs and tagged outputs mix; use --runner local",
+    "InteractiveRunner": "it caches every collection; use --runner local",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine by Beam's name: the options that it cannot do without, and the schemes of paths that it reaches.
+
+    `master` is the option that says where a cluster is, of one that is reached through a job server of its own.
+    """
+
+    runner: str
+    needs: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    master: str = ""
+
+
+# By the names of `--runner`; Beam's own names are taken too.
+ENGINES: Mapping[str, Engine] = {
+    "dataflow": Engine("DataflowRunner", ("project", "region", "temp_location"), ("gs",)),
+    "flink": Engine("FlinkRunner", master="flink_master"),
+    "spark": Engine("SparkRunner", master="spark_master_url"),
+    "portable": Engine("PortableRunner", ("job_endpoint",)),
+}
+
+
+def engine_of(runner: str) -> Engine:
+    """Return the engine that a name or Beam's name stands for; raise ValueError naming those there are."""
+    for name, engine in ENGINES.items():
+        if runner.lower() in (name, engine.runner.lower()):
+            return engine
+    raise ValueError(f"--runner {runner}: there is no such runner; available: local, plain, {', '.join(ENGINES)}")
+
+
+def check(runner: str, beam_arguments: Sequence[str]) -> None:
+    """Raise ValueError naming the reason if a runner, or a mode of it, is known to be wrong."""
+    for name, reason in REFUSED.items():
+        if runner.lower() in (name.lower(), name.lower().removesuffix("runner")):
+            raise ValueError(f"--runner {runner} is refused: {reason}")
+    text = " ".join(beam_arguments)
+    if "multi_threading" in text or "data_buffer_time_limit_ms" in text:
+        raise ValueError(
+            "--direct_running_mode multi_threading and data_buffer_time_limit_ms are refused: "
+            "they lose elements silently; use --runner local"
+        )
+
+
+def check_engine(runner: str, beam_arguments: Sequence[str], output: str) -> Engine:
+    """Return the engine; raise ValueError naming an option that is missing, or an output that it does not reach."""
+    check(runner, beam_arguments)
+    engine = engine_of(runner)
+    given = {argument.partition("=")[0].removeprefix("--") for argument in beam_arguments}
+    if missing := [f"--{name}" for name in engine.needs if name not in given]:
+        raise ValueError(f"--runner {runner} needs {', '.join(missing)} (see docs/runners.md)")
+    if engine.master and not given & {engine.master, "job_endpoint"}:
+        raise ValueError(
+            f"--runner {runner} needs --{engine.master}, or the --job_endpoint of a running job server "
+            "(see docs/runners.md)"
+        )
+    check_reached(runner, [output], "--output")
+    return engine
+
+
+def check_reached(runner: str, paths: Sequence[str], option: str = "--input") -> None:
+    """Raise ValueError naming the first path that the workers of an engine do not reach."""
+    schemes = engine_of(runner).schemes
+    for path in paths:
+        if schemes and path.partition("://")[0] not in schemes:
+            right = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise ValueError(f"{option} {path}: the workers of {runner} cannot reach it; it must be on {right}")

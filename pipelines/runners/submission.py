@@ -1,0 +1,152 @@
+"""Jobs on an engine: a wave is submitted, watched, and on any error cancelled and waited for: nothing writes on.
+
+    plan ─ graph ─ submit ─> the engine's job ─ watched ─> DONE
+                                   └ error, deadline, Ctrl-C, SIGTERM ─> cancel ─ waited for ─> CANCELLED
+
+The driver lives as long as its jobs. Flink and Spark are reached by Beam's portable runner through a job server
+(`pipelines.runners.job_servers`), Dataflow by its own client.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+from apache_beam.runners.runner import PipelineState
+
+from pipelines.files import storage
+from pipelines.runners import events, lint, waves, worker
+from pipelines.runners.engines import Engine
+from pipelines.runners.errors import reason
+from pipelines.runners.plans import Worklist
+from pipelines.stages.jobs import Job, Shuffle
+
+POLL_SECONDS = 0.25
+# How long a cancelled job may take until it has ended, and one that is being submitted until there is one to cancel.
+CANCEL_SECONDS = 120.0
+SUBMIT_SECONDS = 60.0
+
+
+@dataclass
+class Submission:
+    """One wave on its way through an engine; `pipeline` is compiled."""
+
+    engine: Engine
+    pipeline: beam.Pipeline
+    cancel_seconds: float = CANCEL_SECONDS
+    submit_seconds: float = SUBMIT_SECONDS
+    _job: Any = None
+    _error: BaseException | None = None
+    _submitted: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, deadline: float | None, poll: Callable[[], None]) -> Any:
+        """Wait until the job is done and return Beam's result of it; whatever ends the wait early cancels the job.
+
+        Raises RuntimeError if the engine says that the job failed, TimeoutError after `deadline` seconds.
+        """
+        started = time.monotonic()
+        threading.Thread(target=self._follow, daemon=True).start()
+        try:
+            while not self._ended.wait(POLL_SECONDS):
+                poll()
+                if deadline is not None and time.monotonic() - started > deadline:
+                    raise TimeoutError(f"the wave did not end within {deadline:.0f} s")
+            if self._error is not None:
+                raise RuntimeError(f"{self.engine.runner}: {reason(self._error)}") from self._error
+        except BaseException:
+            self.cancel()
+            raise
+        return self._job
+
+    def _follow(self) -> None:
+        try:
+            self._job = self.pipeline.run()
+            self._submitted.set()
+            state = self._job.wait_until_finish()
+            if state not in (None, PipelineState.DONE):
+                raise RuntimeError(f"the job ended with the state {state}")
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._submitted.set()
+            self._ended.set()
+
+    def cancel(self) -> None:
+        """Cancel the job and wait until it has ended; say so if it has not, for it may still write."""
+        if not self._submitted.wait(self.submit_seconds):
+            events.warn(f"{self.engine.runner} did not answer in {self.submit_seconds:.0f} s: a job may still start")
+            return
+        if self._job is None or self._state() in _ENDED:
+            return
+        try:
+            self._job.cancel()
+        except Exception as error:
+            events.warn(f"{self.engine.runner}: the job could not be cancelled: {reason(error)}")
+        limit = time.monotonic() + self.cancel_seconds
+        while (state := self._state()) not in _ENDED:
+            if time.monotonic() > limit:
+                events.warn(
+                    f"{self.engine.runner}: the job is still {state or 'there'} {self.cancel_seconds:.0f} s after it "
+                    "was cancelled; end it on the engine's own page. What it still writes is refused or the same"
+                )
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _state(self) -> str | None:
+        """Return the job's state, None if the engine does not say."""
+        try:
+            found: str = self._job.state
+        except Exception:
+            return None
+        return found
+
+
+_ENDED = frozenset(state for state in vars(PipelineState).values() if PipelineState.is_terminal(state))
+
+
+def run(
+    jobs: Sequence[Job | Shuffle],
+    work: Worklist,
+    plan: str,
+    *,
+    engine: Engine,
+    beam_arguments: Sequence[str],
+    name: str,
+    deadline: float | None = None,
+    poll: Callable[[], None] = lambda: None,
+) -> None:
+    """Execute one wave on an engine, as a job of this name; its items are in the file `plan`, which workers reach.
+
+    Errors are those of `Submission.run`.
+    """
+    worker.listen_on_loopback()
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    try:
+        pipeline = compiled(jobs, work, plan, engine=engine, beam_arguments=[*beam_arguments, f"--job_name={name}"])
+        Submission(engine, pipeline).run(deadline, poll)
+    finally:
+        storage.remove(plan)
+
+
+def compiled(
+    jobs: Sequence[Job | Shuffle], work: Worklist, plan: str, *, engine: Engine, beam_arguments: Sequence[str]
+) -> beam.Pipeline:
+    """Write a wave's plan and return it as an engine's pipeline.
+
+    Raises RuntimeError if text would cross a shuffle, a key has no deterministic coder or the graph is too large.
+    """
+    options = PipelineOptions(list(beam_arguments))
+    options.view_as(StandardOptions).runner = "PortableRunner" if engine.master else engine.runner
+    options.view_as(SetupOptions).save_main_session = False
+    pipeline = beam.Pipeline(options=options)
+    waves.build(pipeline, waves.planned(plan, jobs, work))
+    if problems := list(lint.problems(pipeline)):
+        raise RuntimeError(f"the graph of {jobs[0].label} is wrong: {'; '.join(problems)}")
+    return pipeline

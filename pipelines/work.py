@@ -1,0 +1,145 @@
+"""What a worker can do: the functions and stages that a plan names, made on each worker from its own list of sources.
+
+    driver   the build's chains ──────────────────────────────────────────┐
+    worker   recipe, what inputs told of own texts <─ the plan's header ─ its own sources ─> the same names
+
+A list of sources outside the package is given to workers by their environment, as MODULE:NAME in ALTIPLANO_SOURCES: a
+plan, which is a file, only says which list the build had.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pipelines import recipes
+from pipelines.build import Build, listed, made_of, source_of, with_own_texts
+from pipelines.models import draws, language, reference, training
+from pipelines.readers.columns import Columns
+from pipelines.recipes import Recipe
+from pipelines.runners.names import Names, kinds_in
+from pipelines.runners.plans import Worklist
+from pipelines.stages import kinds, losses, run
+from pipelines.stages.decisions import Cut, Decision, Group
+from pipelines.stages.resolution import Resolution, run_resolve
+from pipelines.stages.source import Source, Unpacking
+from pipelines.tokens.encode import Encode, WriteShards, encode
+
+LIST = "ALTIPLANO_SOURCES"
+MADE_BY = "pipelines.work:names"
+
+# All that a job calls: functions, and methods of the tasks of a shuffle.
+_CALLED = (
+    run.run_map,
+    run.JoinTask.split,
+    run.JoinTask.reduce,
+    Decision.merge,
+    Decision.split,
+    Decision.reduce,
+    Decision.by_item,
+    Resolution.split,
+    Resolution.find,
+    Resolution.verify,
+    run_resolve,
+    losses.add_up,
+    draws.draw,
+    training.train,
+    encode,
+    WriteShards.split,
+    WriteShards.reduce,
+)
+# What draws take, and what trainings make.
+_MODELS = (
+    draws.take_texts,
+    language.take_perplexities,
+    reference.take_pages,
+    language.make_language_model,
+    language.make_cutoffs,
+    reference.make_reference,
+    training.make_sites,
+    training.make_tokenizer,
+)
+_TASKS = (
+    run.MapTask,
+    run.JoinTask,
+    Decision,
+    Cut,
+    Group,
+    Resolution,
+    losses.Sum,
+    losses.Alarm,
+    draws.Draw,
+    reference.Pages,
+    reference.Examples,
+    training.Training,
+    Encode,
+    WriteShards,
+    Unpacking,
+    kinds.Item,
+    kinds.Part,
+    kinds.Paths,
+    kinds.Removals,
+    kinds.Schema,
+    Columns,
+)
+
+
+def worklist(build: Build, named: str | None = None) -> Worklist:
+    """Return what the plans of a build may name; `named` is its list of sources, MODULE:NAME, if it is not our own."""
+    return of_sources([chain.source for chain in build.chains.values()], build.recipe, build.learned, named)
+
+
+def of_sources(
+    sources: Sequence[Source], recipe: Recipe, learned: Mapping[str, Any] | None = None, named: str | None = None
+) -> Worklist:
+    """Return what plans over some sources, with the stages that a recipe gives them, may name; see `worklist`."""
+    known = _names(sources, recipe)
+    facts = {
+        "sources": named,
+        "built": [source.name for source in sources],
+        "recipe": known.packed(recipe),
+        "learned": {name: known.packed(columns) for name, columns in (learned or {}).items()},
+    }
+    return Worklist(known, MADE_BY, facts)
+
+
+@contextmanager
+def listing(named: str | None) -> Iterator[None]:
+    """Give the workers of this machine, which have this process' environment, a list of sources."""
+    before = os.environ.get(LIST)
+    os.environ[LIST] = named or ""
+    try:
+        yield
+    finally:
+        os.environ[LIST] = before or ""
+
+
+def names(facts: Mapping[str, Any]) -> Names:
+    """Return what a worker's tasks may name, of what its plan's header says.
+
+    Raises ValueError if the worker has another list of sources than the build.
+    """
+    ours = os.environ.get(LIST) or None
+    if facts["sources"] != ours:
+        raise ValueError(
+            f"the build has the sources of {facts['sources'] or 'the package'}, this worker those of "
+            f"{ours or 'the package'}: set {LIST}={facts['sources'] or ''} in the environment of workers"
+        )
+    sources = listed(ours)
+    plain = _names((), None, [source.recipe for source in sources.values()])
+    recipe: Recipe = plain.unpacked(facts["recipe"])
+    _, sources = with_own_texts(recipe, sources)
+    learned = {name: plain.unpacked(columns) for name, columns in facts["learned"].items()}
+    return _names([source_of(made_of(sources[name], learned.get(name)), recipe) for name in facts["built"]], recipe)
+
+
+def _names(sources: Iterable[Source], *recipe_parts: Any) -> Names:
+    things: dict[str, Any] = {f"{called.__module__}.{called.__qualname__}": called for called in (*_CALLED, *_MODELS)}
+    for source in sources:
+        things |= {f"{source.name}/{stage.name}": stage for stage in source.stages}
+        own = {"read": source.read, "group": source.group, "unpack": source.unpack}
+        things |= {f"{source.name} {what}": thing for what, thing in own.items() if thing is not None}
+    parts = {one for one in vars(recipes).values() if isinstance(one, type) and hasattr(one, "__dataclass_fields__")}
+    return Names(things, {*_TASKS, *parts, *kinds_in(recipe_parts)})
