@@ -18,6 +18,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipelines import work
 from pipelines.account import finished, summary
@@ -38,7 +39,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     started = time.monotonic()
     finished.check_before_building(options.output)
     # Before anything is read or written: of two builds one begins, and the other is told at once.
-    with claimed(options, beam_arguments), lock.alone(options.output) as check_lock:
+    with claimed(options, beam_arguments), lock.alone(options.output) as held:
         prepared = prepare(options, beam_arguments)
         facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
         events.tell("build_started", **facts, sources=list(prepared.chains))
@@ -53,13 +54,13 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             progress.warn(by_path.warnings(prepared.given))
 
             def begin(jobs: Sequence[Job | Shuffle]) -> None:
-                check_lock()
+                held.check()
                 withdraw(prepared, jobs)
                 strays.begin(path for job in jobs for path in job.outputs if path.startswith(f"{options.output}/work/"))
                 progress.start(jobs)
 
             def poll() -> None:
-                check_lock()
+                held.check()
                 progress.poll()
 
             def done(node: Node) -> None:
@@ -69,13 +70,13 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 if options.strict and (silent := prepared.silent):
                     raise RuntimeError(f"--strict: {silent[0]}")
 
-            listed = work.worklist(prepared, options.sources)
+            listed = replace(work.worklist(prepared, options.sources), fence=held.fence)
             with (
                 work.listing(options.sources),
                 execution.Execution(options, beam_arguments, listed, begin, poll) as executed,
             ):
                 run_waves(nodes, executed.run, done, executed.beside)
-        check_lock()
+        held.check()
         write_models_manifest(prepared)
         seconds = round(time.monotonic() - started, 1)
         if not prepared.only_models:

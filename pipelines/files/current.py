@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from pipelines.files import storage
 
 E = TypeVar("E")
+# Manifests that this thread has just looked for: there is nothing to remove.
+_ABSENT: ContextVar[frozenset[str]] = ContextVar("absent", default=frozenset())
 
 
 @contextmanager
 def renewed(manifest: str, identity: str) -> Iterator[dict[str, Any]]:
     """Remove a manifest, and when the work inside is done write it: the identity, and the facts put into the dict."""
-    storage.remove(manifest)
+    if manifest not in _ABSENT.get():
+        storage.remove(manifest)
     facts: dict[str, Any] = {}
     yield facts
     storage.write_json(manifest, {"identity": identity, **facts})
@@ -23,6 +27,17 @@ def renewed(manifest: str, identity: str) -> Iterator[dict[str, Any]]:
 def is_current(manifest: str, identity: str) -> bool:
     """Tell whether a manifest is there and has this identity."""
     return _is_of(storage.read_json(manifest), identity)
+
+
+@contextmanager
+def unless_current(manifest: str, identity: str) -> Iterator[bool]:
+    """Tell whether a manifest is not there with this identity, so that the work is to be done inside."""
+    found = storage.read_json(manifest)
+    token = _ABSENT.set(frozenset() if found is not None else frozenset({manifest}))
+    try:
+        yield not _is_of(found, identity)
+    finally:
+        _ABSENT.reset(token)
 
 
 def _is_of(found: Any, identity: str) -> bool:

@@ -23,11 +23,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from pipelines.files import remote, storage
+from pipelines.files.fence import Fence
 
 RUN_LOCK = "lock"
 LEASE_SECONDS = 600.0
@@ -37,20 +39,27 @@ LEFT_BEHIND_SECONDS = 10.0
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-@contextmanager
-def alone(output: str) -> Iterator[Callable[[], None]]:
-    """Hold a corpus directory for this build; give what raises RuntimeError once it is held no longer.
+@dataclass(frozen=True)
+class Held:
+    """A directory that a build holds: `fence` is for its workers, `check` raises RuntimeError once it is lost."""
 
-    Raises ValueError if another build holds it.
-    """
+    fence: Fence
+    check: Callable[[], None] = lambda: None
+
+
+@contextmanager
+def alone(output: str) -> Iterator[Held]:
+    """Hold a corpus directory for this build; raise ValueError if another build holds it."""
     if storage.is_remote(output):
-        with _RemoteLock(output).held() as check:
-            yield check
+        lock = _RemoteLock(output)
+        with lock.held():
+            yield Held(lock.fence, lock.check)
         return
     path = Path(output, "work", "lock")
-    with held(path, f"--output {output}: another build is writing there"):
+    build = _new_build()
+    with held(path, f"--output {output}: another build is writing there", build):
         try:
-            yield lambda: None
+            yield Held(Fence(str(path), build))
         finally:
             if path.exists() and [entry.name for entry in path.parent.iterdir()] == [path.name]:
                 path.unlink()  # nothing was begun: no trace is left
@@ -64,8 +73,12 @@ def alone_in_run(run: str) -> Iterator[None]:
         yield
 
 
+def _new_build() -> str:
+    return uuid.uuid4().hex[:16]
+
+
 @contextmanager
-def held(path: Path, refusal: str) -> Iterator[None]:
+def held(path: Path, refusal: str, build: str = "") -> Iterator[None]:
     """Hold a local file's lock; raise ValueError that begins with `refusal` and names the holder if another has it.
 
     What a process leaves behind (a loader's worker that still ends) may hold its lock for some seconds more.
@@ -75,7 +88,7 @@ def held(path: Path, refusal: str) -> Iterator[None]:
         with _opened(path) as lock:
             taken = _taken(lock)
             if taken and _is_at(lock, path):
-                _write_holder(lock)
+                _write_holder(lock, build)
                 try:
                     yield
                 finally:
@@ -112,9 +125,9 @@ def _is_at(lock: TextIO, path: Path) -> bool:
         return False
 
 
-def _write_holder(lock: TextIO) -> None:
+def _write_holder(lock: TextIO, build: str) -> None:
     lock.truncate(0)
-    lock.write(json.dumps(_holder(datetime.now(UTC))))
+    lock.write(json.dumps({**_holder(datetime.now(UTC)), "build": build}))
     lock.flush()
 
 
@@ -135,7 +148,7 @@ class _RemoteLock:
     def __init__(self, output: str) -> None:
         self._path = f"{output}/work/lock.json"
         self._output = output
-        self._token = uuid.uuid4().hex
+        self.fence = Fence(self._path, _new_build())
         self._started = datetime.now(UTC)
         self._content = b""
         self._version: str | None = None
@@ -144,7 +157,7 @@ class _RemoteLock:
         self._ended = threading.Event()
 
     @contextmanager
-    def held(self) -> Iterator[Callable[[], None]]:
+    def held(self) -> Iterator[None]:
         found = remote.read_version(self._path)
         if found is not None:
             self._refuse_living(found)
@@ -153,7 +166,7 @@ class _RemoteLock:
         thread = threading.Thread(target=self._renew, daemon=True)
         thread.start()
         try:
-            yield self.check
+            yield
         finally:
             self._ended.set()
             thread.join(LEFT_BEHIND_SECONDS)  # a renewal may wait for a store that is away
@@ -179,7 +192,7 @@ class _RemoteLock:
         )
 
     def _write(self, version: str | None) -> bool:
-        row = {**_holder(self._started), "token": self._token}
+        row = {**_holder(self._started), "build": self.fence.build}
         content = json.dumps(row).encode()
         begun = time.clock_gettime(_CLOCK)
         written = remote.swap(self._path, content, version)

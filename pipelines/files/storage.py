@@ -20,11 +20,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
-from pipelines.files import remote
+from pipelines.files import fence, remote
 from pipelines.files.paths import within
 
 KEPT = 4096  # small files of a store whose bytes a process keeps, by version
-_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp", re.DOTALL)
+_TEMPORARY = re.compile(r"\..+\.(?:\d+|[0-9a-f]{16})-[0-9a-f]{8}\.tmp", re.DOTALL)
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -53,7 +53,10 @@ def write(path: str) -> Iterator[BinaryIO]:
         # An object appears when it is closed, after an error too: what is sent must be whole before.
         with tempfile.TemporaryFile() as whole:
             yield cast(BinaryIO, whole)
-            remote.upload(cast(BinaryIO, whole), whole.tell(), path)
+            behind = fence.current()
+            if behind and path.endswith(".json"):  # a manifest says that there is no other: it is never put back
+                behind.check()
+            remote.upload(cast(BinaryIO, whole), whole.tell(), path, behind.check if behind else None)
         return
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -63,13 +66,16 @@ def write(path: str) -> Iterator[BinaryIO]:
             yield local
             local.flush()
             os.fsync(local.fileno())
+        if found := fence.current():
+            found.check()
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _temporary(name: str) -> str:
-    return f".{name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
+    found = fence.current()
+    return f".{name}.{found.build if found else os.getpid()}-{uuid.uuid4().hex[:8]}.tmp"
 
 
 def is_temporary(name: str) -> bool:
@@ -134,6 +140,8 @@ def sha256(path: str | Path) -> str:
 
 def remove(path: str) -> None:
     """Remove a file if it is there."""
+    if found := fence.current():
+        found.check()
     if is_remote(path):
         remote.delete(path)
         return

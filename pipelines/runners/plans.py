@@ -21,6 +21,7 @@ from types import MethodType
 from typing import Any, BinaryIO
 
 from pipelines.files import storage
+from pipelines.files.fence import Fence
 from pipelines.runners.names import Names
 from pipelines.stages.jobs import Job, Shuffle
 
@@ -31,11 +32,15 @@ PACKAGE = "altiplano-corpus"
 
 @dataclass(frozen=True)
 class Worklist:
-    """What tasks may name: `names` of the driver; workers have `made_by`, "MODULE:FUNCTION", make theirs of `facts`."""
+    """What tasks may name: `names` of the driver; workers have `made_by`, "MODULE:FUNCTION", make theirs of `facts`.
+
+    Workers write while the build holds its lock, behind the `fence`.
+    """
 
     names: Names
     made_by: str
     facts: Mapping[str, Any]
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def write(path: str, rows: Sequence[Row], shuffles: Sequence[Shuffle], work: Wor
     """Write a plan of at most `chunk` items and `run` runs in a chunk."""
     with storage.write(path) as stream:
         writer = _Writer(path, stream, work.names)
-        header = writer.written({"package": version(PACKAGE), "facts": work.facts})
+        header = writer.written({"package": version(PACKAGE), "facts": work.facts, "fence": _fence_packed(work)})
         items = [writer.items(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
         runs = [
             writer.runs(shuffle, shuffle.elements[start : start + run])
@@ -90,6 +95,10 @@ def write(path: str, rows: Sequence[Row], shuffles: Sequence[Shuffle], work: Wor
             for start in range(0, len(shuffle.elements), run)
         ]
     return Plan(header, tuple(items), tuple(runs), work.made_by)
+
+
+def _fence_packed(work: Worklist) -> list[str] | None:
+    return [work.fence.lock, work.fence.build] if work.fence else None
 
 
 class _Writer:
@@ -208,10 +217,10 @@ def packed_items(chunk: Chunk) -> Iterator[tuple[bytes, bytes]]:
 
 @dataclass(frozen=True)
 class Workplace:
-    """A worker's own list of names, and what the header of its plan says."""
+    """A worker's own list of names, and the fence of its build."""
 
     names: Names
-    header: Mapping[str, Any]
+    fence: Fence | None
 
     def task(self, packed: bytes) -> Task:
         """Return a task; raise ValueError naming what this worker does not know."""
@@ -244,4 +253,5 @@ def workplace(header: Chunk, made_by: str) -> Workplace:
             f"this worker has {PACKAGE} {ours}, the build has {found['package']}: give workers the driver's version"
         )
     module, _, name = made_by.partition(":")
-    return Workplace(getattr(importlib.import_module(module), name)(found["facts"]), found)
+    names: Names = getattr(importlib.import_module(module), name)(found["facts"])
+    return Workplace(names, Fence(*found["fence"]) if found["fence"] else None)

@@ -21,7 +21,8 @@ from apache_beam.coders import Coder
 from apache_beam.coders.typecoders import registry
 from apache_beam.metrics.metric import Metrics
 
-from pipelines.files.current import is_current
+from pipelines.files.current import unless_current
+from pipelines.files.fence import fenced
 from pipelines.files.runs import Slice
 from pipelines.runners import plans
 from pipelines.runners.plans import Chunk, Plan, Row, Worklist
@@ -168,12 +169,22 @@ class _Run(beam.DoFn):
                 pointers.append(parcel.pointer)
         if not tasks:
             return
-        task = plans.workplace(self._header, self._made_by).task(tasks[0])
-        if task.identity and is_current(task.manifest, task.identity):
-            Metrics.counter("altiplano", "items_done_before").inc()
-            return
+        place = plans.workplace(self._header, self._made_by)
+        task = place.task(tasks[0])
+        with fenced(place.fence):
+            done = _done(task, pointers)
+        Metrics.counter("altiplano", "items" if done else "items_done_before").inc()
+
+
+def _done(task: plans.Task, pointers: Sequence[Any]) -> bool:
+    """Run a task, and tell whether that was needed."""
+    if not task.identity:
         task.run(pointers)
-        Metrics.counter("altiplano", "items").inc()
+        return True
+    with unless_current(task.manifest, task.identity) as wanted:
+        if wanted:
+            task.run(pointers)
+    return wanted
 
 
 def _tasks(job: Job) -> Iterator[tuple[float, Row]]:

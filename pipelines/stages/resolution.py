@@ -75,14 +75,22 @@ class Resolution:
         if storage.read_json(self._listed) != list(shards):
             storage.write_json(self._listed, list(shards))
         found = [self._file(CANDIDATES, bucket, "run") for bucket in range(self.buckets)]
-        for name, sources, reduce, count in (
-            (CANDIDATES, run_files, self.find, self.buckets),
-            (VERIFIED, found, self.verify, self.verifiers),
+        for name, sources, split, reduce, count in (
+            (CANDIDATES, run_files, self.split_keys, self.find, self.buckets),
+            (VERIFIED, found, self.split_pairs, self.verify, self.verifiers),
         ):
             outputs = [self._manifest(name, bucket) for bucket in range(count)]
             elements = list(enumerate(sources))
-            yield Shuffle(f"{label}, {name}", partial(split, parts=count), elements, reduce, range(count), outputs)
+            yield Shuffle(f"{label}, {name}", split, elements, reduce, range(count), outputs)
         yield Job(label, run_resolve, [self], [self.manifest])
+
+    def split_keys(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
+        """Yield (bucket, slice) of one run of keys."""
+        yield from runs.slices(*element, self.buckets)
+
+    def split_pairs(self, element: tuple[int, str]) -> Iterator[tuple[int, runs.Slice]]:
+        """Yield (bucket, slice) of one run of pairs."""
+        yield from runs.slices(*element, self.verifiers)
 
     def find(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the candidate pairs of one bucket of keys."""
@@ -142,11 +150,6 @@ class Resolution:
 def buckets_for(keys: int, most: int) -> int:
     """Return into how many buckets so many keys are cut, a power of two up to `most`."""
     return max(min(LEAST_BUCKETS, most), reducers_for(keys, most, BUCKET_KEYS))
-
-
-def split(element: tuple[int, str], parts: int) -> Iterator[tuple[int, runs.Slice]]:
-    """Yield (bucket, slice) of one run, cut into `parts` buckets."""
-    yield from runs.slices(*element, parts)
 
 
 def run_resolve(task: Resolution) -> None:

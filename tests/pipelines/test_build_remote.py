@@ -195,8 +195,8 @@ def test_a_second_build_is_refused_while_the_first_one_runs(
     with servers.Flaky(store.url, 0.0).running() as proxy:
         monkeypatch.setenv(store.variable, proxy.url)
         ours.claim(output, ours.Kind.CORPUS)
-        with lock.alone(output) as check:
-            check()
+        with lock.alone(output) as held:
+            held.check()
             assert corpus.main([*options, "--output", output, "--runner", "plain"]) == 2
             assert f"--output {output}: another build is writing there" in capsys.readouterr().err
             assert remote.swap(f"{output}/work/lock.json", b"mine", None) is None
