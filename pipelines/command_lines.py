@@ -53,6 +53,13 @@ def corpus() -> Parser:
     parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
     parser.add_argument("--deadline", type=float, help="end a wave that takes longer than this many seconds")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=600.0,
+        help="seconds that an engine has until a worker begins (default %(default).0f)",
+    )
+    parser.add_argument("--job-server", metavar="JAR", help="Beam's job server of flink or spark (default: fetched)")
     parser.add_argument("--log-json", metavar="FILE", help="write events as JSON lines (- for the standard error)")
     parser.add_argument(
         "--strict", action="store_true", help="fail if a source, a stage or a file keeps next to nothing"

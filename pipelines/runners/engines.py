@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.runners.boot import FAILURES
+from pipelines.runners.plans import stem
 
 REFUSED = {
     "DirectRunner": "it is another engine online (Prism, downloaded) than offline; use --runner local",
@@ -80,3 +87,29 @@ def check_reached(runner: str, paths: Sequence[str], option: str = "--input") ->
         if schemes and path.partition("://")[0] not in schemes:
             right = " or ".join(f"{scheme}://" for scheme in schemes)
             raise ValueError(f"{option} {path}: the workers of {runner} cannot reach it; it must be on {right}")
+
+
+def worker_arguments(engine: Engine, beam_arguments: Sequence[str], plan: str) -> list[str]:
+    """Return Beam's options for workers that are processes of `pipelines.runners.boot`, unless others are asked for.
+
+    They are started by the command `altiplano-worker` beside this Python, which must be there on each machine, and say
+    what keeps them from starting in a file beside the plan. Each slot has a process of its own.
+    """
+    given = {argument.partition("=")[0].removeprefix("--") for argument in beam_arguments}
+    if engine.runner == "DataflowRunner" or given & {"environment_config", "sdk_container_image"}:
+        return []
+    if any(a.startswith("--environment_type=") and not a.endswith("=PROCESS") for a in beam_arguments):
+        return []
+    environment = {
+        FAILURES: stem(plan),
+        "ALTIPLANO_SOURCES": os.environ.get("ALTIPLANO_SOURCES", ""),
+        "no_grpc_proxy": "localhost,127.0.0.1",  # an engine's services are beside its workers
+    }
+    config = json.dumps({"command": worker_command(), "env": environment})
+    kind = [] if "environment_type" in given else ["--environment_type=PROCESS"]
+    return [*kind, f"--environment_config={config}"]
+
+
+def worker_command() -> str:
+    """Return the path of the command that starts a worker: that beside this Python."""
+    return str(Path(sys.executable).with_name("altiplano-worker"))

@@ -13,6 +13,7 @@ import argparse
 import uuid
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -95,6 +96,7 @@ class Execution:
         self._options, self._beam_arguments, self._work = options, beam_arguments, work
         self._begin, self._poll = begin, poll
         self._waves = count(1)
+        self._open = ExitStack()  # what a build starts once: a job server
         self.beside: Trainings | None = None
         if options.runner == "local" and options.workers > 1:
             fork_server.start()  # it imports Beam while this process does
@@ -108,8 +110,9 @@ class Execution:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.beside is not None:
-            self.beside.__exit__(kind, error, trace)
+        with self._open:
+            if self.beside is not None:
+                self.beside.__exit__(kind, error, trace)
 
     def run(self, jobs: Jobs) -> None:
         """Execute one wave."""
@@ -125,16 +128,25 @@ class Execution:
             nice = YIELDING if self.beside is not None and self.beside.busy else 0
             self._run_local(jobs, nice=nice, poll=poll)
             return
-        from pipelines.runners import submission
-        from pipelines.runners.engines import engine_of
+        self._run_on_engine(jobs)
 
+    def _run_on_engine(self, jobs: Jobs) -> None:
+        from pipelines.runners import job_servers, submission
+        from pipelines.runners.engines import engine_of, worker_arguments
+
+        options, engine, plan = self._options, engine_of(self._options.runner), self._plan()
+        if engine.master and job_servers.option_of(self._beam_arguments, "job_endpoint") is None:
+            master = job_servers.option_of(self._beam_arguments, engine.master) or ""
+            server = job_servers.running(engine.runner, master, options.job_server)
+            self._beam_arguments = [*self._beam_arguments, f"--job_endpoint={self._open.enter_context(server)}"]
         submission.run(
             jobs,
             self._work,
-            self._plan(),
-            engine=engine_of(options.runner),
-            beam_arguments=self._beam_arguments,
+            plan,
+            engine=engine,
+            beam_arguments=[*self._beam_arguments, *worker_arguments(engine, self._beam_arguments, plan)],
             name=f"altiplano-{options.recipe}-{next(self._waves)}",
+            patience=options.patience,
             deadline=options.deadline,
             poll=self._poll,
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
@@ -21,7 +22,7 @@ from types import MethodType
 from typing import Any, BinaryIO
 
 from pipelines.files import storage
-from pipelines.files.fence import Fence
+from pipelines.files.fence import Fence, fenced
 from pipelines.runners.names import Names
 from pipelines.stages.jobs import Job, Shuffle
 
@@ -83,11 +84,23 @@ class Row:
     identity: str = ""
 
 
-def write(path: str, rows: Sequence[Row], shuffles: Sequence[Shuffle], work: Worklist, *, chunk: int, run: int) -> Plan:
-    """Write a plan of at most `chunk` items and `run` runs in a chunk."""
+def write(
+    path: str,
+    rows: Sequence[Row],
+    shuffles: Sequence[Shuffle],
+    work: Worklist,
+    *,
+    chunk: int,
+    run: int,
+    tell_begun: bool = False,
+) -> Plan:
+    """Write a plan of at most `chunk` items and `run` runs in a chunk.
+
+    With `tell_begun` each worker process that begins with it leaves an empty file beside it: its driver looks for one.
+    """
     with storage.write(path) as stream:
         writer = _Writer(path, stream, work.names)
-        header = writer.written({"package": version(PACKAGE), "facts": work.facts, "fence": _fence_packed(work)})
+        header = writer.written(_header(path, work, tell_begun=tell_begun))
         items = [writer.items(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
         runs = [
             writer.runs(shuffle, shuffle.elements[start : start + run])
@@ -97,8 +110,18 @@ def write(path: str, rows: Sequence[Row], shuffles: Sequence[Shuffle], work: Wor
     return Plan(header, tuple(items), tuple(runs), work.made_by)
 
 
-def _fence_packed(work: Worklist) -> list[str] | None:
-    return [work.fence.lock, work.fence.build] if work.fence else None
+def _header(path: str, work: Worklist, *, tell_begun: bool) -> dict[str, Any]:
+    return {
+        "package": version(PACKAGE),
+        "facts": work.facts,
+        "fence": [work.fence.lock, work.fence.build] if work.fence else None,
+        "begun": stem(path) if tell_begun else None,
+    }
+
+
+def stem(path: str) -> str:
+    """Return what the names of all files begin with that belong to a plan: `STEM-XXXXXXXX.begun`, `.failed`."""
+    return path.removesuffix(".plan")
 
 
 class _Writer:
@@ -254,4 +277,8 @@ def workplace(header: Chunk, made_by: str) -> Workplace:
         )
     module, _, name = made_by.partition(":")
     names: Names = getattr(importlib.import_module(module), name)(found["facts"])
-    return Workplace(names, Fence(*found["fence"]) if found["fence"] else None)
+    fence = Fence(*found["fence"]) if found["fence"] else None
+    if found["begun"]:
+        with fenced(fence):
+            storage.write_bytes(f"{found['begun']}-{uuid.uuid4().hex[:8]}.begun", b"")
+    return Workplace(names, fence)

@@ -20,14 +20,16 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipelines.files import storage
+from pipelines.files import storage, waits
 from pipelines.runners import events, lint, waves, worker
 from pipelines.runners.engines import Engine
 from pipelines.runners.errors import reason
-from pipelines.runners.plans import Worklist
+from pipelines.runners.plans import Worklist, stem
 from pipelines.stages.jobs import Job, Shuffle
 
 POLL_SECONDS = 0.25
+LOOK_SECONDS = 2.0  # between looks at what workers have left beside the plan
+PATIENCE_SECONDS = 600.0
 # How long a cancelled job may take until it has ended, and one that is being submitted until there is one to cancel.
 CANCEL_SECONDS = 120.0
 SUBMIT_SECONDS = 60.0
@@ -35,12 +37,15 @@ SUBMIT_SECONDS = 60.0
 
 @dataclass
 class Submission:
-    """One wave on its way through an engine; `pipeline` is compiled."""
+    """One wave on its way through an engine; `pipeline` is compiled, its plan is the file `plan`.
+
+    Workers are to begin within `patience` seconds.
+    """
 
     engine: Engine
     pipeline: beam.Pipeline
-    cancel_seconds: float = CANCEL_SECONDS
-    submit_seconds: float = SUBMIT_SECONDS
+    plan: str
+    patience: float = PATIENCE_SECONDS
     _job: Any = None
     _error: BaseException | None = None
     _submitted: threading.Event = field(default_factory=threading.Event)
@@ -49,21 +54,52 @@ class Submission:
     def run(self, deadline: float | None, poll: Callable[[], None]) -> Any:
         """Wait until the job is done and return Beam's result of it; whatever ends the wait early cancels the job.
 
-        Raises RuntimeError if the engine says that the job failed, TimeoutError after `deadline` seconds.
+        Raises RuntimeError if the engine says that the job failed or a worker that it could not start, TimeoutError
+        after `deadline` seconds, or if no worker has begun in time.
         """
         started = time.monotonic()
         threading.Thread(target=self._follow, daemon=True).start()
         try:
-            while not self._ended.wait(POLL_SECONDS):
-                poll()
-                if deadline is not None and time.monotonic() - started > deadline:
-                    raise TimeoutError(f"the wave did not end within {deadline:.0f} s")
+            with waits.Wait(f"a worker of {self.engine.runner}") as begun:
+                self._watch(started + self.patience, begun, started, deadline, poll)
+            self._watch(None, None, started, deadline, poll)
             if self._error is not None:
                 raise RuntimeError(f"{self.engine.runner}: {reason(self._error)}") from self._error
         except BaseException:
             self.cancel()
             raise
         return self._job
+
+    def _watch(
+        self,
+        limit: float | None,
+        begun: waits.Wait | None,
+        started: float,
+        deadline: float | None,
+        poll: Callable[[], None],
+    ) -> None:
+        """Watch the job until it has ended or, given a limit, until a worker has begun."""
+        next_look = 0.0
+        while not self._ended.wait(POLL_SECONDS):
+            poll()
+            now = time.monotonic()
+            if deadline is not None and now - started > deadline:
+                raise TimeoutError(f"the wave did not end within {deadline:.0f} s")
+            if now < next_look:
+                continue
+            next_look = now + LOOK_SECONDS
+            there = [path for path in storage.stamps(self.plan.rpartition("/")[0]) if path.startswith(stem(self.plan))]
+            for path in there:
+                if path.endswith(".failed"):
+                    raise RuntimeError(f"{self.engine.runner}: {_said_last(path)}")
+            if begun is not None and any(path.endswith(".begun") for path in there):
+                return
+            if limit is not None and now > limit:
+                raise TimeoutError(
+                    f"no worker of {self.engine.runner} has begun within {self.patience:.0f} s: there may be no free "
+                    "slot, or workers cannot start (the engine's own page or log says why); --patience SECONDS waits "
+                    "longer"
+                )
 
     def _follow(self) -> None:
         try:
@@ -80,8 +116,8 @@ class Submission:
 
     def cancel(self) -> None:
         """Cancel the job and wait until it has ended; say so if it has not, for it may still write."""
-        if not self._submitted.wait(self.submit_seconds):
-            events.warn(f"{self.engine.runner} did not answer in {self.submit_seconds:.0f} s: a job may still start")
+        if not self._submitted.wait(SUBMIT_SECONDS):
+            events.warn(f"{self.engine.runner} did not answer in {SUBMIT_SECONDS:.0f} s: a job may still start")
             return
         if self._job is None or self._state() in _ENDED:
             return
@@ -89,11 +125,11 @@ class Submission:
             self._job.cancel()
         except Exception as error:
             events.warn(f"{self.engine.runner}: the job could not be cancelled: {reason(error)}")
-        limit = time.monotonic() + self.cancel_seconds
+        limit = time.monotonic() + CANCEL_SECONDS
         while (state := self._state()) not in _ENDED:
             if time.monotonic() > limit:
                 events.warn(
-                    f"{self.engine.runner}: the job is still {state or 'there'} {self.cancel_seconds:.0f} s after it "
+                    f"{self.engine.runner}: the job is still {state or 'there'} {CANCEL_SECONDS:.0f} s after it "
                     "was cancelled; end it on the engine's own page. What it still writes is refused or the same"
                 )
                 return
@@ -111,6 +147,11 @@ class Submission:
 _ENDED = frozenset(state for state in vars(PipelineState).values() if PipelineState.is_terminal(state))
 
 
+def _said_last(path: str) -> str:
+    """Return the first line of what a worker left that could not start."""
+    return storage.read_bytes(path).decode("utf-8", "replace").partition("\n")[0]
+
+
 def run(
     jobs: Sequence[Job | Shuffle],
     work: Worklist,
@@ -119,6 +160,7 @@ def run(
     engine: Engine,
     beam_arguments: Sequence[str],
     name: str,
+    patience: float = PATIENCE_SECONDS,
     deadline: float | None = None,
     poll: Callable[[], None] = lambda: None,
 ) -> None:
@@ -130,9 +172,11 @@ def run(
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     try:
         pipeline = compiled(jobs, work, plan, engine=engine, beam_arguments=[*beam_arguments, f"--job_name={name}"])
-        Submission(engine, pipeline).run(deadline, poll)
+        Submission(engine, pipeline, plan, patience).run(deadline, poll)
     finally:
-        storage.remove(plan)
+        for path in storage.stamps(plan.rpartition("/")[0]):
+            if path.startswith(stem(plan)):
+                storage.remove(path)
 
 
 def compiled(

@@ -109,19 +109,20 @@ def planned(path: str, jobs: Sequence[Job | Shuffle], work: Worklist, *, lanes: 
     rows = _balanced([task for job in jobs if isinstance(job, Job) for task in _tasks(job)], lanes or 1)
     rows += [row for job in shuffles for row in _reduced(job)]
     runs = max((-(-len(job.elements) // SPREAD) for job in shuffles), default=1) if lanes else plans.CHUNK
-    return plans.write(path, rows, shuffles, work, chunk=plans.CHUNK - plans.CHUNK % (lanes or 1), run=max(1, runs))
+    chunk = plans.CHUNK - plans.CHUNK % (lanes or 1)
+    return plans.write(path, rows, shuffles, work, chunk=chunk, run=max(1, runs), tell_begun=lanes is None)
 
 
 def build(pipeline: beam.Pipeline, plan: Plan, *, spread: bool = True) -> None:
     """Add a wave to a pipeline; without `spread`, for one worker who has all of it anyway."""
+    place = (plan.header, plan.made_by)
     groups = [
-        _chunks(pipeline, "items", plan.items, spread) | "read" >> beam.FlatMap(_read).with_output_types(Keyed),
+        _chunks(pipeline, "items", plan.items, spread) | "read" >> beam.ParDo(_Read(*place)).with_output_types(Keyed)
     ]
     if plan.runs:
-        split = beam.ParDo(_Split(plan.header, plan.made_by)).with_output_types(Keyed)
+        split = beam.ParDo(_Split(*place)).with_output_types(Keyed)
         groups.append(_chunks(pipeline, "runs", plan.runs, spread) | "split" >> split)
-    run = beam.ParDo(_Run(plan.header, plan.made_by))
-    groups | beam.Flatten() | "by bucket" >> beam.GroupByKey() | "run" >> run
+    groups | beam.Flatten() | "by bucket" >> beam.GroupByKey() | "run" >> beam.ParDo(_Run(*place))
 
 
 Keyed = tuple[bytes, Parcel]
@@ -132,32 +133,45 @@ def _chunks(pipeline: beam.Pipeline, name: str, chunks: Sequence[Chunk], spread:
     return found | f"spread {name}" >> beam.Reshuffle() if spread else found
 
 
-def _read(chunk: Chunk) -> Iterator[Keyed]:
-    for key, task in plans.packed_items(chunk):
-        yield key, Parcel(task=task) if task else Parcel()
-
-
-class _Split(beam.DoFn):
-    """Splits runs into pointers by bucket."""
+class _AtWork(beam.DoFn):
+    """What a worker does of a plan: `place` is made once in each process."""
 
     def __init__(self, header: Chunk, made_by: str) -> None:
         self._header, self._made_by = header, made_by
 
+    def place(self) -> plans.Workplace:
+        """Return what this process works with; no property, for Beam looks at those on the driver too."""
+        return plans.workplace(self._header, self._made_by)
+
+
+class _Read(_AtWork):
+    """Reads items."""
+
+    def setup(self) -> None:
+        """Find out first of all whether this worker can do what is asked for."""
+        assert self.place()
+
+    def process(self, chunk: Chunk) -> Iterator[Keyed]:
+        """Yield the items of a chunk."""
+        for key, task in plans.packed_items(chunk):
+            yield key, Parcel(task=task) if task else Parcel()
+
+
+class _Split(_AtWork):
+    """Splits runs into pointers by bucket."""
+
     def process(self, chunk: Chunk) -> Iterator[Keyed]:
         """Yield the pointers of a chunk of runs."""
-        for label, bucket, pointer in plans.workplace(self._header, self._made_by).split(chunk):
+        for label, bucket, pointer in self.place().split(chunk):
             yield _key(label, bucket), Parcel(pointer=pointer)
 
 
-class _Run(beam.DoFn):
+class _Run(_AtWork):
     """Runs tasks: one parcel is the task, the pointers are what it is given.
 
     Without a task there is nothing to do: a filler of `_balanced`, or a bucket that was reduced by an earlier run. An
     item whose manifest is there with its identity was done by an attempt before, whose bundle was lost.
     """
-
-    def __init__(self, header: Chunk, made_by: str) -> None:
-        self._header, self._made_by = header, made_by
 
     def process(self, group: tuple[bytes, Iterable[Parcel]]) -> None:
         """Run one task."""
@@ -169,9 +183,8 @@ class _Run(beam.DoFn):
                 pointers.append(parcel.pointer)
         if not tasks:
             return
-        place = plans.workplace(self._header, self._made_by)
-        task = place.task(tasks[0])
-        with fenced(place.fence):
+        task = self.place().task(tasks[0])
+        with fenced(self.place().fence):
             done = _done(task, pointers)
         Metrics.counter("altiplano", "items" if done else "items_done_before").inc()
 

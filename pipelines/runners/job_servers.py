@@ -1,0 +1,162 @@
+"""Job servers of Flink and Spark: Beam's Java program between its portable runner and a cluster, one for each build.
+
+    java -jar JAR --flink-master HOST:8081 --job-port PORT ...  ─ listens ─> waves of the build ─ build ends ─> ended
+
+Beam starts one itself, but only in a main thread, which a build that watches its job has not to spare.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from apache_beam.utils.subprocess_server import JavaJarServer
+from apache_beam.version import __version__ as beam_version
+
+START_SECONDS = 120.0
+END_SECONDS = 20.0
+LEAST_JAVA = 11
+_LINES = 5  # of what a server says last
+_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+# What Flink, Spark and Kryo look at inside Java 17.
+_OPENS = (
+    *("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "text", "time"),
+    *("util", "util.concurrent", "util.concurrent.atomic"),
+)
+_SUN_OPENS = ("nio.ch", "nio.cs", "security.action", "util.calendar")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A job server: what Beam calls it where it publishes it, and the option that says where the cluster is."""
+
+    target: str
+    jar: re.Pattern[str]
+    master: str
+
+
+PROGRAMS = {
+    "FlinkRunner": Program(
+        ":runners:flink:1.20:job-server:shadowJar",
+        re.compile(r"beam-runners-flink-[\d.]+-job-server-(\d[\w.]*)\.jar"),
+        "--flink-master",
+    ),
+    "SparkRunner": Program(
+        ":runners:spark:3:job-server:shadowJar",
+        re.compile(r"beam-runners-spark-3-job-server-(\d[\w.]*)\.jar"),
+        "--spark-master-url",
+    ),
+}
+
+
+@contextmanager
+def running(runner: str, master: str, jar: str | None) -> Iterator[str]:
+    """Run a job server for a cluster; give its endpoint, HOST:PORT.
+
+    `jar` is its file, None: Beam's own, fetched from Maven Central. Raises ValueError if Java or the file is missing or
+    is of another version, RuntimeError with the server's last lines if it does not start.
+    """
+    program = PROGRAMS[runner]
+    java = _java()
+    path = _checked(jar, program) if jar else _fetched(program)
+    with tempfile.TemporaryDirectory(prefix="altiplano-job-server-") as folder:
+        port, log = _free_port(), Path(folder, "log")
+        inner = [*(f"java.{name}" for name in _OPENS), *(f"sun.{name}" for name in _SUN_OPENS)]
+        opens = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in inner]
+        places = ["--artifacts-dir", f"{folder}/artifacts", "--job-host", "localhost", "--job-port", str(port)]
+        command = [java, *opens, "-jar", path, program.master, master, *places]
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [*command, "--artifact-port", "0", "--expansion-port", "-1"],
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the driver, who cancels the job first
+            )
+        try:
+            _wait_for(process, port, lambda: _last_lines(log))
+            yield f"localhost:{port}"
+        finally:
+            _end(process)
+
+
+def _java() -> str:
+    found = shutil.which("java")
+    if found is None:
+        raise ValueError("the job server of Flink and Spark needs Java 11 or 17, and there is no `java` on the PATH")
+    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)
+    version = _VERSION.search(said.stderr + said.stdout)
+    if version is None or int(version[1]) < LEAST_JAVA:
+        what = f"Java {version[1]}" if version else "no Java that says its version"
+        raise ValueError(f"{found} is {what}; the job server of Flink and Spark needs {LEAST_JAVA} or later")
+    return found
+
+
+def _checked(jar: str, program: Program) -> str:
+    if not Path(jar).is_file():
+        raise ValueError(f"--job-server {jar}: there is no such file")
+    version = program.jar.fullmatch(Path(jar).name)
+    if version and version[1] != beam_version:
+        raise ValueError(f"--job-server {jar}: it is of Beam {version[1]}, this is Beam {beam_version}")
+    return jar
+
+
+def _fetched(program: Program) -> str:
+    address = JavaJarServer.path_to_beam_jar(program.target)
+    try:
+        return str(JavaJarServer.local_jar(address))
+    except Exception as error:
+        raise ValueError(
+            f"the job server cannot be fetched from {address} ({error}); give its file: --job-server JAR"
+        ) from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, said: Callable[[], str]) -> None:
+    limit = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("localhost", port), 1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                raise RuntimeError(f"the job server ended with exit code {process.returncode}: {said()}") from None
+            if time.monotonic() > limit:
+                raise RuntimeError(f"the job server did not listen within {START_SECONDS:.0f} s: {said()}") from None
+        time.sleep(0.1)
+
+
+def _last_lines(log: Path) -> str:
+    return " | ".join(log.read_text("utf-8", "replace").split("\n")[-_LINES - 1 :]).strip(" |") or "it said nothing"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def option_of(beam_arguments: Sequence[str], name: str) -> str | None:
+    """Return the value of an option among Beam's, given as --NAME=VALUE or --NAME VALUE; None without it."""
+    for argument, following in zip_longest(beam_arguments, beam_arguments[1:], fillvalue=""):
+        key, equals, value = argument.partition("=")
+        if key == f"--{name}":
+            return value if equals else following
+    return None

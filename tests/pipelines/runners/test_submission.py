@@ -1,0 +1,201 @@
+"""Flink and Spark as far as a job server: submission, what it is told, and how a build ends early on an engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.runners import job_servers, submission
+from pipelines.runners.engines import engine_of, worker_arguments
+from pipelines.stages.jobs import Job
+from tests.pipelines.runners.listed import worklist
+
+REPOSITORY = Path(__file__).parents[3]
+WORKER = Path(sys.executable).with_name("altiplano-worker")
+pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="the package is not installed: make setup")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a test's build writes, and what the stand-in for a job server was asked."""
+
+    folder: Path
+
+    @property
+    def plan(self) -> str:
+        return f"{self.folder}/work/plan/{'0' * 16}.plan"
+
+    def calls(self) -> list[str]:
+        return Path(self.folder, "calls").read_text().splitlines()
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in Path(self.plan).parent.glob("*"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Put the stand-in on the PATH as `java`."""
+    java = tmp_path / "bin/java"
+    java.parent.mkdir()
+    java.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.pipelines.runners.job_server "$@"\n')
+    java.chmod(0o755)
+    (tmp_path / "server.jar").touch()
+    monkeypatch.setenv("PATH", f"{java.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("STAND_IN", str(tmp_path))
+    return Place(tmp_path)
+
+
+def touch(path: str) -> None:
+    Path(path).touch()
+
+
+def sleep(path: str) -> None:
+    Path(path).touch()
+    time.sleep(600)
+
+
+def fail(path: str) -> None:
+    raise ValueError(f"{path} is bad")
+
+
+def run(place: Place, jobs: Sequence[Job], runner: str = "flink", deadline: float | None = 120, **how: Any) -> None:
+    engine = engine_of(runner)
+    with job_servers.running(engine.runner, "localhost:8081", str(place.folder / "server.jar")) as endpoint:
+        arguments = [f"--job_endpoint={endpoint}", *worker_arguments(engine, [], place.plan)]
+        submission.run(
+            jobs,
+            worklist(__name__),
+            place.plan,
+            engine=engine,
+            beam_arguments=arguments,
+            name="altiplano-test-1",
+            deadline=deadline,
+            **how,
+        )
+
+
+@pytest.mark.parametrize("runner", ["flink", "spark"])
+def test_a_wave_runs_through_a_job_server_of_the_build_s_own(place: Place, runner: str) -> None:
+    files = [f"{place.folder}/done-{n}" for n in range(3)]
+    run(place, [Job("touch", touch, files, files)], runner)
+    assert all(Path(path).exists() for path in files)
+    master = {"flink": "--flink-master", "spark": "--spark-master-url"}[runner]
+    assert place.calls() == [
+        f"started {master} localhost:8081",
+        "prepare altiplano-test-1",
+        "state STARTING",
+        "state RUNNING",
+        "state DONE",
+        "ended",
+    ]
+    assert place.left() == []
+
+
+def test_a_deadline_cancels_the_job_and_waits_until_it_has_ended(place: Place) -> None:
+    began = f"{place.folder}/began"
+    with pytest.raises(TimeoutError, match="the wave did not end within 12 s"):
+        run(place, [Job("sleep", sleep, [began], [])], deadline=12)
+    assert Path(began).exists()
+    assert place.calls()[-4:] == ["cancel", "state CANCELLING", "state CANCELLED", "ended"]
+    assert place.left() == []
+
+
+def test_a_job_that_never_ends_is_said_to_be_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STAND_IN_CANCELS", "never")
+    monkeypatch.setattr(submission, "CANCEL_SECONDS", 2.0)
+    with pytest.raises(TimeoutError):
+        run(place, [Job("sleep", sleep, [f"{place.folder}/began"], [])], deadline=12)
+    assert "the job is still CANCELLING 2 s after it was cancelled" in capsys.readouterr().err
+    assert "state CANCELLED" not in place.calls()
+
+
+def test_a_cluster_without_a_slot_is_waited_for_and_given_up(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STAND_IN_SLOTS", "0")
+    monkeypatch.setattr("pipelines.files.waits.SECONDS", 1.0)
+    with pytest.raises(TimeoutError, match=r"no worker of FlinkRunner has begun within 4 s: there may be no free slot"):
+        run(place, [Job("touch", touch, [f"{place.folder}/a"], [])], patience=4)
+    assert "waiting for a worker of FlinkRunner" in capsys.readouterr().err
+    assert "cancel" in place.calls()
+
+
+def test_a_failing_item_is_named(place: Place) -> None:
+    with pytest.raises(RuntimeError, match=r"FlinkRunner: ValueError: a.gz is bad"):
+        run(place, [Job("fail", fail, ["a.gz"], [])])
+    assert place.left() == []
+
+
+def test_a_worker_that_cannot_start_says_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = time.monotonic()
+    monkeypatch.setattr("pipelines.runners.engines.worker_command", lambda: str(_without_service(place)))
+    with pytest.raises(RuntimeError, match=r"FlinkRunner: worker \S+: ModuleNotFoundError: No module named 'laws'"):
+        run(place, [Job("touch", touch, ["a"], [])])
+    assert time.monotonic() - started < 60
+
+
+def _without_service(place: Place) -> Path:
+    """Return a command that starts a worker whose start fails."""
+    command = place.folder / "worker"
+    code = "from pipelines.runners import boot; import sys; sys.exit(boot.main(None, lambda *_: __import__('laws')))"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    command.chmod(0o755)
+    return command
+
+
+def test_what_java_and_the_file_must_be(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"--job-server /no/such.jar: there is no such file"):
+        job_servers.running("FlinkRunner", "h:1", "/no/such.jar").__enter__()
+    other = place.folder / "beam-runners-flink-1.20-job-server-2.70.0.jar"
+    other.touch()
+    with pytest.raises(ValueError, match=r"it is of Beam 2.70.0, this is Beam 2\."):
+        job_servers.running("FlinkRunner", "h:1", str(other)).__enter__()
+    java = place.folder / "bin/java"
+    java.write_text("#!/bin/sh\necho 'java version \"1.8.0_202\"' >&2\n")
+    with pytest.raises(ValueError, match=r"is Java 8; the job server of Flink and Spark needs 11 or later"):
+        job_servers.running("FlinkRunner", "h:1", str(other)).__enter__()
+    java.write_text('#!/bin/sh\n[ "$1" = -version ] && echo version "\\"17\\"" || { echo no memory; exit 3; }\n')
+    with pytest.raises(RuntimeError, match=r"the job server ended with exit code 3: no memory"):
+        job_servers.running("FlinkRunner", "h:1", str(place.folder / "server.jar")).__enter__()
+    java.unlink()
+    monkeypatch.setenv("PATH", str(java.parent))
+    with pytest.raises(ValueError, match="there is no `java` on the PATH"):
+        job_servers.running("FlinkRunner", "h:1", str(other)).__enter__()
+
+
+def interrupted(folder: str) -> int:
+    """Run a build's wave until somebody ends it."""
+    place = Place(Path(folder))
+    run(place, [Job("sleep", sleep, [f"{folder}/began"], [])], deadline=None)
+    return 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.Signals) -> None:
+    began = place.folder / "began"
+    code = (
+        "import sys; from pipelines.files import commands; from tests.pipelines.runners import test_submission as t; "
+        "commands.run(lambda: t.interrupted(sys.argv[1]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(place.folder)], cwd=REPOSITORY) as build:
+        limit = time.monotonic() + 60
+        while not began.exists():
+            assert time.monotonic() < limit
+            assert build.poll() is None
+            time.sleep(0.1)
+        build.send_signal(how)
+        assert build.wait(60) != 0
+    assert place.calls()[-4:] == ["cancel", "state CANCELLING", "state CANCELLED", "ended"]
+    assert place.left() == []
