@@ -20,6 +20,7 @@ from apache_beam.transforms.environments import python_sdk_capabilities
 from pipelines.files import storage
 from pipelines.runners import waves, worker
 from pipelines.runners.errors import reason
+from pipelines.runners.hooks import Hook
 from pipelines.runners.plans import Worklist
 from pipelines.stages.jobs import Job, Shuffle
 
@@ -102,7 +103,7 @@ class _Watchdog:
         self.death: str | None = None
 
     def run(self, pipeline: Callable[[], None]) -> None:
-        _Hook.install()
+        Hook.installed().told[worker.THREAD] = _tell
         # What a task raises comes back as this process' exception; Beam's logs would say it several times more.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         started = time.monotonic()
@@ -138,25 +139,6 @@ class _Watchdog:
             self._done.set()
 
 
-class _Hook:
-    """Hears of errors in threads: watchdogs are told of workers that died, and nobody of what ends with them.
-
-    It stays when a pipeline is over, for some threads miss their worker late.
-    """
-
-    def __init__(self, hook: Callable[[threading.ExceptHookArgs], object]) -> None:
-        self._hook = hook
-
-    @classmethod
-    def install(cls) -> None:
-        """Put a hook before the one that there is, once."""
-        if not isinstance(threading.excepthook, cls):
-            threading.excepthook = cls(threading.excepthook)
-
-    def __call__(self, arguments: threading.ExceptHookArgs) -> None:
-        name = arguments.thread.name if arguments.thread else ""
-        if name == worker.THREAD:
-            for watchdog in list(_Watchdog.running):
-                watchdog.death = str(arguments.exc_value)
-        elif name not in worker.THREADS:
-            self._hook(arguments)
+def _tell(death: str) -> None:
+    for watchdog in list(_Watchdog.running):
+        watchdog.death = death

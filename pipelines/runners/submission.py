@@ -24,6 +24,7 @@ from pipelines.files import storage, waits
 from pipelines.runners import events, lint, waves, worker
 from pipelines.runners.engines import Engine
 from pipelines.runners.errors import reason
+from pipelines.runners.hooks import Hook
 from pipelines.runners.plans import Worklist, stem
 from pipelines.stages.jobs import Job, Shuffle
 
@@ -169,6 +170,7 @@ def run(
     Errors are those of `Submission.run`.
     """
     worker.listen_on_loopback()
+    Hook.installed()
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     try:
         pipeline = compiled(jobs, work, plan, engine=engine, beam_arguments=[*beam_arguments, f"--job_name={name}"])

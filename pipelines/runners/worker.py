@@ -32,9 +32,8 @@ from pipelines.runners import fork_server
 _EVERYWHERE, _LOOPBACK = "[::]:", "localhost:"
 
 URN = "altiplano:env:forked_python:v1"
-# Beam's names for the threads that wait for a worker process, and that listen to it.
+# Beam's name for the thread that waits for a worker process.
 THREAD = "run_worker"
-THREADS = (THREAD, "beam_control_read", "read_grpc_client_inputs", "forward_grpc_outputs")
 # Python asks after all processes whenever one starts, and of two threads that ask for one exit code only one gets it.
 _ASKING = threading.Lock()
 
