@@ -34,6 +34,7 @@ class Hook:
         return found
 
     def __call__(self, arguments: threading.ExceptHookArgs) -> None:
+        """Tell of an error, or not."""
         name = arguments.thread.name if arguments.thread else ""
         if name in self.told:
             self.told[name](str(arguments.exc_value))
