@@ -8,16 +8,17 @@ machine's workers share them. That folder must be its user's own: what another u
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipelines.files import storage
+from pipelines.files import storage, waits
 from pipelines.hashing import digest_of
 
 FOLDER = "ALTIPLANO_CACHE"
@@ -42,10 +43,13 @@ def local(path: str) -> str:
     digests = _digests(base, files)
     known = digest_of([(found, digests.get(found) or storage.stamp(found)) for found in files])
     folder = _folder() / known
-    if not _is_whole(folder, {names[found]: digest for found, digest in digests.items() if found in names}):
-        if folder.exists():
-            shutil.rmtree(folder)
-        _fetch(names, digests, folder)
+    wanted = {names[found]: digest for found, digest in digests.items() if found in names}
+    if folder not in _whole or not folder.exists():
+        with _alone(folder, path):
+            if not _is_whole(folder, wanted):
+                if folder.exists():
+                    shutil.rmtree(folder)
+                _fetch(names, digests, folder)
     _whole.add(folder)
     return str(folder / names[path]) if files == [path] else str(folder)
 
@@ -84,6 +88,15 @@ def _folder() -> Path:
     return folder
 
 
+@contextmanager
+def _alone(folder: Path, path: str) -> Iterator[None]:
+    """Be the only process of this machine that fetches a copy; the others wait for it, and find it there."""
+    with folder.with_name(f"{folder.name}.lock").open("a") as lock:
+        with waits.Wait(f"{path}, which another worker fetches"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _record(folder: Path) -> Path:
     """Return the file that says which bytes were fetched into a copy."""
     return folder.with_name(f"{folder.name}.json")
@@ -91,8 +104,6 @@ def _record(folder: Path) -> Path:
 
 def _is_whole(folder: Path, digests: Mapping[str, str]) -> bool:
     """Tell whether a copy is there with the bytes that were fetched, and that its manifest names."""
-    if folder in _whole and folder.exists():
-        return True
     fetched = storage.read_json(str(_record(folder))) if folder.is_dir() else None
     if not isinstance(fetched, dict) or not fetched.items() >= digests.items():
         return False

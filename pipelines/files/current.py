@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from pipelines.files import storage
 
 E = TypeVar("E")
+# What manifests say that this thread has written.
+_NOTED: ContextVar[list[dict[str, Any]] | None] = ContextVar("noted", default=None)
 # Manifests that this thread has just looked for: there is nothing to remove.
 _ABSENT: ContextVar[frozenset[str]] = ContextVar("absent", default=frozenset())
 
@@ -22,6 +24,19 @@ def renewed(manifest: str, identity: str) -> Iterator[dict[str, Any]]:
     facts: dict[str, Any] = {}
     yield facts
     storage.write_json(manifest, {"identity": identity, **facts})
+    if (noted := _NOTED.get()) is not None:
+        noted.append(facts)
+
+
+@contextmanager
+def noted() -> Iterator[list[dict[str, Any]]]:
+    """Give a list of the facts of all manifests that this thread writes inside."""
+    found: list[dict[str, Any]] = []
+    token = _NOTED.set(found)
+    try:
+        yield found
+    finally:
+        _NOTED.reset(token)
 
 
 def is_current(manifest: str, identity: str) -> bool:

@@ -1,15 +1,16 @@
 """How a build's jobs are executed: by the plain loop, by workers of this machine, or by an engine.
 
     waves      ─> one pipeline at a time, with all workers
-    trainings  ─> on this machine, given several workers: a pipeline of its own for each, beside the waves
+    trainings  ─> given several workers, or an engine: a pipeline of its own for each, beside the waves
 
-A training keeps one process busy for as long as it takes. Beside it there are as many workers as ever, but they let it
-go first, so that no core is idle and what waits for the model waits no longer than it must.
+A training keeps one process busy for as long as it takes. Beside it there are on this machine as many workers as ever,
+but they let it go first, so that no core is idle and what waits for the model waits no longer than it must.
 """
 
 from __future__ import annotations
 
 import argparse
+import threading
 import uuid
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -97,12 +98,16 @@ class Execution:
         self._begin, self._poll = begin, poll
         self._waves = count(1)
         self._open = ExitStack()  # what a build starts once: a job server
+        self._starting = threading.Lock()
+        self._ending = threading.Event()  # the build ends with an error, and its jobs with it
         self.beside: Trainings | None = None
         if options.runner == "local" and options.workers > 1:
             fork_server.start()  # it imports Beam while this process does
             from pipelines.runners import worker
 
             self.beside = Trainings(self._train, begin, worker.kill_all, poll)
+        elif options.runner not in ("local", "plain"):
+            self.beside = Trainings(self._train_on_engine, begin, self._ending.set, poll)
 
     def __enter__(self) -> Self:
         return self
@@ -123,22 +128,23 @@ class Execution:
 
             plain.run(jobs)
             return
+        poll = self._poll if self.beside is None else self.beside.check
         if options.runner == "local":
-            poll = self._poll if self.beside is None else self.beside.check
             nice = YIELDING if self.beside is not None and self.beside.busy else 0
             self._run_local(jobs, nice=nice, poll=poll)
             return
-        self._run_on_engine(jobs)
+        self._run_on_engine(jobs, poll)
 
-    def _run_on_engine(self, jobs: Jobs) -> None:
+    def _run_on_engine(self, jobs: Jobs, poll: Callable[[], None]) -> None:
         from pipelines.runners import job_servers, submission
         from pipelines.runners.engines import engine_of, worker_arguments
 
         options, engine, plan = self._options, engine_of(self._options.runner), self._plan()
-        if engine.master and job_servers.option_of(self._beam_arguments, "job_endpoint") is None:
-            master = job_servers.option_of(self._beam_arguments, engine.master) or ""
-            server = job_servers.running(engine.runner, master, options.job_server)
-            self._beam_arguments = [*self._beam_arguments, f"--job_endpoint={self._open.enter_context(server)}"]
+        with self._starting:
+            if engine.master and job_servers.option_of(self._beam_arguments, "job_endpoint") is None:
+                master = job_servers.option_of(self._beam_arguments, engine.master) or ""
+                server = job_servers.running(engine.runner, master, options.job_server)
+                self._beam_arguments = [*self._beam_arguments, f"--job_endpoint={self._open.enter_context(server)}"]
         submission.run(
             jobs,
             self._work,
@@ -148,8 +154,15 @@ class Execution:
             name=f"altiplano-{options.recipe}-{next(self._waves)}",
             patience=options.patience,
             deadline=options.deadline,
-            poll=self._poll,
+            poll=poll,
         )
+
+    def _train_on_engine(self, jobs: Jobs) -> None:
+        self._run_on_engine(jobs, self._unless_ending)
+
+    def _unless_ending(self) -> None:
+        if self._ending.is_set():
+            raise RuntimeError("the build has ended")
 
     def _train(self, jobs: Jobs) -> None:
         self._run_local(jobs, apart=True)

@@ -13,11 +13,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from types import MethodType
 from typing import Any, BinaryIO
 
@@ -238,12 +241,24 @@ def packed_items(chunk: Chunk) -> Iterator[tuple[bytes, bytes]]:
         yield key.encode(), json.dumps(task, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
+_TURN = threading.Lock()
+
+
 @dataclass(frozen=True)
 class Workplace:
-    """A worker's own list of names, and the fence of its build."""
+    """A worker's own list of names, and the fence of its build; an engine's process may stay for many items."""
 
     names: Names
     fence: Fence | None
+    of_engine: bool = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Run one item of this process, behind the fence: its CPU seconds and its memory are then its own."""
+        with _TURN, fenced(self.fence):
+            if self.of_engine:
+                forget_peak()
+            yield
 
     def task(self, packed: bytes) -> Task:
         """Return a task; raise ValueError naming what this worker does not know."""
@@ -281,4 +296,10 @@ def workplace(header: Chunk, made_by: str) -> Workplace:
     if found["begun"]:
         with fenced(fence):
             storage.write_bytes(f"{found['begun']}-{uuid.uuid4().hex[:8]}.begun", b"")
-    return Workplace(names, fence)
+    return Workplace(names, fence, of_engine=bool(found["begun"]))
+
+
+def forget_peak() -> None:
+    """Let the most memory that this process has had be what it has now, where Linux lets it."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -21,8 +21,7 @@ from apache_beam.coders import Coder
 from apache_beam.coders.typecoders import registry
 from apache_beam.metrics.metric import Metrics
 
-from pipelines.files.current import unless_current
-from pipelines.files.fence import fenced
+from pipelines.files.current import noted, unless_current
 from pipelines.files.runs import Slice
 from pipelines.runners import plans
 from pipelines.runners.plans import Chunk, Plan, Row, Worklist
@@ -183,10 +182,21 @@ class _Run(_AtWork):
                 pointers.append(parcel.pointer)
         if not tasks:
             return
-        task = self.place().task(tasks[0])
-        with fenced(self.place().fence):
+        place = self.place()
+        task = place.task(tasks[0])
+        with place.turn(), noted() as facts:
             done = _done(task, pointers)
-        Metrics.counter("altiplano", "items" if done else "items_done_before").inc()
+        _count("items" if done else "items_done_before", 1)
+        for row in facts:
+            _count("documents", row.get("kept", 0))
+            _count("bytes", row.get("kept_bytes", 0))
+            _count("drops", sum(count for reasons in row.get("dropped", {}).values() for count, _ in reasons.values()))
+
+
+def _count(name: str, number: int) -> None:
+    """Add to a counter that the engine shows on its own page."""
+    if number:
+        Metrics.counter("altiplano", name).inc(number)
 
 
 def _done(task: plans.Task, pointers: Sequence[Any]) -> bool:

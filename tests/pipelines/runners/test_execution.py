@@ -111,7 +111,7 @@ def test_trainings_of_a_graph_run_beside_its_waves(tmp_path: Path) -> None:
         job = Job(path, late, [(path, seconds), (f"{path}-", seconds)][: 1 if number == 0 else 2], [path])
         return Node(path, needs, lambda: [] if Path(path).exists() else [job], training=number == 0)
 
-    nodes = [node(0, (), 3.0), node(1, (), 0.0), node(2, (order[1],), 0.0), node(3, (order[0], order[2]), 0.0)]
+    nodes = [node(0, (), 8.0), node(1, (), 0.0), node(2, (order[1],), 0.0), node(3, (order[0], order[2]), 0.0)]
     with execution([]) as executed:
         run_waves(nodes, executed.run, beside=executed.beside)
     assert sorted(order, key=lambda path: Path(path).stat().st_mtime_ns) == [order[n] for n in (1, 2, 0, 3)]
