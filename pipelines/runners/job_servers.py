@@ -7,14 +7,16 @@ Beam starts one itself, but only in a main thread, which a build that watches it
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,6 +27,10 @@ from apache_beam.version import __version__ as beam_version
 START_SECONDS = 120.0
 END_SECONDS = 20.0
 LEAST_JAVA = 11
+# Runs a command until it ends or the standard input does, which is the driver's: however that ends, no server is left.
+_WITH_ITS_DRIVER = (
+    'exec 3<&0; "$@" 3<&- </dev/null & server=$!; { cat <&3; kill $server; } >/dev/null 2>&1 & wait $server'
+)
 _LINES = 5  # of what a server says last
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 # What Flink, Spark and Kryo look at inside Java 17.
@@ -76,10 +82,10 @@ def running(runner: str, master: str, jar: str | None) -> Iterator[str]:
         command = [java, *opens, "-jar", path, program.master, master, *places]
         with log.open("wb") as said:
             process = subprocess.Popen(
-                [*command, "--artifact-port", "0", "--expansion-port", "-1"],
+                ["sh", "-c", _WITH_ITS_DRIVER, "sh", *command, "--artifact-port", "0", "--expansion-port", "-1"],
                 stdout=said,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the driver, who cancels the job first
             )
         try:
@@ -145,12 +151,13 @@ def _last_lines(log: Path) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
+    assert process.stdin is not None
+    process.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
         process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def option_of(beam_arguments: Sequence[str], name: str) -> str | None:

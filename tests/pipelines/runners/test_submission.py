@@ -199,3 +199,17 @@ def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.S
         assert build.wait(60) != 0
     assert place.calls()[-4:] == ["cancel", "state CANCELLING", "state CANCELLED", "ended"]
     assert place.left() == []
+
+
+def test_a_driver_that_is_killed_leaves_no_job_server(place: Place) -> None:
+    code = "import sys; from tests.pipelines.runners import test_submission as t; t.interrupted(sys.argv[1])"
+    with subprocess.Popen([sys.executable, "-c", code, str(place.folder)], cwd=REPOSITORY) as build:
+        limit = time.monotonic() + 60
+        while not Path(place.folder, "began").exists():
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        build.kill()
+        build.wait()
+    while "ended" not in place.calls():
+        assert time.monotonic() < limit + 30
+        time.sleep(0.1)
