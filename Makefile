@@ -83,19 +83,22 @@ setup-test: setup-sample setup-train $(VENV)/test.stamp
 setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
 
-# An engine's workers run IMAGE, which has the wheel and the locked packages; FLINK_MASTER, SPARK_MASTER, PROJECT, REGION
-# and TEMP say where. Without IMAGE nothing is submitted: `make image IMAGE=...` builds and pushes it.
+# FLINK_MASTER, SPARK_MASTER, PROJECT, REGION and TEMP say where. An engine's workers run IMAGE, which has the wheel and
+# the locked packages (`make image IMAGE=...` builds and pushes it). Without it, those of Flink and Spark are processes of
+# an environment like this one, at the same place on each machine; Dataflow's must have one.
 ENGINES := dataflow flink spark
 IMAGE ?=
 ENVIRONMENT = $(if $(IMAGE),--environment_type=DOCKER --environment_config=$(IMAGE))
 dataflow_ARGS = $(if $(IMAGE),--sdk_container_image=$(IMAGE)) $(if $(PROJECT),--project=$(PROJECT)) \
 	$(if $(REGION),--region=$(REGION)) $(if $(TEMP),--temp_location=$(TEMP))
-flink_ARGS = $(ENVIRONMENT) $(if $(FLINK_MASTER),--flink_master=$(FLINK_MASTER))
-spark_ARGS = $(ENVIRONMENT) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MASTER))
+JOB_SERVER ?=
+SERVER = $(if $(JOB_SERVER),--job-server=$(JOB_SERVER))
+flink_ARGS = $(ENVIRONMENT) $(SERVER) $(if $(FLINK_MASTER),--flink_master=$(FLINK_MASTER))
+spark_ARGS = $(ENVIRONMENT) $(SERVER) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MASTER))
 
 .PHONY: corpus
 ifneq ($(filter $(RUNNER),$(ENGINES)),)
-corpus: check-image setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
+corpus: $(if $(filter dataflow,$(RUNNER)),check-image) setup-engine wheel ## build the corpus on an engine: RUNNER=dataflow|flink|spark OUTPUT=gs://... IMAGE=...
 	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
