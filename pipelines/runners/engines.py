@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from pipelines.runners.boot import FAILURES
@@ -21,6 +22,15 @@ REFUSED = {
 }
 
 
+def option_of(beam_arguments: Sequence[str], name: str) -> str | None:
+    """Return the value of an option among Beam's, given as --NAME=VALUE or --NAME VALUE; None without it."""
+    for argument, following in zip_longest(beam_arguments, beam_arguments[1:], fillvalue=""):
+        key, equals, value = argument.partition("=")
+        if key == f"--{name}":
+            return value if equals else following
+    return None
+
+
 @dataclass(frozen=True)
 class Engine:
     """An engine by Beam's name: the options that it cannot do without, and the schemes of paths that it reaches.
@@ -32,6 +42,15 @@ class Engine:
     needs: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     master: str = ""
+
+    def link(self, beam_arguments: Sequence[str]) -> str:
+        """Return where people see its jobs, as far as its options say."""
+        if self.runner == "FlinkRunner":
+            return f"http://{(option_of(beam_arguments, self.master) or '').removeprefix('http://')}/#/overview"
+        if self.runner == "DataflowRunner":
+            project = option_of(beam_arguments, "project")
+            return f"https://console.cloud.google.com/dataflow/jobs?project={project}"
+        return option_of(beam_arguments, self.master or "job_endpoint") or ""
 
 
 # By the names of `--runner`; Beam's own names are taken too.

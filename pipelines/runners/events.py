@@ -3,7 +3,8 @@
     {"time": "2026-01-02T03:04:05.678+00:00", "level": "INFO", "event": "build_started", ...}
 
 Events: build_started, wave_started (its stages and items), stage_finished (items, seconds), warning
-(text), build_finished, and build_failed (why). `--log-json FILE` writes them to a file, `-` to the standard error.
+(text), build_finished, and build_failed (why); of an engine job_submitted (its name and where it is seen), job_finished
+(what the engine counted) and beam_warning. `--log-json FILE` writes them to a file, `-` to the standard error.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ def warn(text: str) -> None:
     """Log a warning, and print it as a line of the standard error."""
     tell("warning", level=logging.WARNING, text=text)
     print(f"warning: {addresses.hide(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def say(text: str) -> None:
+    """Print a line on the standard error that is no warning."""
+    print(addresses.hide(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def write_to(path: str | None) -> logging.Handler | None:

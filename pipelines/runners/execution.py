@@ -19,7 +19,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.runners import fork_server
+from pipelines.runners import events, fork_server
 from pipelines.runners.plans import Worklist
 from pipelines.stages.jobs import Job, Shuffle
 
@@ -137,21 +137,24 @@ class Execution:
 
     def _run_on_engine(self, jobs: Jobs, poll: Callable[[], None]) -> None:
         from pipelines.runners import job_servers, submission
-        from pipelines.runners.engines import engine_of, worker_arguments
+        from pipelines.runners.engines import engine_of, option_of, worker_arguments
 
         options, engine, plan = self._options, engine_of(self._options.runner), self._plan()
         with self._starting:
-            if engine.master and job_servers.option_of(self._beam_arguments, "job_endpoint") is None:
-                master = job_servers.option_of(self._beam_arguments, engine.master) or ""
+            if engine.master and option_of(self._beam_arguments, "job_endpoint") is None:
+                master = option_of(self._beam_arguments, engine.master) or ""
                 server = job_servers.running(engine.runner, master, options.job_server)
                 self._beam_arguments = [*self._beam_arguments, f"--job_endpoint={self._open.enter_context(server)}"]
+        number = next(self._waves)
+        if number == 1:
+            events.say(f"{engine.runner}: jobs altiplano-{options.recipe}-N, {engine.link(self._beam_arguments)}")
         submission.run(
             jobs,
             self._work,
             plan,
             engine=engine,
             beam_arguments=[*self._beam_arguments, *worker_arguments(engine, self._beam_arguments, plan)],
-            name=f"altiplano-{options.recipe}-{next(self._waves)}",
+            name=f"altiplano-{options.recipe}-{number}",
             patience=options.patience,
             deadline=options.deadline,
             poll=poll,

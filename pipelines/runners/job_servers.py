@@ -15,10 +15,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from apache_beam.utils.subprocess_server import JavaJarServer
@@ -158,12 +157,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def option_of(beam_arguments: Sequence[str], name: str) -> str | None:
-    """Return the value of an option among Beam's, given as --NAME=VALUE or --NAME VALUE; None without it."""
-    for argument, following in zip_longest(beam_arguments, beam_arguments[1:], fillvalue=""):
-        key, equals, value = argument.partition("=")
-        if key == f"--{name}":
-            return value if equals else following
-    return None

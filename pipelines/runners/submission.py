@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,14 +172,61 @@ def run(
     """
     worker.listen_on_loopback()
     Hook.installed()
-    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    _keep_warnings()
     try:
         pipeline = compiled(jobs, work, plan, engine=engine, beam_arguments=[*beam_arguments, f"--job_name={name}"])
-        Submission(engine, pipeline, plan, patience).run(deadline, poll)
+        events.tell("job_submitted", job=name, engine=engine.runner, link=engine.link(beam_arguments))
+        job = Submission(engine, pipeline, plan, patience).run(deadline, poll)
+        counted = counters(job)
+        events.tell("job_finished", job=name, **counted)
+        if told := difference(counted, jobs):
+            events.warn(f"{name}: {told}")
     finally:
         for path in storage.stamps(plan.rpartition("/")[0]):
             if path.startswith(stem(plan)):
                 storage.remove(path)
+
+
+def counters(job: Any) -> dict[str, int]:
+    """Return what the engine counted of a job's items, by name; nothing of an engine that does not say."""
+    try:
+        found = job.metrics().query()["counters"]
+    except Exception:
+        return {}
+    ours = [one for one in found if one.key.metric.namespace == waves.COUNTERS]
+    totals: Counter[str] = Counter()
+    for one in ours:
+        totals[one.key.metric.name] += int(one.committed if one.committed is not None else one.attempted or 0)
+    return dict(totals)
+
+
+def difference(counted: Mapping[str, int], jobs: Sequence[Job | Shuffle]) -> str:
+    """Return in what the engine's count of items differs from the build's, and why that may be; "" if it does not.
+
+    The build's own is the truth: it is made of the manifests that are there.
+    """
+    done = counted.get("items", 0) + counted.get("items_done_before", 0)
+    wanted = sum(len(job.elements) if isinstance(job, Job) else len(job.buckets) for job in jobs)
+    if not counted or done == wanted:
+        return ""
+    why = "it repeated bundles whose workers were lost" if done > wanted else "it lost the counts of workers that ended"
+    return f"the engine counts {done:,} items of {wanted:,}: {why}, as it seems; what is there was counted by itself"
+
+
+class _Kept(logging.Handler):
+    """Lets what Beam warns of be an event of the build."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of it."""
+        events.tell("beam_warning", level=record.levelno, text=record.getMessage())
+
+
+def _keep_warnings() -> None:
+    logger = logging.getLogger("apache_beam")
+    logger.setLevel(logging.WARNING)
+    if not any(isinstance(handler, _Kept) for handler in logger.handlers):
+        logger.addHandler(_Kept())
+        logger.propagate = False  # a terminal has no use for them
 
 
 def compiled(

@@ -27,6 +27,7 @@ from pipelines.runners import plans
 from pipelines.runners.plans import Chunk, Plan, Row, Worklist
 from pipelines.stages.jobs import Job, Shuffle
 
+COUNTERS = "altiplano"  # the namespace of what an engine counts for us
 # Chunks of a shuffle's runs on this machine: a few for each worker.
 SPREAD = 32
 # A path has at most 1,024 bytes on S3 and GCS.
@@ -196,7 +197,7 @@ class _Run(_AtWork):
 def _count(name: str, number: int) -> None:
     """Add to a counter that the engine shows on its own page."""
     if number:
-        Metrics.counter("altiplano", name).inc(number)
+        Metrics.counter(COUNTERS, name).inc(number)
 
 
 def _done(task: plans.Task, pointers: Sequence[Any]) -> bool:

@@ -85,10 +85,13 @@ def run(place: Place, jobs: Sequence[Job], runner: str = "flink", deadline: floa
 
 
 @pytest.mark.parametrize("runner", ["flink", "spark"])
-def test_a_wave_runs_through_a_job_server_of_the_build_s_own(place: Place, runner: str) -> None:
+def test_a_wave_runs_through_a_job_server_of_the_build_s_own(
+    place: Place, runner: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = [f"{place.folder}/done-{n}" for n in range(3)]
     run(place, [Job("touch", touch, files, files)], runner)
     assert all(Path(path).exists() for path in files)
+    assert "the engine counts" not in capsys.readouterr().err
     master = {"flink": "--flink-master", "spark": "--spark-master-url"}[runner]
     assert place.calls() == [
         f"started {master} localhost:8081",
@@ -213,3 +216,26 @@ def test_a_driver_that_is_killed_leaves_no_job_server(place: Place) -> None:
     while "ended" not in place.calls():
         assert time.monotonic() < limit + 30
         time.sleep(0.1)
+
+
+def test_what_an_engine_counts_otherwise_is_said() -> None:
+    jobs = [Job("touch", touch, ["a", "b", "c"], [])]
+    assert submission.difference({"items": 2, "items_done_before": 1, "bytes": 7}, jobs) == ""
+    assert submission.difference({}, jobs) == ""
+    more = submission.difference({"items": 4}, jobs)
+    assert more.startswith("the engine counts 4 items of 3: it repeated bundles whose workers were lost")
+    assert "it lost the counts of workers" in submission.difference({"items": 1}, jobs)
+
+
+@pytest.mark.parametrize(
+    ("runner", "arguments", "link"),
+    [
+        ("flink", ["--flink_master=h:8081"], "http://h:8081/#/overview"),
+        ("flink", ["--flink_master", "http://h:8081"], "http://h:8081/#/overview"),
+        ("spark", ["--spark_master_url=spark://h:7077"], "spark://h:7077"),
+        ("dataflow", ["--project=p"], "https://console.cloud.google.com/dataflow/jobs?project=p"),
+        ("portable", ["--job_endpoint=h:8073"], "h:8073"),
+    ],
+)
+def test_where_an_engine_s_jobs_are_seen(runner: str, arguments: list[str], link: str) -> None:
+    assert engine_of(runner).link(arguments) == link
