@@ -28,7 +28,7 @@ from pipelines.files import addresses, commands, lock, ours, storage, strays, te
 from pipelines.models import by_path
 from pipelines.options import claimed, parse, prepare
 from pipelines.report import print_summary
-from pipelines.runners import events, execution
+from pipelines.runners import events, execution, plans
 from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node, run_waves
 from pipelines.stages.jobs import Job, Shuffle
@@ -45,6 +45,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
         events.tell("build_started", **facts, sources=list(prepared.chains))
         ours.note_sources(options.output, [name for name, _ in prepared.recipe.added if name in prepared.chains])
         summary.check(options.output)
+        plans.remove_left(options.output)
         check_neighbours(prepared)
         if storage.is_remote(options.output):
             stage_models(prepared)

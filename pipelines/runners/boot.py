@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 
 FAILURES = "ALTIPLANO_FAILURES"
+FOLDER = "ALTIPLANO_FOLDER"  # the driver's working directory, which relative paths are meant from
 PROVISION_SECONDS = 60.0
 _SERVICES = {
     "control_endpoint": "CONTROL_API_SERVICE_DESCRIPTOR",
@@ -39,9 +40,7 @@ def provisioned(worker: str, endpoint: str) -> Mapping[str, str]:
     from google.protobuf import json_format, text_format
 
     # Whatever the environment says of proxies: an engine's services are beside it.
-    channel = grpc.insecure_channel(endpoint, options=[("grpc.enable_http_proxy", 0)])
-    channel = grpc.intercept_channel(channel)
-    with channel:
+    with grpc.insecure_channel(endpoint, options=[("grpc.enable_http_proxy", 0)]) as channel:
         service = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
         answer = service.GetProvisionInfo(
             beam_provision_api_pb2.GetProvisionInfoRequest(),
@@ -61,6 +60,8 @@ def provisioned(worker: str, endpoint: str) -> Mapping[str, str]:
 
 def start(worker: str, endpoint: str) -> None:
     """Be the worker until the engine ends it."""
+    if folder := os.environ.get(FOLDER):
+        os.chdir(folder)
     os.environ.update(provisioned(worker, endpoint))
     from apache_beam.runners.worker import sdk_worker_main
 

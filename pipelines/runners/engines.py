@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from pipelines.runners.boot import FAILURES
+from pipelines.runners.boot import FAILURES, FOLDER
 from pipelines.runners.plans import stem
 
 REFUSED = {
@@ -111,8 +111,8 @@ def check_reached(runner: str, paths: Sequence[str], option: str = "--input") ->
 def worker_arguments(engine: Engine, beam_arguments: Sequence[str], plan: str) -> list[str]:
     """Return Beam's options for workers that are processes of `pipelines.runners.boot`, unless others are asked for.
 
-    They are started by the command `altiplano-worker` beside this Python, which must be there on each machine, and say
-    what keeps them from starting in a file beside the plan. Each slot has a process of its own.
+    They are started by the command `altiplano-worker` beside this Python, which must be there on each machine, work in
+    the driver's working directory, and say what keeps them from starting in a file beside the plan.
     """
     given = {argument.partition("=")[0].removeprefix("--") for argument in beam_arguments}
     if engine.runner == "DataflowRunner" or given & {"environment_config", "sdk_container_image"}:
@@ -121,6 +121,7 @@ def worker_arguments(engine: Engine, beam_arguments: Sequence[str], plan: str) -
         return []
     environment = {
         FAILURES: stem(plan),
+        FOLDER: str(Path.cwd()),
         "ALTIPLANO_SOURCES": os.environ.get("ALTIPLANO_SOURCES", ""),
         "no_grpc_proxy": "localhost,127.0.0.1",  # an engine's services are beside its workers
     }

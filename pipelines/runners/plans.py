@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from pipelines.stages.jobs import Job, Shuffle
 # Items of one chunk: what they share is written once for each, and a worker holds one of them.
 CHUNK = 500
 PACKAGE = "altiplano-corpus"
+_NAME = re.compile(r"[0-9a-f]{16}(?:\.plan|-[0-9a-f]{8}\.(?:begun|failed))")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,13 @@ class Row:
     element: Any
     manifest: str = ""
     identity: str = ""
+
+
+def remove_left(output: str) -> None:
+    """Remove the plans of earlier builds that were killed; the corpus directory is held by this one."""
+    for path in storage.stamps(f"{output}/work/plan"):
+        if _NAME.fullmatch(path.rpartition("/")[2]):
+            storage.remove(path)
 
 
 def write(

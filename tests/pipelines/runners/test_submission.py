@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.files import commands
 from pipelines.runners import job_servers, submission
 from pipelines.runners.engines import engine_of, worker_arguments
 from pipelines.stages.jobs import Job
@@ -180,8 +181,8 @@ def test_what_java_and_the_file_must_be(place: Place, monkeypatch: pytest.Monkey
 
 def interrupted(folder: str) -> int:
     """Run a build's wave until somebody ends it."""
-    place = Place(Path(folder))
-    run(place, [Job("sleep", sleep, [f"{folder}/began"], [])], deadline=None)
+    with commands.heeding_sigterm():
+        run(Place(Path(folder)), [Job("sleep", sleep, [f"{folder}/began"], [])], deadline=None)
     return 0
 
 

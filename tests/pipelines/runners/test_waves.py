@@ -171,3 +171,14 @@ def test_inputs_that_workers_do_not_reach_are_refused() -> None:
         engines.check_reached("dataflow", ["gs://b/x.gz", "/dumps/x.gz"])
     engines.check_reached("dataflow", ["gs://b/x.gz"])
     engines.check_reached("portable", ["/dumps/x.gz"])
+
+
+def test_plans_of_killed_builds_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "work/plan"
+    folder.mkdir(parents=True)
+    ours = ["0123456789abcdef.plan", "0123456789abcdef-01234567.begun", "0123456789abcdef-01234567.failed"]
+    others = ["mine.plan", "0123456789abcdef.planned"]
+    for name in (*ours, *others):
+        (folder / name).touch()
+    plans.remove_left(str(tmp_path))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(others)
