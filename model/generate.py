@@ -39,7 +39,10 @@ def sample(logits_v: Tensor, temperature: float, top_p: float, generator: torch.
     `top_p` is kept (the token that crosses it included). Raises ValueError for values outside their range.
     """
     if not 0 <= temperature < math.inf or not 0 < top_p <= 1:
-        raise ValueError(f"temperature is {temperature}, top_p {top_p}: they must be >= 0 and in (0, 1]")
+        raise ValueError(
+            f"temperature is {temperature} and top_p {top_p}; temperature must be finite and at least 0, top_p above 0 "
+            "and at most 1"
+        )
     if temperature == 0:
         return int(logits_v.argmax())
     probabilities, order = torch.softmax(logits_v.float() / temperature, dim=-1).sort(descending=True)
@@ -152,7 +155,9 @@ def _print(options: argparse.Namespace) -> None:
     ids = ids or [manifest.eos_id or 0]
     room = trained.model.config.context - len(ids)
     if room < 0:
-        raise ValueError(f"the prompt has {len(ids):,} tokens, the model's context {trained.model.config.context:,}")
+        raise ValueError(
+            f"the prompt has {len(ids):,} tokens, but the model's context is {trained.model.config.context:,}"
+        )
     generator = torch.Generator().manual_seed(options.seed)
     stop = [token for token in (manifest.eos_id,) if token is not None]
     how = {"temperature": options.temperature, "top_p": options.top_p}

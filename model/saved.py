@@ -116,9 +116,9 @@ def verify(path: Path, files: Collection[str] = ()) -> None:
         if not file.exists():
             raise ValueError(f"{file}: missing")
         if file.stat().st_size != expected["bytes"]:
-            raise ValueError(f"{file}: {file.stat().st_size} bytes, its manifest says {expected['bytes']}")
+            raise ValueError(f"{file}: it has {file.stat().st_size} bytes, but its manifest says {expected['bytes']}")
         if storage.sha256(file) != expected["sha256"]:
-            raise ValueError(f"{file}: its contents do not have the SHA-256 that its manifest says")
+            raise ValueError(f"{file}: its contents do not have the SHA-256 in its manifest")
 
 
 def named(path: Path) -> set[str]:

@@ -70,7 +70,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in _DTYPES:
             return getattr(torch, name)
         if name not in _RECORDS.get(module, ()):
-            raise ValueError(f"it names {module}.{name}, which it has no use for")
+            raise ValueError(f"it names {module}.{name}, which a table of tensors never needs")
         # Of its own, so that a pickle that writes to a class changes nothing that outlives it.
         return type(name, (_Record,), {})
 

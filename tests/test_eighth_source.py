@@ -123,7 +123,7 @@ def test_a_model_trains_on_it_at_the_shares_that_the_corpus_says(
     small = "--device cpu --model tiny --sequence-length 16 --batch-sequences 8 --steps 250 --warmup-steps 2"
     run = tmp_path / "run"
     assert pretrain(["--corpus", str(built), "--output", str(run), *small.split(), "--evaluation-tokens", "50"]) == 0
-    assert "Table 1, its shares times 0.95 as others are added" in " ".join(capsys.readouterr().out.split())
+    assert "Table 1, its shares times 0.95 because other sources are added" in " ".join(capsys.readouterr().out.split())
     summary = json.loads((run / "summary.json").read_text())
     weights = parse_proportions(summary["config"]["proportions"])
     assert list(weights) == [*build.SOURCES, "letters"]

@@ -32,7 +32,9 @@ def split(charsmap: bytes) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
         return np.empty(0, np.uint32), np.empty(0, np.uint8)
     size = int.from_bytes(charsmap[:4], "little")
     if size % (4 * _BLOCK) or not 4 <= size <= len(charsmap) - 4:
-        raise ValueError(f"map of characters: an array of {size} bytes; must be full blocks of {4 * _BLOCK}, and in it")
+        raise ValueError(
+            f"map of characters: an array of {size} bytes; must be whole blocks of {4 * _BLOCK}, and lie within the map"
+        )
     units = np.frombuffer(charsmap, "<u4", size // 4, 4).astype(np.uint32)
     texts = charsmap[4 + size :]
     if (longest := max(map(len, texts.split(b"\0")))) > LONGEST_TEXT:
@@ -69,5 +71,5 @@ def _check(units: NDArray[np.uint32], texts: NDArray[np.uint8]) -> None:
         if len(values) and (largest := int(values.max())) >= len(texts):
             raise ValueError(f"map of characters: points to text {largest}; must be under {len(texts)}")
         if (inside := values[texts[values] & 0xC0 == 0x80]).size:
-            raise ValueError(f"map of characters: points to text {inside[0]}; must not be inside of a character")
+            raise ValueError(f"map of characters: points to text {inside[0]}; must not be inside a character")
     raise ValueError(f"map of characters: a sequence of over {LONGEST_SEQUENCE} bytes")

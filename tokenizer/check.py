@@ -60,7 +60,7 @@ def command_line() -> argparse.ArgumentParser:
     program = sys.argv[0] if sys.argv[0].startswith("altiplano ") else "python -m tokenizer.check"
     parser = argparse.ArgumentParser(
         prog=program,
-        description="What is a tokenizer, and does it follow LLaMA's specification?",
+        description="Describe a tokenizer, and check a SentencePiece model against LLaMA's specification.",
         epilog=f"example: {program} data/corpus/models/tokenizer/tokenizer.model",
     )
     parser.add_argument("model", type=_here, help="a SentencePiece .model file, or a tokenizer.json")

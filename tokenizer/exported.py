@@ -59,7 +59,9 @@ def _check(tokenizer: Tokenizer, described: Json, bos: int | None) -> None:
     before = [] if bos is None else [bos]
     for text in _texts(tokenizer):
         if library.encode(text).ids != [*before, *tokenizer.encode(text).tolist()]:
-            raise ValueError(f"tokenizer.json: tokenizers does not agree with the corpus' tokenizer on {text[:40]!r}")
+            raise ValueError(
+                f"tokenizer.json: the library tokenizers gives other ids than the corpus' tokenizer for {text[:40]!r}"
+            )
 
 
 def _texts(tokenizer: Tokenizer) -> Iterator[str]:

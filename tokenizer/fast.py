@@ -59,7 +59,7 @@ def unsuitable(model: ModelFile) -> str | None:
         if piece.kind not in (NORMAL, UNKNOWN, CONTROL, BYTE, USER_DEFINED):
             return f"piece {piece.text!r} is unused"
         if piece.kind == USER_DEFINED and (SPACE in piece.text or not piece.text):
-            return f"piece {piece.text!r} is user-defined, with a space"
+            return f"piece {piece.text!r} is user-defined and holds a space"
         if piece.kind == NORMAL and SPACE in piece.text.lstrip(SPACE):
             return f"piece {piece.text!r} crosses a space"
         if piece.kind == NORMAL and not normal.issuperset(piece.text):
@@ -142,7 +142,7 @@ def agreeing(rules: str, probes: Iterable[str], reference: Callable[[str], list[
     except (ValueError, RuntimeError, AttributeError) as error:
         return f"gigatoken refuses the model: {error}"
     differs = next((probe for probe in probes if encoder.encode(probe).tolist() != reference(probe)), None)
-    return encoder if differs is None else f"gigatoken does not agree about {differs[:40]!r}"
+    return encoder if differs is None else f"gigatoken gives other ids for {differs[:40]!r}"
 
 
 def user_defined(model: ModelFile) -> list[str]:

@@ -63,7 +63,7 @@ def _unusable(found: Any) -> str | None:
         lossy = f"is a tokenizer.json of the model {kind!r}, whose ids do not decode to the same text"
         return f"{lossy}; BPE or Unigram is needed"
     if found["model"].get("end_of_word_suffix") or found["model"].get("continuing_subword_prefix"):
-        return "is a tokenizer.json of words with marked ends, which does not keep spaces; this is not supported"
+        return "is a tokenizer.json that marks the ends of words and does not keep spaces; this is not supported"
     return None
 
 
@@ -100,7 +100,7 @@ class HuggingFaceEngine:
         vocabulary = self._library.get_vocab(with_added_tokens=True)
         size = max(vocabulary.values(), default=-1) + 1
         if not 0 < size <= LARGEST_VOCABULARY:
-            raise ValueError(f"{path} has ids up to {size - 1:,}; there must be some, up to {LARGEST_VOCABULARY - 1:,}")
+            raise ValueError(f"{path}: its largest id is {size - 1:,}; it must be from 0 to {LARGEST_VOCABULARY - 1:,}")
         self.pieces: list[str] = [""] * size
         for piece, id_ in vocabulary.items():
             self.pieces[id_] = piece

@@ -116,7 +116,7 @@ def check(data: bytes) -> None:
         for kind in (_NORMALIZER, _DENORMALIZER):
             charsmap.split(_charsmap(b"".join(_bytes(value) for number, value in _fields(data) if number == kind)))
     except IndexError as error:
-        raise ValueError(f"a number is cut at byte {len(data)}") from error
+        raise ValueError(f"a number is cut off at byte {len(data)}") from error
 
 
 def has_settings(data: bytes) -> bool:
@@ -163,7 +163,7 @@ def _placed(data: bytes) -> Iterator[tuple[int, Value, int]]:
             length, at = _varint(data, at) if wire == _BYTES else (8 if wire == _FIXED64 else 4, at)
             value = data[at : at + length]
             if len(value) < length:
-                raise ValueError(f"a field of {length} bytes is cut at byte {len(data)}")
+                raise ValueError(f"a field of {length} bytes is cut off at byte {len(data)}")
             at += length
         else:
             raise ValueError(f"wire type {wire} at byte {at}")

@@ -33,7 +33,7 @@ def open_engine(path: Path, content: bytes) -> Engine:
         return HuggingFaceEngine(path, content)
     if (line := _TIKTOKEN.match(start)) and len(line[0]) * 2 > min(len(start), 64):
         raise ValueError(
-            f"{path} is in tiktoken's format, which has neither its pattern nor its special pieces: give the "
+            f"{path} is in tiktoken's format, which holds neither the pattern nor the special pieces: give the "
             "tokenizer.json of the same model"
         )
     for magic, what in _OTHERS:

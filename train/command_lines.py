@@ -16,20 +16,24 @@ TASKS = ("boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc", "openbookqa"
 def plan() -> Parser:
     """Return that of `train.plan`."""
     parser = Parser(
-        "train.plan", "--corpus data/corpus --tokens 1.4T", description="Tokens and epochs per source of a run."
+        "train.plan",
+        "--corpus data/corpus --tokens 1.4T",
+        description="Show the tokens and epochs of each source in a run.",
     )
     parser.add_argument("--corpus", type=paths.option, help="directory of a finished corpus")
     parser.add_argument("--sizes", help="tokens of each source instead of a corpus: NAME=TOKENS,...")
     parser.add_argument("--tokens", help="length of the run, such as 1.4T")
     parser.add_argument(
-        "--flops", type=float, help="instead: what a budget of this many FLOPs allows by the scaling laws"
+        "--flops",
+        type=float,
+        help="instead of --tokens: show what a budget of this many FLOPs allows by the scaling laws",
     )
     parser.add_argument("--gpus", type=int, default=1, help="number of GPUs (default %(default)s)")
     parser.add_argument("--gpu", default="NVIDIA A100", help="kind of GPU (default %(default)s)")
     parser.add_argument(
         "--mfu", type=float, default=PAPER_MFU, help="share of the GPUs' peak that is used (default %(default)s)"
     )
-    parser.add_argument("--batch", default="4194304", help="tokens of a step of that run (default %(default)s)")
+    parser.add_argument("--batch", default="4194304", help="tokens per step of that run (default %(default)s)")
     parser.add_argument("--sequence-length", type=int, default=SEQUENCE_LENGTH, help="default %(default)s")
     parser.add_argument("--proportions", help="NAME=PROPORTION,... (default: the corpus' own, or LLaMA's)")
     return parser
@@ -37,7 +41,7 @@ def plan() -> Parser:
 
 def report() -> Parser:
     """Return that of `train.report`."""
-    parser = Parser("train.report", "data/run", description="The page of a run.")
+    parser = Parser("train.report", "data/run", description="Write the page of a run.")
     parser.add_argument("run", type=paths.local_option, help="directory of the run")
     return parser
 
@@ -66,8 +70,12 @@ def export() -> Parser:
     )
     _add_run(parser)
     parser.add_argument("--output", type=paths.local_output_option, required=True, help="directory to write")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights (%(default)s)")
-    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest file (%(default)s)")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="type of the weights (%(default)s)"
+    )
+    parser.add_argument(
+        "--shard-bytes", type=int, default=SHARD_BYTES, help="bytes of weights in a file, at most (%(default)s)"
+    )
     parser.add_argument(
         "--without-tokenizer-json",
         action="store_true",
@@ -81,11 +89,11 @@ def evaluate() -> Parser:
     parser = Parser(
         "train.benchmarks",
         "--run data/run --corpus data/corpus piqa=piqa.parquet",
-        description="Zero-shot multiple choice.",
+        description="Score a run on zero-shot multiple-choice tasks.",
     )
     _add_run(parser)
-    parser.add_argument("--limit", type=int, default=0, help="questions of each; 0: all")
-    parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"of {', '.join(TASKS)}")
+    parser.add_argument("--limit", type=int, default=0, help="questions of each task; 0: all")
+    parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"task and file; tasks are {', '.join(TASKS)}")
     return parser
 
 
@@ -94,4 +102,4 @@ def _add_run(parser: Parser) -> None:
     parser.add_argument(
         "--corpus", type=paths.option, default="data/corpus", help="the corpus it was trained on (%(default)s)"
     )
-    parser.add_argument("--step", type=int, help="of its checkpoints (the last)")
+    parser.add_argument("--step", type=int, help="step of the checkpoint to read (default: the last)")

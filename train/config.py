@@ -75,7 +75,7 @@ class RunConfig:
         neutral=True,
     )
     compile: bool = _of(False, "compile each layer, and the loss", neutral=True)
-    fused_optimizer: bool = _of(True, "AdamW as one kernel", neutral=True)
+    fused_optimizer: bool = _of(True, "run AdamW as one kernel", neutral=True)
     loss_chunk: int = _of(0, "positions whose logits exist at once; 0: a whole micro-batch's", neutral=True)
     loss_parallel: bool = _of(
         True, "tensor-parallel ranks keep their part of the logits; the loss is computed from the parts", neutral=True
@@ -194,10 +194,10 @@ def command_line() -> commands.Parser:
         "--corpus data/corpus --output data/run --steps 200",
         description="Train a LLaMA on a finished corpus; run again to resume.",
     )
-    parser.add_argument("--paper", choices=PAPER, help="a model of the papers as they trained it")
+    parser.add_argument("--paper", choices=PAPER, help="train a model of the papers as they did")
     parser.add_argument("--batch-tokens", type=number, help="instead of --batch-sequences: the global batch in tokens")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="a field by its name, as for a corpus"
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="set a field by its name, as for a corpus"
     )
     hints = get_type_hints(RunConfig)
     for item in fields(RunConfig):

@@ -49,7 +49,7 @@ class Stream:
     def read(self, start: int, stop: int) -> npt.NDArray[np.unsignedinteger[Any]]:
         """Return tokens [start, stop), copied only where they cross shards; raise IndexError outside the stream."""
         if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"tokens {start} to {stop} of a stream of {len(self)}")
+            raise IndexError(f"tokens {start} to {stop} were asked of a stream of {len(self)}")
         first = int(np.searchsorted(self._starts, start, side="right")) - 1
         pieces = []
         while start < stop:
@@ -155,12 +155,14 @@ def _check(corpus: Corpus) -> None:
         where = corpus.directory / "tokens" / name / "manifest.json"
         if manifest.tokenizer_sha256 != digest:
             raise ValueError(
-                f"{where}: tokenizer_sha256 is {manifest.tokenizer_sha256[:12]}…, {path} is {digest[:12]}…"
+                f"{where}: tokenizer_sha256 is {manifest.tokenizer_sha256[:12]}…, but that of {path} is {digest[:12]}…"
             )
         if "train" not in manifest.splits:
-            raise ValueError(f"{where}: splits are {', '.join(manifest.splits) or 'none'}, there must be a train split")
+            raise ValueError(f"{where}: splits are {', '.join(manifest.splits) or 'none'}; there must be a train split")
         if manifest.vocabulary != corpus.vocabulary:
-            raise ValueError(f"{where}: vocabulary is {manifest.vocabulary}, other sources have {corpus.vocabulary}")
+            raise ValueError(
+                f"{where}: vocabulary is {manifest.vocabulary}, but other sources have {corpus.vocabulary}"
+            )
 
 
 def _digest(manifest: Manifest) -> str:

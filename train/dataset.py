@@ -56,7 +56,7 @@ class SequenceDataset(Dataset[Batch]):
         if rows.max(initial=0) >= vocabulary:
             number = int(draw.source[np.argmax(rows.max(axis=1))])
             name = self.streams[number].manifest.source
-            raise ValueError(f"{name}: token {rows.max()} in its shards, but the vocabulary is {vocabulary}")
+            raise ValueError(f"{name}: its shards hold token {rows.max()}, but the vocabulary has {vocabulary}")
         return Batch(torch.from_numpy(rows), torch.from_numpy(draw.source))
 
 

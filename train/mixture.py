@@ -131,10 +131,12 @@ class Mixture:
         if len(self.weights) != len(self.sizes):
             raise ValueError(f"{len(self.weights)} weights for {len(self.sizes)} sources")
         if min(self.weights, default=0) < 0 or not 0 < sum(self.weights) <= MAX_PERIOD:
-            raise ValueError(f"weights are {self.weights}: none negative, their sum in 1 to {MAX_PERIOD}")
+            raise ValueError(
+                f"weights are {self.weights}: none may be negative, and their sum must be from 1 to {MAX_PERIOD}"
+            )
         for number, (weight, size) in enumerate(zip(self.weights, self.sizes, strict=True)):
             if not 0 <= size <= MAX_SIZE or (weight and not size):
-                raise ValueError(f"source {number} has weight {weight} and {size} sequences, it needs 1 to 2^62")
+                raise ValueError(f"source {number} has weight {weight} and {size} sequences; it needs 1 to 2^62")
 
     @property
     def period(self) -> int:
@@ -206,7 +208,9 @@ def integer_weights(proportions: Sequence[int | float | str | Decimal]) -> tuple
     if all(isinstance(value, int) for value in proportions):
         weights = tuple(int(value) for value in proportions)
         if min(weights, default=0) < 0 or not 0 < sum(weights) <= MAX_PERIOD:
-            raise ValueError(f"weights are {weights}: none negative, their sum in 1 to {MAX_PERIOD}")
+            raise ValueError(
+                f"weights are {weights}: none may be negative, and their sum must be from 1 to {MAX_PERIOD}"
+            )
         return weights
     decimals = [_decimal(value) for value in proportions]
     if sum(decimals) != 1:

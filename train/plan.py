@@ -87,7 +87,11 @@ def scale_of(weights: Mapping[str, int]) -> float:
 
 def paper(scale: float) -> str:
     """Return what the columns "paper" are."""
-    return "paper: Table 1" if scale == 1 else f"paper: Table 1, its shares times {scale:g} as others are added"
+    return (
+        "paper: Table 1"
+        if scale == 1
+        else f"paper: Table 1, its shares times {scale:g} because other sources are added"
+    )
 
 
 def table(
@@ -193,7 +197,7 @@ def worth_of(entries: Sequence[Entry]) -> float:
 def _show_budget(options: argparse.Namespace) -> None:
     peak = peak_of(options.gpu)
     if peak is None:
-        raise ValueError(f"--gpu is {options.gpu!r}, peaks are known of {', '.join(PEAKS)}")
+        raise ValueError(f"--gpu is {options.gpu!r}, peaks are known for {', '.join(PEAKS)}")
     for name, value in (("flops", options.flops), ("gpus", options.gpus), ("mfu", options.mfu)):
         if not 0 < value < float("inf"):
             raise ValueError(f"--{name} is {value}; it must be positive")

@@ -67,7 +67,7 @@ def _page(
             f'<img alt="{Path(name).stem}" src="data:image/png;base64,{base64.b64encode(picture).decode()}">'
             for name, picture in pictures.items()
         ),
-        *([] if LOSS in pictures else ["<p>One step shows no course: the curves come with the second.</p>"]),
+        *([] if LOSS in pictures else ["<p>One step makes no curve: the curves come with the second.</p>"]),
         "<h2>Ledger</h2>",
         _table(("source", "tokens seen", "share", "bits / byte"), _ledger(last, evaluations)),
         "<h2>What it writes</h2>",
@@ -85,7 +85,7 @@ def _configuration(config: Row) -> list[str]:
     rows = [(name, str(value)) for name, value in config.items()]
     return [
         "<h2>Configuration</h2>",
-        "<p>As it was given: minutes may have ended the run before its steps.</p>",
+        "<p>As given: --minutes may have ended the run before all its steps.</p>",
         _table(("", ""), rows),
     ]
 
@@ -93,7 +93,7 @@ def _configuration(config: Row) -> list[str]:
 def _facts(row: Row) -> list[tuple[str, str]]:
     facts = [
         ("tokens / s, in the last steps", f"{row['tokens_per_second']:,.0f}"),
-        ("memory, at most", f"{row['memory_bytes'] / 1e9:.2f} GB"),
+        ("peak memory", f"{row['memory_bytes'] / 1e9:.2f} GB"),
         ("time", f"{row['seconds']:,.0f} s"),
     ]
     for name, share in (row["mfu"] or {}).items():

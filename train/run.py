@@ -147,7 +147,7 @@ def model_config(config: RunConfig, vocabulary: int) -> ModelConfig:
     shape = replace(named(config.model), vocabulary=vocabulary)
     if config.sequence_length > shape.context:
         raise ValueError(
-            f"sequence_length is {config.sequence_length}, model {config.model} has a context of {shape.context}"
+            f"sequence_length is {config.sequence_length}, but model {config.model} has a context of {shape.context}"
         )
     return shape
 

@@ -56,7 +56,7 @@ def clean(text: str, path: str, mode: Mode = "corrected") -> str:
     if mode == "published":
         return _clean_as_published(text)
     if mode != "corrected":
-        raise ValueError(f"mode={mode!r}: it is 'corrected' or 'published'")
+        raise ValueError(f"mode is {mode!r}; it must be 'corrected' or 'published'")
     language = language_of(path)
     if language is None:
         return text

@@ -64,7 +64,7 @@ def letters_per_token_reason(text: str, tokens: int, minimum: float = MIN_LETTER
     is empty. RedPajama counts with another model's tokenizer (pythia-6.9b), ours with the one that will be trained on.
     """
     if tokens < 0:
-        raise ValueError(f"tokens={tokens}: a count of tokens is at least 0")
+        raise ValueError(f"tokens is {tokens}; it must not be negative")
     if tokens == 0:
         return Reason.EMPTY
     return Reason.FEW_LETTERS_PER_TOKEN if letters(text) < minimum * tokens else None

@@ -225,7 +225,7 @@ class _Reader:
     def _take(self, size: int, field: str, value: object) -> int:
         """Return where the next `size` bytes start."""
         start, left = self._at, len(self._content) - self._at
-        require(size <= left, field, value, f"takes {size:,} bytes, the file has {left:,} more")
+        require(size <= left, field, value, f"takes {size:,} bytes, but the file has only {left:,} more")
         self._at += size
         return start
 
@@ -245,7 +245,12 @@ class _Reader:
         """Read words and labels: return where each lies, and the counts of labels."""
         size = words + labels
         left = len(self._content) - self._at
-        require(_LEAST_NAME * size <= left, "size", size, f"takes {_LEAST_NAME * size:,} bytes, the file has {left:,}")
+        require(
+            _LEAST_NAME * size <= left,
+            "size",
+            size,
+            f"takes {_LEAST_NAME * size:,} bytes, but the file has only {left:,}",
+        )
         find, ends, at = self._content.find, [], self._at
         starts = [at]
         for _ in range(size):

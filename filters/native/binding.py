@@ -219,7 +219,7 @@ def room_for(size: int) -> _Room:
 def main() -> int:
     """Compile the library; say so where it cannot be, which is no error: all else works."""
     if problem := compile_library():
-        print(f"the web's text is handled in Python, with the same result more slowly: {problem}", file=sys.stderr)  # noqa: T201
+        print(f"web pages are handled in Python, with the same result but more slowly: {problem}", file=sys.stderr)  # noqa: T201
     return 0
 
 

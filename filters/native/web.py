@@ -127,7 +127,7 @@ def without(text: str, removed: NDArray[np.integer[Any]]) -> tuple[str, int, int
     room = room_for(utf8.size)
     numbers = np.sort(removed).astype(np.uint32, copy=False)
     count = native.altiplano_without(utf8, utf8.size, first(numbers), len(numbers), room.text, room.sizes)
-    assert not len(numbers) or numbers[-1] < room.sizes[1], "a line is removed that the text has not"
+    assert not len(numbers) or numbers[-1] < room.sizes[1], "a line to remove is not in the text"
     return room.as_text(), room.sizes[1], count
 
 

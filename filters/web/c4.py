@@ -248,7 +248,7 @@ class BadWords:
         entries = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
         entries = [entry for entry in entries if entry]
         if not entries:
-            raise ValueError(f"{path}: no bad words in this file; one a line is expected")
+            raise ValueError(f"{path}: no bad words in this file; one per line is expected")
         self._words = frozenset(entry for entry in entries if _WORD.fullmatch(entry))
         self._phrases: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
         for entry in entries:

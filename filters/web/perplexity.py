@@ -130,7 +130,9 @@ def percentile_cutoffs(perplexities: NDArray[np.float64]) -> Cutoffs:
     """
     sample = perplexities[~(perplexities < 0)]
     if not sample.size or not np.isfinite(sample).all():
-        raise ValueError(f"cut-offs need finite perplexities; {sample.size} of {perplexities.size} are not negative")
+        raise ValueError(
+            f"cut-offs need finite perplexities of pages; {sample.size} of {perplexities.size} pages have one"
+        )
     head, middle = np.percentile(sample, (HEAD_PERCENTILE, MIDDLE_PERCENTILE), method="inverted_cdf").tolist()
     return Cutoffs(head, middle)
 

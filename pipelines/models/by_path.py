@@ -87,7 +87,10 @@ def _option(option: str, recipe: Recipe) -> tuple[str, str]:
     if name not in known:
         raise ValueError(f"--model {option}: there is no model {name!r}; available: {', '.join(known)}")
     if name == decontamination.MODEL and not recipe.contamination.drop:
-        raise ValueError(f"--model {option}: the recipe drops nothing for it; add --set contamination.drop=true")
+        raise ValueError(
+            f"--model {option}: the recipe has no use for it; to drop contaminated documents, add "
+            "--set contamination.drop=true"
+        )
     if name == filters.CLASSIFIER and not _labels(recipe):
         field = f"{next(iter(recipe.sources), 'SOURCE')}.filters.classifier.label=LABEL"
         raise ValueError(f"--model {option}: no source uses it; add, for example, --set {field}")

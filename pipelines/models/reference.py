@@ -122,7 +122,10 @@ def _parts(pages: Sequence[tuple[str, str]], label: bool, recipe: ReferenceTrain
     for url, text in pages:
         parts[share(f"held_out/{recipe.seed}", url) < recipe.held_out].append((text, label))
     if not all(parts):
-        raise ValueError(f"common_crawl.training.held_out={recipe.held_out} leaves one part of a class without pages")
+        raise ValueError(
+            f"common_crawl.training.held_out is {recipe.held_out}: one of the two classes has "
+            "no page to train on, or none to hold out"
+        )
     return parts
 
 

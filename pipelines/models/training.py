@@ -150,8 +150,8 @@ def _ranking_warnings(chosen: Sequence[str], by_size: Sequence[str]) -> list[str
     if not more:
         return []
     return [
-        f"stack_exchange: by posts {', '.join(more)} are among the {len(chosen)} largest sites, by the size of their "
-        f"archives {', '.join(fewer)}; the posts decided: list more sites before downloading"
+        f"stack_exchange: the {len(chosen)} largest sites include {', '.join(more)} if posts are counted, and "
+        f"{', '.join(fewer)} by the size of the archives; posts decided: list more sites before downloading"
     ]
 
 
@@ -186,8 +186,8 @@ def make_tokenizer(task: Training) -> dict[str, Any]:
     if not texts:
         names = ", ".join(dict.fromkeys(source for source, _ in task.inputs))
         raise ValueError(
-            f"there is no document to train the tokenizer on, for nothing was kept of {names}; the warnings before say "
-            "why (--set tokenize=false ends with the documents)"
+            f"there are no documents to train the tokenizer on, because nothing was kept of {names}; the warnings "
+            "above say why (--set tokenize=false ends with the documents)"
         )
     try:
         training.train(texts, task.path(FILE), replace(spec.LLAMA, vocab_size=task.recipe.vocabulary))

@@ -80,6 +80,6 @@ def _languages(recipe: Recipe, made: Set[str], wikipedia: Collection[str]) -> It
             )
     if "reference" in made and wanted and web.training.language not in wanted:
         yield (
-            f"common_crawl.training.language is {web.training.language!r}, and no page in it is kept: --set "
-            f"common_crawl.training.language={wanted[0]}, or --set common_crawl.reference.classifier=false"
+            f"common_crawl.training.language is {web.training.language!r}, but no pages in that language are kept: "
+            f"--set common_crawl.training.language={wanted[0]}, or --set common_crawl.reference.classifier=false"
         )

@@ -74,7 +74,7 @@ def test_a_reader_that_has_enough_is_no_error(command: list[str]) -> None:
         (["--run", "/nowhere", "x"], "/nowhere: no checkpoint"),
         (["--corpus", "/nowhere", "x"], "/nowhere: the corpus has no tokenizer"),
         (["x", "--prompt", "y"], "the prompt is given twice"),
-        (["river " * 3000], "the model's context 512"),
+        (["river " * 3000], "the model's context is 512"),
     ],
 )
 def test_errors_are_one_message(

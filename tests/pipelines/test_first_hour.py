@@ -120,7 +120,7 @@ class TestModels:
         given += ["--set", "language_models.estimator=kneser_ney", "--set", "common_crawl.quality.languages=de"]
         lines = lines_of(capsys, 2, [*given, "--output", str(tmp_path / "c")])
         assert "'de', for which no language model is made: --set language_models.languages=en,de, or" in lines[0]
-        assert "common_crawl.training.language is 'en', and no page in it is kept" in lines[1]
+        assert "common_crawl.training.language is 'en', but no pages in that language are kept" in lines[1]
         given += ["--set", "language_models.languages=de", "--set", "common_crawl.training.language=de"]
         lines = lines_of(capsys, 2, [*given, "--output", str(tmp_path / "c")])
         assert "--input wikipedia: no dump is in 'de', for which common_crawl.quality.languages needs" in lines[0]

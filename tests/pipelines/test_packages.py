@@ -171,7 +171,7 @@ def test_a_warc_file_is_refused_without_what_reads_html(dumps: Path, monkeypatch
     dump = Dump("a.warc", "d" * 16, {})
     warc.look(io.BytesIO(response()), dump)
     hide(monkeypatch, "resiliparse")
-    with pytest.raises(MissingError, match="resiliparse is not installed, which gives the text of HTML pages"):
+    with pytest.raises(MissingError, match=r"resiliparse is not installed \(it gives the text of HTML pages"):
         warc.look(io.BytesIO(response()), dump)
     with (dumps / "c4/0.warc.wet.gz").open("rb") as wet:
         warc.look(wet, dump)
@@ -197,7 +197,7 @@ def test_the_sample_is_refused_before_its_first_download(
     hide(monkeypatch, name)
     assert layout.main(["--output", str(tmp_path / "raw")]) == 2
     said = capsys.readouterr().err
-    assert re.search("^the sample cannot be laid out: .* is not installed, which gives", said, re.MULTILINE)
+    assert re.search(r"^the sample cannot be laid out: .* is not installed \(it gives", said, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,5 +219,5 @@ def test_a_package_is_asked_for_by_the_first_of_its_modules_that_is_there(monkey
     hide(monkeypatch, "json")
     assert not package.is_there()
     assert package.or_else(io) is io
-    with pytest.raises(MissingError, match="first is not installed, which gives nothing; do without"):
+    with pytest.raises(MissingError, match=r"first is not installed \(it gives nothing\); do without"):
         package.load()

@@ -104,7 +104,7 @@ class TestSilence:
         assert corpus.main([*given, "--output", str(tmp_path / "corpus")]) == 1
         said = capsys.readouterr().err
         assert "warning: books kept nothing of 1 documents" in said
-        assert "nothing was kept of books; the warnings before say why" in said
+        assert "nothing was kept of books; the warnings above say why" in said
 
 
 class TestWaiting:

@@ -72,7 +72,7 @@ HOSTILE = {
     "a long text": (packed(array(), b"b" * 129), "a text of 129 bytes; must be at most 128"),
     "what is no UTF-8": (packed(array(), b"b\xe6\x97\0"), "its texts are not UTF-8"),
     "half a character": (packed(changed(SECOND, LEAF | 1), "é\0".encode()), "points to text 1; must not be inside"),
-    "half a block": (packed(array()[:700]), "an array of 2800 bytes; must be full blocks of 1024"),
+    "half a block": (packed(array()[:700]), "an array of 2800 bytes; must be whole blocks of 1024"),
     "an array past the end": (packed(array())[:2_000], "an array of 3072 bytes"),
     "no array": (struct.pack("<I", 0) + b"b\0", "an array of 0 bytes"),
     "a byte": (b"\x01", "an array of 1 bytes"),

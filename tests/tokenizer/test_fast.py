@@ -154,7 +154,7 @@ class TestWhereItCannotStandIn:
             ({"normalization_rule_name": "nfkc"}, "character map"),
             ({"remove_extra_whitespaces": True}, "remove_extra_whitespaces is True"),
             ({"treat_whitespace_as_suffix": True}, "treat_whitespace_as_suffix is True"),
-            ({"user_defined_symbols": "a\u2581b"}, "is user-defined, with a space"),
+            ({"user_defined_symbols": "a\u2581b"}, "is user-defined and holds a space"),
             ({"split_by_whitespace": False}, "crosses a space"),
         ],
     )
@@ -177,7 +177,7 @@ class TestWhereItCannotStandIn:
                 [Piece("a", -3, NORMAL), Piece("aa", -2, NORMAL), Piece("aaa", -2, NORMAL)],
                 "two pieces have the same score",
             ),
-            ([Piece("\u2581a", 0, USER_DEFINED)], "is user-defined, with a space"),
+            ([Piece("\u2581a", 0, USER_DEFINED)], "is user-defined and holds a space"),
             ([Piece("a", 0, UNUSED)], "'a' is unused"),
             (
                 [Piece("\u2581", -9, NORMAL), Piece("\u2581\u2581", -9, NORMAL), *_TIED],
@@ -205,7 +205,7 @@ class TestWhereItCannotStandIn:
         rules["added_tokens"] = [token | {"single_word": False, "lstrip": False, "rstrip": False}]
         monkeypatch.setattr(fast, "definition", lambda model: json.dumps(rules))
         tokenizer = Tokenizer(model_path)
-        with pytest.warns(RuntimeWarning, match="does not agree about '<s>'"):
+        with pytest.warns(RuntimeWarning, match="gives other ids for '<s>'"):
             assert tokenizer.fast is None
 
     def test_one_that_refuses_the_model_is_a_warning(self, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_a_piece_that_is_never_made_is_found_on_load(
     if len(lost) == 1:
         assert tokenizer.fast is not None
     else:
-        with pytest.warns(RuntimeWarning, match="does not agree"):
+        with pytest.warns(RuntimeWarning, match="gives other ids"):
             assert tokenizer.fast is None
 
 

@@ -45,7 +45,7 @@ def shorter_shard(corpus: Path) -> None:
         (nothing, "c4=0.3333333,books=0.6666667", "proportion '0.3333333' has more than 6 decimals"),
         (nothing, "c4=1,news=1", "no tokens of news; available: arxiv, books"),
         (without_tokens, "c4=1,books=1", "books has no tokens: build it, or set its proportion to 0"),
-        (other_pieces, "books=1,c4=1", "c4/manifest.json: vocabulary is 321, other sources have 320"),
+        (other_pieces, "books=1,c4=1", "c4/manifest.json: vocabulary is 321, but other sources have 320"),
         (too_many_pieces, "c4=1", "vocabulary is 65537, 1 to 65,536 is expected of uint16"),
         (another_tokenizer, "c4=1,books=1", "c4/manifest.json: tokenizer_sha256 is 111111111111"),
         (shorter_shard, "c4=1,books=1", "train-00000.bin: "),

@@ -38,7 +38,7 @@ def test_the_last_n_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("truncate", r"model.pt: \d+ bytes, its manifest says"),
+        ("truncate", r"model.pt: it has \d+ bytes, but its manifest says"),
         ("flip", "model.pt: its contents do not have the SHA-256"),
         ("remove", "model.pt: missing"),
         ("manifest", r"manifest.json is missing or damaged \(JSONDecodeError\)"),

@@ -67,9 +67,9 @@ def test_shards_of_another_tokenizer_are_refused(corpus: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"vocabulary": 321}, "vocabulary is 321, other sources have 320"),
+        ({"vocabulary": 321}, "vocabulary is 321, but other sources have 320"),
         ({"dtype": "uint8"}, "dtype is 'uint8'"),
-        ({"splits": {"validation": ()}}, "splits are validation, there must be a train split"),
+        ({"splits": {"validation": ()}}, "splits are validation; there must be a train split"),
     ],
 )
 def test_other_vocabularies_types_and_splits_are_refused(

@@ -153,5 +153,5 @@ def test_workers_do_not_change_the_order(shared_corpus: Path) -> None:
 def test_a_token_outside_the_vocabulary_names_its_source(corpus: Path) -> None:
     path = corpus / "tokens" / "common_crawl" / "train-00000.bin"
     np.full(path.stat().st_size // 2, 320, "<u2").tofile(path)
-    with pytest.raises(ValueError, match="common_crawl: token 320 in its shards, but the vocabulary is 320"):
+    with pytest.raises(ValueError, match="common_crawl: its shards hold token 320, but the vocabulary has 320"):
         dataset(corpus).__getitems__(range(200))

@@ -209,10 +209,10 @@ def test_decimals_are_represented_exactly(parts: list[int]) -> None:
         (["half", "half"], "'half' is not a number"),
         ([float("nan"), 1.0], "nan must be a number"),
         ([0.5, 0.5, float("inf")], "inf must be a number"),
-        ([3, -1], "none negative"),
-        ([0, 0], "their sum in 1 to"),
-        ([999_999, 2], "their sum in 1 to"),
-        ([], "their sum in 1 to"),
+        ([3, -1], "none may be negative"),
+        ([0, 0], "their sum must be from 1 to"),
+        ([999_999, 2], "their sum must be from 1 to"),
+        ([], "their sum must be from 1 to"),
     ],
 )
 def test_what_would_have_to_be_rounded_is_refused(proportions: list[float], message: str) -> None:

@@ -128,7 +128,7 @@ def test_repeated_tokens_are_said_to_be_worth_less(capsys: pytest.CaptureFixture
     ("arguments", "message"),
     [
         ([], "give --tokens with --corpus or --sizes, or --flops"),
-        (["--flops", "1e23", "--gpu", "abacus"], "--gpu is 'abacus', peaks are known of NVIDIA A100"),
+        (["--flops", "1e23", "--gpu", "abacus"], "--gpu is 'abacus', peaks are known for NVIDIA A100"),
         (["--flops", "-1"], "--flops is -1.0; it must be positive"),
         (["--tokens", "1T"], "either --corpus or --sizes"),
         (["--tokens", "1T", "--sizes", "books=1B"], "gives no tokens of common_crawl"),

@@ -250,7 +250,7 @@ def test_a_corpus_that_was_rebuilt_is_refused(corpus: Path, tmp_path: Path, caps
         (["--proportions", "books=0.5,c4=0.4"], "proportions add up to 0.9; they must add up to exactly 1"),
         (["--proportions", "books=1,news=1"], "no tokens of news"),
         (["--model", "8B"], "model '8B' is not known"),
-        (["--sequence-length", "65"], "sequence_length is 65, model tiny has a context of 64"),
+        (["--sequence-length", "65"], "sequence_length is 65, but model tiny has a context of 64"),
         (["--corpus", "nowhere"], "nowhere: no tokens of common_crawl"),
     ],
 )

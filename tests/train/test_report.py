@@ -48,7 +48,7 @@ def test_a_page_of_one_step_has_no_curve(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
     assert "data:image/png" not in page
-    assert "One step shows no course" in page
+    assert "One step makes no curve" in page
     assert "<td>c4</td><td>960</td><td>100.00%</td><td>none</td>" in page
 
 

@@ -218,7 +218,7 @@ def test_a_file_that_ends_without_a_line_end() -> None:
 
 
 def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(ValueError, match="mode='strict'"):
+    with pytest.raises(ValueError, match="mode is 'strict'"):
         clean("", "a.py", mode=cast(Mode, "strict"))
 
 

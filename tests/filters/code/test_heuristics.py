@@ -77,7 +77,7 @@ def test_letters_per_token() -> None:
     assert letters_per_token_reason("ab1 " * 3, 4) is None
     assert letters_per_token_reason("ab1 " * 3, 5) is Reason.FEW_LETTERS_PER_TOKEN
     assert letters_per_token_reason("", 0) is Reason.EMPTY
-    with pytest.raises(ValueError, match="tokens=-1"):
+    with pytest.raises(ValueError, match="tokens is -1"):
         letters_per_token_reason("a", -1)
 
 

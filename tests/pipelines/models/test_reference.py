@@ -141,6 +141,6 @@ def test_where_nothing_is_cited_the_error_says_what_can_be_done(tmp_path: Path) 
 
 
 def test_a_split_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="held_out=1e-09 leaves one part of a class without pages"):
+    with pytest.raises(RuntimeError, match="held_out is 1e-09: one of the two classes has no page"):
         train(tmp_path, examples(tmp_path), replace(RECIPE, held_out=1e-9))
     assert reference.LEAST_PAGES <= 25

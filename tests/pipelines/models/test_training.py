@@ -28,7 +28,7 @@ def test_a_ranking_by_size_that_the_posts_do_not_confirm_is_warned_of(tmp_path: 
     posts = [("a.org", 9, 10), ("b.org", 5, 30), ("c.org", 7, 20)]
     models.train(training(tmp_path, models.make_sites, (2, False), posts))
     (warning,) = storage.read_json(f"{tmp_path}/models/model/manifest.json")["warnings"]
-    assert "by posts a.org are among the 2 largest sites, by the size of their archives b.org" in warning
+    assert "the 2 largest sites include a.org if posts are counted, and b.org by the size of the archives" in warning
 
 
 def test_identities_know_what_a_model_is_made_of(tmp_path: Path) -> None:
