@@ -124,6 +124,13 @@ image: check-docker wheel ## build and push the workers' image: make image IMAGE
 	@docker build --tag $(IMAGE) .
 	@docker push $(IMAGE)
 
+# A build's driver lives as long as its jobs, and does little. Not run: nothing here was ever submitted to Google.
+.PHONY: driver
+driver: check-image ## run Dataflow's driver on a small machine of its own: make driver IMAGE=... PROJECT=... REGION=... ZONE=... ARGS=...
+	@gcloud compute instances create altiplano-driver --project=$(PROJECT) --zone=$(ZONE) --machine-type=e2-standard-2 \
+		--image-family=cos-stable --image-project=cos-cloud --scopes=cloud-platform \
+		--metadata=startup-script='docker run --entrypoint altiplano $(IMAGE) corpus --recipe $(RECIPE) --runner dataflow --output "'"$$OUTPUT"'" $(dataflow_ARGS) $(ARGS)'
+
 # The same command, stopped when the models are made; the corpus takes them on.
 .PHONY: models
 models: override ARGS += --models

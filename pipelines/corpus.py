@@ -71,6 +71,8 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 if options.strict and (silent := prepared.silent):
                     raise RuntimeError(f"--strict: {silent[0]}")
 
+            if options.runner not in ("local", "plain"):
+                beam_arguments = work.with_machines(beam_arguments, options.runner, prepared)
             listed = replace(work.worklist(prepared, options.sources), fence=held.fence)
             with (
                 work.listing(options.sources),

@@ -79,7 +79,7 @@ def lines(prepared: Build, runner: str, beam_arguments: Sequence[str], sources: 
     from pipelines.runners import submission
     from pipelines.runners.engines import engine_of
 
-    engine = engine_of(runner)
+    engine, beam_arguments = engine_of(runner), work.with_machines(beam_arguments, runner, prepared)
     yield f"engine: {engine.runner} {' '.join(beam_arguments)}"
     with tempfile.TemporaryDirectory() as folder:
         plan = f"{folder}/first.plan"

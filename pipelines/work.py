@@ -12,13 +12,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pipelines import recipes
 from pipelines.build import Build, listed, made_of, source_of, with_own_texts
+from pipelines.files import storage
 from pipelines.models import draws, language, reference, training
 from pipelines.readers.columns import Columns
 from pipelines.recipes import Recipe
+from pipelines.runners import dataflow
+from pipelines.runners.engines import engine_of
 from pipelines.runners.names import Names, kinds_in
 from pipelines.runners.plans import Worklist
 from pipelines.stages import kinds, losses, run
@@ -104,6 +108,26 @@ def of_sources(
         "learned": {name: known.packed(columns) for name, columns in (learned or {}).items()},
     }
     return Worklist(known, MADE_BY, facts)
+
+
+def with_machines(beam_arguments: Sequence[str], runner: str, build: Build) -> list[str]:
+    """Return Beam's arguments with what Dataflow's machines should be, where none of it is given; others as they are.
+
+    Models that the build makes itself are not counted: nobody knows before how large they become.
+    """
+    if engine_of(runner).runner != "DataflowRunner":
+        return list(beam_arguments)
+    models = sum(_size(given.model.path, given.files) for given in build.given.values())
+    inputs = [one.size for found in build.inputs.values() for one in found]
+    needs = dataflow.Needs(build.recipe.reducer_keys, models, inputs)
+    return [*beam_arguments, *needs.flags(beam_arguments)]
+
+
+def _size(path: str, files: Mapping[str, str]) -> int:
+    """Return the bytes of a model: of its only file, or of those in its folder."""
+    if storage.is_remote(path) or Path(path).is_file():
+        return storage.size(path) if len(files) <= 1 else sum(storage.size(f"{path}/{name}") for name in files)
+    return sum(found.stat().st_size for found in Path(path).rglob("*") if found.is_file())
 
 
 @contextmanager
