@@ -68,12 +68,13 @@ $(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/na
 	@$(BIN)/python -P -c 'from filters.native import binding; binding.main(); raise SystemExit(not binding.path().exists())' \
 		&& touch $@ || true
 
-# Servers of S3 and GCS that the long tests talk to.
-SERVERS := github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1
+# Servers of S3 and GCS that the long tests talk to, and Beam's own engine.
+SERVERS := github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 \
+	github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1
 $(VENV)/go.stamp: Makefile $(VENV)/build.stamp
 	@if command -v go >/dev/null; then for server in $(SERVERS); do \
 			echo "building $$server" && GOBIN="$(abspath $(VENV))/go" go install $$server || exit 1; done; touch $@; \
-		else echo "Go is missing: tests with servers of S3 and GCS will be SKIPPED (https://go.dev/dl)" >&2; fi
+		else echo "Go is missing: tests with servers of S3 and GCS and with Prism will be SKIPPED (https://go.dev/dl)" >&2; fi
 
 .PHONY: setup-corpus setup-sample setup-train setup-test setup-full setup-engine
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp

@@ -178,6 +178,36 @@ def test_progress_on_an_engine_is_what_its_workers_have_left_so_far(
     assert rows[0]["stages"] == {"slow": 12}
 
 
+@pytest.fixture(scope="module")
+def prism() -> Iterator[str]:
+    program = servers.program("prism")
+    if program is None:
+        pytest.skip("Prism is missing: `make test-full` builds it where Go is")
+    job, web = servers.free_port(), servers.free_port()
+    with servers.server([program, "--job_port", str(job), "--web_port", str(web)], job, _clean(), "/"):
+        yield f"localhost:{job}"
+
+
+def test_prism_starts_workers_itself_and_leaves_what_the_plain_loop_leaves(
+    tmp_path: Path, options: list[str], built: Path, prism: str
+) -> None:
+    worker = Path(sys.executable).with_name("altiplano-worker")
+    if not worker.exists():
+        pytest.skip("the package is not installed: make setup")
+    log = tmp_path / "events.jsonl"
+    more = ["--runner", "portable", f"--job_endpoint={prism}", "--log-json", str(log)]
+    done = _build(Path(sys.executable), options, tmp_path / "corpus", *more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert identity(tmp_path / "corpus") == identity(built)
+    assert not list((tmp_path / "corpus/work/plan").iterdir())
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    jobs = [row["job"] for row in rows if row["event"] == "job_submitted"]
+    assert all(name.startswith("altiplano-sample-") for name in jobs)
+    counted = [row for row in rows if row["event"] == "job_finished"]
+    assert sum(row["items"] for row in counted) == sum(row["items"] for row in rows if row["event"] == "stage_finished")
+    assert "the engine counts" not in done.stderr
+
+
 def test_a_failing_item_is_named_by_the_job_api(
     tmp_path: Path, options: list[str], wheel_python: Path, job_service: str
 ) -> None:
