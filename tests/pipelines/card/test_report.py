@@ -205,14 +205,13 @@ def facts_of(path: str) -> remote.Facts | None:
     return remote.Facts(path, there.stat().st_size, 0.0) if there.is_file() else None
 
 
-def matches(pattern: str) -> list[remote.Facts]:
-    """Return the object of a name, or those below a folder named with "**"."""
-    folder, below, _ = pattern.partition("/**")
-    files = on_this_machine(folder).rglob("*") if below else [on_this_machine(pattern)]
+def in_folder(folder: str, *, deep: bool = True) -> list[remote.Facts]:
+    """Return the objects in a folder."""
+    files = sorted(on_this_machine(folder).glob("**/*" if deep else "*"))
     return [found for path in files if (found := facts_of(f"elsewhere://{path}"))]
 
 
-def upload(stream: BinaryIO, size: int, path: str) -> None:
+def upload(stream: BinaryIO, size: int, path: str, check: object = None) -> None:
     stream.seek(0)
     on_this_machine(path).write_bytes(stream.read(size))
 
@@ -220,7 +219,7 @@ def upload(stream: BinaryIO, size: int, path: str) -> None:
 def test_a_remote_corpus_has_the_same_card(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "open_read", lambda path: on_this_machine(path).open("rb"))
     monkeypatch.setattr(remote, "facts", facts_of)
-    monkeypatch.setattr(remote, "match", matches)
+    monkeypatch.setattr(remote, "in_folder", in_folder)
     monkeypatch.setenv(cached.FOLDER, str(tmp_path / "cache"))
     monkeypatch.setattr(remote, "upload", upload)
     output = tmp_path / "corpus"

@@ -85,7 +85,7 @@ def run(place: Place, jobs: Sequence[Job], runner: str = "flink", deadline: floa
         )
 
 
-@pytest.mark.parametrize("runner", ["flink", "spark"])
+@pytest.mark.parametrize("runner", ["flink", pytest.param("spark", marks=pytest.mark.full)])
 def test_a_wave_runs_through_a_job_server_of_the_build_s_own(
     place: Place, runner: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +114,7 @@ def test_a_deadline_cancels_the_job_and_waits_until_it_has_ended(place: Place) -
     assert place.left() == []
 
 
+@pytest.mark.full
 def test_a_job_that_never_ends_is_said_to_be_there(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,7 +187,7 @@ def interrupted(folder: str) -> int:
     return 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.full), signal.SIGTERM])
 def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.Signals) -> None:
     began = place.folder / "began"
     code = (
@@ -205,6 +206,7 @@ def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.S
     assert place.left() == []
 
 
+@pytest.mark.full
 def test_a_driver_that_is_killed_leaves_no_job_server(place: Place) -> None:
     code = "import sys; from tests.pipelines.runners import test_submission as t; t.interrupted(sys.argv[1])"
     with subprocess.Popen([sys.executable, "-c", code, str(place.folder)], cwd=REPOSITORY) as build:
