@@ -147,6 +147,8 @@ class Execution:
                 self._beam_arguments = [*self._beam_arguments, f"--job_endpoint={self._open.enter_context(server)}"]
         number = next(self._waves)
         if number == 1:
+            if endpoint := option_of(self._beam_arguments, "job_endpoint"):
+                job_servers.check_endpoint(endpoint)
             events.say(f"{engine.runner}: jobs altiplano-{options.recipe}-N, {engine.link(self._beam_arguments)}")
         submission.run(
             jobs,

@@ -25,6 +25,7 @@ from apache_beam.version import __version__ as beam_version
 
 START_SECONDS = 120.0
 END_SECONDS = 20.0
+ANSWER_SECONDS = 10.0
 LEAST_JAVA = 11
 # Runs a command until it ends or the standard input does, which is the driver's: however that ends, no server is left.
 _WITH_ITS_DRIVER = (
@@ -92,6 +93,15 @@ def running(runner: str, master: str, jar: str | None) -> Iterator[str]:
             yield f"localhost:{port}"
         finally:
             _end(process)
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Raise ValueError if nothing answers at HOST:PORT: Beam would wait for a minute, and say nothing."""
+    host, _, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host or "localhost", int(port)), ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ValueError(f"--job_endpoint {endpoint}: no job server answers there ({error})") from error
 
 
 def _java() -> str:

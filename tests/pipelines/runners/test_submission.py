@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from pipelines.files import commands
 from pipelines.runners import job_servers, submission
 from pipelines.runners.engines import engine_of, worker_arguments
+from pipelines.runners.errors import reason
 from pipelines.stages.jobs import Job
 from tests.pipelines.runners.listed import worklist
 
@@ -219,6 +221,40 @@ def test_a_driver_that_is_killed_leaves_no_job_server(place: Place) -> None:
     while "ended" not in place.calls():
         assert time.monotonic() < limit + 30
         time.sleep(0.1)
+
+
+class Broken(grpc.RpcError, grpc.Call):  # type: ignore[misc]
+    """What Beam raises when a job server is gone: as text it says nothing."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        return "Connection reset by peer"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Broken(), "the connection to the engine failed: Connection reset by peer"),
+        (
+            RuntimeError(
+                "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'pipelines'"
+            ),
+            "workers do not have the package altiplano-corpus: install it where they run (ModuleNotFoundError: "
+            "No module named 'pipelines')",
+        ),
+        (RuntimeError("Traceback\n x\nValueError: a.gz is bad [while running 'run']"), "ValueError: a.gz is bad"),
+    ],
+)
+def test_what_an_error_says(error: BaseException, told: str) -> None:
+    assert reason(error) == told
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:1", "nowhere", "localhost:x", "localhost:99999999"])
+def test_a_job_server_that_does_not_answer_is_named(endpoint: str) -> None:
+    with pytest.raises(ValueError, match=f"--job_endpoint {endpoint}: no job server answers there"):
+        job_servers.check_endpoint(endpoint)
 
 
 def test_what_an_engine_counts_otherwise_is_said() -> None:
