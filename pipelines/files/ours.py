@@ -19,7 +19,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -141,7 +141,15 @@ def sources_of(folder: str) -> list[str]:
 
 
 def give_back_unused(folder: str, *, was_there: bool) -> None:
-    """Take the mark off a folder that holds nothing else: what it was claimed for did not begin."""
+    """Take the mark off a folder that holds nothing else: what it was claimed for did not begin.
+
+    A store that is gone keeps it, so that the error which it was gone with is the one that is said.
+    """
+    with suppress(OSError) if storage.is_remote(folder) else nullcontext():
+        _give_back_unused(folder, was_there)
+
+
+def _give_back_unused(folder: str, was_there: bool) -> None:
     if kind_of(folder) is not None and not [name for name in _others(folder) if name != MARK]:
         storage.remove(f"{folder}/{MARK}")
         if not storage.is_remote(folder) and not was_there:

@@ -93,7 +93,8 @@ def address_option(text: str) -> str:
 
 def _here_or_on_store(text: str) -> str:
     scheme, rest = scheme_of(text), text.partition("://")[2]
-    if scheme not in ("", "file", *STORES) or (scheme in STORES and ("@" in rest.partition("/")[0] or "?" in rest)):
+    is_web = "@" in rest.partition("/")[0] or "=" in rest.partition("?")[2]  # a user, a query: they may be secret
+    if scheme not in ("", "file", *STORES) or (scheme in STORES and is_web):
         raise ValueError(f"{scheme}://...: a folder or file here, or s3://BUCKET/NAME or gs://BUCKET/NAME, is expected")
     return form(text)
 

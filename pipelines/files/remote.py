@@ -40,6 +40,11 @@ REPLACED_AT_MOST = 10  # times that others write an object while it is to be rep
 _OTHER_VERSION = frozenset({412, 409, 404})
 _LONGEST_SILENCE = remote_parts.CONNECT_SECONDS + remote_parts.READ_SECONDS  # of one request
 
+_S3_OPTIONS = tuple(
+    f"s3_{name}"
+    for name in ("access_key_id", "secret_access_key", "session_token", "endpoint_url", "region_name", "api_version")
+) + ("s3_verify", "s3_disable_ssl")
+
 T = TypeVar("T")
 Check = Callable[[], None]
 
@@ -308,11 +313,16 @@ def _close(stream: Any, path: str) -> None:
 
 
 def _s3(options: Any) -> remote_s3.S3:
+    again = partial(_retried, "written")
     if options is None:
-        return remote_s3.S3(remote_s3.client(), partial(_retried, "written"))
+        return remote_s3.S3(remote_s3.client(), again)
     from apache_beam.io.aws.clients.s3.boto3_client import Client
+    from apache_beam.options.pipeline_options import PipelineOptions, S3Options
 
-    return remote_s3.S3(Client(options).client, partial(_retried, "written"))
+    given = options.view_as(S3Options)
+    none = PipelineOptions([]).view_as(S3Options)
+    is_given = any(getattr(given, name) != getattr(none, name) for name in _S3_OPTIONS)
+    return remote_s3.S3(Client(options).client if is_given else remote_s3.client(), again)
 
 
 def _gcs(options: Any) -> remote_gcs.Gcs:

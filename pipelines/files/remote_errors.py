@@ -62,6 +62,9 @@ def reason(error: BaseException) -> str:
     name = _name(error)
     if name in _REASONS:
         return f"{_REASONS[name]} ({name})"
-    text = " ".join(str(error).split())
-    status = code_of(error)
+    response, status = getattr(error, "response", None), code_of(error)
+    told = response.get("Error", {}).get("Message") if isinstance(response, dict) else None
+    text = " ".join(str(told or error).split())
+    if name and not name.isdigit():
+        text = f"{name}: {text}"
     return f"the store answered {status}: {text}" if status else f"{type(error).__name__}: {text}"

@@ -11,7 +11,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, BinaryIO
 
 from pipelines.files.remote_parts import (
@@ -65,11 +65,21 @@ def prepare() -> None:
     botocore.register_initializer(prepare_session)
 
 
-def client() -> Any:
-    """Return a client with the credentials, the region and the endpoint of boto3's usual places."""
+def _session() -> Any:
+    """Return the session of this process, and of those that are forked from it: it keeps what it has read of S3."""
+    return _session_of(tuple(sorted(entry for entry in os.environ.items() if entry[0].startswith("AWS_"))))
+
+
+@lru_cache(maxsize=1)
+def _session_of(variables: tuple[tuple[str, str], ...]) -> Any:
     import boto3
 
-    return boto3.session.Session().client("s3")
+    return boto3.session.Session()
+
+
+def client() -> Any:
+    """Return a client with the credentials, the region and the endpoint of boto3's usual places."""
+    return _session().client("s3")
 
 
 class S3:
@@ -179,6 +189,4 @@ def _md5(content: bytes) -> bytes:
 
 def has_credentials(arguments: str) -> bool:
     """Tell whether there are credentials where boto3 looks for them, or among a command's arguments."""
-    import boto3
-
-    return boto3.session.Session().get_credentials() is not None or "--s3_access_key_id" in arguments
+    return _session().get_credentials() is not None or "--s3_access_key_id" in arguments

@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import build, clean, corpus, report, trace, verify
-from pipelines.files import cached, lock, ours, remote, remote_parts, storage
+from pipelines.files import cached, lock, ours, remote, remote_parts, storage, waits
 from tests.pipelines import servers, tiny
 
 # Google's client leaves a connection that broke to the collector.
@@ -207,6 +208,92 @@ def test_a_second_build_is_refused_while_the_first_one_runs(
         assert remote.swap(f"{output}/work/lock.json", b"second", first) not in (None, first)
         assert remote.swap(f"{output}/work/lock.json", b"third", first) is None
         assert storage.read_bytes(f"{output}/work/lock.json") == b"second"
+
+
+def books(folder: Path, output: str) -> list[str]:
+    """Write three books; return the options that build a corpus of them."""
+    tiny.books(folder, 3)
+    options = ["--input", f"books={folder}/*.txt", "--recipe", "paper", "--runner", "plain", "--output", output]
+    return options + [
+        word for field in ("tokenizer.vocabulary=500", "buckets=2", "books.groups=2") for word in ("--set", field)
+    ]
+
+
+def test_of_two_builds_at_the_same_instant_one_begins(store: Store, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "pipelines.corpus", *books(tmp_path, store.path("instant"))]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    codes = [process.returncode for process in both]
+    if codes != [0, 0]:  # where the first had not ended when the second began
+        assert sorted(codes) == [0, 2], said
+        (refused,) = [text for text, code in zip(said, codes, strict=True) if code]
+        assert "another build" in refused
+        assert "Traceback" not in refused
+    assert list(verify.problems(store.path("instant"))) == []
+
+
+def test_a_server_that_is_gone_in_the_middle_ends_the_build_by_name(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(remote_parts.PATIENCE, "2")
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(waits, "SECONDS", 0.5)
+    monkeypatch.setattr(remote, "_answers", waits.Places())
+    monkeypatch.setattr(remote, "_say", waits.OncePerPlace())
+    with servers.Flaky(store.url, 0.0).running() as proxy:
+        monkeypatch.setenv(store.variable, proxy.url)
+        write = storage.write_json
+
+        def gone(path: str, content: object) -> None:
+            if path.startswith(store.path("gone/work/books/")):
+                proxy.refused = ("GET", "PUT", "POST", "HEAD", "DELETE")
+            write(path, content)
+
+        monkeypatch.setattr(storage, "write_json", gone)
+        started = time.monotonic()
+        assert corpus.main(books(tmp_path, store.path("gone"))) == 1
+        assert time.monotonic() - started < 60
+    said = [line for line in capsys.readouterr().err.splitlines() if line and "items" not in line]
+    assert len(said) == 2, said
+    waiting, failed = said
+    assert waiting.startswith(f"waiting for {store.path('gone/')}")
+    path = waiting.split()[2]  # the object that was asked for then, not another that is asked for on the way out
+    assert failed.startswith(f"failed: {path}: cannot be ")
+
+
+def test_names_may_hold_what_globs_do(store: Store, tmp_path: Path) -> None:
+    output = store.path("x[1]*?/corpus")
+    theirs = store.path("x1ab/corpus/work/notes.json")
+    storage.write_bytes(theirs, b"mine")
+    assert corpus.main(books(tmp_path, output)) == 0
+    assert verify.main([output]) == 0
+    assert corpus.main(books(tmp_path, output)) == 0
+    assert storage.read_json(f"{output}/summary.json")["build"]["stages_run"] == []
+    assert clean.main([output]) == 0
+    assert storage.files_in(output) == []
+    assert storage.exists(theirs)
+
+
+@needs_s3
+def test_a_store_that_is_only_read_is_said_in_a_line(tmp_path: Path) -> None:
+    assert VERSITYGW is not None
+    output = "s3://corpus/read"
+    build = ["pipelines.corpus", *books(tmp_path, output)]
+    with servers.versitygw(VERSITYGW, tmp_path / "store", tmp_path / "log") as variables:
+        done = run(build, variables)
+        assert done.returncode == 0, done.stderr
+    with servers.versitygw(VERSITYGW, tmp_path / "store", tmp_path / "log", "--readonly") as variables:
+        for command in (["pipelines.report", output], ["pipelines.clean", output], build):
+            done = run(command, variables)
+            assert done.returncode in (1, 2), done.stderr
+            assert "these credentials do not allow it (AccessDenied)" in done.stderr
+            assert f"{output}/" in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+def run(command: list[str], variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    return subprocess.run([sys.executable, "-P", "-m", *command], env=environment, capture_output=True, text=True)
 
 
 def test_every_spelling_is_one_folder_and_strangers_objects_stay(
