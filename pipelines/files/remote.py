@@ -40,10 +40,16 @@ REPLACED_AT_MOST = 10  # times that others write an object while it is to be rep
 _OTHER_VERSION = frozenset({412, 409, 404})
 _LONGEST_SILENCE = remote_parts.CONNECT_SECONDS + remote_parts.READ_SECONDS  # of one request
 
-_S3_OPTIONS = tuple(
-    f"s3_{name}"
-    for name in ("access_key_id", "secret_access_key", "session_token", "endpoint_url", "region_name", "api_version")
-) + ("s3_verify", "s3_disable_ssl")
+_S3_OPTIONS = (
+    "s3_access_key_id",
+    "s3_secret_access_key",
+    "s3_session_token",
+    "s3_endpoint_url",
+    "s3_region_name",
+    "s3_api_version",
+    "s3_verify",
+    "s3_disable_ssl",
+)
 
 T = TypeVar("T")
 Check = Callable[[], None]

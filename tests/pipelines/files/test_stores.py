@@ -191,6 +191,24 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
+ANONYMOUS = """
+import time
+from pipelines.files import storage
+begun = time.monotonic()
+storage.write_bytes("gs://corpus/anonymous.bin", b"x")
+assert storage.read_bytes("gs://corpus/anonymous.bin") == b"x"
+assert time.monotonic() - begun < 20
+"""
+
+
+@needs_gcs
+def test_an_emulator_is_asked_without_credentials_and_without_looking_for_them(gcs: Variables) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "NO_GCE"))}
+    command = [sys.executable, "-P", "-c", ANONYMOUS]
+    done = subprocess.run(command, env={**environment, **gcs}, capture_output=True, text=True, cwd=Path.cwd())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @needs_versitygw
 class TestErrors:
     @pytest.mark.parametrize("module", COMMANDS)
