@@ -57,6 +57,7 @@ def prepare() -> None:
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,
                 retries={"total_max_attempts": 1},  # `remote` tries again, and says so
+                user_agent="altiplano-corpus",  # botocore puts its own together for each request
             )
         )
         for operation in _PAID if payer else ():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
+import multiprocessing
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 import pytest
@@ -158,6 +161,32 @@ class TestReading:
             with pytest.raises(OSError, match=r"s3://bucket: there is no such bucket") as caught:
                 ask(PATH)
             assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_small_files_of_a_version_are_read_once(store: Store) -> None:
+    path = "s3://bucket/manifests/once.json"
+    store.put(b'{"a": 1}', path)
+    assert [storage.read_jsons([path, f"{path}.none"]) for _ in range(3)] == [[{"a": 1}, None]] * 3
+    assert store.asked == ["list", f"bytes=0-{remote.READ_BLOCK * 4 - 1}", "list", "list"]
+    store.put(b'{"a": 2}', path)
+    assert storage.read_jsons([path]) == [{"a": 2}]
+
+
+def test_many_waits_have_one_thread() -> None:
+    before, watch = set(threading.enumerate()), waits.Watch()
+    with ExitStack() as stack:
+        for number in range(50):
+            stack.enter_context(waits.Wait(f"s3://bucket/{number}", seconds=1000.0, watch=watch))
+        assert len(set(threading.enumerate()) - before) == 1
+
+
+def test_a_worker_leaves_it_to_the_command_to_say_what_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits.say("waiting for s3://bucket")
+    monkeypatch.setattr(multiprocessing, "parent_process", object)
+    waits.say("waiting for s3://another")
+    assert capsys.readouterr().err == "waiting for s3://bucket\n"
 
 
 class TestWaiting:
