@@ -92,8 +92,9 @@ class Gcs:
         bucket, name = names(path)
         blob = self._client.bucket(bucket).blob(name, chunk_size=PART)
         kept = {} if condition == ALWAYS else {"if_generation_match": int(condition or 0)}
-        # Of a large object the client sends again only the part that failed.
-        again = Retry(predicate=is_transient, initial=1.0, maximum=20.0, timeout=patience()) if size > PART else None
+        # Of a large object the client sends a part again that failed, for a while; `remote` says so, and begins anew.
+        span = min(patience(), READ_SECONDS)
+        again = Retry(predicate=is_transient, initial=1.0, maximum=20.0, timeout=span) if size > PART else None
         blob.upload_from_file(
             stream,
             size=size,

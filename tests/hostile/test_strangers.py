@@ -576,13 +576,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
             raise FileNotFoundError(path)
         return io.BytesIO(objects[path])
 
-    def match(pattern: str) -> list[remote.Facts]:
-        start = pattern.partition("*")[0]
-        return [fact for path in sorted(objects) if path.startswith(start) and (fact := found(path))]
+    def in_folder(folder: str, *, deep: bool = True) -> list[remote.Facts]:
+        return [fact for path in sorted(objects) if path.startswith(f"{folder}/") and (fact := found(path))]
 
     monkeypatch.setattr(remote, "facts", found)
     monkeypatch.setattr(remote, "open_read", opened)
-    monkeypatch.setattr(remote, "match", match)
+    monkeypatch.setattr(remote, "in_folder", in_folder)
     monkeypatch.setattr(cached, "_whole", set())
     monkeypatch.setenv(cached.FOLDER, str(tmp_path / "elsewhere" / "cache"))
     return objects
