@@ -21,6 +21,7 @@ from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job
 from tests.pipelines import servers, tiny
+from tests.pipelines.runners import job_server
 from tests.pipelines.runners.listed import worklist
 from tests.pipelines.tiny import identity
 
@@ -206,6 +207,50 @@ def test_prism_starts_workers_itself_and_leaves_what_the_plain_loop_leaves(
     counted = sum(row["items"] for row in rows if row["event"] == "job_finished")
     assert counted == sum(sum(row["stages"].values()) for row in rows if row["event"] == "wave_started")
     assert "the engine counts" not in done.stderr
+
+
+@pytest.mark.parametrize("runner", ["flink", "spark"])
+def test_a_build_that_is_ended_on_the_way_goes_on_where_it_stopped(
+    tmp_path: Path, options: list[str], built: Path, runner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not Path(sys.executable).with_name("altiplano-worker").exists():
+        pytest.skip("the package is not installed: make setup")
+    java = tmp_path / "bin/java"
+    java.parent.mkdir()
+    java.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} -m {job_server.__name__} "$@"\n')
+    java.chmod(0o755)
+    (tmp_path / "server.jar").touch()
+    monkeypatch.setenv("PATH", f"{java.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("STAND_IN", str(tmp_path))
+    master = {"flink": "--flink_master=localhost:8081", "spark": "--spark_master_url=spark://localhost:7077"}[runner]
+    output, log = tmp_path / "corpus", tmp_path / "events.jsonl"
+    more = ["--runner", runner, master, "--job-server", str(tmp_path / "server.jar"), "--log-json", str(log)]
+    command = [sys.executable, "-m", "pipelines.corpus", *options, "--output", str(output), *more]
+    with subprocess.Popen(command, env=_clean(), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as first:
+        deadline = time.monotonic() + 600
+        while not log.exists() or log.read_text().count('"job_submitted"') < 5:
+            assert first.poll() is None, first.communicate()[1][-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        first.terminate()
+        said = first.communicate(timeout=120)[1]
+    assert first.returncode == 143, said[-2000:]
+    assert "run again to continue where it stopped" in said
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert "state CANCELLED" in calls
+    assert calls[-1] == "ended"
+    assert not list((output / "work/plan").iterdir())
+    finished = _finished(log)
+    log.unlink()
+    done = _build(Path(sys.executable), options, output, *more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert identity(output) == identity(built)
+    assert finished
+    assert finished.isdisjoint(_finished(log))  # nothing that was done was submitted again
+
+
+def _finished(log: Path) -> set[str]:
+    return {row["stage"] for row in map(json.loads, log.read_text().splitlines()) if row["event"] == "stage_finished"}
 
 
 def test_a_failing_item_is_named_by_the_job_api(
