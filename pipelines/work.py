@@ -153,7 +153,7 @@ def names(facts: Mapping[str, Any]) -> Names:
             f"{ours or 'the package'}: set {LIST}={facts['sources'] or ''} in the environment of workers"
         )
     sources = listed(ours)
-    plain = _names((), None, [source.recipe for source in sources.values()])
+    plain = _names((), *(source.recipe for source in sources.values()))
     recipe: Recipe = plain.unpacked(facts["recipe"])
     _, sources = with_own_texts(recipe, sources)
     learned = {name: plain.unpacked(columns) for name, columns in facts["learned"].items()}

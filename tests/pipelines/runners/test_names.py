@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import work
-from pipelines.build import SOURCES, source_of
+from pipelines.build import SOURCES, listed, source_of, with_own_texts, with_parts
 from pipelines.readers.columns import Columns
 from pipelines.recipes import PAPER, RECIPES, SAMPLE, Texts
 from pipelines.runners.names import Names
@@ -124,3 +124,11 @@ def test_what_does_not_fit_is_refused(data: Any, message: str) -> None:
 def test_what_has_no_name_is_not_packed(value: Any) -> None:
     with pytest.raises(TypeError, match="has no form in a plan"):
         NAMES.packed(value)
+
+
+def test_a_worker_knows_the_recipes_of_its_own_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = "tests.letters:SOURCES"
+    recipe, sources = with_own_texts(with_parts(SAMPLE, listed(named)), listed(named))
+    facts = work.of_sources([source_of(one, recipe) for one in sources.values()], recipe, named=named).facts
+    monkeypatch.setenv(work.LIST, named)
+    assert "letters read" in work.names(json.loads(json.dumps(facts)))._things
