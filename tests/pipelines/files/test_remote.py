@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
@@ -27,6 +28,14 @@ class Answer(Exception):  # noqa: N818
     def __init__(self, code: int, name: str = "") -> None:
         super().__init__(f"answer {code}")
         self.response = {"Error": {"Code": name or str(code)}, "ResponseMetadata": {"HTTPStatusCode": code}}
+
+
+class OfRequests(Exception):  # noqa: N818
+    """An error of the client of GCS, which has the answer itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("Request failed with status code", code)
+        self.response = SimpleNamespace(status_code=code)
 
 
 class Store:
@@ -203,6 +212,8 @@ class TestWaiting:
             (Answer(403, "RequestTimeTooSkewed"), "this machine's clock is not the store's"),
             (Answer(403, "AccessDenied"), "these credentials do not allow it"),
             (Answer(404, "NoSuchBucket"), "there is no such bucket"),
+            (OfRequests(404), "there is no such bucket"),
+            (OfRequests(403), "the store answered 403"),
         ],
     )
     def test_what_cannot_pass_is_said_at_once(self, store: Store, error: Exception, said: str) -> None:
