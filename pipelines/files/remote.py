@@ -352,7 +352,7 @@ def _store(path: str) -> Any:
     with _making:
         if key not in _made:
             check(path)
-            remote_s3.prepare()
+            remote_s3.prepare()  # Beam's client has a session of its own
             for old in [old for old in _made if old[0] == scheme]:
                 found = _made.pop(old)
                 if old[1] == os.getpid():  # connections of a parent process are its own to close

@@ -5,5 +5,4 @@ Reading S3's description takes longer than a worker of a small build works. No c
 
 from pipelines.files import remote_s3
 
-remote_s3.prepare()
 remote_s3.client()

@@ -75,6 +75,7 @@ def _session() -> Any:
 def _session_of(variables: tuple[tuple[str, str], ...]) -> Any:
     import boto3
 
+    prepare()  # of a session that is there already nothing can be changed
     return boto3.session.Session()
 
 

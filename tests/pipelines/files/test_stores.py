@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import verify
-from pipelines.files import lock, remote, remote_parts, storage
+from pipelines.files import lock, remote, remote_parts, remote_s3, storage
 from tests.pipelines import servers
 
 pytestmark = [
@@ -207,6 +207,19 @@ def test_an_emulator_is_asked_without_credentials_and_without_looking_for_them(g
     command = [sys.executable, "-P", "-c", ANONYMOUS]
     done = subprocess.run(command, env={**environment, **gcs}, capture_output=True, text=True, cwd=Path.cwd())
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_versitygw
+def test_a_client_has_a_connection_for_each_thread_and_leaves_it_to_us_to_ask_again(
+    versitygw: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in versitygw.items():
+        monkeypatch.setenv(name, value)
+    assert remote_s3.has_credentials("")  # is asked before a client is made
+    config = remote_s3.client().meta.config
+    assert config.max_pool_connections == remote_parts.AT_ONCE
+    assert config.retries["total_max_attempts"] == 1
+    assert config.connect_timeout == remote_parts.CONNECT_SECONDS
 
 
 @needs_versitygw
