@@ -17,15 +17,14 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from pathlib import Path
 from types import MethodType
 from typing import Any, BinaryIO
 
-from pipelines.files import storage
+from pipelines.files import memory, storage
 from pipelines.files.fence import Fence, fenced
 from pipelines.runners.names import Names
 from pipelines.stages.jobs import Job, Shuffle
@@ -266,7 +265,7 @@ class Workplace:
         """Run one item of this process, behind the fence: its CPU seconds and its memory are then its own."""
         with _TURN, fenced(self.fence):
             if self.of_engine:
-                forget_peak()
+                memory.forget_peak()
             yield
 
     def task(self, packed: bytes) -> Task:
@@ -306,9 +305,3 @@ def workplace(header: Chunk, made_by: str) -> Workplace:
         with fenced(fence):
             storage.write_bytes(f"{found['begun']}-{uuid.uuid4().hex[:8]}.begun", b"")
     return Workplace(names, fence, of_engine=bool(found["begun"]))
-
-
-def forget_peak() -> None:
-    """Let the most memory that this process has had be what it has now, where Linux lets it."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

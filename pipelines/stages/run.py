@@ -10,7 +10,6 @@ taken from the previous shard's own footer.
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.document import Document, Drop
-from pipelines.files import cached, failures, runs, storage, tables
+from pipelines.files import cached, failures, memory, runs, storage, tables
 from pipelines.files.current import renewed
 from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import share
@@ -31,8 +30,6 @@ from pipelines.readers import Dump
 from pipelines.stages import losses
 from pipelines.stages.changes import Changes
 from pipelines.stages.kinds import Context, Item, Join, Map, Part, Paths, Read, Removals, Schema, reducer_name
-
-KIBIBYTE = 1024  # the unit of Linux' ru_maxrss
 
 
 def local_models(paths: Mapping[str, str]) -> dict[str, str]:
@@ -119,7 +116,7 @@ class Tally:
             else None,
             "drops": drops.named(self._relative(self._drops_path)),
             "cpu_seconds": round(time.process_time() - self._started, 3),
-            "worker_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE,
+            "worker_memory_bytes": memory.peak_bytes(),
         }
 
     def _relative(self, path: str) -> str:

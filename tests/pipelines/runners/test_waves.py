@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -182,3 +184,20 @@ def test_plans_of_killed_builds_are_removed_and_nothing_else(tmp_path: Path) -> 
         (folder / name).touch()
     plans.remove_left(str(tmp_path))
     assert sorted(path.name for path in folder.iterdir()) == sorted(others)
+
+
+def test_a_worker_of_another_version_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = waves.planned(f"{tmp_path}/plan", jobs(tmp_path), WORK)
+    monkeypatch.setattr(plans, "version", lambda package: "0.0.7")
+    with pytest.raises(RuntimeError, match=r"this worker has altiplano-corpus 0.0.7, the build has \d.*: give workers"):
+        plans.workplace(planned.header, planned.made_by)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux lets a process forget its peak")
+def test_a_process_forgets_the_memory_of_the_item_before() -> None:
+    code = (
+        "from pipelines.files import memory; large = b'x' * (200 << 20); del large; before = memory.peak_bytes(); "
+        "memory.forget_peak(); print(before - memory.peak_bytes())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 150 << 20
