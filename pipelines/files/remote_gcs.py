@@ -45,8 +45,8 @@ class Gcs:
         from requests.adapters import HTTPAdapter
 
         if credentials is None:
-            credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
-        self._session: Any = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
+            credentials = AnonymousCredentials()
+        self._session: Any = AuthorizedSession(credentials)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=AT_ONCE))
         self._client: Any = Client(project=None, credentials=credentials, _http=self._session)
@@ -125,7 +125,7 @@ class Gcs:
         if answer.status_code >= 300:
             from google.api_core.exceptions import from_http_response
 
-            raise from_http_response(answer)  # type: ignore[no-untyped-call]
+            raise from_http_response(answer)
         return answer
 
 
