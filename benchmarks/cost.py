@@ -20,15 +20,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines.account import summary
+from pipelines.account import forecast, summary
 from pipelines.inputs.paper import PAPER_INPUTS, TIB
 from pipelines.recipes import PAPER
 from pipelines.stages import decisions
 from pipelines.table1 import TABLE_1
 
 DAY, GB = 86_400, 10**9
-VCPU_HOUR, GIB_HOUR, SHUFFLED_GB = 0.056, 0.003557, 0.011
-MEMORY_GIB = 3.75  # of a worker's core
 WET_FILES = 65_000  # of a crawl, about what those of known number have
 LINES_OF_A_FILE = 1_000_000
 POINTER = 100 + 40  # bytes: a path and the packed pointer, with its key
@@ -62,31 +60,27 @@ def rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         web = row.name in WEB
         measured = source["inputs"]["bytes"] if web else source["bytes"]
         size = web_bytes(row.name) if web else float(row.disk_bytes)
+        cpu = forecast.whole([forecast.Unit(measured, seconds)], size).value
         answer.append(
             {
                 "source": row.name,
                 "scaled_by": "compressed input" if web else "finished text",
                 "bytes": size,
                 "cpu_seconds_a_gb": seconds / measured * GB,
-                "cpu_days": seconds / measured * size / DAY,
+                "cpu_days": cpu / DAY,
                 "shuffled_gb": shuffled(row.name) / GB if web else 0.0,
             }
         )
     return answer
 
 
-def dollars(cpu_days: float, shuffled_gb: float, options: argparse.Namespace) -> float:
-    """Return the price of computing."""
-    hours = cpu_days * 24
-    return float(hours * (options.vcpu_hour + MEMORY_GIB * options.gib_hour) + shuffled_gb * options.shuffled_gb)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", help="a finished corpus directory")
-    parser.add_argument("--vcpu-hour", type=float, default=VCPU_HOUR, help="price of a core's hour")
-    parser.add_argument("--gib-hour", type=float, default=GIB_HOUR, help="price of a GiB's hour")
-    parser.add_argument("--shuffled-gb", type=float, default=SHUFFLED_GB, help="price of a GB shuffled")
+    usual = forecast.Prices()
+    parser.add_argument("--price-core-hour", type=float, default=usual.core_hour, help="of a core's hour")
+    parser.add_argument("--price-gib-hour", type=float, default=usual.gib_hour, help="of a GiB's hour")
+    parser.add_argument("--price-shuffled-gb", type=float, default=usual.shuffled_gb, help="of a GB shuffled")
     options = parser.parse_args()
     found = rows(summary.summary(options.corpus))
     print("| source | scaled by | TB | CPU seconds a GB | CPU days | GB shuffled |\n|---|---|--:|--:|--:|--:|")
@@ -97,7 +91,10 @@ def main() -> None:
         )
     days = sum(row["cpu_days"] for row in found)
     moved = sum(row["shuffled_gb"] for row in found)
-    total = dollars(days, moved, options)
+    prices = forecast.Prices(
+        core_hour=options.price_core_hour, gib_hour=options.price_gib_hour, shuffled_gb=options.price_shuffled_gb
+    )
+    total = prices.computing(days * DAY) + moved * prices.shuffled_gb
     for source in WEB:
         print(f"{source}: {web_bytes(source) / TIB:.1f} TiB of WET")
     print(f"all: {days:,.0f} CPU days, {moved:,.1f} GB shuffled, {total:,.0f} dollars of computing at list price")

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.account import damage, manifest
 from pipelines.hashing import digest_of
+from pipelines.inputs import part
 from pipelines.models import draws, training, web
 from pipelines.models.by_path import Given
 from pipelines.optional import decontamination, filters, near_duplicates
@@ -21,6 +22,7 @@ from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exch
 from pipelines.stages.chain import Chain
 from pipelines.stages.graph import Node, needed
 from pipelines.stages.jobs import Job, pending
+from pipelines.stages.kinds import Item
 from pipelines.stages.link import Writer
 from pipelines.stages.source import Input, Model, Source
 from pipelines.table1 import SOURCES as TABLE_1
@@ -129,7 +131,8 @@ def made_of(source: Source, learned: Any) -> Source:
 class Build:
     """One build: the recipe, the inputs of each source, the given models, and where everything is written.
 
-    `learned` is what inputs told of their sources, `silent` what kept next to nothing, of those that are finished.
+    `learned` is what inputs told of their sources, `silent` what kept next to nothing, of those that are finished;
+    `whole` is what a trial's inputs are a part of.
     """
 
     recipe: Recipe
@@ -138,6 +141,7 @@ class Build:
     given: Mapping[str, Given]
     only_models: bool = False
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
+    whole: Mapping[str, part.Whole] = field(default_factory=dict)
     chains: dict[str, Chain] = field(init=False)
     learned: dict[str, Any] = field(init=False, default_factory=dict)
     silent: list[str] = field(init=False, default_factory=list)
@@ -149,7 +153,8 @@ class Build:
             if source.learn:
                 self.learned[name] = source.learn(found)
             source = source_of(made_of(source, self.learned.get(name)), self.recipe)
-            self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains)
+            chosen = self.whole[name].ranges if name in self.whole else list[Item]
+            self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains, chosen)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains, self.only_models)
         encoded = self.chains if self.recipe.tokenize else {}
         self.tokens = {
@@ -224,13 +229,17 @@ class Build:
             [training.training_of(self.output, "stack_exchange_sites", training.make_sites, recipe, ranked)]
         )
 
-    def _draws(self) -> list[tuple[str, draws.Draw]]:
+    def tokenizer_bytes(self) -> dict[str, float]:
+        """Return how many bytes of each source the tokenizer is trained on, if there are as many."""
         proportion = weights(shares_of(self.sources), TABLE_1 if self.chains.keys() & set(TABLE_1) else ())
         total = self.recipe.tokenizer.training_bytes / max(1, sum(proportion[name] for name in self.chains))
+        return {name: total * proportion[name] for name in self.chains}
+
+    def _draws(self) -> list[tuple[str, draws.Draw]]:
         found = []
-        for name in self.chains:
+        for name, wanted in self.tokenizer_bytes().items():
             link = self._before_tokenizer(name)
-            rate = draws.rate(total * proportion[name], sum(row["kept_bytes"] for row in link.manifests()))
+            rate = draws.rate(wanted, sum(row["kept_bytes"] for row in link.manifests()))
             for path, identity in link.shards():
                 task = draws.Draw(
                     path=path,

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 
 from pipelines.files import paths
 from pipelines.files.commands import Parser
 
 RECIPES = ("llama2", "paper", "sample", "texts")
+# List prices in dollars, as known in 2024 and not looked up again: of Dataflow's batch workers in us-central1
+# (https://cloud.google.com/dataflow/pricing), and of standard storage in one region.
+PRICES = (
+    ("core-hour", "a core's hour", 0.056),
+    ("gib-hour", "a GiB's hour", 0.003557),
+    ("gb-month", "a GB stored for a month", 0.02),
+)
 FORMATS = ("megatron", "nanogpt", "datatrove", "mds", "parquet")
 
 
@@ -65,7 +74,34 @@ def corpus() -> Parser:
         "--strict", action="store_true", help="fail if a source, a stage or a file keeps next to nothing"
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be read and run, and do nothing else")
+    parser.add_argument(
+        "--trial",
+        type=_share,
+        metavar="SHARE",
+        help="build this share of each source's inputs into OUTPUT-trial, and forecast what the whole takes",
+    )
+    parser.add_argument("--trial-seed", type=_seed, default=0, metavar="N", help="another N takes other inputs")
+    for name, of, usual in PRICES:
+        parser.add_argument(
+            f"--price-{name}", type=float, default=usual, metavar="DOLLARS", help=f"of {of}, for a trial (%(default)s)"
+        )
     return parser
+
+
+def _share(text: str) -> float:
+    """Return a share between none and all, for argparse."""
+    with contextlib.suppress(ValueError):
+        if 0 < (found := float(text)) < 1:
+            return found
+    raise argparse.ArgumentTypeError(f"{text}: a share between 0 and 1 is expected, such as 0.01")
+
+
+def _seed(text: str) -> int:
+    """Return a seed, for argparse."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (found := int(text)) < 1 << 32:
+            return found
+    raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on is expected, such as 1")
 
 
 def report() -> Parser:

@@ -17,17 +17,19 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pipelines import work
+from rich.console import Console
+
+from pipelines import trial, work
 from pipelines.account import finished, summary
 from pipelines.build import Build
 from pipelines.completion import check_neighbours, withdraw, write_corpus_manifest, write_models_manifest
 from pipelines.files import addresses, commands, lock, ours, storage, strays, temporary
 from pipelines.models import by_path
 from pipelines.options import claimed, parse, prepare
-from pipelines.report import print_summary
+from pipelines.report import PLAIN_WIDTH, print_summary
 from pipelines.runners import events, execution, plans
 from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node, run_waves
@@ -49,8 +51,13 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
         check_neighbours(prepared)
         if storage.is_remote(options.output):
             stage_models(prepared)
+        watch = trial.Trial(prepared, options) if options.trial is not None else None
+        if watch:
+            watch.begin()
         nodes = prepared.nodes()
         with Progress(nodes) as progress:
+            if watch:
+                progress.tell(list(watch.told()))
             progress.tell(by_path.origins({name: one for name, one in prepared.given.items() if one.found}))
             progress.warn(by_path.warnings(prepared.given))
 
@@ -65,6 +72,8 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 progress.poll()
 
             def done(node: Node) -> None:
+                if watch:
+                    watch.look(node.name)
                 told = prepared.finished(node)
                 progress.finish(node)
                 progress.warn(told)
@@ -113,8 +122,11 @@ def _main(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
 
             print(*map(addresses.hide, dry_run.said(options, beam_arguments)), sep="\n")  # noqa: T201
             return 0
-        build(options, beam_arguments)
+        prepared = build(options, beam_arguments)
         _show(options, time.monotonic() - started)
+        if options.trial is not None:
+            trial.Trial(prepared, options).finish()
+            _say(lambda: print_forecast(options.output))
         return 0
     except ValueError as error:
         events.tell("build_failed", level=logging.ERROR, error=str(error))
@@ -134,18 +146,32 @@ def _main(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
 
 
 def _show(options: argparse.Namespace, seconds: float) -> None:
-    """Print what was built; where nobody takes it, the build has not failed."""
+    """Print what was built."""
+    if options.models:
+        _say(lambda: print(f"models: {options.output}/models/manifest.json in {seconds:.0f} s"))  # noqa: T201
+    else:
+        _say(lambda: print_summary(options.output, seconds))
+
+
+def _say(tell: Callable[[], None]) -> None:
+    """Print something; where nobody takes it, the build has not failed."""
     try:
-        if options.models:
-            print(f"models: {options.output}/models/manifest.json in {seconds:.0f} s")  # noqa: T201
-        else:
-            print_summary(options.output, seconds)
+        tell()
         sys.stdout.flush()
     except (BrokenPipeError, OSError) as error:
         if error.filename is not None:
             raise
         commands.failed(f"the summary cannot be printed: {error.strerror or 'its reader has gone'}", "warning")
         commands.discard_output()
+
+
+def print_forecast(output: str) -> None:
+    """Print what the whole will take, by a finished trial."""
+    found = storage.read_json(f"{output}/{trial.FILE}")
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console.print(trial.table(found))
+    for line in (*trial.lines(found), f"trial: {output}; {output}/{trial.FILE} has each stage"):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _logged(error: BaseException, options: argparse.Namespace) -> str:

@@ -16,7 +16,7 @@ from filters.packages import MissingError
 from pipelines import build, command_lines
 from pipelines.build import Build, source_of, with_own_texts, with_parts
 from pipelines.files import ours, storage
-from pipelines.inputs import inputs, listings, paper
+from pipelines.inputs import inputs, listings, paper, part
 from pipelines.models import by_path, wanted
 from pipelines.optional import decontamination
 from pipelines.problems import Problems, RefusedError
@@ -29,13 +29,18 @@ from pipelines.tokens import tokenizers
 
 # What `--input` takes besides single dumps.
 PAPER_LIST = "paper"
+TRIAL_SUFFIX = "-trial"  # of OUTPUT: what a trial builds is never in the way of the whole
+TRIAL_FILE = "work/trial.json"  # says of a corpus that it is a trial, and which
 MB = 1_000_000
 FREE_BYTES = 50 * MB  # without which not even the smallest corpus and its models can be written
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Parse the command line; what it does not know goes to Beam."""
-    return command_lines.corpus().parse_known_args(arguments)
+    """Parse the command line; what it does not know goes to Beam. A trial has a folder of its own."""
+    options, beam_arguments = command_lines.corpus().parse_known_args(arguments)
+    if options.trial is not None:
+        options.output += TRIAL_SUFFIX
+    return options, beam_arguments
 
 
 def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
@@ -72,16 +77,17 @@ class Request:
     sources: Mapping[str, Source]
     found: Mapping[str, inputs.Found]
     models: Mapping[str, by_path.Given]
+    whole: Mapping[str, part.Whole]
 
     def build(self, found: Mapping[str, Sequence[Input]]) -> Build:
         """Return the build of these inputs."""
-        return Build(self.recipe, found, self.output, dict(self.models), self.only_models, self.sources)
+        return Build(self.recipe, found, self.output, dict(self.models), self.only_models, self.sources, self.whole)
 
 
 def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folder: str) -> Request:
     """Look at all that is given, whatever is wrong with any of it; listings on the web are kept in `folder`."""
     problems = Problems()
-    for check_option in (_check_workers, _check_runner):
+    for check_option in (_check_workers, _check_runner, _check_trial):
         with problems.noted():
             check_option(options, beam_arguments)
     with problems.noted():
@@ -103,6 +109,11 @@ def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folde
         problems.found += _missing_packages(source_of(sources[name], recipe))
     ordered = {name: patterns[name] for name in names if name in patterns}
     found = _found(options, sources, ordered, folder, problems)
+    whole: dict[str, part.Whole] = {}
+    if options.trial is not None:
+        for name, files in found.items():
+            languages = recipe.language_models.languages if name == "wikipedia" else None
+            found[name], whole[name] = part.taken(files, part.Draw(options.trial, options.trial_seed), languages)
     articles = found["wikipedia"].files.values() if "wikipedia" in found else ()
     if "wikipedia" in found or "wikipedia" not in patterns:  # else what is wrong with its inputs was said
         with problems.noted():
@@ -111,12 +122,31 @@ def _looked_at(options: argparse.Namespace, beam_arguments: Sequence[str], folde
     with problems.noted():
         _check_disk(options.output, found)
     problems.refuse()
-    return Request(recipe, options.output, options.models, sources, found, models)
+    return Request(recipe, options.output, options.models, sources, found, models, whole)
 
 
 def _check_workers(options: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
     if options.workers < 1:
         raise ValueError(f"--workers {options.workers}: at least 1")
+
+
+def _check_trial(options: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
+    there = not storage.is_remote(options.output) and storage.exists(f"{options.output}/{TRIAL_FILE}")
+    if options.trial is None:
+        if there:
+            raise ValueError(
+                f"--output {options.output}: this is a trial's folder; name another, or go on with --trial"
+            )
+        return
+    if options.models:
+        raise ValueError("--trial: a forecast is of a whole build, so it does not go with --models")
+    if options.runner not in ("local", "plain") or storage.is_remote(options.output):
+        raise ValueError("--trial: a trial is measured on this machine: --runner local or plain, --output here")
+    if not there and storage.exists(f"{options.output}/manifest.json"):
+        raise ValueError(
+            f"--trial: {options.output}, where a trial goes, holds a corpus that is none; name another --output, "
+            f"to which {TRIAL_SUFFIX} is added"
+        )
 
 
 def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.files import paths, storage
+from pipelines.files.current import TOOK, measured
 from pipelines.hashing import digest_of
 from pipelines.models import draws
 from pipelines.readers.stack_exchange import is_meta
@@ -65,7 +66,7 @@ def train(task: Training) -> None:
     storage.remove(task.manifest)
     for name in before.get("files", ()) if isinstance(before, dict) else ():
         storage.remove(paths.within(task.directory, name))
-    with tempfile.TemporaryDirectory() as folder:
+    with measured() as took, tempfile.TemporaryDirectory() as folder:
         made = Path(folder, task.name)
         made.mkdir(parents=True)
         try:
@@ -78,7 +79,7 @@ def train(task: Training) -> None:
         "recipe": asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else recipe,
         "inputs": task.keys,
     }
-    storage.write_json(task.manifest, {"identity": task.identity, "files": files, **made_of, **facts})
+    storage.write_json(task.manifest, {"identity": task.identity, "files": files, **made_of, **facts, TOOK: took})
 
 
 def copied(files: Sequence[Path], base: Path, directory: str) -> dict[str, str]:

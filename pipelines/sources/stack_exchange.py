@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from pipelines.document import Document, Drop
 from pipelines.files import storage
+from pipelines.files.current import measured
 from pipelines.files.tables import columns
 from pipelines.hashing import keyed
 from pipelines.readers import Dump, stack_exchange
@@ -53,7 +54,7 @@ def unpack(task: Unpacking) -> None:
         parts.append((name, position))
         position += len(lines)
 
-    with storage.open_read(task.path) as stream:
+    with measured() as took, storage.open_read(task.path) as stream:
         head = stream.read(HEAD)
         stream.seek(0)
         try:
@@ -67,7 +68,7 @@ def unpack(task: Unpacking) -> None:
                 raise ValueError("its Posts.xml is empty")
         except ValueError as error:
             raise ValueError(f"stack_exchange: {task.path}: {error}") from error
-    task.write_parts(parts)
+    task.write_parts(parts, took)
 
 
 def _cut(stream: BinaryIO, write: Any, size: int) -> None:

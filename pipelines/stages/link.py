@@ -42,7 +42,10 @@ class Neighbour(Protocol):
 
 @dataclass
 class Setting:
-    """One source in one build: what the links of its chain share. `models` gives a finished model by name."""
+    """One source in one build: what the links of its chain share. `models` gives a finished model by name.
+
+    `chosen` takes some of the items, of a trial.
+    """
 
     source: Source
     recipe: Recipe
@@ -50,6 +53,7 @@ class Setting:
     output: str
     models: Callable[[str], Model]
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
+    chosen: Callable[[Sequence[Item]], list[Item]] = list
     _items: list[Item] | None = None
 
     @property
@@ -65,14 +69,14 @@ class Setting:
     def items(self) -> list[Item]:
         """Return the work items, sorted by key: the order that ordinals refer to, whatever order inputs came in."""
         if self._items is None:
-            if self.source.unpack:
-                found = list(unpacking.items(self.unpackings()))
-            elif self.source.items:
-                found = self.source.items(self.inputs, self.part)
-            else:
-                found = one_item_per_file(self.inputs)
-            self._items = sorted(found, key=lambda item: item.key)
+            self._items = sorted(self.chosen(self.all_items()), key=lambda item: item.key)
         return self._items
+
+    def all_items(self) -> list[Item]:
+        """Return the items of all inputs, of which `chosen` takes some."""
+        if self.source.unpack:
+            return list(unpacking.items(self.unpackings()))
+        return self.source.items(self.inputs, self.part) if self.source.items else one_item_per_file(self.inputs)
 
     def unpackings(self) -> list[Unpacking]:
         """Return what is to be unpacked before there are items, of a source that is unpacked."""

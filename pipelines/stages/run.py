@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ from pipelines.readers import Dump
 from pipelines.stages import losses
 from pipelines.stages.changes import Changes
 from pipelines.stages.kinds import Context, Item, Join, Map, Part, Paths, Read, Removals, Schema, reducer_name
+
+E = TypeVar("E")
 
 
 def local_models(paths: Mapping[str, str]) -> dict[str, str]:
@@ -158,11 +160,12 @@ def run_map(task: MapTask) -> None:
     seen: set[str] = set()
     run = paths.work(stage.name, f"{key}.run")
     lost = losses.Counts(task.group) if task.group else None
+    start = Start()
     with (
         renewed(paths.manifest(stage.name, key), task.identity) as facts,
         Tally(paths, stage.name, key, documents, task.schema, task.excerpts, final=task.final) as tally,
     ):
-        for record, removed in _records(task, counts):
+        for record, removed in start.watched(_records(task, counts)):
             outcome, keys = _apply(task, record, removed, context)
             if isinstance(outcome, Document) and task.previous is None:
                 if outcome.id in seen:
@@ -190,6 +193,7 @@ def run_map(task: MapTask) -> None:
         tally.spilled = runs.records(run) if stage.spill else 0
         records_in = tables.rows(task.previous) if task.previous else counts["records"]
         facts |= tally.finish(records_in, counts)
+        facts["start_cpu_seconds"] = start.seconds()
 
 
 def _staged(paths: Paths, stage: str, item: str) -> str:
@@ -255,6 +259,35 @@ def read_part(read: Read, part: Part, counts: Counter[str]) -> Iterator[Any]:
     bounds = {} if part.end is None and part.start == 0 else {"start": part.start, "end": part.end}
     with storage.open_read(part.path) as stream:
         yield from failures.records(stream, lambda reading: read(reading, dump, counts, **bounds))
+
+
+class Start:
+    """Measures what an item takes before its work is under way: models and modules that are loaded as records come.
+
+    A process loads them once, however many items it works on.
+    """
+
+    FIRST = 16  # records in which everything is loaded
+
+    def __init__(self) -> None:
+        self._started = self._under_way = time.process_time()
+        self._records = 0
+
+    def watched(self, records: Iterator[E]) -> Iterator[E]:
+        """Yield the records."""
+        for record in records:
+            if self._records == self.FIRST:
+                self._under_way = time.process_time()
+            self._records += 1
+            yield record
+
+    def seconds(self) -> float:
+        """Return the CPU seconds by which the first records took longer than others; none if there are few others."""
+        others = self._records - self.FIRST
+        if others < self.FIRST:
+            return 0.0
+        of_others = (time.process_time() - self._under_way) / others * self.FIRST
+        return round(max(0.0, self._under_way - self._started - of_others), 4)
 
 
 class _KeyCollector:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, BinaryIO, Literal
 
 from pipelines.files import storage
+from pipelines.files.current import TOOK
 from pipelines.hashing import digest_of, keyed
 from pipelines.readers import Dump
 from pipelines.recipes import Fields
@@ -156,9 +157,10 @@ class Unpacking:
     identity: str
     recipe: Any
 
-    def write_parts(self, parts: Sequence[tuple[str, int]]) -> None:
-        """Write the manifest: the name of each part and the offset in the unpacked stream where it begins."""
-        storage.write_json(self.manifest, {"identity": self.identity, "parts": [list(part) for part in parts]})
+    def write_parts(self, parts: Sequence[tuple[str, int]], took: Mapping[str, float] | None = None) -> None:
+        """Write the manifest: each part with its offset in the unpacked stream, and what unpacking took."""
+        content = {"identity": self.identity, "parts": [list(part) for part in parts], TOOK: took or {}}
+        storage.write_json(self.manifest, content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -384,3 +385,25 @@ def test_an_input_that_comes_back_is_built_again(tmp_path: Path) -> None:
     again = Build(tmp_path, single, dumps, recipe())
     assert again.run() == {**wanted, "stages": again.run()["stages"]}
     assert sorted(again.texts()) == ["aa", "bb", "cc", "dd"]
+
+
+def burn(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def started(costs: Sequence[float]) -> float:
+    """Return what an item took to start whose records take so many CPU seconds each."""
+    start = run.Start()
+    for cost in start.watched(iter(costs)):
+        burn(cost)
+    return start.seconds()
+
+
+def test_what_only_the_first_records_take_is_told_apart() -> None:
+    many = 10 * run.Start.FIRST
+    assert started([0.2] + [0.001] * many) == pytest.approx(0.2, abs=0.1)
+    assert started([0.001] * many) < 0.05
+    # Of a few records it cannot be told whether others would take as long.
+    assert started([0.1] + [0.001] * run.Start.FIRST) == 0
