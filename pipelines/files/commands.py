@@ -128,6 +128,7 @@ def run(main: Callable[[], int]) -> NoReturn:
     if sys.stdout is None:  # closed by `>&-`: the next file that is opened would take its number
         os.open(os.devnull, os.O_WRONLY)
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    code = 0
     try:
         code = main()
         sys.stdout.flush()
@@ -137,7 +138,7 @@ def run(main: Callable[[], int]) -> NoReturn:
         code = failed("the standard output was closed by whoever read it", "stopped", FAILED)
         discard_output()
     except OSError as error:
-        code = failed(error, "failed", FAILED)
+        code = code or failed(error, "failed", FAILED)  # a command that ended with an error has said what it is
         discard_output()
     sys.exit(code)
 

@@ -290,6 +290,20 @@ class TestOutputs:
             assert done.returncode == 1
             assert "No space left on device" in done.stderr
 
+    def test_an_output_that_a_command_finds_full_itself_is_one_line(self) -> None:
+        code = (
+            "from pipelines.files import commands\n"
+            "def main():\n"
+            "    print('it is kept until the end')\n"
+            "    return commands.failed('No space left on device')\n"
+            "commands.run(main)"
+        )
+        with Path("/dev/full").open("w") as full:
+            buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+            command = [sys.executable, "-c", code]
+            done = subprocess.run(command, env=buffered, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (2, "error: No space left on device\n")
+
     def test_a_card_that_cannot_be_written_is_one_line(
         self, built: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
