@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats  # type: ignore[import-untyped]
 
 from pipelines.account import forecast
 from pipelines.account.forecast import Estimate, Prices, Unit
@@ -72,6 +71,7 @@ def test_empty_inputs_cannot_be_scaled() -> None:
 
 @pytest.mark.parametrize("freedom", [1, 1.5, 2, 7, 12, 29.9, 30, 500, math.inf])
 def test_quantiles_are_students(freedom: float) -> None:
+    stats = pytest.importorskip("scipy.stats", reason="scipy comes with setup-full")
     exact = stats.t.ppf(0.5 + forecast.CONFIDENCE / 2, freedom) if freedom < math.inf else stats.norm.ppf(0.95)
     assert exact - 5e-4 <= forecast.student(freedom) <= 1.05 * stats.t.ppf(0.95, math.floor(min(freedom, 1e9)))
 
