@@ -22,6 +22,7 @@ from pipelines.models import draws, language, reference, training
 from pipelines.readers.columns import Columns
 from pipelines.recipes import Recipe
 from pipelines.runners import dataflow
+from pipelines.runners.boot import SOURCES
 from pipelines.runners.engines import engine_of
 from pipelines.runners.names import Names, kinds_in
 from pipelines.runners.plans import Worklist
@@ -31,7 +32,6 @@ from pipelines.stages.resolution import Resolution, run_resolve
 from pipelines.stages.source import Source, Unpacking
 from pipelines.tokens.encode import Encode, WriteShards, encode
 
-LIST = "ALTIPLANO_SOURCES"
 MADE_BY = "pipelines.work:names"
 
 # All that a job calls: functions, and methods of the tasks of a shuffle.
@@ -133,12 +133,12 @@ def _size(path: str, files: Mapping[str, str]) -> int:
 @contextmanager
 def listing(named: str | None) -> Iterator[None]:
     """Give the workers of this machine, which have this process' environment, a list of sources."""
-    before = os.environ.get(LIST)
-    os.environ[LIST] = named or ""
+    before = os.environ.get(SOURCES)
+    os.environ[SOURCES] = named or ""
     try:
         yield
     finally:
-        os.environ[LIST] = before or ""
+        os.environ[SOURCES] = before or ""
 
 
 def names(facts: Mapping[str, Any]) -> Names:
@@ -146,11 +146,11 @@ def names(facts: Mapping[str, Any]) -> Names:
 
     Raises ValueError if the worker has another list of sources than the build.
     """
-    ours = os.environ.get(LIST) or None
+    ours = os.environ.get(SOURCES) or None
     if facts["sources"] != ours:
         raise ValueError(
             f"the build has the sources of {facts['sources'] or 'the package'}, this worker those of "
-            f"{ours or 'the package'}: set {LIST}={facts['sources'] or ''} in the environment of workers"
+            f"{ours or 'the package'}: set {SOURCES}={facts['sources'] or ''} in the environment of workers"
         )
     sources = listed(ours)
     plain = _names((), *(source.recipe for source in sources.values()))

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 
 FAILURES = "ALTIPLANO_FAILURES"
+SOURCES = "ALTIPLANO_SOURCES"  # a list of sources outside the package, MODULE:NAME: see `pipelines.work`
 FOLDER = "ALTIPLANO_FOLDER"  # the driver's working directory, which relative paths are meant from
 PROVISION_SECONDS = 60.0
 _SERVICES = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from pipelines.runners.boot import FAILURES, FOLDER
+from pipelines.runners.boot import FAILURES, FOLDER, SOURCES
 from pipelines.runners.plans import stem
 
 REFUSED = {
@@ -122,7 +122,7 @@ def worker_arguments(engine: Engine, beam_arguments: Sequence[str], plan: str) -
     environment = {
         FAILURES: stem(plan),
         FOLDER: str(Path.cwd()),
-        "ALTIPLANO_SOURCES": os.environ.get("ALTIPLANO_SOURCES", ""),
+        SOURCES: os.environ.get(SOURCES, ""),
         "no_grpc_proxy": "localhost,127.0.0.1",  # an engine's services are beside its workers
     }
     config = json.dumps({"command": worker_command(), "env": environment})

@@ -29,7 +29,7 @@ class Names:
     def __init__(self, things: Mapping[str, Any], kinds: Iterable[type]) -> None:
         self._things = dict(things)
         self._names = {id(thing): name for name, thing in things.items()}
-        self._kinds = {_kind(kind): kind for kind in kinds}
+        self._kinds = {name_of(kind): kind for kind in kinds}
 
     def packed(self, value: Any) -> Any:
         """Return a value as JSON; raise TypeError naming what has no form there."""
@@ -49,8 +49,8 @@ class Names:
             return {TYPE: _schema_packed(pa.schema([pa.field("", value)]))}
         if isinstance(value, pa.Schema):
             return {COLUMNS: _schema_packed(value)}
-        if _kind(type(value)) in self._kinds:
-            return {_kind(type(value)): {one.name: self.packed(getattr(value, one.name)) for one in fields(value)}}
+        if name_of(type(value)) in self._kinds:
+            return {name_of(type(value)): {one.name: self.packed(getattr(value, one.name)) for one in fields(value)}}
         raise TypeError(f"{value!r:.200} has no form in a plan, and no name in the list of what workers know")
 
     def unpacked(self, data: Any) -> Any:
@@ -107,7 +107,8 @@ def kinds_in(value: Any) -> Iterator[type]:
             yield from kinds_in(getattr(value, one.name))
 
 
-def _kind(kind: type) -> str:
+def name_of(kind: type) -> str:
+    """Return the name of a class in a plan."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 

@@ -19,14 +19,14 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from types import MethodType
 from typing import Any, BinaryIO
 
 from pipelines.files import memory, storage
 from pipelines.files.fence import Fence, fenced
-from pipelines.runners.names import Names
+from pipelines.runners.names import Names, name_of
 from pipelines.stages.jobs import Job, Shuffle
 
 # Items of one chunk: what they share is written once for each, and a worker holds one of them.
@@ -144,7 +144,7 @@ class _Writer:
 
     def written(self, content: Any) -> Chunk:
         """Write JSON and return where it is."""
-        packed = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        packed = _packed(content)
         self._stream.write(packed)
         self._position += len(packed)
         return Chunk(self._path, self._position - len(packed), len(packed), hashlib.sha256(packed).digest())
@@ -182,8 +182,11 @@ class _Writer:
     def _element(self, element: Any, shared: Mapping[str, Any]) -> Any:
         if not shared:
             return self._names.packed(element)
-        kind = f"{type(element).__module__}.{type(element).__qualname__}"
-        return {kind: self._fields({n: getattr(element, n) for n in _names_of(element) if n not in shared})}
+        return {
+            name_of(type(element)): self._fields(
+                {n: getattr(element, n) for n in _names_of(element) if n not in shared}
+            )
+        }
 
 
 def _function(job: Job | Shuffle) -> Callable[..., Any]:
@@ -210,8 +213,7 @@ def _shared(elements: Sequence[Any]) -> dict[str, Any]:
 class Task:
     """One item, ready to be run: what to call, with what, and the manifest that it leaves."""
 
-    function: Callable[..., Any]
-    of: Any
+    call: Callable[..., Any]
     element: Any
     shuffled: bool
     manifest: str
@@ -219,8 +221,7 @@ class Task:
 
     def run(self, pointers: Sequence[Any]) -> None:
         """Run it; what was shuffled goes to a shuffle's alone."""
-        given = (self.element, pointers) if self.shuffled else (self.element,)
-        self.function(*given) if self.of is None else self.function(self.of, *given)
+        self.call(self.element, *([pointers] if self.shuffled else []))
 
 
 def read(chunk: Chunk) -> Any:
@@ -230,7 +231,15 @@ def read(chunk: Chunk) -> Any:
         content = stream.read(chunk.length)
     if hashlib.sha256(content).digest() != chunk.sha256:
         raise RuntimeError(f"{chunk.path}: this plan is not the one that this build wrote; nothing of it is done")
-    return json.loads(content.decode("utf-8", "surrogatepass"))
+    return _unpacked(content)
+
+
+def _packed(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _unpacked(packed: bytes) -> Any:
+    return json.loads(packed.decode("utf-8", "surrogatepass"))
 
 
 def packed_items(chunk: Chunk) -> Iterator[tuple[bytes, bytes]]:
@@ -246,7 +255,7 @@ def packed_items(chunk: Chunk) -> Iterator[tuple[bytes, bytes]]:
             element = {kind: {**call["shared"], **own}}
         named = {name: call[name] for name in ("function", "of", "shuffled")}
         task = {**named, "element": element, "manifest": manifest, "identity": identity}
-        yield key.encode(), json.dumps(task, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        yield key.encode(), _packed(task)
 
 
 _TURN = threading.Lock()
@@ -270,10 +279,9 @@ class Workplace:
 
     def task(self, packed: bytes) -> Task:
         """Return a task; raise ValueError naming what this worker does not know."""
-        found = json.loads(packed.decode("utf-8", "surrogatepass"))
+        found = _unpacked(packed)
         return Task(
-            function=self.names.unpacked(found["function"]),
-            of=self.names.unpacked(found["of"]),
+            call=self._call(found),
             element=self.names.unpacked(found["element"]),
             shuffled=found["shuffled"],
             manifest=found["manifest"],
@@ -283,11 +291,16 @@ class Workplace:
     def split(self, chunk: Chunk) -> Iterator[tuple[str, int, Any]]:
         """Yield (label, bucket, pointer) of a chunk of runs."""
         content = read(chunk)
-        function, of = self.names.unpacked(content["function"]), self.names.unpacked(content["of"])
+        split = self._call(content)
         for one in content["runs"]:
-            element = self.names.unpacked(one)
-            for bucket, pointer in function(element) if of is None else function(of, element):
+            for bucket, pointer in split(self.names.unpacked(one)):
                 yield content["label"], bucket, pointer
+
+    def _call(self, found: Mapping[str, Any]) -> Callable[..., Any]:
+        """Return what is called: a function, or a method of what it is of."""
+        function: Callable[..., Any] = self.names.unpacked(found["function"])
+        of = self.names.unpacked(found["of"])
+        return function if of is None else partial(function, of)
 
 
 @lru_cache(maxsize=4)

@@ -62,9 +62,9 @@ class Submission:
         started = time.monotonic()
         threading.Thread(target=self._follow, daemon=True).start()
         try:
-            with waits.Wait(f"a worker of {self.engine.runner}") as begun:
-                self._watch(started + self.patience, begun, started, deadline, poll)
-            self._watch(None, None, started, deadline, poll)
+            with waits.Wait(f"a worker of {self.engine.runner}"):
+                self._watch(started, deadline, poll, until_begun=True)
+            self._watch(started, deadline, poll)
             if self._error is not None:
                 raise RuntimeError(f"{self.engine.runner}: {reason(self._error)}") from self._error
         except BaseException:
@@ -73,14 +73,9 @@ class Submission:
         return self._job
 
     def _watch(
-        self,
-        limit: float | None,
-        begun: waits.Wait | None,
-        started: float,
-        deadline: float | None,
-        poll: Callable[[], None],
+        self, started: float, deadline: float | None, poll: Callable[[], None], *, until_begun: bool = False
     ) -> None:
-        """Watch the job until it has ended or, given a limit, until a worker has begun."""
+        """Watch the job until it has ended, or only until a worker has begun."""
         next_look = 0.0
         while not self._ended.wait(POLL_SECONDS):
             poll()
@@ -94,9 +89,9 @@ class Submission:
             for path in there:
                 if path.endswith(".failed"):
                     raise RuntimeError(f"{self.engine.runner}: {_said_last(path)}")
-            if begun is not None and any(path.endswith(".begun") for path in there):
+            if until_begun and any(path.endswith(".begun") for path in there):
                 return
-            if limit is not None and now > limit:
+            if until_begun and now - started > self.patience:
                 raise TimeoutError(
                     f"no worker of {self.engine.runner} has begun within {self.patience:.0f} s: there may be no free "
                     "slot, or workers cannot start (the engine's own page or log says why); --patience SECONDS waits "

@@ -20,14 +20,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_job_api_pb2, beam_runner_api_pb2
 from apache_beam.runners.portability import local_job_service
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 
+REPOSITORY = Path(__file__).parents[3]
 VERSION = 'openjdk version "17.0.1" 2021-10-19'
 STATES = beam_job_api_pb2.JobState
 _workers: list[subprocess.Popen[bytes]] = []
+
+
+def put_on_path(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Let `java` be this module, for processes that this one starts; return the file of a job server."""
+    java = folder / "bin/java"
+    java.parent.mkdir()
+    java.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} -m {__name__} "$@"\n')
+    java.chmod(0o755)
+    patch.setenv("PATH", f"{java.parent}:{os.environ['PATH']}")
+    patch.setenv("STAND_IN", str(folder))
+    jar = folder / "server.jar"
+    jar.touch()
+    return jar
 
 
 def note(call: str) -> None:

@@ -215,16 +215,10 @@ def test_a_build_that_is_ended_on_the_way_goes_on_where_it_stopped(
 ) -> None:
     if not Path(sys.executable).with_name("altiplano-worker").exists():
         pytest.skip("the package is not installed: make setup")
-    java = tmp_path / "bin/java"
-    java.parent.mkdir()
-    java.write_text(f'#!/bin/sh\nPYTHONPATH={REPOSITORY} exec {sys.executable} -m {job_server.__name__} "$@"\n')
-    java.chmod(0o755)
-    (tmp_path / "server.jar").touch()
-    monkeypatch.setenv("PATH", f"{java.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("STAND_IN", str(tmp_path))
+    jar = job_server.put_on_path(tmp_path, monkeypatch)
     master = {"flink": "--flink_master=localhost:8081", "spark": "--spark_master_url=spark://localhost:7077"}[runner]
     output, log = tmp_path / "corpus", tmp_path / "events.jsonl"
-    more = ["--runner", runner, master, "--job-server", str(tmp_path / "server.jar"), "--log-json", str(log)]
+    more = ["--runner", runner, master, "--job-server", str(jar), "--log-json", str(log)]
     command = [sys.executable, "-m", "pipelines.corpus", *options, "--output", str(output), *more]
     with subprocess.Popen(command, env=_clean(), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as first:
         deadline = time.monotonic() + 600

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pipelines.runners import job_servers, submission
 from pipelines.runners.engines import engine_of, worker_arguments
 from pipelines.runners.errors import reason
 from pipelines.stages.jobs import Job
+from tests.pipelines.runners import job_server
 from tests.pipelines.runners.listed import worklist
 
 REPOSITORY = Path(__file__).parents[3]
@@ -47,14 +47,8 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Put the stand-in on the PATH as `java`."""
-    java = tmp_path / "bin/java"
-    java.parent.mkdir()
-    java.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.pipelines.runners.job_server "$@"\n')
-    java.chmod(0o755)
-    (tmp_path / "server.jar").touch()
-    monkeypatch.setenv("PATH", f"{java.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setenv("STAND_IN", str(tmp_path))
+    job_server.put_on_path(tmp_path, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # workers know the functions of this module
     return Place(tmp_path)
 
 
