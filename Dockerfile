@@ -12,4 +12,4 @@ RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /opt/alt
 COPY dist/altiplano_corpus-*.whl /opt/altiplano/
 RUN pip install --no-cache-dir --no-deps /opt/altiplano/altiplano_corpus-*.whl \
     && python -m filters.native.binding \
-    && python -c "import pipelines.work, pipelines.runners.waves"
+    && python -c "import pipelines.work, pipelines.runners.beam.waves"

@@ -76,11 +76,12 @@ $(VENV)/go.stamp: Makefile $(VENV)/build.stamp
 			echo "building $$server" && GOBIN="$(abspath $(VENV))/go" go install $$server || exit 1; done; touch $@; \
 		else echo "Go is missing: tests with servers of S3 and GCS and with Prism will be SKIPPED (https://go.dev/dl)" >&2; fi
 
-.PHONY: setup-corpus setup-sample setup-train setup-test setup-full setup-engine
+.PHONY: setup-corpus setup-sample setup-train setup-ray setup-test setup-full setup-engine
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
 setup-sample: setup-corpus $(VENV)/sample.stamp
 setup-train: $(VENV)/torch.stamp
-setup-test: setup-sample setup-train $(VENV)/test.stamp
+setup-ray: setup-corpus $(VENV)/ray.stamp
+setup-test: setup-sample setup-train $(VENV)/ray.stamp $(VENV)/test.stamp
 setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
 

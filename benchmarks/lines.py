@@ -29,9 +29,10 @@ from pipelines.build import SOURCES, source_of
 from pipelines.dedup import near
 from pipelines.files import runs
 from pipelines.recipes import SAMPLE
-from pipelines.runners import fork_server, local, plain
+from pipelines.runners.beam import fork_server, local
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.kinds import Decide, Paths
+from tests.pipelines import loop
 
 WEB = source_of(SOURCES["common_crawl"], SAMPLE)
 PER_FILE = 1_000_000
@@ -85,7 +86,7 @@ def decide(folder: Path, files: int, reducers: int, fan_in: int, workers: int) -
         if workers:
             local.run([step], work.of_sources([WEB], SAMPLE), str(folder / "plan"), workers=workers)
         else:
-            plain.run([step])
+            loop.run([step])
 
 
 def read(folder: Path, files: int, reducers: int, fan_in: int) -> int:

@@ -25,7 +25,8 @@ from unittest.mock import patch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pipelines import corpus
-from pipelines.runners import execution, fork_server, waves
+from pipelines.runners import execution
+from pipelines.runners.beam import fork_server, waves
 
 FILE = "ALTIPLANO_TIMELINE"
 SERVER = "fork server"

@@ -32,7 +32,7 @@ from pipelines.document import Document
 from pipelines.files import ours, tables
 from pipelines.options import parse, prepare
 from pipelines.recipes import SAMPLE, Recipe
-from pipelines.runners import local, plain
+from pipelines.runners.beam import local
 from pipelines.runners.plans import Worklist
 from pipelines.sample import layout
 from pipelines.sources import c4, common_crawl
@@ -41,6 +41,7 @@ from pipelines.stages.graph import Node, run_waves
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Context, Map
 from pipelines.stages.source import Input, Model
+from tests.pipelines import loop
 
 Runner = Literal["plain", "beam"]
 # CCNet's own functions end with the perplexity; the classifier of references, and the keys of URLs that it needs, are
@@ -83,7 +84,7 @@ def run(settings: Settings) -> dict[str, Any]:
     ours.claim(settings.output, ours.Kind.CORPUS)
     chain = open_chain(settings)
     _warm_up(settings)
-    execute: Callable[[Sequence[Job | Shuffle]], None] = plain.run
+    execute: Callable[[Sequence[Job | Shuffle]], None] = loop.run
     if settings.runner == "beam":
         execute = partial(_on_beam, work.of_sources([chain.source], PUBLISHED), f"{settings.output}/work/plan")
     before = cpu_seconds()
@@ -133,7 +134,7 @@ def make_language_model(raw: Path, output: Path) -> Path:
     options = ["--source", "wikipedia", "--source", "common_crawl", "--raw", str(raw), "--output", str(output)]
     prepared = prepare(*parse(options))
     wanted = ("wikipedia/articles", "models/language_models")
-    run_waves([node for node in prepared.nodes() if node.name in wanted], plain.run)
+    run_waves([node for node in prepared.nodes() if node.name in wanted], loop.run)
     return output / "models" / "language_models"
 
 

@@ -24,8 +24,8 @@ _ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|pa
 # What lies between stages, by the forms of its names: no manifest needs to name it.
 _WORK = re.compile(
     rf"""work/(?:
-        inputs\.json | trial(?:-disk)?\.json | lock | log\.txt
-      | plan/[0-9a-f]{{16}}(?:\.plan|-[0-9a-f]{{8}}\.(?:begun|failed))
+        inputs\.json | slurm\.json | trial(?:-disk)?\.json | lock | log\.txt
+      | plan/{ours.PLAN_FILE.pattern}
       | (?P<of>[a-z][a-z0-9_]*)/(?:[a-z0-9_]+/)?(?:
             begun | shards\.json | runs\.json
           | (?:[a-z0-9_]+-)?{_ITEM}(?:[-.][a-z]+){{0,2}}\.

@@ -59,7 +59,19 @@ def corpus() -> Parser:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="override a recipe's field")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="a model given by path")
     parser.add_argument("--models", action="store_true", help="only CommonCrawl's models, and what they are made from")
-    parser.add_argument("--runner", default="local", help="local (default), plain, or dataflow, flink, spark, portable")
+    parser.add_argument(
+        "--runner", default="local", help="local (default), plain, ray, slurm, or dataflow, flink, spark, portable"
+    )
+    parser.add_argument(
+        "--ray", metavar="ADDRESS", help="a cluster of Ray, such as ray://HOST:10001 (default: of this machine)"
+    )
+    for name, of in (
+        ("time", "limit of a task"),
+        ("partition", "to use"),
+        ("account", "to use"),
+        ("args", "more for sbatch"),
+    ):
+        parser.add_argument(f"--slurm-{name}", metavar=name.upper(), help=f"Slurm's {name} {of}")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes (default: cores)")
     parser.add_argument("--deadline", type=float, help="end a wave that takes longer than this many seconds")
     parser.add_argument(

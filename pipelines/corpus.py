@@ -41,12 +41,16 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
     started = time.monotonic()
     finished.check_before_building(options.output)
     # Before anything is read or written: of two builds one begins, and the other is told at once.
-    with claimed(options, beam_arguments), lock.alone(options.output) as held:
+    left = execution.left(options)
+    with claimed(options, beam_arguments), lock.alone(options.output, left.build if left else "") as held:
         prepared = prepare(options, beam_arguments)
         facts = {"recipe": prepared.recipe.name, "runner": options.runner, "output": options.output}
         events.tell("build_started", **facts, sources=list(prepared.chains))
         ours.note_sources(options.output, [name for name, _ in prepared.recipe.added if name in prepared.chains])
         summary.check(options.output)
+        listed = replace(work.worklist(prepared, options.sources), fence=held.fence)
+        if left:
+            left.wait(listed, held.check)
         plans.remove_left(options.output)
         check_neighbours(prepared)
         if storage.is_remote(options.output):
@@ -80,12 +84,10 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 if options.strict and (silent := prepared.silent):
                     raise RuntimeError(f"--strict: {silent[0]}")
 
-            if options.runner not in ("local", "plain"):
-                beam_arguments = work.with_machines(beam_arguments, options.runner, prepared)
-            listed = replace(work.worklist(prepared, options.sources), fence=held.fence)
+            beam_arguments = work.with_machines(beam_arguments, options.runner, prepared)
             with (
                 work.listing(options.sources),
-                execution.Execution(options, beam_arguments, listed, begin, poll) as executed,
+                execution.Execution(options, beam_arguments, listed, work.needs(prepared), begin, poll) as executed,
             ):
                 run_waves(nodes, executed.run, done, executed.beside)
         held.check()

@@ -14,6 +14,7 @@ from pipelines.inputs import inputs, paper
 from pipelines.models import by_path
 from pipelines.options import PAPER_LIST, asked
 from pipelines.recipes import RECIPES
+from pipelines.runners import choice
 from pipelines.stages.jobs import Job, Shuffle
 
 NAMED = 10  # inputs of a source
@@ -74,10 +75,10 @@ def lines(prepared: Build, runner: str, beam_arguments: Sequence[str], sources: 
         yield f"first wave: {job.label}, {len(items):,} items"
     if not jobs:
         yield "first wave: nothing is left to do"
-    if runner in ("local", "plain") or not jobs:
+    if not choice.on_beam(runner) or not jobs:
         return
-    from pipelines.runners import submission
-    from pipelines.runners.engines import engine_of
+    from pipelines.runners.beam import submission
+    from pipelines.runners.beam.engines import engine_of
 
     engine, beam_arguments = engine_of(runner), work.with_machines(beam_arguments, runner, prepared)
     yield f"engine: {engine.runner} {' '.join(beam_arguments)}"

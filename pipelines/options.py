@@ -21,7 +21,7 @@ from pipelines.models import by_path, wanted
 from pipelines.optional import decontamination
 from pipelines.problems import Problems, RefusedError
 from pipelines.recipes import RECIPES, TEXTS, Recipe
-from pipelines.runners import events
+from pipelines.runners import choice, events
 from pipelines.sample import layout
 from pipelines.settings import check, override, with_texts
 from pipelines.stages.source import Input, Source
@@ -140,7 +140,7 @@ def _check_trial(options: argparse.Namespace, beam_arguments: Sequence[str]) -> 
         return
     if options.models:
         raise ValueError("--trial: a forecast is of a whole build, so it does not go with --models")
-    if options.runner not in ("local", "plain") or storage.is_remote(options.output):
+    if not choice.on_this_machine(options.runner) or storage.is_remote(options.output):
         raise ValueError("--trial: a trial is measured on this machine: --runner local or plain, --output here")
     if not there and storage.exists(f"{options.output}/manifest.json"):
         raise ValueError(
@@ -155,12 +155,7 @@ def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) ->
             f"--runner local: its workers talk over this machine's loopback, 127.0.0.1, which does not answer ({why}); "
             "set it up (ip link set lo up), or build in one process: --runner plain"
         )
-    if options.runner not in ("local", "plain"):
-        from pipelines.runners import engines
-
-        engines.check_engine(options.runner, beam_arguments, options.output)
-    elif beam_arguments:
-        raise ValueError(f"{beam_arguments[0]}: no such option (Beam's options go with --runner of an engine)")
+    choice.check(options.runner, beam_arguments, options.output)
 
 
 def _no_loopback() -> str:
@@ -314,10 +309,7 @@ def _found(
             continue
         with problems.noted():
             found[name] = inputs.listed(sources[name], patterns[name], _cache(options), folder)
-            if options.runner not in ("local", "plain"):
-                from pipelines.runners import engines
-
-                engines.check_reached(options.runner, list(found[name].files))
+            choice.check_reached(options.runner, list(found[name].files))
     return {name: found[name] for name in patterns if name in found}
 
 

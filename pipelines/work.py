@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from pipelines import recipes
@@ -21,10 +20,12 @@ from pipelines.files import storage
 from pipelines.models import draws, language, reference, training
 from pipelines.readers.columns import Columns
 from pipelines.recipes import Recipe
-from pipelines.runners import dataflow
-from pipelines.runners.boot import SOURCES
-from pipelines.runners.engines import engine_of
+from pipelines.runners import choice
+from pipelines.runners.beam import dataflow
+from pipelines.runners.beam.engines import engine_of
+from pipelines.runners.environment import SOURCES
 from pipelines.runners.names import Names, kinds_in
+from pipelines.runners.needs import Needs
 from pipelines.runners.plans import Worklist
 from pipelines.stages import kinds, losses, run
 from pipelines.stages.decisions import Cut, Decision, Group
@@ -115,19 +116,22 @@ def with_machines(beam_arguments: Sequence[str], runner: str, build: Build) -> l
 
     Models that the build makes itself are not counted: nobody knows before how large they become.
     """
-    if engine_of(runner).runner != "DataflowRunner":
+    if not choice.on_beam(runner) or engine_of(runner).runner != "DataflowRunner":
         return list(beam_arguments)
-    models = sum(_size(given.model.path, given.files) for given in build.given.values())
+    models = sum(_size(given.model.path) for given in build.given.values())
     inputs = [one.size for found in build.inputs.values() for one in found]
-    needs = dataflow.Needs(build.recipe.reducer_keys, models, inputs)
-    return [*beam_arguments, *needs.flags(beam_arguments)]
+    machines = dataflow.Machines(build.recipe.reducer_keys, models, inputs)
+    return [*beam_arguments, *machines.flags(beam_arguments)]
 
 
-def _size(path: str, files: Mapping[str, str]) -> int:
-    """Return the bytes of a model: of its only file, or of those in its folder."""
-    if storage.is_remote(path) or Path(path).is_file():
-        return storage.size(path) if len(files) <= 1 else sum(storage.size(f"{path}/{name}") for name in files)
-    return sum(found.stat().st_size for found in Path(path).rglob("*") if found.is_file())
+def needs(build: Build) -> Needs:
+    """Return what the tasks of a build need of memory."""
+    return Needs(build.recipe.reducer_keys, _size)
+
+
+def _size(path: str) -> int:
+    """Return the bytes of a model: of its only file, or of those in its folder; 0 if it is not there yet."""
+    return sum(map(storage.size, storage.files_in(path)))
 
 
 @contextmanager

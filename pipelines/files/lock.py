@@ -48,15 +48,18 @@ class Held:
 
 
 @contextmanager
-def alone(output: str) -> Iterator[Held]:
-    """Hold a corpus directory for this build; raise ValueError if another build holds it."""
+def alone(output: str, build: str = "") -> Iterator[Held]:
+    """Hold a corpus directory for this build; raise ValueError if another build holds it.
+
+    `build` names the build of an earlier driver that this one goes on with, here on a local directory.
+    """
     if storage.is_remote(output):
         lock = _RemoteLock(output)
         with lock.held():
             yield Held(lock.fence, lock.check)
         return
     path = Path(output, "work", "lock")
-    build = _new_build()
+    build = build or _new_build()
     with held(path, f"--output {output}: another build is writing there", build):
         try:
             yield Held(Fence(str(path), build))

@@ -36,6 +36,9 @@ _SIGNATURE: Final = re.compile(rb'<meta name="generator" content="altiplano-corp
 _BARE: Final = frozenset({"lost+found"})
 _MAKING: Final = ".making-"
 _HALF_MADE: Final = re.compile(r"\.making-(\d+)-[a-z0-9_]{8}")
+# Under work/plan: a wave's plan, and what workers leave beside it (that they began, what they said last, pointers, what
+# a task is and that it is done, its log).
+PLAN_FILE: Final = re.compile(r"[0-9a-f]{16}(?:\.plan|-[0-9a-f]{8}\.(?:begun|failed|pointers|tasks|done|log))")
 _NAMED: Final = 3  # files of others that a refusal names
 
 

@@ -34,7 +34,8 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from filters.code.license import PERMISSIVE
 from pipelines.files import commands, ours, paths, storage
 from pipelines.hashing import keyed
-from pipelines.runners import engines
+from pipelines.runners import choice
+from pipelines.runners.beam import engines
 
 QUERY = """\
 SELECT
@@ -118,8 +119,8 @@ def prepare(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Pipel
     if options.shards < 1:
         raise ValueError(f"--shards {options.shards}: at least 1")
     engines.check(options.runner, beam_arguments)
-    if options.runner in ("local", "plain"):
-        raise ValueError(f"--runner {options.runner}: BigQuery's rows are too many for one machine; name a Beam runner")
+    if not choice.on_beam(options.runner):
+        raise ValueError(f"--runner {options.runner}: BigQuery's rows are too many for it; name an engine of Beam")
     found = PipelineOptions(list(beam_arguments))
     found.view_as(StandardOptions).runner = options.runner
     cloud = found.view_as(GoogleCloudOptions)

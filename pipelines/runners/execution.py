@@ -1,7 +1,7 @@
-"""How a build's jobs are executed: by the plain loop, by workers of this machine, or by an engine.
+"""How a build's jobs are executed: as pipelines of Beam, here or on an engine, or as independent tasks.
 
-    waves      ─> one pipeline at a time, with all workers
-    trainings  ─> given several workers, or an engine: a pipeline of its own for each, beside the waves
+    waves      ─> one pipeline at a time, or one wave of tasks, with all workers
+    trainings  ─> given several workers, or an engine: a wave of its own for each, beside the others
 
 A training keeps one process busy for as long as it takes. Beside it there are on this machine as many workers as ever,
 but they let it go first, so that no core is idle and what waits for the model waits no longer than it must.
@@ -14,19 +14,37 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pipelines.runners import events, fork_server
+from pipelines.runners import choice, events, plans
+from pipelines.runners.beam import fork_server
+from pipelines.runners.needs import Needs
 from pipelines.runners.plans import Worklist
 from pipelines.stages.jobs import Job, Shuffle
+
+if TYPE_CHECKING:
+    from pipelines.runners.tasks.protocol import Cluster
+    from pipelines.runners.tasks.slurm import Record
 
 YIELDING = 5  # how much nicer workers are than a training that they run beside
 POLL = 0.25  # seconds
 
 Jobs = Sequence[Job | Shuffle]
+
+
+def left(options: argparse.Namespace) -> Record | None:
+    """Return the jobs that an earlier driver of a build left on Slurm, which go on without it; None if there are none.
+
+    Raises ValueError if Slurm does not answer.
+    """
+    if options.runner != "slurm":
+        return None
+    from pipelines.runners.tasks.slurm import Record
+
+    return Record.left(options.output)
 
 
 class Trainings:
@@ -91,23 +109,25 @@ class Execution:
         options: argparse.Namespace,
         beam_arguments: Sequence[str],
         work: Worklist,
+        needs: Needs,
         begin: Callable[[Jobs], None],
         poll: Callable[[], None],
     ) -> None:
-        self._options, self._beam_arguments, self._work = options, beam_arguments, work
-        self._begin, self._poll = begin, poll
+        self._options, self._beam_arguments, self._work, self._needs = options, beam_arguments, work, needs
+        self._tell, self._poll = begin, poll
         self._waves = count(1)
-        self._open = ExitStack()  # what a build starts once: a job server
+        self._open = ExitStack()  # what a build starts once: a job server, a connection to a cluster
+        self._connected: Callable[[str], Cluster] | None = None
         self._starting = threading.Lock()
         self._ending = threading.Event()  # the build ends with an error, and its jobs with it
         self.beside: Trainings | None = None
         if options.runner == "local" and options.workers > 1:
             fork_server.start()  # it imports Beam while this process does
-            from pipelines.runners import worker
+            from pipelines.runners.beam import worker
 
             self.beside = Trainings(self._train, begin, worker.kill_all, poll)
-        elif options.runner not in ("local", "plain"):
-            self.beside = Trainings(self._train_on_engine, begin, self._ending.set, poll)
+        elif not choice.on_this_machine(options.runner):
+            self.beside = Trainings(self._train_elsewhere, self._begin, self._ending.set, poll)
 
     def __enter__(self) -> Self:
         return self
@@ -118,26 +138,64 @@ class Execution:
         with self._open:
             if self.beside is not None:
                 self.beside.__exit__(kind, error, trace)
+        plans.remove_left(self._options.output)
+
+    def _begin(self, jobs: Jobs) -> None:
+        """Begin with jobs, in the thread of the build: only there may a cluster's client look after signals."""
+        if self._connected is None and not choice.on_beam(self._options.runner) and self._options.runner != "local":
+            self._connected = self._open.enter_context(self._connection())
+        self._tell(jobs)
 
     def run(self, jobs: Jobs) -> None:
         """Execute one wave."""
         self._begin(jobs)
-        options = self._options
-        if options.runner == "plain":
-            from pipelines.runners import plain
-
-            plain.run(jobs)
-            return
         poll = self._poll if self.beside is None else self.beside.check
-        if options.runner == "local":
+        if self._options.runner == "local":
             nice = YIELDING if self.beside is not None and self.beside.busy else 0
             self._run_local(jobs, nice=nice, poll=poll)
-            return
-        self._run_on_engine(jobs, poll)
+        else:
+            self._run_elsewhere(jobs, poll)
+
+    def _run_elsewhere(self, jobs: Jobs, poll: Callable[[], None]) -> None:
+        if choice.on_beam(self._options.runner):
+            self._run_on_engine(jobs, poll)
+        else:
+            self._run_tasks(jobs, poll)
+
+    def _run_tasks(self, jobs: Jobs, poll: Callable[[], None]) -> None:
+        from pipelines.runners.tasks import protocol
+
+        assert self._connected is not None
+        name = f"altiplano-{self._options.recipe}-{next(self._waves)}"
+        protocol.run(
+            jobs,
+            self._work,
+            self._plan(),
+            cluster=self._connected(name),
+            needs=self._needs,
+            name=name,
+            patience=self._options.patience,
+            deadline=self._options.deadline,
+            poll=poll,
+        )
+
+    def _connection(self) -> AbstractContextManager[Callable[[str], Cluster]]:
+        """Return what opens the way to a cluster, once a build; it gives what makes each wave's own."""
+        if self._options.runner == "ray":
+            from pipelines.runners.tasks import ray
+
+            return ray.connected(self._options, self._work.fence)
+        if self._options.runner == "slurm":
+            from pipelines.runners.tasks import slurm
+
+            return slurm.connected(self._options, self._work)
+        from pipelines.runners.tasks.plain import Plain
+
+        return nullcontext(lambda name: Plain())
 
     def _run_on_engine(self, jobs: Jobs, poll: Callable[[], None]) -> None:
-        from pipelines.runners import job_servers, submission
-        from pipelines.runners.engines import engine_of, option_of, worker_arguments
+        from pipelines.runners.beam import job_servers, submission
+        from pipelines.runners.beam.engines import engine_of, option_of, worker_arguments
 
         options, engine, plan = self._options, engine_of(self._options.runner), self._plan()
         with self._starting:
@@ -162,8 +220,8 @@ class Execution:
             poll=poll,
         )
 
-    def _train_on_engine(self, jobs: Jobs) -> None:
-        self._run_on_engine(jobs, self._unless_ending)
+    def _train_elsewhere(self, jobs: Jobs) -> None:
+        self._run_elsewhere(jobs, self._unless_ending)
 
     def _unless_ending(self) -> None:
         if self._ending.is_set():
@@ -173,7 +231,7 @@ class Execution:
         self._run_local(jobs, apart=True)
 
     def _run_local(self, jobs: Jobs, **how: Any) -> None:
-        from pipelines.runners import local
+        from pipelines.runners.beam import local
 
         options = self._options
         local.run(jobs, self._work, self._plan(), workers=options.workers, deadline=options.deadline, **how)

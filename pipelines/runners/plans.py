@@ -11,28 +11,24 @@ with its manifest and identity, or runs that a shuffle splits; what the items of
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import re
-import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache, partial
 from importlib.metadata import version
+from itertools import accumulate, pairwise
+from pathlib import Path
 from types import MethodType
 from typing import Any, BinaryIO
 
-from pipelines.files import memory, storage
-from pipelines.files.fence import Fence, fenced
+from pipelines.files import ours, storage
+from pipelines.files.fence import Fence
 from pipelines.runners.names import Names, name_of
 from pipelines.stages.jobs import Job, Shuffle
 
 # Items of one chunk: what they share is written once for each, and a worker holds one of them.
 CHUNK = 500
 PACKAGE = "altiplano-corpus"
-_NAME = re.compile(r"[0-9a-f]{16}(?:\.plan|-[0-9a-f]{8}\.(?:begun|failed))")
 
 
 @dataclass(frozen=True)
@@ -65,12 +61,14 @@ class Chunk:
 class Plan:
     """A written plan: its header, chunks of items in the order in which they are dealt, and chunks of runs.
 
-    `made_by` is no part of the file, for it is run: it travels in the graph.
+    `spans` says which chunks of runs are each shuffle's. `made_by` is no part of the file, for it is run: it travels in
+    the graph, or with each task.
     """
 
     header: Chunk
     items: tuple[Chunk, ...]
     runs: tuple[Chunk, ...]
+    spans: tuple[range, ...]
     made_by: str
 
 
@@ -88,11 +86,38 @@ class Row:
     identity: str = ""
 
 
+def rows_of(job: Job) -> Iterator[tuple[float, Row]]:
+    """Yield (weight, row) of the items of a job."""
+    weights = job.weights or [1.0] * len(job.elements)
+    for number, (element, weight) in enumerate(zip(job.elements, weights, strict=True)):
+        yield weight, _row(job, number, number, element)
+
+
+def buckets_of(job: Shuffle) -> Iterator[Row]:
+    """Yield the rows of the buckets of a shuffle."""
+    for number, bucket in enumerate(job.buckets):
+        yield _row(job, number, bucket, bucket)
+
+
+def _row(job: Job | Shuffle, number: int, named: int, element: Any) -> Row:
+    manifest, identity = (job.outputs[number], job.identities[number]) if job.identities else ("", "")
+    return Row(key_of(job.label, named), job, element, manifest, identity)
+
+
+def key_of(label: str, number: int) -> bytes:
+    """Return the key of an item in a shuffle, which is its name too: LABEL#NUMBER."""
+    return f"{label}#{number:08d}".encode()
+
+
 def remove_left(output: str) -> None:
-    """Remove the plans of earlier builds that were killed; the corpus directory is held by this one."""
-    for path in storage.stamps(f"{output}/work/plan"):
-        if _NAME.fullmatch(path.rpartition("/")[2]):
+    """Remove the plans of builds that were killed, and their folder; this build holds the corpus directory."""
+    folder = f"{output}/work/plan"
+    for path in storage.stamps(folder):
+        if ours.PLAN_FILE.fullmatch(path.rpartition("/")[2]):
             storage.remove(path)
+    if not storage.is_remote(folder):
+        with suppress(OSError):  # it is not there, or holds something else
+            Path(folder).rmdir()
 
 
 def write(
@@ -103,51 +128,73 @@ def write(
     *,
     chunk: int,
     run: int,
+    of_engine: bool = False,
     tell_begun: bool = False,
 ) -> Plan:
     """Write a plan of at most `chunk` items and `run` runs in a chunk.
 
-    With `tell_begun` each worker process that begins with it leaves an empty file beside it: its driver looks for one.
+    Processes `of_engine` may stay for many items. With `tell_begun` each worker process that begins with it leaves an
+    empty file beside it: its driver looks for one.
     """
+    spans = _spans(shuffles, run)
     with storage.write(path) as stream:
-        writer = _Writer(path, stream, work.names)
-        header = writer.written(_header(path, work, tell_begun=tell_begun))
+        writer = _Writer(path, stream, work.names, {one.label: span for one, span in zip(shuffles, spans, strict=True)})
+        header = writer.written(_header(path, work, of_engine=of_engine, tell_begun=tell_begun))
         items = [writer.items(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
         runs = [
             writer.runs(shuffle, shuffle.elements[start : start + run])
             for shuffle in shuffles
             for start in range(0, len(shuffle.elements), run)
         ]
-    return Plan(header, tuple(items), tuple(runs), work.made_by)
+    return Plan(header, tuple(items), tuple(runs), spans, work.made_by)
 
 
-def _header(path: str, work: Worklist, *, tell_begun: bool) -> dict[str, Any]:
+def _spans(shuffles: Sequence[Shuffle], run: int) -> tuple[range, ...]:
+    """Return the numbers of each shuffle's chunks of runs."""
+    ends = [0, *accumulate(-(-len(shuffle.elements) // run) for shuffle in shuffles)]
+    return tuple(range(first, end) for first, end in pairwise(ends))
+
+
+def _header(path: str, work: Worklist, *, of_engine: bool, tell_begun: bool) -> dict[str, Any]:
     return {
         "package": version(PACKAGE),
         "facts": work.facts,
         "fence": [work.fence.lock, work.fence.build] if work.fence else None,
+        "of_engine": of_engine,
         "begun": stem(path) if tell_begun else None,
     }
 
 
 def stem(path: str) -> str:
-    """Return what the names of all files begin with that belong to a plan: `STEM-XXXXXXXX.begun`, `.failed`."""
+    """Return what the names of all files begin with that belong to a plan: `STEM-XXXXXXXX.begun`, `.failed` ..."""
     return path.removesuffix(".plan")
+
+
+def beside(path: str, number: int, kind: str) -> str:
+    """Return the path of a file that belongs to a plan, by its number."""
+    return f"{stem(path)}-{number:08x}.{kind}"
+
+
+def remove(path: str) -> None:
+    """Remove a plan and all files that belong to it."""
+    for found in storage.stamps(path.rpartition("/")[0]):
+        if found.startswith(stem(path)):
+            storage.remove(found)
 
 
 class _Writer:
     """Writes one chunk after the other."""
 
-    def __init__(self, path: str, stream: BinaryIO, names: Names) -> None:
-        self._path, self._stream, self._names = path, stream, names
+    def __init__(self, path: str, stream: BinaryIO, names: Names, spans: Mapping[str, range]) -> None:
+        self._path, self._stream, self._names, self._spans = path, stream, names, spans
         self._position = 0
 
     def written(self, content: Any) -> Chunk:
         """Write JSON and return where it is."""
-        packed = _packed(content)
-        self._stream.write(packed)
-        self._position += len(packed)
-        return Chunk(self._path, self._position - len(packed), len(packed), hashlib.sha256(packed).digest())
+        written = packed(content)
+        self._stream.write(written)
+        self._position += len(written)
+        return Chunk(self._path, self._position - len(written), len(written), hashlib.sha256(written).digest())
 
     def items(self, rows: Sequence[Row]) -> Chunk:
         """Write items."""
@@ -155,15 +202,22 @@ class _Writer:
         places = {id(job): place for place, job in enumerate(jobs)}
         shared = [_shared([row.element for row in rows if row.job is job]) for job in jobs]
         calls = [
-            {**self._call(_function(job)), "shuffled": isinstance(job, Shuffle), "shared": self._fields(common)}
+            {**self._call(_function(job)), "runs": self._runs_of(job), "shared": self._fields(common)}
             for job, common in zip(jobs, shared, strict=True)
         ]
-        packed = []
+        found = []
         for row in rows:
             place = places.get(id(row.job))
             element = None if place is None else self._element(row.element, shared[place])
-            packed.append([row.key.decode(), place, element, row.manifest, row.identity])
-        return self.written({"calls": calls, "rows": packed})
+            found.append([row.key.decode(), place, element, row.manifest, row.identity])
+        return self.written({"calls": calls, "rows": found})
+
+    def _runs_of(self, job: Job | Shuffle) -> list[int] | None:
+        """Return which chunks of runs a shuffle's items get pointers of: from the first to before the last."""
+        if not isinstance(job, Shuffle):
+            return None
+        span = self._spans[job.label]
+        return [span.start, span.stop]
 
     def runs(self, shuffle: Shuffle, elements: Sequence[Any]) -> Chunk:
         """Write runs that are to be split."""
@@ -209,21 +263,6 @@ def _shared(elements: Sequence[Any]) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Task:
-    """One item, ready to be run: what to call, with what, and the manifest that it leaves."""
-
-    call: Callable[..., Any]
-    element: Any
-    shuffled: bool
-    manifest: str
-    identity: str
-
-    def run(self, pointers: Sequence[Any]) -> None:
-        """Run it; what was shuffled goes to a shuffle's alone."""
-        self.call(self.element, *([pointers] if self.shuffled else []))
-
-
 def read(chunk: Chunk) -> Any:
     """Return a chunk's JSON; RuntimeError if it is not what was written."""
     with storage.open_read(chunk.path) as stream:
@@ -231,90 +270,14 @@ def read(chunk: Chunk) -> Any:
         content = stream.read(chunk.length)
     if hashlib.sha256(content).digest() != chunk.sha256:
         raise RuntimeError(f"{chunk.path}: this plan is not the one that this build wrote; nothing of it is done")
-    return _unpacked(content)
+    return unpacked(content)
 
 
-def _packed(content: Any) -> bytes:
+def packed(content: Any) -> bytes:
+    """Return content as JSON."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def _unpacked(packed: bytes) -> Any:
-    return json.loads(packed.decode("utf-8", "surrogatepass"))
-
-
-def packed_items(chunk: Chunk) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (key, packed task) of a chunk of items, b"" for a filler; `Workplace.task` makes the task."""
-    content = read(chunk)
-    for key, place, element, manifest, identity in content["rows"]:
-        if place is None:
-            yield key.encode(), b""
-            continue
-        call = content["calls"][place]
-        if call["shared"]:
-            ((kind, own),) = element.items()
-            element = {kind: {**call["shared"], **own}}
-        named = {name: call[name] for name in ("function", "of", "shuffled")}
-        task = {**named, "element": element, "manifest": manifest, "identity": identity}
-        yield key.encode(), _packed(task)
-
-
-_TURN = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """A worker's own list of names, and the fence of its build; an engine's process may stay for many items."""
-
-    names: Names
-    fence: Fence | None
-    of_engine: bool = False
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Run one item of this process, behind the fence: its CPU seconds and its memory are then its own."""
-        with _TURN, fenced(self.fence):
-            if self.of_engine:
-                memory.forget_peak()
-            yield
-
-    def task(self, packed: bytes) -> Task:
-        """Return a task; raise ValueError naming what this worker does not know."""
-        found = _unpacked(packed)
-        return Task(
-            call=self._call(found),
-            element=self.names.unpacked(found["element"]),
-            shuffled=found["shuffled"],
-            manifest=found["manifest"],
-            identity=found["identity"],
-        )
-
-    def split(self, chunk: Chunk) -> Iterator[tuple[str, int, Any]]:
-        """Yield (label, bucket, pointer) of a chunk of runs."""
-        content = read(chunk)
-        split = self._call(content)
-        for one in content["runs"]:
-            for bucket, pointer in split(self.names.unpacked(one)):
-                yield content["label"], bucket, pointer
-
-    def _call(self, found: Mapping[str, Any]) -> Callable[..., Any]:
-        """Return what is called: a function, or a method of what it is of."""
-        function: Callable[..., Any] = self.names.unpacked(found["function"])
-        of = self.names.unpacked(found["of"])
-        return function if of is None else partial(function, of)
-
-
-@lru_cache(maxsize=4)
-def workplace(header: Chunk, made_by: str) -> Workplace:
-    """Return what this worker works with; raise RuntimeError if it is of another version than the driver."""
-    found = read(header)
-    if (ours := version(PACKAGE)) != found["package"]:
-        raise RuntimeError(
-            f"this worker has {PACKAGE} {ours}, the build has {found['package']}: give workers the driver's version"
-        )
-    module, _, name = made_by.partition(":")
-    names: Names = getattr(importlib.import_module(module), name)(found["facts"])
-    fence = Fence(*found["fence"]) if found["fence"] else None
-    if found["begun"]:
-        with fenced(fence):
-            storage.write_bytes(f"{found['begun']}-{uuid.uuid4().hex[:8]}.begun", b"")
-    return Workplace(names, fence, of_engine=bool(found["begun"]))
+def unpacked(content: bytes) -> Any:
+    """Return the content of JSON."""
+    return json.loads(content.decode("utf-8", "surrogatepass"))

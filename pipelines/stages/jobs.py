@@ -1,7 +1,7 @@
 """The two shapes of work that a runner executes: each element by itself, or slices grouped by bucket.
 
 Everything a job moves is small: work items and pointers into files. The functions are pure but for the files they write
-under deterministic names, so that a plain loop (`runners.plain`) is the oracle of every runner.
+under deterministic names, so that a plain loop over them is the oracle of every runner.
 """
 
 from __future__ import annotations

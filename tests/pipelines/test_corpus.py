@@ -143,7 +143,9 @@ def test_a_second_run_does_nothing_and_a_changed_field_redoes_what_reads_it(
     shutil.copytree(built, output)
     options = [*dumps_and_options[1], "--output", str(output), "--runner", "plain"]
     ran: list[str] = []
-    monkeypatch.setattr("pipelines.runners.plain.run", lambda jobs: ran.extend(job.label for job in jobs))
+    monkeypatch.setattr(
+        "pipelines.runners.tasks.protocol.run", lambda jobs, *_, **how: ran.extend(job.label for job in jobs)
+    )
     assert corpus.main(options) == 0
     assert ran == []
     with pytest.raises(RuntimeError, match="results are missing"):

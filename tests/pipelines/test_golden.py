@@ -16,10 +16,9 @@ from pipelines import build
 from pipelines.document import Document, Drop
 from pipelines.options import parse, prepare
 from pipelines.recipes import Recipe
-from pipelines.runners import plain
 from pipelines.stages.kinds import Decide, Join, Map, Resolve, Stage
 from pipelines.stages.source import Source, Unpacking
-from tests.pipelines import golden
+from tests.pipelines import golden, loop
 
 GOLDEN = json.loads(golden.FILE.read_text(encoding="utf-8"))
 
@@ -126,7 +125,7 @@ def run(options: list[str], name: str) -> None:
     prepared = prepare(*parse(options))
     (node,) = [node for node in prepared.nodes() if node.name == name]
     while jobs := node.plan():
-        plain.run(jobs)
+        loop.run(jobs)
 
 
 def test_a_planted_change_of_what_is_unpacked_is_named(

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines import corpus, verify
 from pipelines.files import ours, tables
-from pipelines.runners import plain
+from pipelines.runners.tasks import protocol
 from pipelines.stages.jobs import Job, Shuffle
 from tests.pipelines import tiny
 from tests.pipelines.tiny import identity
@@ -50,13 +51,13 @@ def test_a_corpus_without_staged_text_changes_step_by_step(
     tmp_path: Path, dumps: tuple[Path, list[str]], built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    run = plain.run
+    run = protocol.run
 
-    def spy(jobs: Sequence[Job | Shuffle]) -> None:
+    def spy(jobs: Sequence[Job | Shuffle], *what: Any, **how: Any) -> None:
         ran.extend(job.label for job in jobs)
-        run(jobs)
+        run(jobs, *what, **how)
 
-    monkeypatch.setattr(plain, "run", spy)
+    monkeypatch.setattr(protocol, "run", spy)
     options = [*dumps[1], *PLAIN, "--output", str(built), "--set", "keep_staged=false"]
     wanted = identity(built)
     assert not list(built.glob("work/*/*/*.parquet"))
@@ -192,11 +193,11 @@ def test_a_failed_rebuild_leaves_no_manifest_of_what_it_changed(
     options += ["--set", "tokenizer.vocabulary=500", "--set", "buckets=2", "--output", str(tmp_path / "corpus")]
     assert corpus.main(options) == 0
 
-    def killed(jobs: Sequence[Job | Shuffle]) -> None:
+    def killed(*jobs: object, **how: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(plain, "run", killed)
+        patch.setattr(protocol, "run", killed)
         assert corpus.main([*options, "--set", "books.overlap.threshold=0.5"]) == 130
     left = {str(path.relative_to(tmp_path / "corpus")) for path in (tmp_path / "corpus").glob("**/manifest.json")}
     assert left == {"arxiv/manifest.json", "tokens/arxiv/manifest.json", "models/tokenizer/manifest.json"}

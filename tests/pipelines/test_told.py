@@ -17,7 +17,7 @@ from pipelines import clean, corpus, export, report, trace
 from pipelines.export import __main__ as exporting
 from pipelines.files import commands, lock, ours, remote, storage, waits
 from pipelines.inputs import listings
-from pipelines.runners import plain
+from pipelines.runners.tasks import protocol
 from tests.pipelines import tiny
 
 assert export  # the folder of the command
@@ -226,10 +226,10 @@ class TestErrors:
     def test_what_nobody_expected_is_one_line_too(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        def broken(jobs: object) -> None:
+        def broken(*jobs: object, **how: object) -> None:
             raise ZeroDivisionError("a mistake")
 
-        monkeypatch.setattr(plain, "run", broken)
+        monkeypatch.setattr(protocol, "run", broken)
         assert corpus.main(own(tmp_path, [KEPT])) == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
         assert line.startswith("failed: ZeroDivisionError: a mistake: this is a bug in Altiplano (the traceback is in ")

@@ -22,16 +22,16 @@ BUILD = """
 import os, signal, sys, tempfile, time
 from pipelines import corpus
 from pipelines.files import commands
-from pipelines.runners import plain
+from pipelines.runners.tasks import protocol
 
-def wave(jobs):
+def wave(*jobs, **how):
     tempfile.mkdtemp(prefix="beam-pipeline-temp")
     if sys.argv[1] == "error":
         raise RuntimeError("a mistake")
     os.kill(os.getpid(), int(sys.argv[1]))
     time.sleep(60)
 
-plain.run = wave
+protocol.run = wave
 commands.run(lambda: corpus.main(sys.argv[2:]))
 """
 

@@ -21,8 +21,8 @@ from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.models.by_path import GIVEN, Given
 from pipelines.recipes import PAPER
-from pipelines.runners import submission
-from pipelines.runners.engines import ENGINES, Engine
+from pipelines.runners.beam import submission
+from pipelines.runners.beam.engines import ENGINES, Engine
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.source import Input, Model
 from pipelines.table1 import TABLE_1

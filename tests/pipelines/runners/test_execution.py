@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.runners import local
+from pipelines.runners.beam import local
 from pipelines.runners.execution import Execution
+from pipelines.runners.needs import Needs
 from pipelines.stages.graph import Node, run_waves
 from pipelines.stages.jobs import Job, Shuffle
 from tests.pipelines.runners.listed import worklist
@@ -55,7 +56,7 @@ def execution(begun: list[str], workers: int = 2) -> Execution:
         begun.extend(job.label for job in jobs)
 
     options = argparse.Namespace(runner="local", workers=workers, deadline=None, output=tempfile.mkdtemp())
-    return Execution(options, [], worklist(__name__), begin, lambda: None)
+    return Execution(options, [], worklist(__name__), Needs(), begin, lambda: None)
 
 
 def test_a_training_runs_beside_a_wave_that_lets_it_go_first(tmp_path: Path) -> None:

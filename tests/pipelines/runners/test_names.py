@@ -16,7 +16,7 @@ from pipelines import work
 from pipelines.build import SOURCES, listed, source_of, with_own_texts, with_parts
 from pipelines.readers.columns import Columns
 from pipelines.recipes import PAPER, RECIPES, SAMPLE, Texts
-from pipelines.runners import boot
+from pipelines.runners import environment
 from pipelines.runners.names import Names
 from pipelines.settings import override, with_texts
 from pipelines.sources import texts
@@ -94,7 +94,7 @@ def test_a_worker_with_another_list_of_sources_refuses(monkeypatch: pytest.Monke
     facts = work.of_sources([], SAMPLE, named="laws:SOURCES").facts
     with pytest.raises(ValueError, match="sources of laws:SOURCES, this worker those of the package: set ALTI"):
         work.names(facts)
-    monkeypatch.setenv(boot.SOURCES, "laws:SOURCES")
+    monkeypatch.setenv(environment.SOURCES, "laws:SOURCES")
     with pytest.raises(ValueError, match="--sources laws:SOURCES: No module named 'laws'"):
         work.names(facts)
 
@@ -131,5 +131,5 @@ def test_a_worker_knows_the_recipes_of_its_own_list(monkeypatch: pytest.MonkeyPa
     named = "tests.letters:SOURCES"
     recipe, sources = with_own_texts(with_parts(SAMPLE, listed(named)), listed(named))
     facts = work.of_sources([source_of(one, recipe) for one in sources.values()], recipe, named=named).facts
-    monkeypatch.setenv(boot.SOURCES, named)
+    monkeypatch.setenv(environment.SOURCES, named)
     assert "letters read" in work.names(json.loads(json.dumps(facts)))._things

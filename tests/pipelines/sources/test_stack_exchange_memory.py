@@ -16,11 +16,11 @@ ROWS_PER_MEGABYTE = 700
 BUILD = """
 import resource, sys
 from pipelines.options import parse, prepare
-from pipelines.runners import plain
+from tests.pipelines import loop
 from pipelines.stages import graph
 build = prepare(*parse(sys.argv[1:]))
 wanted = ("stack_exchange/unpack", "stack_exchange/posts", "stack_exchange/questions", "models/stack_exchange_sites")
-graph.run_waves([node for node in build.nodes() if node.name in wanted], plain.run)
+graph.run_waves([node for node in build.nodes() if node.name in wanted], loop.run)
 rows = build.chains["stack_exchange"].links[1].manifests()
 print(sum(row["kept"] for row in rows), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 """

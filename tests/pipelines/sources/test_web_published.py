@@ -18,7 +18,6 @@ from pipelines.document import Document
 from pipelines.files import runs, tables
 from pipelines.optional.personal_information import DEFAULT_SITES, SITES
 from pipelines.recipes import SAMPLE, Quality, Recipe
-from pipelines.runners import plain
 from pipelines.settings import override
 from pipelines.sources import c4 as c4_source
 from pipelines.sources import common_crawl
@@ -29,7 +28,7 @@ from tests.conftest import REPOSITORY
 from tests.oracles import c4 as c4_oracle
 from tests.oracles import c4_chain, ccnet, common_crawl_chain
 from tests.oracles.common_crawl_chain import Key, Page
-from tests.pipelines import tiny
+from tests.pipelines import loop, tiny
 
 RAW = REPOSITORY / "data" / "raw"
 CORRECTED = replace(SAMPLE, common_crawl=replace(SAMPLE.common_crawl, quality=Quality(languages=())), buckets=4)
@@ -56,7 +55,7 @@ def build(source: Source, recipe: Recipe, paths: list[Path], output: Path, model
     ]
     given = {SITES: DEFAULT_SITES, **models}
     chain = Chain(source, recipe, inputs, str(output), lambda name: Model(str(given[name]), name))
-    run_waves([*(Node(f"models/{name}", (), list) for name in given), *chain.nodes()], plain.run)
+    run_waves([*(Node(f"models/{name}", (), list) for name in given), *chain.nodes()], loop.run)
     return chain
 
 

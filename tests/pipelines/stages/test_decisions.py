@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pipelines.dedup import exact, lines
 from pipelines.files import runs, storage
 from pipelines.optional import decontamination
-from pipelines.runners import plain
 from pipelines.sources import wikipedia
 from pipelines.stages.decisions import Cut, Decision, reducers_for, spans
 from pipelines.stages.jobs import Shuffle
 from pipelines.stages.kinds import Decide, Paths, StageOf
+from tests.pipelines import loop
 
 RULES = {
     "seen_twice": Decide("lines", lines.seen_twice),
@@ -68,7 +68,7 @@ def write(folder: Path, keys: list[runs.Records], buckets: int) -> list[str]:
 
 def run(decision: Decision, run_files: list[str]) -> None:
     for step in decision.steps("web/lines", run_files):
-        plain.run([step])
+        loop.run([step])
         assert all(storage.exists(path) for path in step.outputs)
 
 
@@ -140,7 +140,7 @@ def test_a_line_that_all_pages_have_reaches_its_reducer_once_a_group(tmp_path: P
     for step in watched.steps("web/lines", run_files):
         if isinstance(step, Shuffle):
             seen.clear()
-        plain.run([step])
+        loop.run([step])
     assert sorted(seen) == [0, 0, 0, 4]
     assert decision.facts(run_files, list(map(runs.records, run_files))) == {"keys": 8000, "marked": 8000}
     assert [len(decision.removals_of(item).read(decision.paths)) for item in range(8)] == [1000] * 8

@@ -19,12 +19,13 @@ from pipelines.files import runs, storage, tables
 from pipelines.hashing import keyed
 from pipelines.optional.near_duplicates import near_part
 from pipelines.recipes import SAMPLE
-from pipelines.runners import local, plain
+from pipelines.runners.beam import local
 from pipelines.settings import override
 from pipelines.stages import jobs
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Paths, Resolve
 from pipelines.stages.resolution import BUCKET_KEYS, Resolution, buckets_for, run_resolve
+from tests.pipelines import loop
 
 Keys = Callable[[Document], pairs.RankedKeys]
 WORDS = [f"{a}{b}" for a in ("lla", "pun", "sal", "rio", "vien") for b in ("ma", "to", "dor", "ne", "cas", "lin")]
@@ -74,7 +75,7 @@ def removed(
     buckets: int = 4,
     one_in: int = 4,
     measure: pairs.Measure = "containment",
-    run: Callable[[Sequence[Job | Shuffle]], None] = plain.run,
+    run: Callable[[Sequence[Job | Shuffle]], None] = loop.run,
     of_runs: int = 16,
     stage: Resolve | None = None,
 ) -> set[str]:

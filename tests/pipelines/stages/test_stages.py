@@ -21,7 +21,6 @@ from pipelines.files.runs import Keys, Lines
 from pipelines.hashing import keyed
 from pipelines.readers import Dump
 from pipelines.recipes import SAMPLE, Recipe
-from pipelines.runners import plain
 from pipelines.stages import run
 from pipelines.stages.chain import Chain
 from pipelines.stages.decisions import Decision
@@ -29,6 +28,7 @@ from pipelines.stages.graph import run_waves
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Context, Decide, Join, Map, Stage
 from pipelines.stages.source import Input, Model, Source
+from tests.pipelines import loop
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Build:
     def _execute(self, jobs: Sequence[Job | Shuffle]) -> None:
         self.ran += [job.label for job in jobs]
         self.outputs += [len(job.outputs) for job in jobs]
-        plain.run(jobs)
+        loop.run(jobs)
 
     def run(self) -> dict[str, Any]:
         run_waves(list(self.chain.nodes()), self._execute)

@@ -18,11 +18,11 @@ from pipelines.document import Document
 from pipelines.files import runs, storage, strays, tables
 from pipelines.hashing import SCALE, keyed, share
 from pipelines.recipes import Shards
-from pipelines.runners import plain
 from pipelines.stages.graph import Node, run_waves
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.source import Model
 from pipelines.tokens import encode, shards
+from tests.pipelines import loop
 from tokenizer import spec, training
 from tokenizer.encode import Tokenizer
 
@@ -60,7 +60,7 @@ def built(
     items: Sequence[Sequence[Document]],
     model: Path,
     recipe: Shards,
-    run: Callable[[Sequence[Job | Shuffle]], None] = plain.run,
+    run: Callable[[Sequence[Job | Shuffle]], None] = loop.run,
 ) -> shards.Manifest:
     """Write the items' documents and build their shards in `folder`."""
     found = []
@@ -199,7 +199,7 @@ def test_the_order_in_which_work_is_done_changes_no_byte(tmp_path: Path, model: 
     found = documents(60)
     items = [found[n::3] for n in range(3)]
     built(tmp_path / "a", items, model, RECIPE)
-    built(tmp_path / "b", items, model, RECIPE, lambda jobs: plain.run([backwards(job) for job in jobs]))
+    built(tmp_path / "b", items, model, RECIPE, lambda jobs: loop.run([backwards(job) for job in jobs]))
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert len(contents(tmp_path / "a")) > 15
 

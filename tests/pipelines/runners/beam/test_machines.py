@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.runners.dataflow import GIB, MOST_WORKERS, Needs
+from pipelines.runners.beam.dataflow import MOST_WORKERS, Machines
+from pipelines.runners.needs import GIB
 
 
 @pytest.mark.parametrize(
@@ -19,26 +20,26 @@ from pipelines.runners.dataflow import GIB, MOST_WORKERS, Needs
     ],
 )
 def test_memory_decides_the_machine(keys: int, models: int, machine: str) -> None:
-    flags = Needs(keys, models, [1]).flags()
+    flags = Machines(keys, models, [1]).flags()
     assert f"--worker_machine_type={machine}" in flags
     alone = models >= 20 * GIB  # more than a core of any machine has: one process for a machine
     assert ("--experiments=no_use_multiple_sdk_containers" in flags) == alone
 
 
 def test_disk_holds_the_largest_input_and_the_models_for_each_core() -> None:
-    assert Needs(1, 0, []).disk == 30 * GIB
-    assert Needs(1, 2 * GIB, [GIB, 3 * GIB]).disk == (30 + 4 * (3 * 3 + 2)) * GIB
+    assert Machines(1, 0, []).disk == 30 * GIB
+    assert Machines(1, 2 * GIB, [GIB, 3 * GIB]).disk == (30 + 4 * (3 * 3 + 2)) * GIB
 
 
 def test_there_are_as_many_workers_as_have_enough_to_do() -> None:
-    assert Needs(1, 0, [1] * 10).workers == 1
-    assert Needs(1, 0, [1] * 3_200).workers == 100
-    assert Needs(1, 0, [1] * 1_000_000).workers == MOST_WORKERS
+    assert Machines(1, 0, [1] * 10).workers == 1
+    assert Machines(1, 0, [1] * 3_200).workers == 100
+    assert Machines(1, 0, [1] * 1_000_000).workers == MOST_WORKERS
 
 
 def test_what_is_given_stands() -> None:
     given = ["--worker_machine_type=c3-standard-8", "--experiments=shuffle_mode=service"]
-    flags = Needs(1, 0, [1]).flags(given)
+    flags = Machines(1, 0, [1]).flags(given)
     assert [flag.partition("=")[0] for flag in flags] == [
         "--disk_size_gb",
         "--max_num_workers",

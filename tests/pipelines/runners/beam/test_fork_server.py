@@ -10,7 +10,7 @@ import pytest
 
 SCRIPT = """
 import resource, time
-from pipelines.runners import fork_server
+from pipelines.runners.beam import fork_server
 
 def burn():
     while time.process_time() < 0.5:
@@ -42,7 +42,7 @@ def test_what_workers_used_counts_as_used_by_this_process_children(tmp_path: Pat
 BLOCKED = """
 import multiprocessing.forkserver, signal
 from pathlib import Path
-from pipelines.runners import fork_server
+from pipelines.runners.beam import fork_server
 
 if __name__ == "__main__":
     fork_server.PRELOADED.clear()

@@ -26,7 +26,7 @@ from apache_beam.runners.worker import sdk_worker, sdk_worker_main, worker_pool_
 from apache_beam.transforms.environments import Environment
 from google.protobuf import json_format, text_format
 
-from pipelines.runners import fork_server
+from pipelines.runners.beam import fork_server
 
 # Where Beam 2.77 binds its local services (control, data, state, logs, loopback workers), which ask for no credentials.
 _EVERYWHERE, _LOOPBACK = "[::]:", "localhost:"

@@ -11,7 +11,7 @@ import sys
 from functools import cache
 from multiprocessing.context import ForkServerContext
 
-PRELOADED = ["pipelines.runners.worker", "pipelines.build"]
+PRELOADED = ["pipelines.runners.beam.worker", "pipelines.build"]
 # Of the clients of object stores, those that this process uses: each worker would spend a third of a second on one.
 CLIENTS = {"boto3": "pipelines.files.remote_ready", "google.cloud.storage": "google.cloud.storage"}
 

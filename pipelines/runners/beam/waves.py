@@ -5,7 +5,7 @@
 
 Every runner but the plain loop gets this graph, which stays small (Dataflow takes 10 MB) however many items there are:
 they are in a plan (`pipelines.runners.plans`), and the graph names its chunks. Only tasks and pointers go through the
-GroupByKey, by a coder that refuses anything else; `pipelines.runners.lint` checks the same of the compiled graph.
+GroupByKey, by a coder that refuses anything else; `pipelines.runners.beam.lint` checks the same of the compiled graph.
 """
 
 from __future__ import annotations
@@ -21,20 +21,16 @@ from apache_beam.coders import Coder
 from apache_beam.coders.typecoders import registry
 from apache_beam.metrics.metric import Metrics
 
-from pipelines.files.current import noted, unless_current
-from pipelines.files.runs import Slice
-from pipelines.runners import plans
+from pipelines.runners import plans, pointers, workplace
 from pipelines.runners.plans import Chunk, Plan, Row, Worklist
+from pipelines.runners.pointers import Pointer
 from pipelines.stages.jobs import Job, Shuffle
 
 COUNTERS = "altiplano"  # the namespace of what an engine counts for us
 # Chunks of a shuffle's runs on this machine: a few for each worker.
 SPREAD = 32
-# A path has at most 1,024 bytes on S3 and GCS.
-LONGEST_PATH = 4_096
 _CHUNK = struct.Struct("<qq32s")
-_POINTER = struct.Struct("<qqq?H")
-_TASK, _SLICE, _NUMBER, _FILLER = b"c", b"s", b"n", b"f"
+_TASK, _POINTER = b"t", b"p"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ class Parcel:
     """What goes through the GroupByKey: a task (JSON), a pointer into a file, or a filler (neither)."""
 
     task: bytes = b""
-    pointer: Slice | int | None = None
+    pointer: Pointer | None = None
 
 
 class ParcelCoder(Coder):
@@ -50,27 +46,15 @@ class ParcelCoder(Coder):
 
     def encode(self, value: Parcel) -> bytes:
         """Pack a parcel."""
-        pointer = value.pointer
-        if isinstance(pointer, Slice):
-            path = pointer.path.encode()
-            if len(path) > LONGEST_PATH:
-                raise TypeError(f"{pointer.path[:100]!r} is not a path: {len(path)} bytes")
-            return _SLICE + _POINTER.pack(pointer.item, pointer.start, pointer.count, pointer.group, len(path)) + path
-        if isinstance(pointer, int):
-            return _NUMBER + struct.pack("<q", pointer)
-        if pointer is not None:
-            raise TypeError(f"only pointers are shuffled, not {type(pointer).__name__}")
-        return _TASK + value.task if value.task else _FILLER
+        if value.pointer is not None:
+            return _POINTER + pointers.packed(value.pointer)
+        return _TASK + value.task
 
     def decode(self, encoded: bytes) -> Parcel:
         """Unpack a parcel."""
         kind, rest = encoded[:1], encoded[1:]
-        if kind == _SLICE:
-            item, start, count, group, length = _POINTER.unpack_from(rest)
-            path = rest[_POINTER.size : _POINTER.size + length].decode()
-            return Parcel(pointer=Slice(item, path, start, count, group))
-        if kind == _NUMBER:
-            return Parcel(pointer=struct.unpack("<q", rest)[0])
+        if kind == _POINTER:
+            return Parcel(pointer=next(pointers.unpacked(rest)))
         return Parcel(task=rest)
 
     def is_deterministic(self) -> bool:
@@ -106,11 +90,13 @@ def planned(path: str, jobs: Sequence[Job | Shuffle], work: Worklist, *, lanes: 
     itself (None): it gets the heaviest first.
     """
     shuffles = [job for job in jobs if isinstance(job, Shuffle)]
-    rows = _balanced([task for job in jobs if isinstance(job, Job) for task in _tasks(job)], lanes or 1)
-    rows += [row for job in shuffles for row in _reduced(job)]
+    rows = _balanced([task for job in jobs if isinstance(job, Job) for task in plans.rows_of(job)], lanes or 1)
+    rows += [row for job in shuffles for row in plans.buckets_of(job)]
     runs = max((-(-len(job.elements) // SPREAD) for job in shuffles), default=1) if lanes else plans.CHUNK
     chunk = plans.CHUNK - plans.CHUNK % (lanes or 1)
-    return plans.write(path, rows, shuffles, work, chunk=chunk, run=max(1, runs), tell_begun=lanes is None)
+    return plans.write(
+        path, rows, shuffles, work, chunk=chunk, run=max(1, runs), of_engine=lanes is None, tell_begun=lanes is None
+    )
 
 
 def build(pipeline: beam.Pipeline, plan: Plan, *, spread: bool = True) -> None:
@@ -139,9 +125,9 @@ class _AtWork(beam.DoFn):
     def __init__(self, header: Chunk, made_by: str) -> None:
         self._header, self._made_by = header, made_by
 
-    def place(self) -> plans.Workplace:
+    def place(self) -> workplace.Workplace:
         """Return what this process works with; no property, for Beam looks at those on the driver too."""
-        return plans.workplace(self._header, self._made_by)
+        return workplace.workplace(self._header, self._made_by)
 
 
 class _Read(_AtWork):
@@ -153,7 +139,7 @@ class _Read(_AtWork):
 
     def process(self, chunk: Chunk) -> Iterator[Keyed]:
         """Yield the items of a chunk."""
-        for key, task in plans.packed_items(chunk):
+        for key, task in workplace.packed_items(chunk):
             yield key, Parcel(task=task) if task else Parcel()
 
 
@@ -163,72 +149,31 @@ class _Split(_AtWork):
     def process(self, chunk: Chunk) -> Iterator[Keyed]:
         """Yield the pointers of a chunk of runs."""
         for label, bucket, pointer in self.place().split(chunk):
-            yield _key(label, bucket), Parcel(pointer=pointer)
+            yield plans.key_of(label, bucket), Parcel(pointer=pointer)
 
 
 class _Run(_AtWork):
     """Runs tasks: one parcel is the task, the pointers are what it is given.
 
-    Without a task there is nothing to do: a filler of `_balanced`, or a bucket that was reduced by an earlier run. An
-    item whose manifest is there with its identity was done by an attempt before, whose bundle was lost.
+    Without a task there is nothing to do: a filler of `_balanced`, or a bucket that was reduced by an earlier run.
     """
 
     def process(self, group: tuple[bytes, Iterable[Parcel]]) -> None:
         """Run one task."""
-        tasks, pointers = [], []
+        tasks, found = [], []
         for parcel in group[1]:
             if parcel.task:
                 tasks.append(parcel.task)
             elif parcel.pointer is not None:
-                pointers.append(parcel.pointer)
+                found.append(parcel.pointer)
         if not tasks:
             return
         place = self.place()
         task = place.task(tasks[0])
-        with place.turn(), noted() as facts:
-            done = _done(task, pointers)
-        _count("items" if done else "items_done_before", 1)
-        for row in facts:
-            _count("documents", row.get("kept", 0))
-            _count("bytes", row.get("kept_bytes", 0))
-            _count("drops", sum(count for reasons in row.get("dropped", {}).values() for count, _ in reasons.values()))
-
-
-def _count(name: str, number: int) -> None:
-    """Add to a counter that the engine shows on its own page."""
-    if number:
-        Metrics.counter(COUNTERS, name).inc(number)
-
-
-def _done(task: plans.Task, pointers: Sequence[Any]) -> bool:
-    """Run a task, and tell whether that was needed."""
-    if not task.identity:
-        task.run(pointers)
-        return True
-    with unless_current(task.manifest, task.identity) as wanted:
-        if wanted:
-            task.run(pointers)
-    return wanted
-
-
-def _tasks(job: Job) -> Iterator[tuple[float, Row]]:
-    weights = job.weights or [1.0] * len(job.elements)
-    for number, (element, weight) in enumerate(zip(job.elements, weights, strict=True)):
-        yield weight, _row(job, number, number, element)
-
-
-def _reduced(job: Shuffle) -> Iterator[Row]:
-    for number, bucket in enumerate(job.buckets):
-        yield _row(job, number, bucket, bucket)
-
-
-def _row(job: Job | Shuffle, number: int, named: int, element: Any) -> Row:
-    manifest, identity = (job.outputs[number], job.identities[number]) if job.identities else ("", "")
-    return Row(_key(job.label, named), job, element, manifest, identity)
-
-
-def _key(label: str, number: int) -> bytes:
-    return f"{label}#{number:08d}".encode()
+        with place.turn() as facts:
+            done = task.run(found)
+        for name, number in workplace.counted(facts, done=done).items():
+            Metrics.counter(COUNTERS, name).inc(number)
 
 
 def _balanced(tasks: Sequence[tuple[float, Row]], lanes: int) -> list[Row]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from pipelines.runners.boot import FAILURES, FOLDER, SOURCES
+from pipelines.runners import environment
+from pipelines.runners.beam.boot import FAILURES
 from pipelines.runners.plans import stem
 
 REFUSED = {
@@ -109,7 +109,7 @@ def check_reached(runner: str, paths: Sequence[str], option: str = "--input") ->
 
 
 def worker_arguments(engine: Engine, beam_arguments: Sequence[str], plan: str) -> list[str]:
-    """Return Beam's options for workers that are processes of `pipelines.runners.boot`, unless others are asked for.
+    """Return Beam's options for workers that are processes of `runners.beam.boot`, unless others are asked for.
 
     They are started by the command `altiplano-worker` beside this Python, which must be there on each machine, work in
     the driver's working directory, and say what keeps them from starting in a file beside the plan.
@@ -119,13 +119,12 @@ def worker_arguments(engine: Engine, beam_arguments: Sequence[str], plan: str) -
         return []
     if any(a.startswith("--environment_type=") and not a.endswith("=PROCESS") for a in beam_arguments):
         return []
-    environment = {
+    told = {
         FAILURES: stem(plan),
-        FOLDER: str(Path.cwd()),
-        SOURCES: os.environ.get(SOURCES, ""),
+        **environment.of_workers(),
         "no_grpc_proxy": "localhost,127.0.0.1",  # an engine's services are beside its workers
     }
-    config = json.dumps({"command": worker_command(), "env": environment})
+    config = json.dumps({"command": worker_command(), "env": told})
     kind = [] if "environment_type" in given else ["--environment_type=PROCESS"]
     return [*kind, f"--environment_config={config}"]
 

@@ -15,14 +15,14 @@ import grpc
 import pytest
 
 from pipelines.files import commands
-from pipelines.runners import job_servers, submission
-from pipelines.runners.engines import engine_of, worker_arguments
+from pipelines.runners.beam import job_servers, submission
+from pipelines.runners.beam.engines import engine_of, worker_arguments
 from pipelines.runners.errors import reason
 from pipelines.stages.jobs import Job
-from tests.pipelines.runners import job_server
+from tests.pipelines.runners.beam import job_server
 from tests.pipelines.runners.listed import worklist
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 WORKER = Path(sys.executable).with_name("altiplano-worker")
 pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="the package is not installed: make setup")
 
@@ -141,7 +141,7 @@ def test_a_failing_item_is_named(place: Place) -> None:
 
 def test_a_worker_that_cannot_start_says_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.monotonic()
-    monkeypatch.setattr("pipelines.runners.engines.worker_command", lambda: str(_without_service(place)))
+    monkeypatch.setattr("pipelines.runners.beam.engines.worker_command", lambda: str(_without_service(place)))
     with pytest.raises(RuntimeError, match=r"FlinkRunner: worker \S+: ModuleNotFoundError: No module named 'laws'"):
         run(place, [Job("touch", touch, ["a"], [])])
     assert time.monotonic() - started < 60
@@ -150,7 +150,9 @@ def test_a_worker_that_cannot_start_says_why(place: Place, monkeypatch: pytest.M
 def _without_service(place: Place) -> Path:
     """Return a command that starts a worker whose start fails."""
     command = place.folder / "worker"
-    code = "from pipelines.runners import boot; import sys; sys.exit(boot.main(None, lambda *_: __import__('laws')))"
+    code = (
+        "from pipelines.runners.beam import boot; import sys; sys.exit(boot.main(None, lambda *_: __import__('laws')))"
+    )
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
     command.chmod(0o755)
     return command
@@ -187,7 +189,8 @@ def interrupted(folder: str) -> int:
 def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.Signals) -> None:
     began = place.folder / "began"
     code = (
-        "import sys; from pipelines.files import commands; from tests.pipelines.runners import test_submission as t; "
+        "import sys; from pipelines.files import commands; "
+        "from tests.pipelines.runners.beam import test_submission as t; "
         "commands.run(lambda: t.interrupted(sys.argv[1]))"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(place.folder)], cwd=REPOSITORY) as build:
@@ -204,7 +207,7 @@ def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.S
 
 @pytest.mark.full
 def test_a_driver_that_is_killed_leaves_no_job_server(place: Place) -> None:
-    code = "import sys; from tests.pipelines.runners import test_submission as t; t.interrupted(sys.argv[1])"
+    code = "import sys; from tests.pipelines.runners.beam import test_submission as t; t.interrupted(sys.argv[1])"
     with subprocess.Popen([sys.executable, "-c", code, str(place.folder)], cwd=REPOSITORY) as build:
         limit = time.monotonic() + 60
         while not Path(place.folder, "began").exists():

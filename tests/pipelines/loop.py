@@ -1,4 +1,4 @@
-"""The plain loop: the same functions with no runner between them. Every runner must leave the same files."""
+"""The loop that every runner must equal: a wave's functions with nothing between them, neither plans nor files."""
 
 from __future__ import annotations
 

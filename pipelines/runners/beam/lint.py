@@ -1,10 +1,10 @@
 """What a compiled graph must not do, looked up in the graph itself: every input of a GroupByKey, and the graph's size.
 
 - Keys have a coder that gives equal keys equal bytes, on every engine: bytes, numbers, strings.
-- Values are calls and pointers (`pipelines.runners.waves`) or chunks of a plan file. Text, lines and documents have
-  other coders, so that one of them crossing a shuffle shows here. The three kinds of content that a corpus does bring
-  together (tokens in their shard, answers with their question, code with its file's row) are no exceptions: they lie in
-  run files, and it is pointers to them that are shuffled.
+- Values are calls and pointers (`runners.beam.waves`) or chunks of a plan file. Text, lines and documents have other
+  coders, so that one of them crossing a shuffle shows here. The three kinds of content that a corpus does bring
+  together (tokens in their shard, answers with their question, code with its file's row) are no exceptions: they lie
+  in run files, and it is pointers to them that are shuffled.
 - The graph as it is submitted is under Dataflow's limit.
 """
 
@@ -17,7 +17,7 @@ from apache_beam.coders import Coder
 from apache_beam.portability.api import beam_runner_api_pb2 as api
 from apache_beam.runners.pipeline_context import PipelineContext
 
-from pipelines.runners.waves import ChunkCoder, ParcelCoder
+from pipelines.runners.beam.waves import ChunkCoder, ParcelCoder
 
 GROUP_BY_KEY = "beam:transform:group_by_key:v1"
 RESHUFFLE = "beam:transform:reshuffle:v1"

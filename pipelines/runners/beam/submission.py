@@ -4,7 +4,7 @@
                                    └ error, deadline, Ctrl-C, SIGTERM ─> cancel ─ waited for ─> CANCELLED
 
 The driver lives as long as its jobs. Flink and Spark are reached by Beam's portable runner through a job server
-(`pipelines.runners.job_servers`), Dataflow by its own client.
+(`pipelines.runners.beam.job_servers`), Dataflow by its own client.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, 
 from apache_beam.runners.runner import PipelineState
 
 from pipelines.files import storage, waits
-from pipelines.runners import events, lint, waves, worker
-from pipelines.runners.engines import Engine
+from pipelines.runners import events, plans
+from pipelines.runners.beam import lint, waves, worker
+from pipelines.runners.beam.engines import Engine
+from pipelines.runners.beam.hooks import Hook
 from pipelines.runners.errors import reason
-from pipelines.runners.hooks import Hook
 from pipelines.runners.plans import Worklist, stem
 from pipelines.stages.jobs import Job, Shuffle
 
@@ -177,9 +178,7 @@ def run(
         if told := difference(counted, jobs):
             events.warn(f"{name}: {told}")
     finally:
-        for path in storage.stamps(plan.rpartition("/")[0]):
-            if path.startswith(stem(plan)):
-                storage.remove(path)
+        plans.remove(plan)
 
 
 def counters(job: Any) -> dict[str, int]:

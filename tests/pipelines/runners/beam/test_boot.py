@@ -13,7 +13,8 @@ import pytest
 from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc, endpoints_pb2
 from google.protobuf import struct_pb2
 
-from pipelines.runners import boot
+from pipelines.runners import environment
+from pipelines.runners.beam import boot
 
 
 class Service(beam_provision_api_pb2_grpc.ProvisionServiceServicer):
@@ -70,7 +71,7 @@ def test_what_keeps_a_worker_from_starting_is_left_beside_the_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(boot.FAILURES, f"{tmp_path}/0123456789abcdef")
-    monkeypatch.setenv(boot.FOLDER, f"{tmp_path}/gone")
+    monkeypatch.setenv(environment.FOLDER, f"{tmp_path}/gone")
     assert boot.main(["--id='2-1'", "--provision_endpoint=localhost:1"]) == 1
     (left,) = tmp_path.glob("0123456789abcdef-*.failed")
     assert left.read_text().startswith("worker 2-1: FileNotFoundError")

@@ -16,12 +16,14 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from pipelines.document import Document
 from pipelines.files.runs import Slice
-from pipelines.runners import engines, lint, local, plain, plans, submission, waves
-from pipelines.runners.waves import Parcel
+from pipelines.runners import plans, workplace
+from pipelines.runners.beam import engines, lint, local, submission, waves
+from pipelines.runners.beam.waves import Parcel
 from pipelines.stages.jobs import Job, Shuffle
-from tests.pipelines.runners import test_local
+from tests.pipelines import loop
+from tests.pipelines.runners.beam import test_local
+from tests.pipelines.runners.beam.test_local import contents, jobs
 from tests.pipelines.runners.listed import worklist
-from tests.pipelines.runners.test_local import contents, jobs
 
 PORTABLE = engines.ENGINES["portable"]
 WORK = worklist(test_local.__name__)
@@ -130,7 +132,7 @@ def run(plan: plans.Plan) -> None:
 def test_a_graph_does_what_the_plain_loop_does(tmp_path: Path) -> None:
     for name in ("plain", "engine"):
         (tmp_path / name).mkdir()
-    plain.run(jobs(tmp_path / "plain"))
+    loop.run(jobs(tmp_path / "plain"))
     run(waves.planned(f"{tmp_path}/plan", jobs(tmp_path / "engine"), WORK))
     assert contents(tmp_path / "engine") == contents(tmp_path / "plain")
 
@@ -188,9 +190,9 @@ def test_plans_of_killed_builds_are_removed_and_nothing_else(tmp_path: Path) -> 
 
 def test_a_worker_of_another_version_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = waves.planned(f"{tmp_path}/plan", jobs(tmp_path), WORK)
-    monkeypatch.setattr(plans, "version", lambda package: "0.0.7")
+    monkeypatch.setattr(workplace, "version", lambda package: "0.0.7")
     with pytest.raises(RuntimeError, match=r"this worker has altiplano-corpus 0.0.7, the build has \d.*: give workers"):
-        plans.workplace(planned.header, planned.made_by)
+        workplace.workplace(planned.header, planned.made_by)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux lets a process forget its peak")

@@ -11,8 +11,8 @@ from pipelines import corpus, work
 from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.options import parse, prepare
-from pipelines.runners import submission
-from pipelines.runners.engines import engine_of
+from pipelines.runners.beam import submission
+from pipelines.runners.beam.engines import engine_of
 from pipelines.stages.jobs import Job
 from tests.pipelines import servers, tiny
 

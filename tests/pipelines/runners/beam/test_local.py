@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from pipelines.files import storage
-from pipelines.runners import engines, local, plain, waves
+from pipelines.runners.beam import engines, local, waves
 from pipelines.runners.plans import Row
 from pipelines.stages.jobs import Job, Shuffle
+from tests.pipelines import loop
 from tests.pipelines.runners.listed import worklist
 
 
@@ -75,7 +76,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_equals_the_plain_loop(tmp_path: Path, workers: int) -> None:
     for name in ("plain", "beam"):
         (tmp_path / name).mkdir()
-    plain.run(jobs(tmp_path / "plain"))
+    loop.run(jobs(tmp_path / "plain"))
     run(jobs(tmp_path / "beam"), tmp_path / "beam", workers)
     assert contents(tmp_path / "beam") == contents(tmp_path / "plain")
     assert len(contents(tmp_path / "plain")) == 32

@@ -26,7 +26,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_runner_api_pb2
 from apache_beam.runners.portability import local_job_service
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import GrpcWorkerHandler, WorkerHandler
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 VERSION = 'openjdk version "17.0.1" 2021-10-19'
 STATES = beam_job_api_pb2.JobState
 _workers: list[subprocess.Popen[bytes]] = []

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-GIB = 1 << 30
+from pipelines.runners.needs import GIB, KEY_BYTES, PROCESS_BYTES
+
 CORES = 4  # of a machine: small ones lose little when one is lost
 # Memory for each core of Google's machines of the type n2, in GiB; what Dataflow itself takes is left out.
 _TYPES: Mapping[str, float] = {"n2-standard": 3.5, "n2-highmem": 7.5}
-PROCESS_BYTES = GIB  # Python, Beam, Arrow and a file's documents
-KEY_BYTES = 80  # that a reducer takes for each key (`Recipe.reducer_keys`)
 BOOT_BYTES = 30 * GIB  # the system, and the workers' image
 COPIES = 3  # of an item's input on disk: fetched, being written, and what was there before
 ITEMS_OF_A_CORE = 8  # at least, so that none waits long for the last one
@@ -24,7 +23,7 @@ MOST_WORKERS = 1_000
 
 
 @dataclass(frozen=True)
-class Needs:
+class Machines:
     """What a build needs: the most keys of a reducer, the bytes of all models read, inputs by size in bytes."""
 
     reducer_keys: int

@@ -18,9 +18,9 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import python_sdk_capabilities
 
 from pipelines.files import storage
-from pipelines.runners import waves, worker
+from pipelines.runners.beam import waves, worker
+from pipelines.runners.beam.hooks import Hook
 from pipelines.runners.errors import reason
-from pipelines.runners.hooks import Hook
 from pipelines.runners.plans import Worklist
 from pipelines.stages.jobs import Job, Shuffle
 

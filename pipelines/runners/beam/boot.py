@@ -15,9 +15,9 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
+from pipelines.runners import environment
+
 FAILURES = "ALTIPLANO_FAILURES"
-SOURCES = "ALTIPLANO_SOURCES"  # a list of sources outside the package, MODULE:NAME: see `pipelines.work`
-FOLDER = "ALTIPLANO_FOLDER"  # the driver's working directory, which relative paths are meant from
 PROVISION_SECONDS = 60.0
 _SERVICES = {
     "control_endpoint": "CONTROL_API_SERVICE_DESCRIPTOR",
@@ -61,8 +61,7 @@ def provisioned(worker: str, endpoint: str) -> Mapping[str, str]:
 
 def start(worker: str, endpoint: str) -> None:
     """Be the worker until the engine ends it."""
-    if folder := os.environ.get(FOLDER):
-        os.chdir(folder)
+    environment.settle()
     os.environ.update(provisioned(worker, endpoint))
     from apache_beam.runners.worker import sdk_worker_main
 

@@ -15,18 +15,19 @@ import pytest
 
 from pipelines import corpus
 from pipelines.files import storage
-from pipelines.runners import events, submission
-from pipelines.runners.engines import engine_of
+from pipelines.runners import events
+from pipelines.runners.beam import submission
+from pipelines.runners.beam.engines import engine_of
 from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job
 from tests.pipelines import servers, tiny
-from tests.pipelines.runners import job_server
+from tests.pipelines.runners.beam import job_server
 from tests.pipelines.runners.listed import worklist
 from tests.pipelines.tiny import identity
 
 pytestmark = pytest.mark.full
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 JOB_SERVICE = "apache_beam.runners.portability.local_job_service_main"
 SUBPROCESS = "beam:env:harness_subprocess_python:v1"
 

@@ -1,0 +1,272 @@
+"""Tasks on Slurm: a wave as arrays of jobs, by nothing but sbatch, squeue, scontrol, scancel and a shared folder.
+
+    tasks ─ lists beside the plan ─ sbatch --array ─> jobs ─> OUTPUT/work/plan/PLAN-NUMBER.done
+                     └ killed, or gone without an outcome: again, up to three times in all
+
+A job whose node fails is put back by Slurm itself. OUTPUT/work/slurm.json names the jobs that may still run: they go on
+if the driver is killed, and the next driver waits for them, as the same build, before it looks what is left to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from pipelines.files import storage
+from pipelines.hashing import digest_of
+from pipelines.runners import events, plans
+from pipelines.runners.needs import MORE_MEMORY
+from pipelines.runners.plans import Worklist
+from pipelines.runners.tasks import written
+from pipelines.runners.tasks.pieces import Outcome, Piece
+from pipelines.runners.tasks.protocol import ATTEMPTS, LINES, POLL_SECONDS, TaskError, packed
+
+COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
+ASK_SECONDS = 5.0  # between questions to Slurm's controller
+GONE_SECONDS = 10.0  # that a shared folder may take to show what an ended task left
+CANCEL_SECONDS = 90.0  # a job has 30 of them after its first signal
+AWAY_SECONDS = 600.0  # that the controller may be away
+# A task is to take minutes: a stage reads about a megabyte a second.
+TASK_BYTES = 100e6
+TASKS_OF_A_CPU = 4  # if there are items for so many: none waits long for the last one
+MEGABYTE = 1 << 20
+_LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "STOPPED")
+# Why trying again is no use, by the state of a job that has ended.
+_FINAL = {
+    "OUT_OF_MEMORY": f"it needs more memory than it asked for: {MORE_MEMORY}, or --slurm-args=--mem=SIZE",
+    "TIMEOUT": "its time is over: --slurm-time gives more",
+    "CANCELLED": "somebody cancelled it",
+}
+
+
+def check(output: str) -> None:
+    """Raise ValueError if Slurm's commands are not there, or the output is no folder."""
+    if missing := [name for name in COMMANDS if shutil.which(name) is None]:
+        raise ValueError(f"--runner slurm: there is no {missing[0]} on the PATH; build on a login node of Slurm")
+    if storage.is_remote(output):
+        raise ValueError(f"--output {output}: --runner slurm needs a folder that all nodes share; inputs may be remote")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a site allows, and what the user says: the largest array, CPUs, options of sbatch."""
+
+    largest: int
+    cpus: int
+    arguments: tuple[str, ...]
+
+    @classmethod
+    def asked(cls, options: argparse.Namespace) -> Site:
+        """Ask the controller; raise ValueError if it does not answer."""
+        config, nodes = _said("scontrol", "show", "config"), _said("scontrol", "show", "nodes", "--oneliner")
+        largest = re.search(r"MaxArraySize\s*=\s*(\d+)", config)
+        named = {"time": options.slurm_time, "partition": options.slurm_partition, "account": options.slurm_account}
+        arguments = [f"--{name}={value}" for name, value in named.items() if value]
+        return cls(
+            largest=max(1, int(largest[1]) - 1) if largest else 1_000,
+            cpus=max(1, sum(map(int, re.findall(r"CPUTot=(\d+)", nodes)))),
+            arguments=(*arguments, *shlex.split(options.slurm_args or "")),
+        )
+
+
+def _said(*command: str, given: str | None = None) -> str:
+    """Return what a command of Slurm prints; ValueError with its last line if it fails."""
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()
+        raise ValueError(f"--runner slurm: {command[0]} says: {lines[-1].partition('error: ')[2] or lines[-1]}")
+    return done.stdout
+
+
+class AwayError(RuntimeError):
+    """Slurm's controller does not answer."""
+
+
+def _living(jobs: Sequence[str]) -> set[str]:
+    """Return the tasks of some jobs that have not ended, as JOB_PLACE; AwayError if it cannot be known."""
+    found: set[str] = set()
+    for job in jobs:  # of several at once, one that is known no more would hide the others
+        command = ["squeue", "--noheader", "--array", f"--jobs={job}", "--format=%F_%K %T"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode and "Invalid job id" not in done.stderr:
+            raise AwayError(done.stderr.strip().rpartition("\n")[2])
+        rows = [line.split() for line in done.stdout.splitlines()]
+        found |= {name for name, state in rows if state in _LIVING}
+    return found
+
+
+def _end(jobs: Sequence[str]) -> None:
+    """End jobs, and wait until none is there."""
+    subprocess.run(["scancel", *jobs], capture_output=True, check=False)
+    limit = time.monotonic() + CANCEL_SECONDS
+    while time.monotonic() < limit:
+        with suppress(AwayError):
+            if not _living(jobs):
+                return
+        time.sleep(POLL_SECONDS)
+    events.warn(f"slurm: jobs {', '.join(jobs)} are not known to have ended; what they still write is refused")
+
+
+@dataclass
+class Record:
+    """The jobs of a build that may still run, in a file for a driver that comes after this one."""
+
+    path: str
+    build: str  # as in the lock
+    made_of: str  # what the build's tasks are made of
+    jobs: list[str] = field(default_factory=list)
+
+    @classmethod
+    def left(cls, output: str) -> Record | None:
+        """Return what an earlier driver left, if any of its jobs is still there; ValueError if Slurm does not say."""
+        found = storage.read_json(path := f"{output}/work/slurm.json")
+        try:
+            return cls(path, **found) if found and _living(found["jobs"]) else None
+        except AwayError as error:
+            raise ValueError(f"--runner slurm: jobs of an earlier build may run, and squeue says: {error}") from error
+
+    def change(self, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Take note of jobs that were submitted, or have ended."""
+        self.jobs = [job for job in [*self.jobs, *add] if job not in remove]
+        content = {"build": self.build, "made_of": self.made_of, "jobs": self.jobs}
+        storage.write_json(self.path, content) if self.jobs else storage.remove(self.path)
+
+    def wait(self, work: Worklist, poll: Callable[[], None]) -> None:
+        """Wait until the jobs have ended; end them first if the build that begins is of something else."""
+        names = ", ".join(self.jobs)
+        if self.made_of != digest_of(work.facts):
+            events.say(f"slurm: jobs {names}, of another recipe or other sources, are ended")
+            _end(self.jobs)
+        else:
+            events.say(f"slurm: jobs {names} of an earlier start of this build go on, and are waited for")
+        while _living(self.jobs):
+            poll()
+            time.sleep(ASK_SECONDS)
+        self.change(remove=self.jobs)
+
+
+@contextmanager
+def connected(options: argparse.Namespace, work: Worklist) -> Iterator[Callable[[str], Slurm]]:
+    """Ask what the site allows; give what makes a wave's own part of it. Errors as `Site.asked`'s."""
+    build = work.fence.build if work.fence else ""
+    site, record = Site.asked(options), Record(f"{options.output}/work/slurm.json", build, digest_of(work.facts))
+    yield lambda name: Slurm(site, record, name)
+
+
+class Slurm:
+    """One wave's tasks as arrays of jobs."""
+
+    name = "slurm"
+
+    def __init__(self, site: Site, record: Record, wave: str) -> None:
+        self._site, self._record, self._wave = site, record, wave
+        self.link = f"squeue --name={wave}"
+        self._arrays = count()
+        self._jobs: list[str] = []
+        self._running: dict[str, tuple[Piece, int]] = {}  # by JOB_PLACE, and which attempt it is
+        self._logs: dict[int, str] = {}
+        self._missing: dict[str, float] = {}  # since when a task is not there, nor its outcome
+        self._next_question = self._answered = time.monotonic()
+
+    def deal(self, weights: Sequence[float]) -> list[list[int]]:
+        """Pack items so that a task takes minutes, but each CPU gets some and no array is larger than it may be."""
+        wanted = max(int(sum(weights) / TASK_BYTES), self._site.cpus * TASKS_OF_A_CPU)
+        return packed(weights, min(wanted, self._site.largest))
+
+    def submit(self, wanted: Sequence[Piece], attempt: int = 1) -> None:
+        """Submit tasks as arrays, those that need as much memory together; TaskError if the site refuses them."""
+        by_memory: dict[int, list[Piece]] = defaultdict(list)
+        for piece in wanted:
+            by_memory[-(-piece.memory // MEGABYTE)].append(piece)
+        for megabytes, found in by_memory.items():
+            for start in range(0, len(found), self._site.largest):
+                self._submit(found[start : start + self._site.largest], megabytes, attempt)
+
+    def _submit(self, wanted: Sequence[Piece], megabytes: int, attempt: int) -> None:
+        number = next(self._arrays)
+        listed = written.write(number, wanted)
+        log = f"{plans.stem(wanted[0].header.path)}-{number:02x}"
+        command = [sys.executable, "-P", "-m", "pipelines.runners.tasks.written", listed.path, listed.sha256.hex()]
+        script = f'#!/bin/sh\nexec {shlex.join(command)} "$SLURM_ARRAY_TASK_ID"\n'
+        options = [f"--array=0-{len(wanted) - 1}", f"--job-name={self._wave}", f"--mem={megabytes or 1}M"]
+        options += ["--cpus-per-task=1", "--requeue", "--open-mode=append", f"--output={log.replace('%', '%%')}%6a.log"]
+        try:
+            said = _said("sbatch", "--parsable", *options, *self._site.arguments, given=script)
+        except ValueError as error:
+            raise TaskError(f"{wanted[0].name}, which asks for {megabytes:,} MB of memory: {error}") from error
+        job = said.strip().partition(";")[0]
+        self._jobs.append(job)
+        self._record.change(add=[job])
+        for place, piece in enumerate(wanted):
+            self._running[f"{job}_{place}"] = piece, attempt
+            self._logs[piece.number] = f"{log}{place:06d}.log"
+
+    def ended(self) -> Iterator[tuple[Piece, Outcome]]:
+        """Yield the tasks that have left an outcome, or were lost too often; others that were lost are tried again."""
+        time.sleep(POLL_SECONDS)
+        if not self._running:
+            return
+        folder = next(iter(self._running.values()))[0].header.path.rpartition("/")[0]
+        there = storage.stamps(folder)
+        for name, (piece, _) in list(self._running.items()):
+            path = plans.beside(piece.header.path, piece.number, "done")
+            if path in there:
+                del self._running[name]
+                yield piece, written.outcome(path)
+        if not self._running:
+            self._record.change(remove=self._jobs)
+        elif time.monotonic() >= self._next_question:
+            self._next_question = time.monotonic() + ASK_SECONDS
+            yield from self._lost()
+
+    def _lost(self) -> Iterator[tuple[Piece, Outcome]]:
+        now = time.monotonic()
+        try:
+            living = _living(self._jobs)
+        except AwayError as error:
+            if now - self._answered > AWAY_SECONDS:
+                raise TimeoutError(f"slurm: the controller is away since {AWAY_SECONDS:.0f} s: {error}") from error
+            return  # jobs go on without it
+        self._answered = now
+        self._missing = {name: self._missing.get(name, now) for name in self._running if name not in living}
+        for name in [name for name, since in self._missing.items() if now - since > GONE_SECONDS]:
+            piece, attempt = self._running.pop(name)
+            state, why = _state(name)
+            said = self.log(piece)
+            item = written.begun(said) or piece.name
+            if state in _FINAL or attempt == ATTEMPTS:
+                last = f"; it said last: {said[-1]}" if said else ""
+                yield piece, Outcome(item=item, error=_FINAL.get(state, f"it was lost {ATTEMPTS} times: {why}") + last)
+            else:
+                events.warn(f"{item}: its task was lost ({why}); it is done again")
+                self.submit([piece], attempt + 1)
+
+    def cancel(self) -> None:
+        """End all jobs of the wave, and wait until none is there."""
+        if self._jobs:
+            _end(self._jobs)
+            self._record.change(remove=self._jobs)
+
+    def log(self, piece: Piece) -> Sequence[str]:
+        """Return the last lines of a task's log."""
+        path = Path(self._logs.get(piece.number, ""))
+        return path.read_text(errors="replace").splitlines()[-LINES:] if path.is_file() else []
+
+
+def _state(task: str) -> tuple[str, str]:
+    """Return the state of a task that has ended, and why in a sentence; Slurm forgets it after some minutes."""
+    done = subprocess.run(["scontrol", "show", "job", task, "--oneliner"], capture_output=True, text=True, check=False)
+    found = dict(re.findall(r"(\w+)=(\S*)", done.stdout))
+    state = found.get("JobState", "unknown")
+    return state, f"{state}, exit code and signal {found.get('ExitCode', 'unknown')}, on {found.get('NodeList', '?')}"
