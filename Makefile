@@ -96,6 +96,7 @@ dataflow_ARGS = $(if $(IMAGE),--sdk_container_image=$(IMAGE)) $(if $(PROJECT),--
 JOB_SERVER ?=
 SERVER = $(if $(JOB_SERVER),--job-server=$(JOB_SERVER))
 flink_ARGS = $(ENVIRONMENT) $(SERVER) $(if $(FLINK_MASTER),--flink_master=$(FLINK_MASTER))
+ray_ARGS = $(if $(RAY),--ray=$(RAY))
 spark_ARGS = $(ENVIRONMENT) $(SERVER) $(if $(SPARK_MASTER),--spark_master_url=$(SPARK_MASTER))
 
 .PHONY: corpus
@@ -104,9 +105,9 @@ corpus: $(if $(filter dataflow,$(RUNNER)),check-image) setup-engine wheel ## bui
 	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
-corpus: $(if $(filter sample,$(RECIPE)),setup-sample,setup-corpus) ## build the corpus (the real sample by default) in data/corpus
+corpus: $(if $(filter sample,$(RECIPE)),setup-sample,setup-corpus) $(if $(filter ray,$(RUNNER)),setup-ray) ## build the corpus (the real sample by default) in data/corpus
 	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -P -m pipelines.sample --output "$$RAW"; fi
-	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $(ARGS)
+	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $($(RUNNER)_ARGS) $(ARGS)
 endif
 
 .PHONY: wheel
