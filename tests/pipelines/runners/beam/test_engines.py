@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipelines import corpus
 from pipelines.files import storage
 from pipelines.runners import events
 from pipelines.runners.beam import submission
@@ -21,9 +18,10 @@ from pipelines.runners.beam.engines import engine_of
 from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job
-from tests.pipelines import servers, tiny
+from tests.pipelines import servers
 from tests.pipelines.runners.beam import job_server
 from tests.pipelines.runners.listed import worklist
+from tests.pipelines.runners.wheel import clean
 from tests.pipelines.tiny import identity
 
 pytestmark = pytest.mark.full
@@ -33,59 +31,15 @@ SUBPROCESS = "beam:env:harness_subprocess_python:v1"
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return tiny.write(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, options: list[str]) -> Path:
-    output = tmp_path_factory.mktemp("built") / "corpus"
-    assert corpus.main([*options, "--output", str(output), "--runner", "plain"]) == 0
-    return output
-
-
-@pytest.fixture(scope="module")
-def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a Python that has the dependencies and the built wheel, and does not see this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=REPOSITORY, check=True
-    )
-    (wheel,) = folder.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    python = folder / "venv/bin/python"
-    packages = Path(_said(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
-    # A path in a .pth file brings the packages that are there, not what their own .pth files would add: the checkout.
-    dependencies = _said(Path(sys.executable), "import numpy, pathlib; print(pathlib.Path(numpy.__file__).parents[1])")
-    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(packages)
-    assert Path(_said(python, "import pipelines; print(pipelines.__file__)")).is_relative_to(packages)
-    return python
-
-
-def _said(python: Path, code: str) -> str:
-    done = subprocess.run([python, "-c", code], env=_clean(), cwd="/", stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _clean() -> dict[str, str]:
-    """Return this process' environment without what would show the checkout, or send local requests elsewhere."""
-    left = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    left.pop("PYTHONPATH", None)
-    return left
-
-
-@pytest.fixture(scope="module")
 def job_service(wheel_python: Path) -> Iterator[str]:
     port = servers.free_port()
-    with servers.server([str(wheel_python), "-m", JOB_SERVICE, "-p", str(port)], port, _clean(), "/"):
+    with servers.server([str(wheel_python), "-m", JOB_SERVICE, "-p", str(port)], port, clean(), "/"):
         yield f"localhost:{port}"
 
 
 def _build(python: Path, options: list[str], output: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [str(python), "-m", "pipelines.corpus", *options, "--output", str(output), "--deadline", "900", *more]
-    return subprocess.run(command, env=_clean(), cwd="/", stderr=subprocess.PIPE, text=True)
+    return subprocess.run(command, env=clean(), cwd="/", stderr=subprocess.PIPE, text=True)
 
 
 def test_the_job_api_leaves_what_the_plain_loop_leaves(
@@ -104,7 +58,7 @@ def test_the_job_api_leaves_what_the_plain_loop_leaves(
     done = _build(wheel_python, options, tmp_path / "corpus", *more, worker)
     assert done.returncode == 0, done.stderr[-3000:]
     assert identity(tmp_path / "corpus") == identity(built)
-    assert not list((tmp_path / "corpus/work/plan").iterdir())
+    assert not (tmp_path / "corpus/work/plan").exists()
     _says_what_the_plain_loop_says(tmp_path / "corpus", built, log)
 
 
@@ -142,7 +96,7 @@ def test_progress_on_an_engine_is_what_its_workers_have_left_so_far(
     job = Job("slow", slowly, outputs, outputs)
     log = events.write_to(str(tmp_path / "events.jsonl"))
     port = servers.free_port()
-    environment = {**_clean(), "PYTHONPATH": str(REPOSITORY)}
+    environment = {**clean(), "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-m", JOB_SERVICE, "-p", str(port)]
     worker = f"--environment_config={sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
     more = [f"--job_endpoint=localhost:{port}", f"--environment_type={SUBPROCESS}", worker]
@@ -186,7 +140,7 @@ def prism() -> Iterator[str]:
     if program is None:
         pytest.skip("Prism is missing: `make test-full` builds it where Go is")
     job, web = servers.free_port(), servers.free_port()
-    with servers.server([program, "--job_port", str(job), "--web_port", str(web)], job, _clean(), "/"):
+    with servers.server([program, "--job_port", str(job), "--web_port", str(web)], job, clean(), "/"):
         yield f"localhost:{job}"
 
 
@@ -201,7 +155,7 @@ def test_prism_starts_workers_itself_and_leaves_what_the_plain_loop_leaves(
     done = _build(Path(sys.executable), options, tmp_path / "corpus", *more)
     assert done.returncode == 0, done.stderr[-3000:]
     assert identity(tmp_path / "corpus") == identity(built)
-    assert not list((tmp_path / "corpus/work/plan").iterdir())
+    assert not (tmp_path / "corpus/work/plan").exists()
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     jobs = [row["job"] for row in rows if row["event"] == "job_submitted"]
     assert all(name.startswith("altiplano-sample-") for name in jobs)
@@ -221,7 +175,7 @@ def test_a_build_that_is_ended_on_the_way_goes_on_where_it_stopped(
     output, log = tmp_path / "corpus", tmp_path / "events.jsonl"
     more = ["--runner", runner, master, "--job-server", str(jar), "--log-json", str(log)]
     command = [sys.executable, "-m", "pipelines.corpus", *options, "--output", str(output), *more]
-    with subprocess.Popen(command, env=_clean(), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(command, env=clean(), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True) as first:
         deadline = time.monotonic() + 600
         while not log.exists() or log.read_text().count('"job_submitted"') < 5:
             assert first.poll() is None, first.communicate()[1][-2000:]
@@ -234,7 +188,7 @@ def test_a_build_that_is_ended_on_the_way_goes_on_where_it_stopped(
     calls = (tmp_path / "calls").read_text().splitlines()
     assert "state CANCELLED" in calls
     assert calls[-1] == "ended"
-    assert not list((output / "work/plan").iterdir())
+    assert not (output / "work/plan").exists()
     finished = _finished(log)
     log.unlink()
     done = _build(Path(sys.executable), options, output, *more)
@@ -305,7 +259,7 @@ def test_workers_in_another_network_leave_what_the_plain_loop_leaves(
         )
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"this kernel gives no network namespaces here: {getattr(error, 'stderr', error)!r}")
-    environment = {**_clean(), "FOLDER": str(tmp_path), "PYTHON": str(wheel_python)}
+    environment = {**clean(), "FOLDER": str(tmp_path), "PYTHON": str(wheel_python)}
     command = [str(wheel_python), "-m", "pipelines.corpus", *options, "--output", str(tmp_path / "corpus")]
     done = subprocess.run(
         [*space, "bash", "-c", NETWORKS, "networks", *command, "--deadline", "900"],
