@@ -200,7 +200,8 @@ def pretrain(config: RunConfig, console: Console, world: World, request: Request
         run = stack.enter_context(closing(open_run(config, warn, world)))
         if run.step == run.steps and (Path(config.output) / SUMMARY).exists():
             console.print(
-                f"the run in {config.output} is finished ({run.steps} steps); give another --output for a new one"
+                f"the run in {config.output} is finished ({run.steps} steps); give another --output for a new one",
+                soft_wrap=True,
             )
             return
         if missing := check_held_out(run):

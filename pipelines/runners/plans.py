@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate, pairwise
 from pathlib import Path
 from types import MethodType
@@ -157,12 +157,20 @@ def _spans(shuffles: Sequence[Shuffle], run: int) -> tuple[range, ...]:
 
 def _header(path: str, work: Worklist, *, of_engine: bool, tell_begun: bool) -> dict[str, Any]:
     return {
-        "package": version(PACKAGE),
+        "package": package_version(),
         "facts": work.facts,
         "fence": [work.fence.lock, work.fence.build] if work.fence else None,
         "of_engine": of_engine,
         "begun": stem(path) if tell_begun else None,
     }
+
+
+def package_version() -> str:
+    """Return the version of this package; a checkout that is not installed has none."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def stem(path: str) -> str:

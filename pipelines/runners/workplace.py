@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib.metadata import version
 from typing import Any
 
 from pipelines.files import memory, storage
@@ -130,7 +129,7 @@ class Workplace:
 def workplace(header: Chunk, made_by: str) -> Workplace:
     """Return what this worker works with; raise RuntimeError if it is of another version than the driver."""
     found = plans.read(header)
-    if (ours := version(plans.PACKAGE)) != found["package"]:
+    if (ours := plans.package_version()) != found["package"]:
         raise RuntimeError(
             f"this worker has {plans.PACKAGE} {ours}, the build has {found['package']}: give workers the driver's "
             "version"

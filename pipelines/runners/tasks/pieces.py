@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from pipelines.files.fence import fenced
 from pipelines.runners import plans, pointers, workplace
@@ -26,8 +27,8 @@ from pipelines.runners.workplace import Workplace
 class Piece:
     """One task: rows [first, last) of the plan's items, or the chunk of runs `number`, if it splits runs.
 
-    `name` is what people see; `chunks` are those that the rows lie in; `memory` is what it is known to need, in bytes,
-    and `weight` how much work it is, in the unit of its job's weights.
+    `name` is what people see, `of` the file that its only item is made of; `chunks` are those that the rows lie in;
+    `memory` is what it is known to need, in bytes, and `weight` how much work it is, in the unit of its job's weights.
     """
 
     number: int
@@ -38,8 +39,25 @@ class Piece:
     first: int = 0
     last: int = 0
     splits: bool = False
+    of: str = ""
     memory: int = 0
     weight: float = 1.0
+
+    @property
+    def what(self) -> str:
+        """What an error calls it."""
+        return called(self.name, self.of)
+
+
+def called(name: str, of: str) -> str:
+    """Return an item's name with the file that it is made of, if that is known."""
+    return f"{name} ({of})" if of else name
+
+
+def file_of(element: Any) -> str:
+    """Return the path of what an item reads first, "" if it says none."""
+    parts = getattr(getattr(element, "item", None), "parts", ())
+    return str(parts[0].path) if parts else ""
 
 
 @dataclass(frozen=True)
@@ -66,8 +84,9 @@ def do(piece: Piece, begin: Callable[[str], None] = lambda item: None) -> Outcom
         counts: Counter[str] = Counter()
         for key, packed in _rows(piece):
             at[0] = key.decode()
-            begin(at[0])
             task = place.task(packed)
+            at[0] = called(at[0], file_of(task.element))
+            begin(at[0])
             found = list(_pointers(piece, task))
             with place.turn() as facts:
                 done = task.run(found)
@@ -107,8 +126,7 @@ def split_pieces(plan: Plan, label: str, span: range) -> Iterator[Piece]:
         yield Piece(number, name, plan.header, plan.made_by, (plan.runs[number],), splits=True)
 
 
-def item_piece(plan: Plan, number: int, first: int, last: int, name: str, **facts: float) -> Piece:
-    """Return the piece of rows [first, last)."""
+def item_piece(plan: Plan, number: int, first: int, last: int, name: str, **facts: Any) -> Piece:
+    """Return the piece of rows [first, last); `facts` are other fields of it."""
     chunks = plan.items[first // plans.CHUNK : -(-last // plans.CHUNK)]
-    memory, weight = int(facts.get("memory", 0)), facts.get("weight", 1.0)
-    return Piece(number, name, plan.header, plan.made_by, chunks, first, last, memory=memory, weight=weight)
+    return Piece(number, name, plan.header, plan.made_by, chunks, first, last, **facts)

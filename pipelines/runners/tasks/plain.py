@@ -17,7 +17,7 @@ class Plain:
     def __init__(self) -> None:
         self._waiting: deque[Piece] = deque()
 
-    def deal(self, weights: Sequence[float]) -> list[list[int]]:
+    def deal(self, weights: list[float]) -> list[list[int]]:
         """Do all items as one task, as they come."""
         return [list(range(len(weights)))] if weights else []
 

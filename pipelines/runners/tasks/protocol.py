@@ -40,7 +40,7 @@ class Cluster(Protocol):
     name: str  # as in `--runner`
     link: str  # where people see the tasks
 
-    def deal(self, weights: Sequence[float]) -> list[list[int]]:
+    def deal(self, weights: list[float]) -> list[list[int]]:
         """Return which items are done by one task, of items by weight; the tasks in the order of their submission."""
         ...
 
@@ -148,6 +148,7 @@ def _tasks(plan: Plan, dealt: Sequence[Sequence[Weighed]], needs: Needs) -> Iter
             first,
             last,
             rows[0][1].key.decode() + more,
+            of="" if more else pieces.file_of(rows[0][1].element),
             memory=max(needs.of_item(row.element) for _, row in rows),
             weight=sum(weight for weight, _ in rows),
         )
@@ -184,7 +185,8 @@ class Progress:
         """Take note of a task that has ended; raise TaskError if it failed."""
         if outcome.error:
             said = outcome.trace or "\n".join(self.cluster.log(piece))
-            raise TaskError(f"{outcome.item or piece.name}: {outcome.error}", said)
+            item = piece.what if outcome.item in ("", piece.name) else outcome.item
+            raise TaskError(f"{item}: {outcome.error}", said)
         self.left -= 1
         self.counts.update(outcome.counts)
         if piece.splits:

@@ -37,9 +37,10 @@ ASK_SECONDS = 5.0  # between questions to Slurm's controller
 GONE_SECONDS = 10.0  # that a shared folder may take to show what an ended task left
 CANCEL_SECONDS = 90.0  # a job has 30 of them after its first signal
 AWAY_SECONDS = 600.0  # that the controller may be away
-# A task is to take minutes: a stage reads about a megabyte a second.
-TASK_BYTES = 100e6
+# A stage reads about a megabyte a second. A task is to take minutes, and at least longer than its own start.
+TASK_BYTES, LEAST_BYTES = 100e6, 5e6
 TASKS_OF_A_CPU = 4  # if there are items for so many: none waits long for the last one
+UNKNOWN = 1.0  # the weight of an item that says nothing of how much work it is
 MEGABYTE = 1 << 20
 _LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "STOPPED")
 # Why trying again is no use, by the state of a job that has ended.
@@ -162,6 +163,11 @@ def connected(options: argparse.Namespace, work: Worklist) -> Iterator[Callable[
     build = work.fence.build if work.fence else ""
     site, record = Site.asked(options), Record(f"{options.output}/work/slurm.json", build, digest_of(work.facts))
     yield lambda name: Slurm(site, record, name)
+    # A controller that was killed may have forgotten that jobs are done, and begin with them again.
+    with suppress(AwayError):
+        if _living(record.jobs):
+            _end(record.jobs)
+    record.change(remove=record.jobs)
 
 
 class Slurm:
@@ -179,9 +185,12 @@ class Slurm:
         self._missing: dict[str, float] = {}  # since when a task is not there, nor its outcome
         self._next_question = self._answered = time.monotonic()
 
-    def deal(self, weights: Sequence[float]) -> list[list[int]]:
+    def deal(self, weights: list[float]) -> list[list[int]]:
         """Pack items so that a task takes minutes, but each CPU gets some and no array is larger than it may be."""
-        wanted = max(int(sum(weights) / TASK_BYTES), self._site.cpus * TASKS_OF_A_CPU)
+        size = sum(weight for weight in weights if weight > UNKNOWN)
+        some = weights.count(UNKNOWN) + int(size / LEAST_BYTES)
+        cpus = self._site.cpus
+        wanted = max(cpus, min(cpus * TASKS_OF_A_CPU, some), int(size / TASK_BYTES))
         return packed(weights, min(wanted, self._site.largest))
 
     def submit(self, wanted: Sequence[Piece], attempt: int = 1) -> None:
@@ -204,7 +213,8 @@ class Slurm:
         try:
             said = _said("sbatch", "--parsable", *options, *self._site.arguments, given=script)
         except ValueError as error:
-            raise TaskError(f"{wanted[0].name}, which asks for {megabytes:,} MB of memory: {error}") from error
+            asked = f"{wanted[0].what}, which asks for {megabytes:,} MB of memory: {error}"
+            raise TaskError(f"{asked}; if it is too much: {MORE_MEMORY}") from error
         job = said.strip().partition(";")[0]
         self._jobs.append(job)
         self._record.change(add=[job])
@@ -224,9 +234,7 @@ class Slurm:
             if path in there:
                 del self._running[name]
                 yield piece, written.outcome(path)
-        if not self._running:
-            self._record.change(remove=self._jobs)
-        elif time.monotonic() >= self._next_question:
+        if self._running and time.monotonic() >= self._next_question:
             self._next_question = time.monotonic() + ASK_SECONDS
             yield from self._lost()
 
@@ -244,7 +252,7 @@ class Slurm:
             piece, attempt = self._running.pop(name)
             state, why = _state(name)
             said = self.log(piece)
-            item = written.begun(said) or piece.name
+            item = written.begun(said) or piece.what
             if state in _FINAL or attempt == ATTEMPTS:
                 last = f"; it said last: {said[-1]}" if said else ""
                 yield piece, Outcome(item=item, error=_FINAL.get(state, f"it was lost {ATTEMPTS} times: {why}") + last)

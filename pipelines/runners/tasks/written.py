@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with suppress(OSError):  # a machine need not have the driver's folder, if all paths are absolute
         environment.settle()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what is half written is removed
     piece = read(options.path, options.sha256, options.task)
     done = pieces.do(piece, lambda item: print(f"{BEGINS}{item}", flush=True))  # noqa: T201
     if done.trace:

@@ -12,8 +12,10 @@ import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines import work
@@ -26,7 +28,7 @@ from pipelines.runners.beam.engines import ENGINES, Engine
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.source import Input, Model
 from pipelines.table1 import TABLE_1
-from pipelines.tokens import shards
+from pipelines.tokens import shards, tokenizers
 
 pytestmark = pytest.mark.full
 OUTPUT = "gs://bucket/corpus"
@@ -85,6 +87,7 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "size", lambda path: 100_000_000)
     monkeypatch.setattr(storage, "write_json", lambda path, content: None)
     monkeypatch.setattr("pipelines.files.runs.records", lambda path: 1_000_000)
+    monkeypatch.setattr(tokenizers, "loaded", lambda path: SimpleNamespace(dtype=np.dtype(np.uint16)))
 
 
 def arguments() -> tuple[Engine, list[str]]:

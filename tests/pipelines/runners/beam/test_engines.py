@@ -130,7 +130,8 @@ def test_progress_on_an_engine_is_what_its_workers_have_left_so_far(
     (stage,) = progress.stages
     assert (stage["stage"], stage["items"]) == ("slow", 12)
     rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert [row["event"] for row in rows] == ["wave_started", "stage_finished"]
+    events_of_it = ["wave_started", "job_submitted", "job_finished", "stage_finished"]
+    assert [row["event"] for row in rows] == events_of_it
     assert rows[0]["stages"] == {"slow": 12}
 
 

@@ -189,7 +189,8 @@ def interrupted(folder: str) -> int:
 def test_a_build_that_is_interrupted_cancels_its_job(place: Place, how: signal.Signals) -> None:
     began = place.folder / "began"
     code = (
-        "import sys; from pipelines.files import commands; "
+        "import signal, sys; from pipelines.files import commands; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored by what runs in the background
         "from tests.pipelines.runners.beam import test_submission as t; "
         "commands.run(lambda: t.interrupted(sys.argv[1]))"
     )

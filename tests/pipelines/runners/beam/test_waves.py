@@ -190,7 +190,7 @@ def test_plans_of_killed_builds_are_removed_and_nothing_else(tmp_path: Path) -> 
 
 def test_a_worker_of_another_version_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = waves.planned(f"{tmp_path}/plan", jobs(tmp_path), WORK)
-    monkeypatch.setattr(workplace, "version", lambda package: "0.0.7")
+    monkeypatch.setattr(plans, "package_version", lambda: "0.0.7")
     with pytest.raises(RuntimeError, match=r"this worker has altiplano-corpus 0.0.7, the build has \d.*: give workers"):
         workplace.workplace(planned.header, planned.made_by)
 

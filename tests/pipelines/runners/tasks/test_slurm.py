@@ -1,0 +1,304 @@
+"""Slurm, with two nodes on this machine and nothing but the wheel on them: equal bytes, whatever is killed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipelines import corpus
+from pipelines.runners.tasks import slurm
+from pipelines.runners.tasks.protocol import packed
+from pipelines.runners.tasks.slurm import TASK_BYTES, Record, Site, Slurm
+from tests.pipelines.runners import trying
+from tests.pipelines.runners.tasks import slurm_here
+from tests.pipelines.runners.wheel import REPOSITORY, clean
+from tests.pipelines.tiny import identity
+
+LIMIT = 240.0
+needed = pytest.mark.skipif(bool(slurm_here.missing()), reason=slurm_here.missing())
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm_here.Slurm]:
+    with slurm_here.running(tmp_path_factory.mktemp("slurm") / "here") as found:
+        yield found
+
+
+def build(
+    python: Path, options: Sequence[str], output: Path, where: slurm_here.Slurm, **more: str
+) -> subprocess.Popen[str]:
+    """Start a build whose driver, and whose tasks, are a Python's."""
+    command = [str(python), "-m", "pipelines.corpus", *options, "--output", str(output), "--runner", "slurm"]
+    environment = {**clean(), **where.environment, **more}
+    return subprocess.Popen(
+        command, env=environment, cwd="/", stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def ended(process: subprocess.Popen[str], code: int = 0) -> str:
+    """Return what a build has said; it ends with this code."""
+    said = process.communicate(timeout=LIMIT)[1]
+    assert process.returncode == code, said[-3_000:]
+    return said
+
+
+def nothing_left(output: Path, where: slurm_here.Slurm, *, killed: bool = False) -> None:
+    """Check that neither jobs nor files of the waves are left.
+
+    What a worker had half written that was `killed` lies under a name of its own until the next build.
+    """
+    assert where.ask("squeue", "--noheader") == ""
+    assert not (output / "work/plan").exists()
+    assert not (output / "work/slurm.json").exists()
+    hidden = [path for path in output.rglob("*") if path.name.startswith(".") and path.name != ".altiplano"]
+    assert killed or not hidden
+
+
+def by_node(where: slurm_here.Slurm) -> Counter[str]:
+    """Return how many tasks the controller gave to each node, by its log."""
+    text = (where.folder / "slurmctld.log").read_text()
+    return Counter(re.findall(r"Allocate JobId=\S+ NodeList=(n\d)", text))
+
+
+@needed
+def test_leaves_what_the_plain_runner_leaves(
+    tmp_path: Path, options: list[str], built: Path, wheel_python: Path, cluster: slurm_here.Slurm
+) -> None:
+    before = by_node(cluster)
+    output = tmp_path / "with a space" / "corpus"
+    said = ended(build(wheel_python, options, output, cluster))
+    assert identity(output) == identity(built)
+    assert "is done again" not in said
+    nothing_left(output, cluster)
+    tasks = by_node(cluster) - before
+    assert tasks.total() > 20
+    assert min(tasks["n1"], tasks["n2"]) >= tasks.total() / 4, tasks
+
+
+@dataclass
+class Tried:
+    """A build of items that say what is done with them; its Python sees the tests."""
+
+    folder: Path
+    where: slurm_here.Slurm
+    items: Sequence[str] = ("sleep 1",) * 12
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "corpus"
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        options = [*trying.write(self.folder / "dumps", self.items), *more]
+        return build(Path(sys.executable), options, self.output, self.where, PYTHONPATH=str(REPOSITORY))
+
+    def plain(self) -> dict[str, Any]:
+        """Return what the plain runner makes of it."""
+        output = self.folder / "plain"
+        assert corpus.main([*trying.write(self.folder / "dumps", self.items), "--output", str(output)]) == 0
+        return identity(output)
+
+    def some_done(self, number: int = 4) -> dict[str, tuple[int, int]]:
+        """Wait until some items are done, and return them."""
+        limit = time.monotonic() + LIMIT
+        while len(found := trying.finished(self.output)) < number:
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        return found
+
+    def tasks(self, node: str = "") -> list[psutil.Process]:
+        """Return the processes of tasks, of one node if it is named."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            with suppress(psutil.Error):
+                ours = f"{self.output}/work/plan" in " ".join(process.info["cmdline"] or ())
+                if ours and node in ("", process.environ().get("SLURMD_NODENAME")):
+                    found.append(process)
+        return found
+
+    def is_right(self, before: Mapping[str, tuple[int, int]]) -> None:
+        """Check that it is what the plain runner makes, and that what was done before was not done again."""
+        now = trying.finished(self.output)
+        assert {name: now[name] for name in before} == before
+        assert len(now) == len(self.items)
+        nothing_left(self.output, self.where)
+        assert identity(self.output) == self.plain()
+
+
+@needed
+@pytest.mark.full
+class TestAccidents:
+    """What is killed, while at least four items are done."""
+
+    def test_a_worker(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster)
+        process = tried.start()
+        before = tried.some_done()
+        tried.tasks()[0].kill()
+        said = ended(process)
+        assert "its task was lost (FAILED, exit code and signal 0:9, on n" in said
+        tried.is_right(before)
+
+    def test_a_node(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster, ("sleep 1",) * 16)
+        process = tried.start()
+        before = tried.some_done()
+        cluster.kill("n1")
+        for one in tried.tasks("n1"):
+            one.kill()
+        ended(process)
+        cluster.start("n1")
+        cluster.wait()
+        tried.is_right(before)
+
+    def test_the_controller(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster)
+        process = tried.start()
+        before = tried.some_done()
+        cluster.kill("slurmctld")
+        time.sleep(3)
+        cluster.start("slurmctld")
+        cluster.wait(0)
+        ended(process)
+        tried.is_right(before)
+
+    def test_the_driver_which_is_started_again_while_the_jobs_run(
+        self, tmp_path: Path, cluster: slurm_here.Slurm
+    ) -> None:
+        tried = Tried(tmp_path, cluster)
+        first = tried.start()
+        before = tried.some_done()
+        first.kill()
+        first.communicate()
+        at_work = {one.pid for one in tried.tasks()}
+        assert at_work
+        second = tried.start()
+        time.sleep(2)
+        assert {one.pid for one in tried.tasks()} <= at_work, "what runs is not done a second time"
+        said = ended(second)
+        assert re.search(r"slurm: jobs \d+ of an earlier start of this build go on, and are waited for", said)
+        tried.is_right(before)
+
+    def test_the_driver_and_the_next_build_is_another(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster)
+        first = tried.start()
+        tried.some_done()
+        first.kill()
+        first.communicate()
+        said = ended(tried.start("--set", "excerpts=0.5"))
+        assert re.search(r"slurm: jobs \d+, of another recipe or other sources, are ended", said)
+        nothing_left(tried.output, cluster)
+
+    def test_a_node_is_drained(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster)
+        process = tried.start()
+        before = tried.some_done()
+        cluster.ask("scontrol", "update", "NodeName=n1", "State=DRAIN", "Reason=test")
+        ended(process)
+        cluster.ask("scontrol", "update", "NodeName=n1", "State=RESUME")
+        cluster.wait()
+        tried.is_right(before)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_build_that_is_ended_ends_its_jobs(
+        self, tmp_path: Path, cluster: slurm_here.Slurm, number: int, code: int
+    ) -> None:
+        tried = Tried(tmp_path, cluster)
+        process = tried.start()
+        before = tried.some_done()
+        process.send_signal(number)
+        assert "run again to continue where it stopped" in ended(process, code)
+        assert tried.tasks() == []
+        nothing_left(tried.output, cluster)
+        ended(tried.start())
+        tried.is_right(before)
+
+
+@needed
+@pytest.mark.full
+class TestFailures:
+    """Items that cannot be done are named, and nothing half written is left."""
+
+    def test_our_code_raises(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster, ["sleep 0.1"] * 5 + ["fail"])
+        said = ended(tried.start(), 1)
+        assert re.search(r"failed: trying/items#\d+ \(\S+/005\.jsonl\): .*005\.jsonl.* the field is missing", said), (
+            said
+        )
+        assert "done again" not in said
+        assert "ValueError: the field is missing" in (tried.output / "work/log.txt").read_text()
+        nothing_left(tried.output, cluster)
+
+    def test_an_item_kills_its_worker(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster, ["sleep 0.1"] * 5 + ["die"])
+        said = ended(tried.start(), 1)
+        assert said.count("005.jsonl): its task was lost (FAILED, exit code and signal 0:9, on n") == 2
+        assert re.search(r"failed: trying/items#\d+ \(\S+/005\.jsonl\): it was lost 3 times: FAILED", said), said
+        nothing_left(tried.output, cluster, killed=True)
+
+    def test_no_node_has_the_memory(self, tmp_path: Path) -> None:
+        with slurm_here.running(tmp_path / "slurm", memory=500) as cluster:
+            tried = Tried(tmp_path, cluster, ["sleep 0.1"])
+            said = ended(tried.start(), 1)
+        assert re.search(r"failed: trying/items#00000000 \(.*\), which asks for 1,024 MB of memory: ", said)
+        assert "--set reducer_keys=N" in said
+        assert not (tried.output / "work/plan").exists()
+
+
+@needed
+@pytest.mark.full
+def test_arrays_are_no_larger_than_the_site_allows(tmp_path: Path, options: list[str], built: Path) -> None:
+    with slurm_here.running(tmp_path / "slurm", largest=3) as cluster:
+        ended(build(Path(sys.executable), options, tmp_path / "corpus", cluster, PYTHONPATH=str(REPOSITORY)))
+        assert identity(tmp_path / "corpus") == identity(built)
+        nothing_left(tmp_path / "corpus", cluster)
+
+
+class TestWithoutAnySlurm:
+    """What needs no cluster: how items are dealt, and what is refused before anything starts."""
+
+    SITE = Site(largest=1_000, cpus=100, arguments=())
+
+    def dealt(self, weights: list[float], site: Site = SITE) -> list[list[int]]:
+        cluster = Slurm(site, Record("", "", ""), "wave")
+        found = cluster.deal(weights)
+        assert sorted(number for task in found for number in task) == list(range(len(weights)))
+        return found
+
+    def test_items_are_packed_so_that_a_task_takes_minutes(self) -> None:
+        assert len(self.dealt([TASK_BYTES / 10] * 20_000)) == 1_000, "no array is larger than it may be"
+        assert len(self.dealt([TASK_BYTES / 10] * 8_000)) == 800
+        assert len(self.dealt([TASK_BYTES * 5] * 30)) == 30
+        assert len(self.dealt([1_000.0] * 500)) == 100, "a task for each CPU, as they are done in no time"
+        assert len(self.dealt([1.0] * 2_048)) == 400
+        assert self.dealt([1_000.0]) == [[0]]
+        assert self.dealt([]) == []
+
+    def test_the_heaviest_come_first_and_tasks_are_alike(self) -> None:
+        weights = [float(number) for number in range(1, 101)]
+        found = packed(weights, 7)
+        loads = [sum(weights[number] for number in task) for task in found]
+        assert loads == sorted(loads, reverse=True)
+        assert loads[0] - loads[-1] <= 7
+        assert found[0][0] >= 93
+
+    def test_it_is_refused_without_its_commands_or_a_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(shutil, "which", lambda name: None if name == "squeue" else f"/bin/{name}")
+        with pytest.raises(ValueError, match="--runner slurm: there is no squeue on the PATH"):
+            slurm.check("/corpus")
+        monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+        with pytest.raises(ValueError, match="--output s3://b/c: --runner slurm needs a folder that all nodes share"):
+            slurm.check("s3://b/c")
+        slurm.check("/corpus")
