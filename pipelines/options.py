@@ -155,6 +155,9 @@ def _check_runner(options: argparse.Namespace, beam_arguments: Sequence[str]) ->
             f"--runner local: its workers talk over this machine's loopback, 127.0.0.1, which does not answer ({why}); "
             "set it up (ip link set lo up), or build in one process: --runner plain"
         )
+    for name, value in vars(options).items():
+        if value and name.partition("_")[0] in choice.TASKS and name.partition("_")[0] != options.runner:
+            raise ValueError(f"--{name.replace('_', '-')}: it goes with --runner {name.partition('_')[0]}")
     choice.check(options.runner, beam_arguments, options.output)
 
 

@@ -27,7 +27,7 @@ from pipelines.stages.jobs import Job, Shuffle
 
 if TYPE_CHECKING:
     from pipelines.runners.tasks.protocol import Cluster
-    from pipelines.runners.tasks.slurm import Record
+    from pipelines.runners.tasks.slurm_jobs import Record
 
 YIELDING = 5  # how much nicer workers are than a training that they run beside
 POLL = 0.25  # seconds
@@ -42,7 +42,7 @@ def left(options: argparse.Namespace) -> Record | None:
     """
     if options.runner != "slurm":
         return None
-    from pipelines.runners.tasks.slurm import Record
+    from pipelines.runners.tasks.slurm_jobs import Record
 
     return Record.left(options.output)
 

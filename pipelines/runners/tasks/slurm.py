@@ -13,13 +13,12 @@ import argparse
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -28,27 +27,19 @@ from pipelines.hashing import digest_of
 from pipelines.runners import events, plans
 from pipelines.runners.needs import MORE_MEMORY
 from pipelines.runners.plans import Worklist
-from pipelines.runners.tasks import written
+from pipelines.runners.tasks import slurm_jobs, written
 from pipelines.runners.tasks.pieces import Outcome, Piece
 from pipelines.runners.tasks.protocol import ATTEMPTS, LINES, POLL_SECONDS, TaskError, packed
+from pipelines.runners.tasks.slurm_jobs import AwayError, Record
 
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
-ASK_SECONDS = 5.0  # between questions to Slurm's controller
 GONE_SECONDS = 10.0  # that a shared folder may take to show what an ended task left
-CANCEL_SECONDS = 90.0  # a job has 30 of them after its first signal
 AWAY_SECONDS = 600.0  # that the controller may be away
 # A stage reads about a megabyte a second. A task is to take minutes, and at least longer than its own start.
 TASK_BYTES, LEAST_BYTES = 100e6, 5e6
 TASKS_OF_A_CPU = 4  # if there are items for so many: none waits long for the last one
 UNKNOWN = 1.0  # the weight of an item that says nothing of how much work it is
 MEGABYTE = 1 << 20
-_LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "STOPPED")
-# Why trying again is no use, by the state of a job that has ended.
-_FINAL = {
-    "OUT_OF_MEMORY": f"it needs more memory than it asked for: {MORE_MEMORY}, or --slurm-args=--mem=SIZE",
-    "TIMEOUT": "its time is over: --slurm-time gives more",
-    "CANCELLED": "somebody cancelled it",
-}
 
 
 def check(output: str) -> None:
@@ -70,7 +61,10 @@ class Site:
     @classmethod
     def asked(cls, options: argparse.Namespace) -> Site:
         """Ask the controller; raise ValueError if it does not answer."""
-        config, nodes = _said("scontrol", "show", "config"), _said("scontrol", "show", "nodes", "--oneliner")
+        config, nodes = (
+            slurm_jobs.said("scontrol", "show", "config"),
+            slurm_jobs.said("scontrol", "show", "nodes", "--oneliner"),
+        )
         largest = re.search(r"MaxArraySize\s*=\s*(\d+)", config)
         named = {"time": options.slurm_time, "partition": options.slurm_partition, "account": options.slurm_account}
         arguments = [f"--{name}={value}" for name, value in named.items() if value]
@@ -81,82 +75,6 @@ class Site:
         )
 
 
-def _said(*command: str, given: str | None = None) -> str:
-    """Return what a command of Slurm prints; ValueError with its last line if it fails."""
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()
-        raise ValueError(f"--runner slurm: {command[0]} says: {lines[-1].partition('error: ')[2] or lines[-1]}")
-    return done.stdout
-
-
-class AwayError(RuntimeError):
-    """Slurm's controller does not answer."""
-
-
-def _living(jobs: Sequence[str]) -> set[str]:
-    """Return the tasks of some jobs that have not ended, as JOB_PLACE; AwayError if it cannot be known."""
-    found: set[str] = set()
-    for job in jobs:  # of several at once, one that is known no more would hide the others
-        command = ["squeue", "--noheader", "--array", f"--jobs={job}", "--format=%F_%K %T"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode and "Invalid job id" not in done.stderr:
-            raise AwayError(done.stderr.strip().rpartition("\n")[2])
-        rows = [line.split() for line in done.stdout.splitlines()]
-        found |= {name for name, state in rows if state in _LIVING}
-    return found
-
-
-def _end(jobs: Sequence[str]) -> None:
-    """End jobs, and wait until none is there."""
-    subprocess.run(["scancel", *jobs], capture_output=True, check=False)
-    limit = time.monotonic() + CANCEL_SECONDS
-    while time.monotonic() < limit:
-        with suppress(AwayError):
-            if not _living(jobs):
-                return
-        time.sleep(POLL_SECONDS)
-    events.warn(f"slurm: jobs {', '.join(jobs)} are not known to have ended; what they still write is refused")
-
-
-@dataclass
-class Record:
-    """The jobs of a build that may still run, in a file for a driver that comes after this one."""
-
-    path: str
-    build: str  # as in the lock
-    made_of: str  # what the build's tasks are made of
-    jobs: list[str] = field(default_factory=list)
-
-    @classmethod
-    def left(cls, output: str) -> Record | None:
-        """Return what an earlier driver left, if any of its jobs is still there; ValueError if Slurm does not say."""
-        found = storage.read_json(path := f"{output}/work/slurm.json")
-        try:
-            return cls(path, **found) if found and _living(found["jobs"]) else None
-        except AwayError as error:
-            raise ValueError(f"--runner slurm: jobs of an earlier build may run, and squeue says: {error}") from error
-
-    def change(self, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
-        """Take note of jobs that were submitted, or have ended."""
-        self.jobs = [job for job in [*self.jobs, *add] if job not in remove]
-        content = {"build": self.build, "made_of": self.made_of, "jobs": self.jobs}
-        storage.write_json(self.path, content) if self.jobs else storage.remove(self.path)
-
-    def wait(self, work: Worklist, poll: Callable[[], None]) -> None:
-        """Wait until the jobs have ended; end them first if the build that begins is of something else."""
-        names = ", ".join(self.jobs)
-        if self.made_of != digest_of(work.facts):
-            events.say(f"slurm: jobs {names}, of another recipe or other sources, are ended")
-            _end(self.jobs)
-        else:
-            events.say(f"slurm: jobs {names} of an earlier start of this build go on, and are waited for")
-        while _living(self.jobs):
-            poll()
-            time.sleep(ASK_SECONDS)
-        self.change(remove=self.jobs)
-
-
 @contextmanager
 def connected(options: argparse.Namespace, work: Worklist) -> Iterator[Callable[[str], Slurm]]:
     """Ask what the site allows; give what makes a wave's own part of it. Errors as `Site.asked`'s."""
@@ -165,8 +83,8 @@ def connected(options: argparse.Namespace, work: Worklist) -> Iterator[Callable[
     yield lambda name: Slurm(site, record, name)
     # A controller that was killed may have forgotten that jobs are done, and begin with them again.
     with suppress(AwayError):
-        if _living(record.jobs):
-            _end(record.jobs)
+        if slurm_jobs.living(record.jobs):
+            slurm_jobs.end(record.jobs)
     record.change(remove=record.jobs)
 
 
@@ -211,7 +129,7 @@ class Slurm:
         options = [f"--array=0-{len(wanted) - 1}", f"--job-name={self._wave}", f"--mem={megabytes or 1}M"]
         options += ["--cpus-per-task=1", "--requeue", "--open-mode=append", f"--output={log.replace('%', '%%')}%6a.log"]
         try:
-            said = _said("sbatch", "--parsable", *options, *self._site.arguments, given=script)
+            said = slurm_jobs.said("sbatch", "--parsable", *options, *self._site.arguments, given=script)
         except ValueError as error:
             asked = f"{wanted[0].what}, which asks for {megabytes:,} MB of memory: {error}"
             raise TaskError(f"{asked}; if it is too much: {MORE_MEMORY}") from error
@@ -235,13 +153,13 @@ class Slurm:
                 del self._running[name]
                 yield piece, written.outcome(path)
         if self._running and time.monotonic() >= self._next_question:
-            self._next_question = time.monotonic() + ASK_SECONDS
+            self._next_question = time.monotonic() + slurm_jobs.ASK_SECONDS
             yield from self._lost()
 
     def _lost(self) -> Iterator[tuple[Piece, Outcome]]:
         now = time.monotonic()
         try:
-            living = _living(self._jobs)
+            living = slurm_jobs.living(self._jobs)
         except AwayError as error:
             if now - self._answered > AWAY_SECONDS:
                 raise TimeoutError(f"slurm: the controller is away since {AWAY_SECONDS:.0f} s: {error}") from error
@@ -250,12 +168,12 @@ class Slurm:
         self._missing = {name: self._missing.get(name, now) for name in self._running if name not in living}
         for name in [name for name, since in self._missing.items() if now - since > GONE_SECONDS]:
             piece, attempt = self._running.pop(name)
-            state, why = _state(name)
+            final, why = slurm_jobs.end_of(name)
             said = self.log(piece)
             item = written.begun(said) or piece.what
-            if state in _FINAL or attempt == ATTEMPTS:
+            if final or attempt == ATTEMPTS:
                 last = f"; it said last: {said[-1]}" if said else ""
-                yield piece, Outcome(item=item, error=_FINAL.get(state, f"it was lost {ATTEMPTS} times: {why}") + last)
+                yield piece, Outcome(item=item, error=(final or f"it was lost {ATTEMPTS} times: {why}") + last)
             else:
                 events.warn(f"{item}: its task was lost ({why}); it is done again")
                 self.submit([piece], attempt + 1)
@@ -263,18 +181,10 @@ class Slurm:
     def cancel(self) -> None:
         """End all jobs of the wave, and wait until none is there."""
         if self._jobs:
-            _end(self._jobs)
+            slurm_jobs.end(self._jobs)
             self._record.change(remove=self._jobs)
 
     def log(self, piece: Piece) -> Sequence[str]:
         """Return the last lines of a task's log."""
         path = Path(self._logs.get(piece.number, ""))
         return path.read_text(errors="replace").splitlines()[-LINES:] if path.is_file() else []
-
-
-def _state(task: str) -> tuple[str, str]:
-    """Return the state of a task that has ended, and why in a sentence; Slurm forgets it after some minutes."""
-    done = subprocess.run(["scontrol", "show", "job", task, "--oneliner"], capture_output=True, text=True, check=False)
-    found = dict(re.findall(r"(\w+)=(\S*)", done.stdout))
-    state = found.get("JobState", "unknown")
-    return state, f"{state}, exit code and signal {found.get('ExitCode', 'unknown')}, on {found.get('NodeList', '?')}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import json
 import resource
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +25,13 @@ from pipelines.build import Build
 from pipelines.files import storage
 from pipelines.models.by_path import GIVEN, Given
 from pipelines.recipes import PAPER
+from pipelines.runners import plans
 from pipelines.runners.beam import submission
 from pipelines.runners.beam.engines import ENGINES, Engine
+from pipelines.runners.needs import Needs
+from pipelines.runners.tasks import protocol
+from pipelines.runners.tasks.pieces import Outcome, Piece
+from pipelines.runners.tasks.protocol import Wave
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.source import Input, Model
 from pipelines.table1 import TABLE_1
@@ -125,3 +132,71 @@ def test_every_wave_of_the_paper_s_corpus_is_a_small_graph_that_shuffles_pointer
     assert waves > 20
     assert items > 2_000_000
     assert max(sizes) < LARGEST_GRAPH
+
+
+class Counted:
+    """A cluster that is given the paper's waves, and only counts."""
+
+    name, link = "counted", ""
+
+    def deal(self, weights: list[float]) -> list[list[int]]:
+        return protocol.one_by_one(weights)
+
+    def submit(self, wanted: Sequence[Piece]) -> None:
+        raise AssertionError(wanted)
+
+    def ended(self) -> Iterator[tuple[Piece, Outcome]]:
+        raise AssertionError
+
+    def cancel(self) -> None:
+        raise AssertionError
+
+    def log(self, piece: Piece) -> Sequence[str]:
+        raise AssertionError(piece)
+
+
+def test_every_wave_of_the_paper_s_corpus_is_tasks_whose_driver_holds_no_pointers(build: Build, tmp_path: Path) -> None:
+    items, waves, widest, started, listed = 0, 0, (0, 0), time.process_time(), work.worklist(build)
+    for node in build.nodes():
+        jobs: Sequence[Job | Shuffle] = node.plan()
+        if not jobs:
+            continue
+        wave = Wave.planned(f"{tmp_path}/plan", jobs, listed, Counted(), Needs(PAPER.reducer_keys))
+        items += sum(len(job.elements) for job in jobs)
+        waves += 1
+        shuffles = [job for job in jobs if isinstance(job, Shuffle)]
+        splits = [piece for piece in wave.first if piece.splits]
+        assert len(splits) == sum(-(-len(job.elements) // plans.CHUNK) for job in shuffles), "a file for each chunk"
+        tasks = len(wave.first) - len(splits) + sum(len(one.tasks) for one in wave.shuffles)
+        assert tasks == sum(len(job.elements if isinstance(job, Job) else job.buckets) for job in jobs)
+        widest = max(widest, *((len(job.elements), len(job.buckets)) for job in shuffles), (0, 0))
+    facts = {"waves": waves, "items": items, "widest_shuffle": widest}
+    print(json.dumps({**facts, "cpu_seconds": round(time.process_time() - started), "peak_mib": peak_mib()}))
+    assert items > 2_000_000
+    assert peak_mib() < 4 << 10
+
+
+# A task that splits a chunk of runs into so many buckets, and one whose bucket has a pointer of each run.
+TASKS = """
+import sys
+from pipelines.files import memory
+from pipelines.files.runs import Slice
+from pipelines.runners import plans, pointers
+runs, buckets, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+path = "s3://bucket/" + "x" * 100
+every = ((n, bucket) for n in range(min(runs, plans.CHUNK)) for bucket in range(buckets))
+pointers.write(f"{folder}/chunk", ((bucket, Slice(n, f"{path}/{n:08d}", bucket, 5)) for n, bucket in every))
+files = -(-runs // plans.CHUNK)
+one = ((0, Slice(n, f"{path}/{n:08d}", n, 5)) for n in range(plans.CHUNK))
+pointers.write(f"{folder}/one", one)
+held = [pointer for _ in range(files) for pointer in pointers.read(f"{folder}/one", 0)]
+assert len(held) >= runs
+print(memory.peak_bytes() >> 20)
+"""
+
+
+def test_a_task_of_the_widest_shuffle_takes_less_than_a_gibibyte(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", TASKS, "450000", str(PAPER.buckets), str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout)
+    assert int(done.stdout) < 1 << 10

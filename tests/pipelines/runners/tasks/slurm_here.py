@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -70,10 +71,13 @@ class Slurm:
         """What Slurm's commands need to find it."""
         return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
 
-    def start(self, name: str) -> None:
-        """Start the controller, or the daemon of a node."""
+    def start(self, name: str, hidden: Path | None = None) -> None:
+        """Start the controller, or the daemon of a node, which may see another folder in the place of one."""
         conf = str(self.folder / "slurm.conf")
         command = ["slurmctld", "-D", "-f", conf] if name == "slurmctld" else ["slurmd", "-D", "-N", name, "-f", conf]
+        if hidden is not None:
+            other = f'mount -t tmpfs none {shlex.quote(str(hidden))} && exec "$@"'
+            command = ["unshare", "--mount", "sh", "-c", other, "sh", *command]
         with (self.folder / f"{name}.out").open("ab") as said:
             self.daemons[name] = subprocess.Popen(
                 command, stdout=said, stderr=said, env={**os.environ, **self.environment}, start_new_session=True

@@ -21,7 +21,8 @@ import pytest
 from pipelines import corpus
 from pipelines.runners.tasks import slurm
 from pipelines.runners.tasks.protocol import packed
-from pipelines.runners.tasks.slurm import TASK_BYTES, Record, Site, Slurm
+from pipelines.runners.tasks.slurm import TASK_BYTES, Site, Slurm
+from pipelines.runners.tasks.slurm_jobs import Record
 from tests.pipelines.runners import trying
 from tests.pipelines.runners.tasks import slurm_here
 from tests.pipelines.runners.wheel import REPOSITORY, clean
@@ -256,6 +257,45 @@ class TestFailures:
         assert "--set reducer_keys=N" in said
         assert not (tried.output / "work/plan").exists()
 
+    def test_the_nodes_do_not_share_the_folder(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path / "shared", cluster, ["sleep 0.1"])
+        tried.folder.mkdir()
+        for name in ("n1", "n2"):
+            cluster.kill(name)
+            cluster.start(name, hidden=tried.folder)
+        cluster.wait()
+        started = time.monotonic()
+        said = ended(tried.start(), 1)
+        for name in ("n1", "n2"):
+            cluster.kill(name)
+            cluster.start(name)
+        cluster.wait()
+        assert "could not open its log there: all nodes must share the folder" in said
+        assert time.monotonic() - started < 60
+
+    def test_the_controller_is_away(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        cluster.kill("slurmctld")
+        tried = Tried(tmp_path, cluster, ["sleep 0.1"])
+        said = ended(tried.start(), 2)
+        cluster.start("slurmctld")
+        cluster.wait()
+        assert re.search(r"error: --runner slurm: scontrol says: .*Unable to contact slurm controller", said), said
+
+    def test_there_is_no_such_partition(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        tried = Tried(tmp_path, cluster, ["sleep 0.1"])
+        said = ended(tried.start("--slurm-partition", "elsewhere"), 1)
+        assert "invalid partition specified: elsewhere" in said or "Invalid partition" in said
+        nothing_left(tried.output, cluster)
+
+    def test_nothing_is_free(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
+        cluster.ask("scontrol", "update", "PartitionName=all", "State=DOWN")
+        tried = Tried(tmp_path, cluster, ["sleep 0.1"])
+        said = ended(tried.start("--patience", "12"), 1)
+        cluster.ask("scontrol", "update", "PartitionName=all", "State=UP")
+        assert "waiting for a free worker of slurm" in said
+        assert "no task of slurm has begun within 12 s" in said
+        nothing_left(tried.output, cluster)
+
 
 @needed
 @pytest.mark.full
@@ -302,3 +342,8 @@ class TestWithoutAnySlurm:
         with pytest.raises(ValueError, match="--output s3://b/c: --runner slurm needs a folder that all nodes share"):
             slurm.check("s3://b/c")
         slurm.check("/corpus")
+
+    def test_its_options_are_no_other_runner_s(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        options = trying.write(tmp_path / "dumps", ["sleep 0"])
+        assert corpus.main([*options, "--output", f"{tmp_path}/corpus", "--slurm-time", "1:00"]) == 2
+        assert "--slurm-time: it goes with --runner slurm" in capsys.readouterr().err
