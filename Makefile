@@ -76,13 +76,14 @@ $(VENV)/go.stamp: Makefile $(VENV)/build.stamp
 			echo "building $$server" && GOBIN="$(abspath $(VENV))/go" go install $$server || exit 1; done; touch $@; \
 		else echo "Go is missing: tests with servers of S3 and GCS and with Prism will be SKIPPED (https://go.dev/dl)" >&2; fi
 
-.PHONY: setup-corpus setup-sample setup-train setup-ray setup-test setup-full setup-engine
+.PHONY: setup-corpus setup-sample setup-train setup-ray setup-test setup-full setup-engine setup-engines
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
 setup-sample: setup-corpus $(VENV)/sample.stamp
 setup-train: $(VENV)/torch.stamp
 setup-ray: setup-corpus $(VENV)/ray.stamp
 setup-test: setup-sample setup-train $(VENV)/ray.stamp $(VENV)/test.stamp
 setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
+setup-engines: setup-test $(VENV)/gcp.stamp $(VENV)/go.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
 
 # FLINK_MASTER, SPARK_MASTER, PROJECT, REGION and TEMP say where. An engine's workers run IMAGE, which has the wheel and
@@ -155,6 +156,10 @@ verify: setup-corpus ## check every checksum and count of data/corpus
 .PHONY: test
 test: setup-test ## run the tests
 	@$(BIN)/python -P -m pytest -m "not full" $(ARGS)
+
+.PHONY: engines-run
+engines-run: setup-test ## name the engines that the tests run here, and why not the others
+	@$(BIN)/python -m tests.pipelines.runners.available
 
 .PHONY: test-full
 test-full: setup-full ## run the tests and the long tests, with local S3 and GCS servers, peers, and Debian's own python3
