@@ -31,7 +31,8 @@ from pipelines.runners.plans import Worklist, stem
 from pipelines.stages.jobs import Job, Shuffle
 
 POLL_SECONDS = 0.25
-LOOK_SECONDS = 2.0  # between looks at what workers have left beside the plan
+# Between looks at what workers have left beside the plan, until one has begun and later: each may be a request.
+LOOK_SECONDS, LATER_SECONDS = 2.0, 20.0
 PATIENCE_SECONDS = 600.0
 # How long a cancelled job may take until it has ended, and one that is being submitted until there is one to cancel.
 CANCEL_SECONDS = 120.0
@@ -85,7 +86,7 @@ class Submission:
                 raise TimeoutError(f"the wave did not end within {deadline:.0f} s")
             if now < next_look:
                 continue
-            next_look = now + LOOK_SECONDS
+            next_look = now + (LOOK_SECONDS if until_begun else LATER_SECONDS)
             there = [path for path in storage.stamps(self.plan.rpartition("/")[0]) if path.startswith(stem(self.plan))]
             for path in there:
                 if path.endswith(".failed"):

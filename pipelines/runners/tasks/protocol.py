@@ -87,15 +87,15 @@ def packed(weights: Sequence[float], tasks: int) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Buckets:
-    """The tasks of a shuffle's buckets, and which chunks of runs must be split before; `names` are those of each."""
+    """The tasks of a shuffle's buckets, which buckets each reduces, and which chunks of runs must be split before."""
 
     span: range
     tasks: Sequence[Piece]
-    names: Sequence[Sequence[int]]
+    reduced: Sequence[Sequence[int]]
 
     def needing(self, records: Mapping[int, int], needs: Needs) -> list[Piece]:
         """Return the tasks with the memory that so many records of each bucket need."""
-        most = [max(records.get(bucket, 0) for bucket in buckets) for buckets in self.names]
+        most = [max(records.get(bucket, 0) for bucket in buckets) for buckets in self.reduced]
         return [replace(task, memory=needs.of_bucket(one)) for task, one in zip(self.tasks, most, strict=True)]
 
 
