@@ -127,11 +127,11 @@ def write(
     work: Worklist,
     *,
     chunk: int,
-    run: int,
+    run: Callable[[Shuffle], int],
     of_engine: bool = False,
     tell_begun: bool = False,
 ) -> Plan:
-    """Write a plan of at most `chunk` items and `run` runs in a chunk.
+    """Write a plan of at most `chunk` items in a chunk, and so many runs as `run` says of a shuffle.
 
     Processes `of_engine` may stay for many items. With `tell_begun` each worker process that begins with it leaves an
     empty file beside it: its driver looks for one.
@@ -142,16 +142,16 @@ def write(
         header = writer.written(_header(path, work, of_engine=of_engine, tell_begun=tell_begun))
         items = [writer.items(rows[start : start + chunk]) for start in range(0, len(rows), chunk)]
         runs = [
-            writer.runs(shuffle, shuffle.elements[start : start + run])
+            writer.runs(shuffle, shuffle.elements[start : start + run(shuffle)])
             for shuffle in shuffles
-            for start in range(0, len(shuffle.elements), run)
+            for start in range(0, len(shuffle.elements), run(shuffle))
         ]
     return Plan(header, tuple(items), tuple(runs), spans, work.made_by)
 
 
-def _spans(shuffles: Sequence[Shuffle], run: int) -> tuple[range, ...]:
+def _spans(shuffles: Sequence[Shuffle], run: Callable[[Shuffle], int]) -> tuple[range, ...]:
     """Return the numbers of each shuffle's chunks of runs."""
-    ends = [0, *accumulate(-(-len(shuffle.elements) // run) for shuffle in shuffles)]
+    ends = [0, *accumulate(-(-len(shuffle.elements) // run(shuffle)) for shuffle in shuffles)]
     return tuple(range(first, end) for first, end in pairwise(ends))
 
 

@@ -92,10 +92,10 @@ def planned(path: str, jobs: Sequence[Job | Shuffle], work: Worklist, *, lanes: 
     shuffles = [job for job in jobs if isinstance(job, Shuffle)]
     rows = _balanced([task for job in jobs if isinstance(job, Job) for task in plans.rows_of(job)], lanes or 1)
     rows += [row for job in shuffles for row in plans.buckets_of(job)]
-    runs = max((-(-len(job.elements) // SPREAD) for job in shuffles), default=1) if lanes else plans.CHUNK
+    runs = max(1, *(-(-len(job.elements) // SPREAD) for job in shuffles)) if lanes and shuffles else plans.CHUNK
     chunk = plans.CHUNK - plans.CHUNK % (lanes or 1)
     return plans.write(
-        path, rows, shuffles, work, chunk=chunk, run=max(1, runs), of_engine=lanes is None, tell_begun=lanes is None
+        path, rows, shuffles, work, chunk=chunk, run=lambda job: runs, of_engine=lanes is None, tell_begun=lanes is None
     )
 
 

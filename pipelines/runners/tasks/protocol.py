@@ -31,6 +31,7 @@ Weighed = tuple[float, Row]
 ATTEMPTS = 3
 POLL_SECONDS = 0.25
 LOOK_SECONDS = 2.0  # between looks whether a worker has begun
+FILES = 512  # of pointers, of one shuffle
 LINES = 5  # of what a lost task said last
 
 
@@ -116,7 +117,7 @@ class Wave:
         rows = [row for group in groups for task in group for _, row in task]
         away = cluster.name != "plain"
         plan = plans.write(
-            path, rows, shuffles, work, chunk=plans.CHUNK, run=plans.CHUNK, of_engine=away, tell_begun=away
+            path, rows, shuffles, work, chunk=plans.CHUNK, run=_runs_of_a_task, of_engine=away, tell_begun=away
         )
         (items, *buckets), tasks = groups, _tasks(plan, [task for group in groups for task in group], needs)
         first = [
@@ -131,6 +132,11 @@ class Wave:
                 for span, group in zip(plan.spans, buckets, strict=True)
             ],
         )
+
+
+def _runs_of_a_task(job: Shuffle) -> int:
+    """Return how many runs a task splits: with many, each bucket's task reads at most FILES files of pointers."""
+    return max(plans.CHUNK, -(-len(job.elements) // FILES))
 
 
 def _dealt(cluster: Cluster, weighed: Sequence[Weighed]) -> list[list[Weighed]]:
