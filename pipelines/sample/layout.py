@@ -23,8 +23,9 @@ from rich.table import Table
 from filters import packages
 from pipelines import command_lines
 from pipelines.files import commands, ours, storage
+from pipelines.files.packages import PackageError, fetch, is_cached
 from pipelines.sample.files import Laid
-from pipelines.sample.packages import PACKAGES, SampleError, fetch, is_cached
+from pipelines.sample.packages import PACKAGES
 
 FORMAT = "altiplano-sample/1"
 # Raise this when a layout changes: what an older version laid out is then laid out again.
@@ -56,8 +57,8 @@ def inputs(raw: Path) -> dict[str, list[str]]:
 def lay_out(output: Path, cache: Path | None = None) -> None:
     """Lay the sample out under `output`; nothing is done if it is there whole.
 
-    `cache` keeps the packages (by default the folder `cache` beside `output`). Raises SampleError, a ValueError, naming
-    the package that cannot be had and why.
+    `cache` keeps the packages (by default the folder `cache` beside `output`). Raises PackageError, a ValueError,
+    naming the package that cannot be had and why.
     """
     if is_laid_out(output):
         return
@@ -159,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         lay_out(options.output, options.cache)
     except (ValueError, OSError) as error:
-        code = commands.FAILED if isinstance(error, SampleError) else commands.code_of(error)
+        code = commands.FAILED if isinstance(error, PackageError) else commands.code_of(error)
         return commands.failed(error, "the sample cannot be laid out", code)
     CONSOLE.print(table(options.output))
     return 0

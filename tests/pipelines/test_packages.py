@@ -19,9 +19,9 @@ from filters import packages
 from filters.native import binding
 from filters.packages import MissingError, Package
 from pipelines import corpus
+from pipelines.files import packages as fetching
 from pipelines.readers import Dump, github_input, warc
 from pipelines.sample import layout
-from pipelines.sample import packages as fetching
 from tests.pipelines import tiny
 
 ALL = tuple(package.modules[0].partition(".")[0] for package in packages.PACKAGES)

@@ -27,8 +27,9 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 from lxml import etree
 
-from pipelines.files import storage
-from pipelines.sample import arxiv, books, files, github, layout, packages, stack_exchange, web, wikipedia
+from pipelines.files import packages, storage
+from pipelines.sample import arxiv, books, files, github, layout, stack_exchange, web, wikipedia
+from pipelines.sample.packages import PACKAGES
 
 RAW = Path(__file__).parents[3] / "data" / "raw"
 
@@ -106,7 +107,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the cache of a sample whose packages are all tiny."""
     cache, pinned = tmp_path / "cache", []
     cache.mkdir()
-    for package in packages.PACKAGES:
+    for package in PACKAGES:
         path = sdist(cache / f"{package.name}-1.0.tar.gz", TINY.get(package.name, {"setup.py": b"pass\n"}))
         facts = (path.stat().st_size, storage.sha256(path), package.license, package.used_for)
         pinned.append(packages.Package(package.name, "1.0", path.name, *facts))
@@ -237,13 +238,13 @@ class TestPackages:
         package, cache = self.lake(index), tmp_path / "cache"
         files.write(cache / package.filename, b"x" * package.size)
         with pytest.raises(
-            packages.SampleError, match=r"lake-1\.0\.tar\.gz: this is not the pinned package, or damaged"
+            packages.PackageError, match=r"lake-1\.0\.tar\.gz: this is not the pinned package, or damaged"
         ):
             packages.fetch([package], cache)
         assert (cache / package.filename).read_bytes() == b"x" * package.size
 
     def test_wrong_digest_is_refused(self, index: Path, tmp_path: Path) -> None:
-        with pytest.raises(packages.SampleError, match=r"lake==1\.0: refused lake-1\.0\.tar\.gz: its SHA-256 is"):
+        with pytest.raises(packages.PackageError, match=r"lake==1\.0: refused lake-1\.0\.tar\.gz: its SHA-256 is"):
             packages.fetch([self.lake(index, "0" * 64)], tmp_path / "cache")
         assert list((tmp_path / "cache").iterdir()) == []
 
@@ -273,7 +274,7 @@ class TestPackages:
             proxy = f"http://127.0.0.1:{server.server_port}"
             found = packages.Index(("http://index.example:80/simple",), (), "", trusted, proxy=proxy)
             monkeypatch.setattr(packages, "pip_index", lambda: found)
-            with pytest.raises(packages.SampleError, match="lake"):
+            with pytest.raises(packages.PackageError, match="lake"):
                 packages.fetch([self.lake(index)], tmp_path / "cache")
             server.shutdown()
         assert asked[0].startswith("http://index.example")
@@ -294,19 +295,19 @@ class TestPackages:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(shutil, "copy", full)
-        with pytest.raises(packages.SampleError, match=r"lake-1\.0\.tar\.gz cannot be written to .*: No space left on"):
+        with pytest.raises(packages.PackageError, match=r"lake-1\.0\.tar\.gz cannot be written to .*: No space"):
             packages.fetch([self.lake(index)], tmp_path / "cache")
 
     def test_missing_file_names_package_and_index(self, index: Path, tmp_path: Path) -> None:
         with pytest.raises(
-            packages.SampleError, match=r"lake==1\.0: cannot download lake-1\.0\.zip from file:.*no such"
+            packages.PackageError, match=r"lake==1\.0: cannot download lake-1\.0\.zip from file:.*no such"
         ):
             packages.fetch([self.lake(index, filename="lake-1.0.zip")], tmp_path / "cache")
 
     def test_pins_are_whole_and_distinct(self) -> None:
-        assert len({package.name for package in packages.PACKAGES}) == len(packages.PACKAGES)
-        assert all(len(bytes.fromhex(package.sha256)) == 32 and package.size > 0 for package in packages.PACKAGES)
-        assert sum(package.size for package in packages.PACKAGES) < 150e6
+        assert len({package.name for package in PACKAGES}) == len(PACKAGES)
+        assert all(len(bytes.fromhex(package.sha256)) == 32 and package.size > 0 for package in PACKAGES)
+        assert sum(package.size for package in PACKAGES) < 150e6
 
     @pytest.mark.parametrize(
         ("listing", "environment", "expected"),
@@ -533,7 +534,7 @@ class TestGithub:
         assert all(list(row) == keys for row in found)
 
     def test_every_repository_has_its_package(self) -> None:
-        assert {r.package for r in github.REPOSITORIES} <= {package.name for package in packages.PACKAGES}
+        assert {r.package for r in github.REPOSITORIES} <= {package.name for package in PACKAGES}
         assert any(repository.license == "gpl-2.0" for repository in github.REPOSITORIES)
 
 
