@@ -69,7 +69,8 @@ $(VENV)/native.stamp: filters/native/web.c filters/native/fast_text.c filters/na
 		&& touch $@ || true
 
 # Servers of S3 and GCS that the long tests talk to, and Beam's own engine.
-SERVERS := github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0 \
+PRISM := github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
+SERVERS := $(PRISM) \
 	github.com/versity/versitygw/cmd/versitygw@v1.8.0 github.com/fsouza/fake-gcs-server@v1.56.1
 $(VENV)/go.stamp: Makefile $(VENV)/build.stamp
 	@if command -v go >/dev/null; then for server in $(SERVERS); do \
@@ -106,10 +107,30 @@ corpus: $(if $(filter dataflow,$(RUNNER)),check-image) setup-engine wheel ## bui
 	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" \
 		$($(RUNNER)_ARGS) $(ARGS)
 else
-corpus: $(if $(filter sample,$(RECIPE)),setup-sample,setup-corpus) $(if $(filter ray,$(RUNNER)),setup-ray) ## build the corpus (the real sample by default) in data/corpus
+corpus: $(if $(filter prism,$(RUNNER)),engines) $(if $(filter sample,$(RECIPE)),setup-sample,setup-corpus) $(if $(filter ray,$(RUNNER)),setup-ray) ## build the corpus (the real sample by default) in data/corpus
 	@if [ "$(RECIPE)" = sample ]; then $(BIN)/python -P -m pipelines.sample --output "$$RAW"; fi
 	@$(BIN)/python -P -m pipelines.corpus --recipe $(RECIPE) --runner $(RUNNER) --raw "$$RAW" --output "$$OUTPUT" $($(RUNNER)_ARGS) $(ARGS)
 endif
+
+# Beam's own engine, on this machine: a program in Go.
+$(VENV)/go/prism: | check-go $(VENV)/build.stamp
+	@echo "building $(PRISM)" && GOBIN="$(abspath $(VENV))/go" go install $(PRISM) && touch $@
+
+.PHONY: engines check-go
+engines: $(VENV)/go/prism ## install Prism, Beam's own engine, for RUNNER=prism (needs Go)
+check-go:
+	@test -x $(VENV)/go/prism || command -v go >/dev/null || \
+		{ echo "Go is missing, which Prism is built with: https://go.dev/dl" >&2; exit 2; }
+
+# A cluster on this machine, of Flink's or Spark's own archives (230 and 320 MB, kept in ~/.cache/altiplano/engines).
+WORKERS ?= 2
+.PHONY: cluster cluster-stop cluster-status
+cluster: setup-sample ## start a cluster of Flink or Spark on this machine: RUNNER=flink|spark WORKERS=2 (needs Java 11 to 17)
+	@$(BIN)/python -P -m pipelines.runners.clusters start $(RUNNER) --workers $(WORKERS) $(if $(PORT),--port $(PORT))
+cluster-stop: setup-corpus ## end the clusters that were started here
+	@$(BIN)/python -P -m pipelines.runners.clusters stop
+cluster-status: setup-corpus ## say what runs of them, and what has ended
+	@$(BIN)/python -P -m pipelines.runners.clusters status
 
 .PHONY: wheel
 wheel: $(VENV)/build.stamp ## build the wheel that workers install, in dist

@@ -67,6 +67,10 @@ def test_what_is_missing_is_said_before_anything_is_set_up(tmp_path: Path) -> No
     done = make("image", "IMAGE=r/x:1", venv, PATH=str(tools))
     assert done.returncode == 2
     assert "docker is missing: build the image (Dockerfile) where it is" in done.stderr
+    for asked in (["engines"], ["corpus", "RUNNER=prism"]):
+        done = make(*asked, venv, PATH=str(tools))
+        assert done.returncode == 2
+        assert "Go is missing, which Prism is built with" in done.stderr
     assert not (tmp_path / "venv").exists()
 
 
@@ -207,3 +211,10 @@ def test_a_c_locale_becomes_one_that_has_all_letters(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(f"include {REPOSITORY}/Makefile\nlocale:\n\t@echo $$LC_ALL\n")
     for given, expected in (("C", "C.UTF-8"), ("POSIX", "C.UTF-8"), ("de_DE.UTF-8", "de_DE.UTF-8")):
         assert make("-f", str(tmp_path / "Makefile"), "locale", LC_ALL=given).stdout.split() == [expected]
+
+
+def test_a_cluster_has_so_many_workers(echo: str) -> None:
+    said = make("-o", "setup-sample", "cluster", echo, "RUNNER=flink").stdout.split()
+    assert said[:8] == ["-P", "-m", "pipelines.runners.clusters", "start", "flink", "--workers", "2", "==="]
+    said = make("-o", "setup-sample", "cluster", echo, "RUNNER=spark", "WORKERS=3", "PORT=7000").stdout.split()
+    assert said[3:9] == ["start", "spark", "--workers", "3", "--port", "7000"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import grpc
 
+# What Beam says of a job of Dataflow that ended without an error, because somebody cancelled it.
+_NOTHING = ", Error:\nNone"
 _NO_PACKAGE = "No module named 'pipelines'"
 
 
@@ -11,7 +13,8 @@ def reason(error: BaseException) -> str:
     """Return the line of a worker's traceback that says what happened."""
     if isinstance(error, grpc.Call):
         return f"the connection to the engine failed: {error.details() or error.code()}"
-    lines = [line for line in str(error).splitlines() if line and not line.startswith((" ", "Traceback", "During"))]
+    told = str(error).removesuffix(_NOTHING)
+    lines = [line for line in told.splitlines() if line and not line.startswith((" ", "Traceback", "During"))]
     reasons = [line for line in lines if "Error: " in line or "Exception: " in line]
     kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
     text = reasons[-1] if reasons else kind + (lines[-1] if lines else repr(error))

@@ -116,6 +116,7 @@ class Execution:
         self._options, self._beam_arguments, self._work, self._needs = options, beam_arguments, work, needs
         self._tell, self._poll = begin, poll
         self._waves = count(1)
+        self._name = uuid.uuid4().hex[:4]  # no two jobs of Dataflow that run at once may have one name
         self._open = ExitStack()  # what a build starts once: a job server, a connection to a cluster
         self._connected: Callable[[str], Cluster] | None = None
         self._starting = threading.Lock()
@@ -199,7 +200,7 @@ class Execution:
 
         options, engine, plan = self._options, engine_of(self._options.runner), self._plan()
         with self._starting:
-            if engine.master and option_of(self._beam_arguments, "job_endpoint") is None:
+            if engine.served and option_of(self._beam_arguments, "job_endpoint") is None:
                 master = option_of(self._beam_arguments, engine.master) or ""
                 server = job_servers.running(engine.runner, master, options.job_server)
                 self._beam_arguments = [*self._beam_arguments, f"--job_endpoint={self._open.enter_context(server)}"]
@@ -214,7 +215,7 @@ class Execution:
             plan,
             engine=engine,
             beam_arguments=[*self._beam_arguments, *worker_arguments(engine, self._beam_arguments, plan)],
-            name=f"altiplano-{options.recipe}-{number}",
+            name=f"altiplano-{options.recipe}-{number}-{self._name}",
             patience=options.patience,
             deadline=options.deadline,
             poll=poll,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pipelines.runners import environment
 from pipelines.runners.beam.boot import FAILURES
 from pipelines.runners.plans import stem
 
+PRISM = "PrismRunner"  # Beam's own engine, whose jobs it takes itself
 REFUSED = {
     "DirectRunner": "it is another engine online (Prism, downloaded) than offline; use --runner local",
     "SwitchingDirectRunner": "it is another engine online than offline; use --runner local",
@@ -35,13 +37,15 @@ def option_of(beam_arguments: Sequence[str], name: str) -> str | None:
 class Engine:
     """An engine by Beam's name: the options that it cannot do without, and the schemes of paths that it reaches.
 
-    `master` is the option that says where a cluster is, of one that is reached through a job server of its own.
+    `master` is the option that says where a cluster is, of one that is reached through a job server; `served`: a
+    build starts what takes its jobs.
     """
 
     runner: str
     needs: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     master: str = ""
+    served: bool = False
 
     def link(self, beam_arguments: Sequence[str]) -> str:
         """Return where people see its jobs, as far as its options say."""
@@ -56,8 +60,9 @@ class Engine:
 # By the names of `--runner`; Beam's own names are taken too.
 ENGINES: Mapping[str, Engine] = {
     "dataflow": Engine("DataflowRunner", ("project", "region", "temp_location"), ("gs",)),
-    "flink": Engine("FlinkRunner", master="flink_master"),
-    "spark": Engine("SparkRunner", master="spark_master_url"),
+    "flink": Engine("FlinkRunner", master="flink_master", served=True),
+    "spark": Engine("SparkRunner", master="spark_master_url", served=True),
+    "prism": Engine(PRISM, served=True),
     "portable": Engine("PortableRunner", ("job_endpoint",)),
 }
 
@@ -68,6 +73,14 @@ def engine_of(runner: str) -> Engine:
         if runner.lower() in (name, engine.runner.lower()):
             return engine
     raise ValueError(f"--runner {runner}: there is no such runner; available: local, plain, {', '.join(ENGINES)}")
+
+
+def prism() -> str:
+    """Return the path of Prism, Beam's own engine, as `make engines` installs it; raise ValueError if it is missing."""
+    found = shutil.which("prism", path=str(Path(sys.prefix, "go"))) or shutil.which("prism")
+    if found is None:
+        raise ValueError("--runner prism: Prism is not installed: make engines (it is built with Go)")
+    return found
 
 
 def check(runner: str, beam_arguments: Sequence[str]) -> None:
@@ -95,6 +108,8 @@ def check_engine(runner: str, beam_arguments: Sequence[str], output: str) -> Eng
             f"--runner {runner} needs --{engine.master}, or the --job_endpoint of a running job server "
             "(see docs/runners.md)"
         )
+    if engine.runner == PRISM and "job_endpoint" not in given:
+        prism()
     check_reached(runner, [output], "--output")
     return engine
 

@@ -15,6 +15,8 @@ QUIET = frozenset(
         "wait_until_finish_state_observer",
     }
 )
+# The end of Beam's name for the thread that asks Dataflow for a job's state: who waits for it hears of no error.
+ASKING = "(poll_for_job_completion)"
 
 
 class Hook:
@@ -23,6 +25,7 @@ class Hook:
     def __init__(self, before: Callable[[threading.ExceptHookArgs], object]) -> None:
         self._before = before
         self.told: dict[str, Callable[[str], None]] = {}
+        self.asking: BaseException | None = None  # what ended the last thread that asked Dataflow
 
     @classmethod
     def installed(cls) -> Hook:
@@ -38,5 +41,7 @@ class Hook:
         name = arguments.thread.name if arguments.thread else ""
         if name in self.told:
             self.told[name](str(arguments.exc_value))
+        elif name.endswith(ASKING):
+            self.asking = arguments.exc_value
         elif name not in QUIET:
             self._before(arguments)

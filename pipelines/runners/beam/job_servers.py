@@ -1,4 +1,4 @@
-"""Job servers of Flink and Spark: Beam's Java program between its portable runner and a cluster, one for each build.
+"""Job servers: Beam's Java program between its portable runner and a cluster of Flink or Spark; Prism is both in one.
 
     java -jar JAR --flink-master HOST:8081 --job-port PORT ...  ─ listens ─> waves of the build ─ build ends ─> ended
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,22 +22,17 @@ from pathlib import Path
 from apache_beam.utils.subprocess_server import JavaJarServer
 from apache_beam.version import __version__ as beam_version
 
+from pipelines.runners import java
+from pipelines.runners.beam.engines import PRISM, prism
+
 START_SECONDS = 120.0
 END_SECONDS = 20.0
 ANSWER_SECONDS = 10.0
-LEAST_JAVA = 11
 # Runs a command until it ends or the standard input does, which is the driver's: however that ends, no server is left.
 _WITH_ITS_DRIVER = (
     'exec 3<&0; "$@" 3<&- </dev/null & server=$!; { cat <&3; kill $server; } >/dev/null 2>&1 & wait $server'
 )
 _LINES = 5  # of what a server says last
-_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
-# What Flink, Spark and Kryo look at inside Java 17.
-_OPENS = (
-    *("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "text", "time"),
-    *("util", "util.concurrent", "util.concurrent.atomic"),
-)
-_SUN_OPENS = ("nio.ch", "nio.cs", "security.action", "util.calendar")
 
 
 @dataclass(frozen=True)
@@ -68,21 +62,16 @@ PROGRAMS = {
 def running(runner: str, master: str, jar: str | None) -> Iterator[str]:
     """Run a job server for a cluster; give its endpoint, HOST:PORT.
 
-    `jar` is its file, None: Beam's own, fetched from Maven Central. Raises ValueError if Java or the file is missing or
-    is of another version, RuntimeError with the server's last lines if it does not start.
+    `jar` is the file of Flink's or Spark's, None: Beam's own, fetched from Maven Central. Raises ValueError if Java or
+    the file is missing or is of another version, RuntimeError with the server's last lines if it does not start.
     """
-    program = PROGRAMS[runner]
-    java = _java()
-    path = _checked(jar, program) if jar else _fetched(program)
+    begun = [prism()] if runner == PRISM else _of_java(PROGRAMS[runner], master, jar)
     with tempfile.TemporaryDirectory(prefix="altiplano-job-server-") as folder:
         port, log = _free_port(), Path(folder, "log")
-        inner = [*(f"java.{name}" for name in _OPENS), *(f"sun.{name}" for name in _SUN_OPENS)]
-        opens = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in inner]
-        places = ["--artifacts-dir", f"{folder}/artifacts", "--job-host", "localhost", "--job-port", str(port)]
-        command = [java, *opens, "-jar", path, program.master, master, *places]
+        command = [*begun, *(_prism_ports(port) if runner == PRISM else _places(folder, port))]
         with log.open("wb") as said:
             process = subprocess.Popen(
-                ["sh", "-c", _WITH_ITS_DRIVER, "sh", *command, "--artifact-port", "0", "--expansion-port", "-1"],
+                ["sh", "-c", _WITH_ITS_DRIVER, "sh", *command],
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.PIPE,
@@ -95,6 +84,21 @@ def running(runner: str, master: str, jar: str | None) -> Iterator[str]:
             _end(process)
 
 
+def _of_java(program: Program, master: str, jar: str | None) -> list[str]:
+    path = java.found("the job server of Flink and Spark")
+    file = _checked(jar, program) if jar else _fetched(program)
+    return [path, *java.opened(), "-jar", file, program.master, master]
+
+
+def _places(folder: str, port: int) -> list[str]:
+    places = ["--artifacts-dir", f"{folder}/artifacts", "--job-host", "localhost", "--job-port", str(port)]
+    return [*places, "--artifact-port", "0", "--expansion-port", "-1"]
+
+
+def _prism_ports(port: int) -> list[str]:
+    return ["--job_port", str(port), "--web_port", str(_free_port()), "--log_kind", "text"]
+
+
 def check_endpoint(endpoint: str) -> None:
     """Raise ValueError if nothing answers at HOST:PORT: Beam would wait for a minute, and say nothing."""
     host, _, port = endpoint.rpartition(":")
@@ -102,18 +106,6 @@ def check_endpoint(endpoint: str) -> None:
         socket.create_connection((host or "localhost", int(port)), ANSWER_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
         raise ValueError(f"--job_endpoint {endpoint}: no job server answers there ({error})") from error
-
-
-def _java() -> str:
-    found = shutil.which("java")
-    if found is None:
-        raise ValueError("the job server of Flink and Spark needs Java 11 or 17, and there is no `java` on the PATH")
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)
-    version = _VERSION.search(said.stderr + said.stdout)
-    if version is None or int(version[1]) < LEAST_JAVA:
-        what = f"Java {version[1]}" if version else "no Java that says its version"
-        raise ValueError(f"{found} is {what}; the job server of Flink and Spark needs {LEAST_JAVA} or later")
-    return found
 
 
 def _checked(jar: str, program: Program) -> str:

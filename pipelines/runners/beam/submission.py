@@ -37,6 +37,8 @@ PATIENCE_SECONDS = 600.0
 # How long a cancelled job may take until it has ended, and one that is being submitted until there is one to cancel.
 CANCEL_SECONDS = 120.0
 SUBMIT_SECONDS = 60.0
+QUIET_SECONDS = 600.0  # between two lines which say that an engine does not answer
+_RETRIES = "apache_beam.utils.retry"
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Submission:
     patience: float = PATIENCE_SECONDS
     _job: Any = None
     _error: BaseException | None = None
+    _last: str = ""  # the state that was told last
     _submitted: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -107,6 +110,9 @@ class Submission:
             state = self._job.wait_until_finish()
             if state not in (None, PipelineState.DONE):
                 raise RuntimeError(f"the job ended with the state {state}")
+        except AssertionError as error:  # Beam's, who waited for a thread that had ended with another error
+            lost = Hook.installed().asking
+            self._error = RuntimeError(f"the job is no longer answered for: {reason(lost)}") if lost else error
         except BaseException as error:
             self._error = error
         finally:
@@ -118,29 +124,35 @@ class Submission:
         if not self._submitted.wait(SUBMIT_SECONDS):
             events.warn(f"{self.engine.runner} did not answer in {SUBMIT_SECONDS:.0f} s: a job may still start")
             return
-        if self._job is None or self._state() in _ENDED:
+        if self._job is None:
+            return
+        # A client asks again for ten minutes where nobody answers.
+        cancelling = threading.Thread(target=self._cancel, daemon=True)
+        cancelling.start()
+        cancelling.join(CANCEL_SECONDS)
+        if cancelling.is_alive():
+            events.warn(
+                f"{self.engine.runner}: the job is still {self._last or 'there'} {CANCEL_SECONDS:.0f} s after it "
+                "was cancelled; end it on the engine's own page. What it still writes is refused or the same"
+            )
+
+    def _cancel(self) -> None:
+        if self._state() in _ENDED:
             return
         try:
             self._job.cancel()
         except Exception as error:
             events.warn(f"{self.engine.runner}: the job could not be cancelled: {reason(error)}")
-        limit = time.monotonic() + CANCEL_SECONDS
-        while (state := self._state()) not in _ENDED:
-            if time.monotonic() > limit:
-                events.warn(
-                    f"{self.engine.runner}: the job is still {state or 'there'} {CANCEL_SECONDS:.0f} s after it "
-                    "was cancelled; end it on the engine's own page. What it still writes is refused or the same"
-                )
-                return
+        while self._state() not in _ENDED:
             time.sleep(POLL_SECONDS)
 
     def _state(self) -> str | None:
         """Return the job's state, None if the engine does not say."""
         try:
-            found: str = self._job.state
+            self._last = str(self._job.state)
         except Exception:
             return None
-        return found
+        return self._last
 
 
 _ENDED = frozenset(state for state in vars(PipelineState).values() if PipelineState.is_terminal(state))
@@ -209,11 +221,18 @@ def difference(counted: Mapping[str, int], jobs: Sequence[Job | Shuffle]) -> str
 
 
 class _Kept(logging.Handler):
-    """Lets what Beam warns of be an event of the build."""
+    """Lets what Beam warns of be an event of the build; that an engine does not answer is also said, now and then."""
+
+    _asked = -QUIET_SECONDS  # when a request was repeated last
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell of it."""
         events.tell("beam_warning", level=record.levelno, text=record.getMessage())
+        if record.name == _RETRIES and isinstance(record.args, tuple):
+            silent, self._asked = record.created - self._asked, record.created
+            if silent > QUIET_SECONDS:
+                why = " ".join(str(record.args[-2]).split())
+                events.say(f"{waits.WAITING} the engine, which is asked again for some minutes ({why})")
 
 
 def _keep_warnings() -> None:
@@ -232,7 +251,7 @@ def compiled(
     Raises RuntimeError if text would cross a shuffle, a key has no deterministic coder or the graph is too large.
     """
     options = PipelineOptions(list(beam_arguments))
-    options.view_as(StandardOptions).runner = "PortableRunner" if engine.master else engine.runner
+    options.view_as(StandardOptions).runner = "PortableRunner" if engine.served else engine.runner
     options.view_as(SetupOptions).save_main_session = False
     pipeline = beam.Pipeline(options=options)
     waves.build(pipeline, waves.planned(plan, jobs, work))

@@ -145,14 +145,16 @@ def prism() -> Iterator[str]:
         yield f"localhost:{job}"
 
 
+@pytest.mark.parametrize("runner", ["portable", "prism"])
 def test_prism_starts_workers_itself_and_leaves_what_the_plain_loop_leaves(
-    tmp_path: Path, options: list[str], built: Path, prism: str
+    tmp_path: Path, options: list[str], built: Path, prism: str, runner: str
 ) -> None:
     worker = Path(sys.executable).with_name("altiplano-worker")
     if not worker.exists():
         pytest.skip("the package is not installed: make setup")
     log = tmp_path / "events.jsonl"
-    more = ["--runner", "portable", f"--job_endpoint={prism}", "--log-json", str(log)]
+    more = ["--runner", runner, "--log-json", str(log)]
+    more += [f"--job_endpoint={prism}"] if runner == "portable" else []  # else the build's own is started, and ended
     done = _build(Path(sys.executable), options, tmp_path / "corpus", *more)
     assert done.returncode == 0, done.stderr[-3000:]
     assert identity(tmp_path / "corpus") == identity(built)

@@ -243,6 +243,7 @@ class Broken(grpc.RpcError, grpc.Call):  # type: ignore[misc]
             "No module named 'pipelines')",
         ),
         (RuntimeError("Traceback\n x\nValueError: a.gz is bad [while running 'run']"), "ValueError: a.gz is bad"),
+        (RuntimeError("the job failed. State: CANCELLED, Error:\nNone"), "the job failed. State: CANCELLED"),
     ],
 )
 def test_what_an_error_says(error: BaseException, told: str) -> None:

@@ -160,7 +160,7 @@ def test_a_plan_that_another_wrote_is_not_run(tmp_path: Path) -> None:
             "beamish",
             [],
             "data/corpus",
-            "there is no such runner; available: local, plain, dataflow, flink, spark, portable",
+            "there is no such runner; available: local, plain, dataflow, flink, spark, prism, portable",
         ),
         ("dask", [], "data/corpus", "wrong results"),
     ],
@@ -203,3 +203,14 @@ def test_a_process_forgets_the_memory_of_the_item_before() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 150 << 20
+
+
+def test_prism_is_installed_by_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="--runner prism: Prism is not installed: make engines"):
+        engines.check_engine("prism", [], "data/corpus")
+    (tmp_path / "go").mkdir()
+    (tmp_path / "go/prism").touch(0o755)
+    assert engines.check_engine("prism", [], "data/corpus").served
+    assert engines.prism() == f"{tmp_path}/go/prism"
