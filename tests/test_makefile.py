@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -218,3 +219,9 @@ def test_a_cluster_has_so_many_workers(echo: str) -> None:
     assert said[:8] == ["-P", "-m", "pipelines.runners.clusters", "start", "flink", "--workers", "2", "==="]
     said = make("-o", "setup-sample", "cluster", echo, "RUNNER=spark", "WORKERS=3", "PORT=7000").stdout.split()
     assert said[3:9] == ["start", "spark", "--workers", "3", "--port", "7000"]
+
+
+def test_prism_is_of_the_sdk_s_version() -> None:
+    pinned = re.search(r"apache-beam==([\d.]+)", (REPOSITORY / "pyproject.toml").read_text())
+    assert pinned
+    assert f"/cmd/prism@v{pinned[1]}" in (REPOSITORY / "Makefile").read_text()

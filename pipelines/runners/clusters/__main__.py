@@ -39,11 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         wanted = [ENGINES[name] for name in options.engine or ENGINES]
         return _stop(wanted) if options.action == "stop" else _status(wanted)
     except (ValueError, RuntimeError, OSError) as error:
-        return commands.failed(error, "the cluster", commands.code_of(error))
+        return commands.failed(error, code=commands.code_of(error))
 
 
 def _start(options: argparse.Namespace) -> int:
     engine = ENGINES[options.engine]
+    if not machine.unpacked(engine).exists():
+        _say(f"{engine.title}: fetching {engine.package.size / 1e6:.0f} MB to {machine.cache()}")
     plan = machine.start(engine, options.workers, options.port)
     _say(f"{engine.title}: {options.workers} {engine.worker}s, {plan.page}")
     _say(f"build on it: {plan.told}")

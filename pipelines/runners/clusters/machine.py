@@ -8,6 +8,7 @@ Everything is under `$XDG_CACHE_HOME/altiplano/engines` (`~/.cache` without it).
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -18,8 +19,8 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from pipelines.files.packages import Package
 START_SECONDS = 120.0
 END_SECONDS = 20.0
 POLL_SECONDS = 0.2
+MOST_PORT = 65_535
 # Leaves a command running, its output in a file; says the number of its group of processes, and its own.
 _LEFT = '"$@" >"$0" 2>&1 </dev/null & echo $$ $!'
 _LINES = 5  # of what a process says last
@@ -94,12 +96,17 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "altiplano", "engines")
 
 
+def unpacked(engine: Engine) -> Path:
+    """Return where an engine's archive is unpacked, if it is."""
+    return cache() / f"{engine.name}-{engine.package.version}"
+
+
 def home(engine: Engine) -> Path:
     """Return the folder of an engine's archive, fetched and unpacked if it is not there.
 
     Raises ValueError naming the package if it cannot be had, or is another than the pinned one.
     """
-    folder = cache() / f"{engine.name}-{engine.package.version}"
+    folder = unpacked(engine)
     if not folder.exists():
         archive = packages.fetch([engine.package], cache())[engine.package.name]
         with tempfile.TemporaryDirectory(dir=cache(), prefix=".part-") as part, tarfile.open(archive) as found:
@@ -135,13 +142,33 @@ def start(engine: Engine, workers: int, port: int | None = None) -> Plan:
     """
     if workers < 1:
         raise ValueError(f"--workers {workers}: at least one is needed")
+    if port is not None and not 0 < port <= MOST_PORT:
+        raise ValueError(f"--port {port}: a port is a number from 1 to {MOST_PORT}")
+    archive = home(engine)
+    with _alone(engine):
+        return _started_all(engine, archive, workers, port or engine.port)
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Let nobody else start or end a cluster meanwhile."""
+    path = cache() / "running" / f"{engine.name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"another command starts or ends a cluster of {engine.title} just now") from None
+        yield
+
+
+def _started_all(engine: Engine, archive: Path, workers: int, port: int) -> Plan:
     if (there := noted(engine)) and any(process.alive for process in there[1]):
         raise ValueError(f"a cluster of {engine.title} runs already ({there[0]}); stop it first: make cluster-stop")
-    archive = home(engine)
     folder = note_of(engine).parent
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    plan = engine.plan(archive, folder, workers, port or engine.port)
+    plan = engine.plan(archive, folder, workers, port)
     for one in plan.ports:
         _check_free(one)
     running: list[Running] = []
@@ -153,7 +180,7 @@ def start(engine: Engine, workers: int, port: int | None = None) -> Plan:
             )
         _wait_for(engine, plan, running, workers)
     except BaseException:
-        stop(engine)
+        _ended_all(engine)
         raise
     return plan
 
@@ -194,6 +221,11 @@ def stop(engine: Engine) -> list[str]:
 
     Raises RuntimeError naming a port that is still taken afterwards.
     """
+    with _alone(engine):
+        return _ended_all(engine)
+
+
+def _ended_all(engine: Engine) -> list[str]:
     there = noted(engine)
     if there is None:
         return []

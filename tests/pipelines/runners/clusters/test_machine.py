@@ -94,7 +94,9 @@ def processes(engine: Engine) -> list[Running]:
 
 def test_a_cluster_comes_up_and_goes_without_a_trace(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["start", "engine", "--workers", "2"]) == 0
-    assert f"Engine 1.0: 2 workers, http://localhost:{engine.port}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"Engine 1.0: fetching 0 MB to {machine.cache()}\n")
+    assert f"Engine 1.0: 2 workers, http://localhost:{engine.port}" in said
     folder = machine.note_of(engine).parent
     pids = [one.pid for one in processes(engine)]
     pids += [int(path.read_text()) for path in folder.glob("child-*")]
@@ -189,10 +191,28 @@ def test_a_process_that_ends_is_named_and_nothing_is_left(
     machine._check_free(engine.port)
 
 
-@pytest.mark.parametrize("number", ["0", "-1"])
-def test_there_is_a_worker(engine: Engine, number: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["start", "engine", f"--workers={number}"]) == 2
-    assert f"--workers {number}: at least one is needed" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("--workers=0", "--workers 0: at least one is needed"),
+        ("--workers=-1", "--workers -1: at least one is needed"),
+        ("--port=99999", "--port 99999: a port is a number from 1 to 65535"),
+        ("--port=0", "--port 0: a port is a number from 1 to 65535"),
+    ],
+)
+def test_what_is_no_number_of_workers_or_port_is_said(
+    engine: Engine, given: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["start", "engine", given]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_of_two_commands_at_once_one_is_refused(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    with machine._alone(engine):
+        for asked in (["start", "engine"], ["stop"]):
+            assert command.main(asked) == 2
+            assert "another command starts or ends a cluster of Engine 1.0 just now" in capsys.readouterr().err
+    assert machine.noted(engine) is None
 
 
 @pytest.mark.parametrize("real", [flink.ENGINE, spark.ENGINE], ids=["flink", "spark"])
