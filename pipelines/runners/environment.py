@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 SOURCES = "ALTIPLANO_SOURCES"  # a list of sources outside the package, MODULE:NAME: see `pipelines.work`
@@ -18,3 +20,15 @@ def settle() -> None:
     """Work in the driver's working directory; raise OSError if there is none of that name here."""
     if folder := os.environ.get(FOLDER):
         os.chdir(folder)
+
+
+@contextmanager
+def told(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set what the user has not set of the environment."""
+    added = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

@@ -3,44 +3,52 @@
     task ─ waits here, heaviest first ─ a few for each CPU ─> Ray ─ SPREAD ─> worker ─> outcome
                        └ its worker or node is lost: again, up to three times in all
 
-Ray itself tries nothing again, so that each loss is seen, and what its memory monitor ends is not tried for ever.
+Ray itself tries nothing again, so that each loss is seen, and what its memory monitor ends is not tried for ever. Its
+client ends the process if the head is away for a minute: whether the head answers is therefore looked at before.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import secrets
 import shutil
 import signal
 import tempfile
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import chdir, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
-from pipelines.files.fence import Fence, FencedError
-from pipelines.runners import environment, events, plans
+from pipelines.files.fence import Fence
+from pipelines.runners import environment, events
 from pipelines.runners.needs import GIB, MORE_MEMORY
-from pipelines.runners.tasks import pieces
+from pipelines.runners.tasks import pieces, ray_checks
 from pipelines.runners.tasks.pieces import Outcome, Piece
 from pipelines.runners.tasks.protocol import ATTEMPTS, LINES, POLL_SECONDS, TaskError, one_by_one
 
-ADDRESS = "RAY_ADDRESS"
-PROBE_SECONDS = 60.0
+ADDRESS, LOCAL = "RAY_ADDRESS", "local"
+AWAY_SECONDS = 8.0  # that a head may be away
+LOOK_SECONDS = 2.0
 CANCEL_SECONDS = 60.0
 # Tasks given to Ray for each of its CPUs: none waits for the driver, and a node that joins gets some.
 AHEAD = 2
-# Of the folder of Ray's files: the sockets in it have paths of 107 bytes at most.
-LONGEST_FOLDER = 40
-# Ray reports how it is used to its makers, and prints what its nodes say, unless it is told not to.
-_QUIET = {
+STORE_BYTES = 100 << 20  # of shared memory for objects: tasks have none
+# Of the folder that Ray's is in: sockets, FOLDER/ray-XXXXXXXX/session_DATE_TIME_PID/sockets/plasma_store, have paths of
+# 107 bytes at most.
+LONGEST_FOLDER = 30
+# Ray reports how it is used to its makers unless it is told not to; a client that is gone is waited for so long.
+_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "10",
 }
-_NO_PACKAGE = "No module named 'pipelines'"
+_AGAIN = "what was done is kept, and a build that is started again goes on from there"
 
 
 def check(output: str) -> None:
@@ -57,36 +65,32 @@ def connected(options: argparse.Namespace, fence: Fence | None) -> Iterator[Call
 
     Raises ValueError if there is no cluster, or its nodes have another Ray, Python or package, or another output.
     """
-    address = options.ray or os.environ.get(ADDRESS)
+    address = options.ray or os.environ.get(ADDRESS) or LOCAL
+    named = f"--ray {address}" if options.ray else f"{ADDRESS}={address}"
+    where = "--runner ray, on this machine" if address == LOCAL else named
+    if address not in (LOCAL, "auto") and not ray_checks.answers(ray_checks.place(address, where)):
+        raise ValueError(f"{where}: nothing answers there; is it the address of a head of Ray that runs?")
     # Nobody else's machine may send work to a cluster of this build; Ray itself listens on every interface.
-    secret = {} if address else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    os.environ.update({name: os.environ.get(name, value) for name, value in {**_QUIET, **secret}.items()})
-    import ray  # it reads the environment, once
+    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)} if address == LOCAL else {}
+    with environment.told({**_SETTINGS, **secret}), _folder() as folder:
+        import ray  # it reads the environment, once
 
-    with _folder() as folder:
-        here: dict[str, Any] = {
-            "address": "local",
-            "num_cpus": options.workers,
-            "include_dashboard": False,
-            "_temp_dir": folder,
-        }
+        here = {"num_cpus": options.workers, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        how: dict[str, Any] = {**here, "_temp_dir": folder} if address == LOCAL else {}
+        how["runtime_env"] = {"env_vars": environment.of_workers()}
         try:
-            with _signals_kept():
-                context = ray.init(
-                    **({"address": address} if address else here),
-                    runtime_env={"env_vars": environment.of_workers()},
-                    log_to_driver=False,
-                    configure_logging=False,
-                )
-        except (RuntimeError, ConnectionError, OSError) as error:
-            where = f"--ray {address}" if address else "--runner ray: Ray does not start on this machine"
-            raise ValueError(f"{where}: {' '.join(str(error).split())}") from error
+            # Workers get the folder that this begins in before all else to look for modules in.
+            with _quietly(folder), chdir(folder):
+                context = ray.init(address, log_to_driver=False, configure_logging=False, **how)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(f"{where}: {ray_checks.refusal(error)}") from error
         try:
-            _probe(fence)
-            link = getattr(context, "dashboard_url", "") or address or "this machine"
-            yield lambda name: Ray(link)
+            ray_checks.probe(fence)
+            head = address.removeprefix("ray://") if "://" in address else ray.get_runtime_context().gcs_address
+            link = getattr(context, "dashboard_url", "") or address
+            yield lambda name: Ray(link, ray_checks.place(head, where))
         finally:
-            with _signals_kept():
+            with _quietly(folder):
                 ray.shutdown()
 
 
@@ -94,7 +98,7 @@ def connected(options: argparse.Namespace, fence: Fence | None) -> Iterator[Call
 def _folder() -> Iterator[str]:
     """Give a folder for Ray's files that goes with the build."""
     usual = tempfile.gettempdir()
-    found = tempfile.mkdtemp(prefix="ray-", dir=usual if len(usual) < LONGEST_FOLDER else "/tmp")
+    found = tempfile.mkdtemp(prefix="ray-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp")
     try:
         yield found
     finally:
@@ -102,64 +106,21 @@ def _folder() -> Iterator[str]:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Leave the signals as they are, which Ray's driver takes for itself."""
+def _quietly(folder: str) -> Iterator[None]:
+    """Leave the signals as they are, which Ray takes for itself, and keep what its client writes off the terminal."""
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for one, handler in before.items():
-        signal.signal(one, handler)
-
-
-def _probe(fence: Fence | None) -> None:
-    """Raise ValueError naming a node that has not our package, or does not see this build's output."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    look = ray.remote(num_cpus=0, max_retries=0)(_look)
-    asked = {}
-    for node in nodes:
-        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        asked[look.options(name="look", scheduling_strategy=there).remote(fence, _versions())] = node
-    done, late = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS)
-    for one in [*late, *done]:
-        try:
-            wrong = "it does not answer" if one in late else ray.get(one)
-        except ray.exceptions.RayError as error:
-            wrong = _reason(error)
-        if wrong:
-            raise ValueError(f"--runner ray: node {asked[one]['NodeManagerAddress']}: {wrong}")
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in (plans.PACKAGE,)}
-
-
-def _look(fence: Fence | None, versions: Mapping[str, str]) -> str:
-    """Return what is wrong with this node, for a build that holds its output's lock."""
-    for name, wanted in versions.items():
-        if (found := version(name)) != wanted:
-            return f"it has {name} {found}, the build has {wanted}: install the driver's version there"
+    errors = os.dup(2)
+    with Path(folder, "said").open("ab") as said:
+        os.dup2(said.fileno(), 2)
     try:
-        environment.settle()
-        if fence is not None:
-            fence.check()
-    except (OSError, FencedError):
-        assert fence is not None
-        folder = fence.lock.removesuffix("/work/lock").removesuffix("/work/lock.json")
-        return (
-            f"it does not see {folder}, or another folder of that name: let --output be a folder that all nodes "
-            "share, by its absolute path, or a bucket"
-        )
-    return ""
-
-
-def _reason(error: Exception) -> str:
-    """Return why a worker was lost, or could not do anything, in a sentence."""
-    text = str(error).strip()
-    if _NO_PACKAGE in text:
-        return f"its workers do not have the package {plans.PACKAGE}: install it there"
-    return " ".join(text.partition("\n")[0].split())
+        yield
+    finally:
+        os.dup2(errors, 2)
+        os.close(errors)
+        logger = logging.getLogger("ray")
+        logger.handlers[:], logger.propagate = [logging.NullHandler()], False
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _do(piece: Piece) -> Outcome:
@@ -170,15 +131,20 @@ def _do(piece: Piece) -> Outcome:
 
 
 class Ray:
-    """One wave's tasks on the cluster that this process is connected to."""
+    """One wave's tasks on the cluster that this process is connected to, whose head is at a place."""
 
     name = "ray"
 
-    def __init__(self, link: str) -> None:
-        self.link = link
+    def __init__(self, link: str, head: tuple[str, int]) -> None:
+        import ray
+
+        self.link, self._head = link, head
+        self._do = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(_do)
         self._waiting: deque[tuple[Piece, int]] = deque()  # and which attempt it is
-        self._running: dict[Any, tuple[Piece, int]] = {}
+        # Futures are waited for by Python itself: what a signal raises would come out of Ray as Ctrl-C.
+        self._running: dict[Future[Outcome], tuple[Any, Piece, int]] = {}
         self._said: dict[int, list[str]] = {}
+        self._answered, self._next_look, self._cpus = time.monotonic(), 0.0, 0
 
     def deal(self, weights: Sequence[float]) -> list[list[int]]:
         """Do each item as a task, the heaviest first."""
@@ -188,51 +154,65 @@ class Ray:
         """Take on tasks; raise TaskError for one that asks for more memory than any node has."""
         import ray
 
-        largest = max((node["Resources"].get("memory", 0) for node in ray.nodes() if node["Alive"]), default=0)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        largest = max((node.get("memory", 0) for node in nodes), default=float("inf"))
         for piece in wanted:
             if piece.memory > largest:
                 raise TaskError(_too_large(piece, largest))
         self._waiting.extend((piece, 1) for piece in wanted)
 
     def ended(self) -> Iterator[tuple[Piece, Outcome]]:
-        """Give tasks to Ray, and yield those that have ended; what was lost is given again."""
+        """Give tasks to Ray, and yield those that have ended; ConnectionError if the head is away for long."""
+        try:
+            yield from self._ended()
+        except ConnectionError as error:
+            head = ":".join(map(str, self._head))
+            raise ConnectionError(f"ray: the head at {head} answers no more; {_AGAIN}") from error
+
+    def _ended(self) -> Iterator[tuple[Piece, Outcome]]:
         import ray
 
+        self._look()
         self._give()
         if not self._running:
-            return
-        done, rest = ray.wait(list(self._running), timeout=POLL_SECONDS)
-        if done and rest:
-            done += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
-        for one in done:
-            piece, attempt = self._running.pop(one)
+            time.sleep(POLL_SECONDS)
+        for one in wait(self._running, POLL_SECONDS, FIRST_COMPLETED).done:
+            _, piece, attempt = self._running.pop(one)
             try:
-                yield piece, ray.get(one)
+                yield piece, one.result()
             except ray.exceptions.RayError as error:
                 if (outcome := self._lost(piece, attempt, error)) is not None:
                     yield piece, outcome
 
-    def _give(self) -> None:
+    def _look(self) -> None:
+        """Ask for the CPUs that there are, now and then, if the head answers."""
         import ray
 
-        if not self._waiting:
+        now = time.monotonic()
+        if now < self._next_look:
             return
-        room = int(ray.cluster_resources().get("CPU", 0)) * AHEAD - len(self._running)
-        do = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(_do)
-        for _ in range(min(room, len(self._waiting))):
+        self._next_look = now + LOOK_SECONDS
+        if ray_checks.answers(self._head):
+            self._cpus, self._answered = int(ray.cluster_resources().get("CPU", 0)), now
+        elif now - self._answered > AWAY_SECONDS:
+            raise ConnectionError("it does not answer")
+
+    def _give(self) -> None:
+        for _ in range(min(max(1, self._cpus) * AHEAD - len(self._running), len(self._waiting))):
             piece, attempt = self._waiting.popleft()
-            self._running[do.options(name=piece.name, memory=piece.memory).remote(piece)] = piece, attempt
+            task = self._do.options(name=piece.name, memory=piece.memory).remote(piece)
+            self._running[task.future()] = task, piece, attempt
 
     def _lost(self, piece: Piece, attempt: int, error: Exception) -> Outcome | None:
         """Let a task be tried again whose worker or node was lost; return its outcome if it is not."""
         import ray
 
-        why = _reason(error)
+        why = ray_checks.reason(error)
+        if isinstance(error, ray.exceptions.OutOfMemoryError):
+            why = f"its node's memory was full; {MORE_MEMORY}"
         self._said[piece.number] = str(error).splitlines()
         if isinstance(error, ray.exceptions.RayTaskError):
             return Outcome(item=piece.name, error=why)
-        if isinstance(error, ray.exceptions.OutOfMemoryError):
-            return Outcome(item=piece.name, error=f"it needs more memory than its node has: {MORE_MEMORY}")
         if attempt == ATTEMPTS:
             return Outcome(item=piece.name, error=f"its worker was lost {ATTEMPTS} times: {why}")
         events.warn(f"{piece.name}: its worker was lost ({why}); it is done again")
@@ -240,14 +220,15 @@ class Ray:
         return None
 
     def cancel(self) -> None:
-        """End the workers of all tasks, and wait until none runs."""
+        """End the workers of all tasks, and wait until none runs; without a head, what they still write is refused."""
         import ray
 
         self._waiting.clear()
-        for one in self._running:
-            ray.cancel(one, force=True)
-        _, rest = ray.wait(list(self._running), num_returns=len(self._running), timeout=CANCEL_SECONDS)
-        if rest:
+        if not self._running or not ray_checks.answers(self._head):
+            return
+        for task, _, _ in self._running.values():
+            ray.cancel(task, force=True)
+        if rest := wait(self._running, CANCEL_SECONDS).not_done:
             events.warn(f"ray: {len(rest):,} tasks run still {CANCEL_SECONDS:.0f} s after they were cancelled")
 
     def log(self, piece: Piece) -> Sequence[str]:
