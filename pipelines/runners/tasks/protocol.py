@@ -240,10 +240,12 @@ def run(
 def _watch(
     progress: Progress, plan: str, patience: float | None, deadline: float | None, poll: Callable[[], None]
 ) -> None:
-    started, name, begun = time.monotonic(), progress.cluster.name, False
+    started, name = time.monotonic(), progress.cluster.name
+    begun = name == "plain"  # this process is a free worker
     next_look = started + LOOK_SECONDS
     with ExitStack() as until_begun:
-        until_begun.enter_context(waits.Wait(f"a free worker of {name}"))
+        if not begun:
+            until_begun.enter_context(waits.Wait(f"a free worker of {name}"))
         while progress.left or progress.waiting:
             progress.submit_ready()
             begun = progress.look() or begun

@@ -35,17 +35,20 @@ from pipelines.runners.tasks.protocol import ATTEMPTS, LINES, POLL_SECONDS, Task
 ADDRESS, LOCAL = "RAY_ADDRESS", "local"
 AWAY_SECONDS = 8.0  # that a head may be away
 LOOK_SECONDS = 2.0
-CANCEL_SECONDS = 60.0
+# That a task may take to end by itself and remove what it has half written, and that its worker takes to be killed.
+END_SECONDS, CANCEL_SECONDS = 3.0, 60.0
 # Tasks given to Ray for each of its CPUs: none waits for the driver, and a node that joins gets some.
 AHEAD = 2
 STORE_BYTES = 100 << 20  # of shared memory for objects: tasks have none
 # Of the folder that Ray's is in: sockets, FOLDER/ray-XXXXXXXX/session_DATE_TIME_PID/sockets/plasma_store, have paths of
 # 107 bytes at most.
 LONGEST_FOLDER = 30
-# Ray reports how it is used to its makers unless it is told not to; a client that is gone is waited for so long.
+# Ray reports how it is used to its makers unless it is told not to, and prints what nodes say unless a pattern keeps
+# such lines back; a client that is gone is waited for so long.
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "10",
 }
 _AGAIN = "what was done is kept, and a build that is started again goes on from there"
@@ -212,10 +215,10 @@ class Ray:
             why = f"its node's memory was full; {MORE_MEMORY}"
         self._said[piece.number] = str(error).splitlines()
         if isinstance(error, ray.exceptions.RayTaskError):
-            return Outcome(item=piece.name, error=why)
+            return Outcome(item=piece.what, error=why)
         if attempt == ATTEMPTS:
-            return Outcome(item=piece.name, error=f"its worker was lost {ATTEMPTS} times: {why}")
-        events.warn(f"{piece.name}: its worker was lost ({why}); it is done again")
+            return Outcome(item=piece.what, error=f"its worker was lost {ATTEMPTS} times: {why}")
+        events.warn(f"{piece.what}: its worker was lost ({why}); it is done again")
         self._waiting.appendleft((piece, attempt + 1))
         return None
 
@@ -226,10 +229,13 @@ class Ray:
         self._waiting.clear()
         if not self._running or not ray_checks.answers(self._head):
             return
-        for task, _, _ in self._running.values():
-            ray.cancel(task, force=True)
-        if rest := wait(self._running, CANCEL_SECONDS).not_done:
-            events.warn(f"ray: {len(rest):,} tasks run still {CANCEL_SECONDS:.0f} s after they were cancelled")
+        for force, seconds in ((False, END_SECONDS), (True, CANCEL_SECONDS)):
+            for task, _, _ in self._running.values():
+                ray.cancel(task, force=force)
+            rest = wait(self._running, seconds).not_done
+            if not rest:
+                return
+        events.warn(f"ray: {len(rest):,} tasks run still {CANCEL_SECONDS:.0f} s after they were cancelled")
 
     def log(self, piece: Piece) -> Sequence[str]:
         """Return what Ray said of a task that was lost."""
@@ -238,6 +244,6 @@ class Ray:
 
 def _too_large(piece: Piece, largest: float) -> str:
     return (
-        f"{piece.name} needs {piece.memory / GIB:.1f} GiB of memory, and no node of Ray has more than "
+        f"{piece.what} needs {piece.memory / GIB:.1f} GiB of memory, and no node of Ray has more than "
         f"{largest / GIB:.1f}: {MORE_MEMORY}"
     )

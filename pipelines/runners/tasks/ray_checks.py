@@ -48,7 +48,10 @@ def refusal(error: BaseException) -> str:
         told += f" {error}"
     if "AuthToken" in told or "authentication token" in told:
         return "this Ray wants its token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to that of the cluster"
-    return " ".join(str(error).split())
+    if "connection timeout" in told:
+        return "no server of Ray's clients answers there, or it wants its token: set RAY_AUTH_TOKEN to the cluster's"
+    text = str(error).strip()
+    return " ".join(text.rpartition("Error: ")[2].split() if "Traceback" in text else text.split())
 
 
 def probe(fence: Fence | None) -> None:
@@ -61,7 +64,11 @@ def probe(fence: Fence | None) -> None:
     asked = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        asked[look.options(name="look", scheduling_strategy=there).remote(fence, version(plans.PACKAGE))] = node
+        try:
+            task = look.options(name="look", scheduling_strategy=there).remote(fence, version(plans.PACKAGE))
+        except ImportError as error:  # the server of a client makes tasks itself
+            raise ValueError(f"--runner ray: the head: {reason(error)}") from error
+        asked[task] = node
     done, late = ray.wait(list(asked), num_returns=len(asked), timeout=PROBE_SECONDS) if asked else ([], [])
     for one in [*late, *done]:
         try:

@@ -54,7 +54,7 @@ def act(record: Document, context: Context[Trying]) -> Document:
     elif what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     elif what == "hold":
-        held = [bytes(MEGABYTE) for _ in range(int(much))]
+        held = [b"x" * MEGABYTE for _ in range(int(much))]  # of zeros none would be taken
         time.sleep(len(held) / 1_000)
     return record
 

@@ -17,16 +17,27 @@ def installed(folder: Path) -> Path:
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=REPOSITORY, check=True
     )
     (wheel,) = folder.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
-    python = folder / "venv/bin/python"
-    packages = Path(said(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
-    # A path in a .pth file brings the packages that are there, not what their own .pth files would add: the checkout.
-    dependencies = said(Path(sys.executable), "import numpy, pathlib; print(pathlib.Path(numpy.__file__).parents[1])")
-    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
+    python = bare(folder)
+    packages = _packages(python)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
     assert Path(said(python, "import pipelines; print(pipelines.__file__)")).is_relative_to(packages)
     return python
+
+
+def bare(folder: Path) -> Path:
+    """Return a Python, in a folder, that has the dependencies alone."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv/bin/python"
+    packages = _packages(python)
+    # A path in a .pth file brings the packages that are there, not what their own .pth files would add: the checkout.
+    dependencies = said(Path(sys.executable), "import numpy, pathlib; print(pathlib.Path(numpy.__file__).parents[1])")
+    (packages / "dependencies.pth").write_text(f"{dependencies}\n")
+    return python
+
+
+def _packages(python: Path) -> Path:
+    return Path(said(python, "import sysconfig; print(sysconfig.get_path('purelib'))"))
 
 
 def said(python: Path, code: str) -> str:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from tests.pipelines import servers
+from tests.pipelines.runners import wheel
 
 START_SECONDS = 60.0
 STORE_BYTES = 80_000_000  # of shared memory for Ray's objects, about the least that it takes
@@ -25,8 +26,7 @@ STORE_BYTES = 80_000_000  # of shared memory for Ray's objects, about the least 
 
 def clean(**more: str) -> dict[str, str]:
     """Return this process' environment without what shows the checkout, is Ray's, or sends local requests elsewhere."""
-    left = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    left = {name: value for name, value in left.items() if not name.startswith("RAY_") and name != "PYTHONPATH"}
+    left = {name: value for name, value in wheel.clean().items() if not name.startswith("RAY_")}
     return {**left, "RAY_USAGE_STATS_ENABLED": "0", **more}
 
 
@@ -124,6 +124,26 @@ class Ray:
         return json.loads(done.stdout)
 
 
+def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return those that run; what is dead and was not asked for is none."""
+    found = []
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            if one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+    return found
+
+
+def of_session(leader: int) -> list[psutil.Process]:
+    """Return the processes of a session that run: a driver that was started as a leader, and what it has started."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(ProcessLookupError):
+            if os.getsid(one.pid) == leader:
+                found.append(one)
+    return alive(found)
+
+
 def _title(process: psutil.Process) -> str:
     with suppress(psutil.Error):
         return " ".join(process.cmdline()[:1])
@@ -131,12 +151,14 @@ def _title(process: psutil.Process) -> str:
 
 
 @contextmanager
-def running(python: Path, *nodes: str, environment: Mapping[str, str] | None = None) -> Iterator[Ray]:
+def running(
+    python: Path, *, nodes: Sequence[str] = ("head", "other"), environment: Mapping[str, str] | None = None
+) -> Iterator[Ray]:
     """Run a cluster of a head and others until the end of the block; nothing of it is left."""
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder:
         cluster = Ray(python, Path(folder))
         try:
-            for name in nodes or ("head", "other"):
+            for name in nodes:
                 cluster.start(name, environment=environment)
             yield cluster
         finally:

@@ -1,0 +1,164 @@
+"""Ray, with two nodes on this machine and nothing but the wheel on them: equal bytes, whatever is killed."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.runners.tasks import ray_here
+from tests.pipelines.runners.tasks.ray_builds import (
+    RECORDING,
+    Tried,
+    build,
+    ended,
+    nothing_left,
+    records,
+    until,
+)
+from tests.pipelines.runners.wheel import REPOSITORY
+from tests.pipelines.tiny import identity
+
+NODES = "print(json.dumps({node['NodeManagerAddress']: node['NodeID'] for node in ray.nodes() if node['Alive']}))"
+
+
+@pytest.fixture(scope="module")
+def cluster(wheel_python: Path) -> Iterator[ray_here.Ray]:
+    with ray_here.running(wheel_python, environment=RECORDING) as found:
+        yield found
+
+
+def test_two_nodes_leave_what_the_plain_runner_leaves(
+    tmp_path: Path, options: list[str], built: Path, wheel_python: Path, cluster: ray_here.Ray
+) -> None:
+    output = tmp_path / "with a space" / "corpus"
+    said = ended(build(wheel_python, options, output, cluster.environment, "--ray", cluster.address))
+    assert identity(output) == identity(built)
+    lines = [line for line in said.splitlines() if line and not line.startswith("warning: books: no document")]
+    assert all(re.fullmatch(r"\w+/\w+ +[\d,]+ items +[\d.]+ s", line) for line in lines), said
+    nothing_left(output)
+    found = records(cluster)
+    assert {"common_crawl/paragraphs#00000002", "c4/shards#00000006", "models/tokenizer#00000000"} <= {
+        name for _, name, _, _ in found
+    }
+    tasks = Counter(node for node, name, _, _ in found if "#" in name)
+    assert tasks.total() > 90
+    assert len(tasks) == 2 and min(tasks.values()) >= tasks.total() / 4, tasks
+
+
+@pytest.mark.full
+def test_a_client_leaves_what_the_plain_runner_leaves(
+    tmp_path: Path, options: list[str], built: Path, wheel_python: Path, cluster: ray_here.Ray
+) -> None:
+    environment = {**cluster.environment, "RAY_ADDRESS": cluster.client}
+    said = ended(build(wheel_python, options, tmp_path / "corpus", environment))
+    assert identity(tmp_path / "corpus") == identity(built)
+    assert "ray" not in said.lower()
+    nothing_left(tmp_path / "corpus")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[ray_here.Ray]:
+    """Run two nodes that see the tests."""
+    environment = {**RECORDING, "PYTHONPATH": str(REPOSITORY)}
+    with ray_here.running(Path(sys.executable), environment=environment) as found:
+        yield found
+
+
+def again(where: ray_here.Ray, name: str) -> None:
+    where.start(name, environment={**RECORDING, "PYTHONPATH": str(REPOSITORY)})
+
+
+@pytest.mark.full
+class TestAccidents:
+    """What is killed, while at least four items are done."""
+
+    def test_a_worker(self, tmp_path: Path, nodes: ray_here.Ray) -> None:
+        tried = Tried(tmp_path, nodes)
+        process = tried.start()
+        before = tried.some_done()
+        until(lambda: bool(nodes.workers("other")), 10)
+        nodes.workers("other")[0].kill()
+        said = ended(process)
+        assert re.search(
+            r"warning: trying/items#\S+.*: its worker was lost \(The worker died unexpectedly while executing this "
+            r"task\); it is done again\n",
+            said,
+        ), said
+        assert said.count("done again") == 1
+        tried.is_right(before)
+
+    def test_a_node_and_one_that_joins(self, tmp_path: Path, nodes: ray_here.Ray) -> None:
+        tried = Tried(tmp_path, nodes, ("sleep 1",) * 30)
+        process = tried.start()
+        before = tried.some_done()
+        nodes.kill("other")
+        again(nodes, "other")  # while the wave runs
+        joined = time.time()
+        said = ended(process)
+        assert "its worker was lost (Task failed because the node it was running on is dead or unavailable)" in said
+        tried.is_right(before)
+        late = {node for node, _, begin, _ in records(nodes) if begin / 1e6 > joined}
+        assert "127.0.0.2" in late, "a node that joins gets work"
+
+    def test_a_node_is_drained(self, tmp_path: Path, nodes: ray_here.Ray) -> None:
+        tried = Tried(tmp_path, nodes)
+        process = tried.start()
+        before = tried.some_done()
+        found = nodes.ask(NODES)
+        assert isinstance(found, dict)
+        nodes.drain(found["127.0.0.2"], 3)
+        ended(process)
+        tried.is_right(before)
+        nodes.kill("other")
+        again(nodes, "other")
+
+    @pytest.mark.parametrize("through", ["address", "client"])
+    def test_the_driver(self, tmp_path: Path, nodes: ray_here.Ray, through: str) -> None:
+        tried = Tried(tmp_path, nodes)
+        process = tried.start("--ray", getattr(nodes, through))
+        before = tried.some_done()
+        process.kill()
+        process.communicate()
+        until(lambda: not nodes.workers("head") and not nodes.workers("other"), 30)
+        ended(tried.start())
+        tried.is_right(before)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.parametrize("through", ["address", "client"])
+    def test_a_build_that_is_ended_ends_its_tasks(
+        self, tmp_path: Path, nodes: ray_here.Ray, number: int, code: int, through: str
+    ) -> None:
+        tried = Tried(tmp_path, nodes)
+        process = tried.start("--ray", getattr(nodes, through))
+        before = tried.some_done()
+        process.send_signal(number)
+        word = "interrupted" if code == 130 else "terminated"
+        assert ended(process, code) == f"\nstopped: {word}; run again to continue where it stopped\n"
+        assert nodes.workers("head") == nodes.workers("other") == []
+        nothing_left(tried.output)
+        ended(tried.start())
+        tried.is_right(before)
+
+    @pytest.mark.parametrize("through", ["address", "client"])
+    def test_the_head(self, tmp_path: Path, through: str) -> None:
+        environment = {"PYTHONPATH": str(REPOSITORY)}
+        with ray_here.running(Path(sys.executable), environment=environment) as own:
+            tried = Tried(tmp_path, own)
+            process = tried.start("--ray", getattr(own, through))
+            before = tried.some_done()
+            own.kill("head")
+            killed = time.monotonic()
+            said = ended(process, 1)
+            assert time.monotonic() - killed < 30
+            assert re.search(r"\nfailed: ray: the head at [\d.:]+ answers no more; what was done is kept", said), said
+            nothing_left(tried.output, killed=True)
+        tried.where = None
+        ended(tried.start())
+        tried.is_right(before)
