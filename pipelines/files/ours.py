@@ -116,19 +116,28 @@ def may_claim(folder: str, kind: Kind) -> bool:
         for path in (Path(folder), *Path(folder).parents):
             if path.exists() and not path.is_dir():
                 raise ValueError(f"{folder}: {path} is a file; a folder is expected")
-    if kind_of(folder) is not None:
-        require(folder, kind)
-        return False
+    if kind_of(folder) is None:
+        wrong = _holds_of_others(folder, kind)
+        if not wrong:
+            return True
+        if kind_of(folder) is None:  # another command of ours has not marked it meanwhile
+            raise ValueError(wrong)
+    require(folder, kind)
+    return False
+
+
+def _holds_of_others(folder: str, kind: Kind) -> str:
+    """Return what a folder without a mark of ours holds that is others', "" if nothing."""
     if storage.exists(f"{folder}/{MARK}"):
-        raise ValueError(f"{folder}/{MARK}: this is not a mark of ours, so it is not overwritten; name another folder")
+        return f"{folder}/{MARK}: this is not a mark of ours, so it is not overwritten; name another folder"
     if others := _others(folder):
         more = ", ..." if len(others) > _NAMED else ""
-        raise ValueError(
+        return (
             f"{folder}: this folder is not empty (it holds {', '.join(others[:_NAMED])}{more}) and is not "
             f"marked as our {kind}; "
             "name a new or an empty folder"
         )
-    return True
+    return ""
 
 
 def note_sources(folder: str, names: Collection[str]) -> None:

@@ -64,6 +64,18 @@ class TestClaim:
         with pytest.raises(ValueError, match=r"not empty|not a mark of ours"):
             ours.claim(str(tmp_path), Kind.CORPUS)
 
+    def test_a_mark_that_another_command_writes_in_that_moment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def others(folder: str) -> list[str]:
+            ours.claim(f"{tmp_path}/copy", ours.Kind.CORPUS)
+            (tmp_path / "copy" / ours.MARK).rename(tmp_path / ours.MARK)
+            return ["work/lock.json"]
+
+        monkeypatch.setattr(ours, "_others", lambda folder: [] if folder.endswith("copy") else others(folder))
+        ours.claim(str(tmp_path), ours.Kind.CORPUS)
+        assert ours.kind_of(str(tmp_path)) is ours.Kind.CORPUS
+
     def test_a_corpus_copied_without_hidden_files_is_known_by_its_seal(self, tmp_path: Path) -> None:
         content = {"sources": ["c4"], "files": {}}
         fill(tmp_path, {"manifest.json": json.dumps({**content, "seal": seal(content)})})
