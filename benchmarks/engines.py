@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from pipelines.runners.tasks.protocol import packed  # noqa: E402
 from tests.pipelines.runners import trying  # noqa: E402
-from tests.pipelines.runners.tasks import ray_here  # noqa: E402
+from tests.pipelines.runners.tasks import ray_here, slurm_here  # noqa: E402
 
 BAR = 0.9
 # As `tests.pipelines.runners.trying` works.
@@ -57,7 +57,19 @@ def ray(nodes: int) -> Iterator[Running]:
         yield Running(["--runner", "ray", "--ray", cluster.address], {**cluster.environment, **environment})
 
 
-ENGINES: Mapping[str, Callable[[int], AbstractContextManager[Running]]] = {"ray": ray}
+@contextmanager
+def slurm(nodes: int) -> Iterator[Running]:
+    """Run a Slurm of so many nodes of one CPU on this machine."""
+    if why := slurm_here.missing():
+        raise SystemExit(why)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        slurm_here.running(Path(folder, "slurm"), nodes=nodes, memory=8_000) as cluster,
+    ):
+        yield Running(["--runner", "slurm"], {**cluster.environment, "PYTHONPATH": str(ROOT)})
+
+
+ENGINES: Mapping[str, Callable[[int], AbstractContextManager[Running]]] = {"ray": ray, "slurm": slurm}
 
 
 def build(options: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -44,10 +44,9 @@ SlurmctldTimeout=10
 KillWait=5
 MaxArraySize={largest}
 MinJobAge=20
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={first} CPUs=1 RealMemory={memory}
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={second} CPUs=1 RealMemory={memory}
-PartitionName=all Nodes=n1,n2 Default=YES State=UP MaxTime=INFINITE
+PartitionName=all Nodes={nodes} Default=YES State=UP MaxTime=INFINITE
 """
+NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory={memory}\n"
 
 
 def missing() -> str:
@@ -104,21 +103,25 @@ class Slurm:
 
 
 @contextmanager
-def running(folder: Path, *, largest: int = 1001, memory: int = 4000) -> Iterator[Slurm]:
-    """Run a cluster whose files are in a folder, until the end of the block; nothing of it is left."""
+def running(folder: Path, *, nodes: int = 2, largest: int = 1001, memory: int = 4000) -> Iterator[Slurm]:
+    """Run a cluster whose files are in a folder, of nodes of one CPU, until the end of the block; nothing is left."""
     folder.mkdir(parents=True)
     folder.chmod(0o755)
-    ports = dict(zip(("controller", "first", "second"), _free_ports(3), strict=True))
-    (folder / "slurm.conf").write_text(
-        CONFIG.format(host=socket.gethostname(), folder=folder, largest=largest, memory=memory, **ports)
-    )
+    controller, *ports = _free_ports(1 + nodes)
+    names, host = [f"n{number + 1}" for number in range(nodes)], socket.gethostname()
+    text = CONFIG.format(host=host, folder=folder, largest=largest, controller=controller, nodes=",".join(names))
+    for name, port in zip(names, ports, strict=True):
+        text = text.replace(
+            "PartitionName", NODE.format(name=name, host=host, port=port, memory=memory) + "PartitionName"
+        )
+    (folder / "slurm.conf").write_text(text)
     (folder / "state").mkdir()
     cluster = Slurm(folder)
     munge = _munged(folder / "munge")
     try:
-        for name in ("slurmctld", "n1", "n2"):
+        for name in ("slurmctld", *names):
             cluster.start(name)
-        cluster.wait()
+        cluster.wait(nodes)
         yield cluster
     finally:
         with suppress(OSError):
