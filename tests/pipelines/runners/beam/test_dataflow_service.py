@@ -27,7 +27,7 @@ from tests.pipelines.tiny import identity
 
 PRISM, FAKE_GCS = servers.program("prism"), servers.program("fake-gcs-server")
 if PRISM is None or FAKE_GCS is None:
-    pytest.skip("prism or fake-gcs-server is missing: make setup-full builds them with Go", allow_module_level=True)
+    pytest.skip("prism or fake-gcs-server is missing: make setup-engines builds them with Go", allow_module_level=True)
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="apache-beam[gcp] is not installed")
 
 from apache_beam.runners.dataflow import dataflow_runner  # noqa: E402
