@@ -51,3 +51,9 @@ def clean() -> dict[str, str]:
     left = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     left.pop("PYTHONPATH", None)
     return left
+
+
+def build(python: Path, options: list[str], output: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Build a corpus by a Python of its own, away from this checkout."""
+    command = [str(python), "-m", "pipelines.corpus", *options, "--output", str(output), "--deadline", "900", *more]
+    return subprocess.run(command, env=clean(), cwd="/", stderr=subprocess.PIPE, text=True)

@@ -21,7 +21,7 @@ from pipelines.stages.jobs import Job
 from tests.pipelines import servers
 from tests.pipelines.runners.beam import job_server
 from tests.pipelines.runners.listed import worklist
-from tests.pipelines.runners.wheel import clean
+from tests.pipelines.runners.wheel import build, clean
 from tests.pipelines.tiny import identity
 
 pytestmark = pytest.mark.full
@@ -37,11 +37,6 @@ def job_service(wheel_python: Path) -> Iterator[str]:
         yield f"localhost:{port}"
 
 
-def _build(python: Path, options: list[str], output: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [str(python), "-m", "pipelines.corpus", *options, "--output", str(output), "--deadline", "900", *more]
-    return subprocess.run(command, env=clean(), cwd="/", stderr=subprocess.PIPE, text=True)
-
-
 def test_the_job_api_leaves_what_the_plain_loop_leaves(
     tmp_path: Path, options: list[str], built: Path, wheel_python: Path, job_service: str
 ) -> None:
@@ -55,7 +50,7 @@ def test_the_job_api_leaves_what_the_plain_loop_leaves(
         f"--environment_type={SUBPROCESS}",
     ]
     worker = f"--environment_config={wheel_python} -m apache_beam.runners.worker.sdk_worker_main"
-    done = _build(wheel_python, options, tmp_path / "corpus", *more, worker)
+    done = build(wheel_python, options, tmp_path / "corpus", *more, worker)
     assert done.returncode == 0, done.stderr[-3000:]
     assert identity(tmp_path / "corpus") == identity(built)
     assert not (tmp_path / "corpus/work/plan").exists()
@@ -135,38 +130,6 @@ def test_progress_on_an_engine_is_what_its_workers_have_left_so_far(
     assert rows[0]["stages"] == {"slow": 12}
 
 
-@pytest.fixture(scope="module")
-def prism() -> Iterator[str]:
-    program = servers.program("prism")
-    if program is None:
-        pytest.skip("Prism is missing: `make test-full` builds it where Go is")
-    job, web = servers.free_port(), servers.free_port()
-    with servers.server([program, "--job_port", str(job), "--web_port", str(web)], job, clean(), "/"):
-        yield f"localhost:{job}"
-
-
-@pytest.mark.parametrize("runner", ["portable", "prism"])
-def test_prism_starts_workers_itself_and_leaves_what_the_plain_loop_leaves(
-    tmp_path: Path, options: list[str], built: Path, prism: str, runner: str
-) -> None:
-    worker = Path(sys.executable).with_name("altiplano-worker")
-    if not worker.exists():
-        pytest.skip("the package is not installed: make setup")
-    log = tmp_path / "events.jsonl"
-    more = ["--runner", runner, "--log-json", str(log)]
-    more += [f"--job_endpoint={prism}"] if runner == "portable" else []  # else the build's own is started, and ended
-    done = _build(Path(sys.executable), options, tmp_path / "corpus", *more)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert identity(tmp_path / "corpus") == identity(built)
-    assert not (tmp_path / "corpus/work/plan").exists()
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    jobs = [row["job"] for row in rows if row["event"] == "job_submitted"]
-    assert all(name.startswith("altiplano-sample-") for name in jobs)
-    counted = sum(row["items"] for row in rows if row["event"] == "job_finished")
-    assert counted == sum(sum(row["stages"].values()) for row in rows if row["event"] == "wave_started")
-    assert "the engine counts" not in done.stderr
-
-
 @pytest.mark.parametrize("runner", ["flink", "spark"])
 def test_a_build_that_is_ended_on_the_way_goes_on_where_it_stopped(
     tmp_path: Path, options: list[str], built: Path, runner: str, monkeypatch: pytest.MonkeyPatch
@@ -194,7 +157,7 @@ def test_a_build_that_is_ended_on_the_way_goes_on_where_it_stopped(
     assert not (output / "work/plan").exists()
     finished = _finished(log)
     log.unlink()
-    done = _build(Path(sys.executable), options, output, *more)
+    done = build(Path(sys.executable), options, output, *more)
     assert done.returncode == 0, done.stderr[-3000:]
     assert identity(output) == identity(built)
     assert finished
@@ -215,7 +178,7 @@ def test_a_failing_item_is_named_by_the_job_api(
     worker = f"--environment_config={wheel_python} -m apache_beam.runners.worker.sdk_worker_main"
     started = time.monotonic()
     arguments = ["--source", "c4", "--input", f"c4={bad}", *models]
-    done = _build(wheel_python, arguments, tmp_path / "corpus", *more, worker)
+    done = build(wheel_python, arguments, tmp_path / "corpus", *more, worker)
     assert done.returncode == 1
     assert "c4/pages" in done.stderr
     assert "bad.warc.wet.gz" in done.stderr
