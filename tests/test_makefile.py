@@ -55,6 +55,16 @@ def test_a_build_on_an_engine_makes_the_wheel_and_submits(runner: str, given: li
     assert f"--recipe paper --runner {runner} --raw data/raw --output gs://b/corpus {options} --dry-run" in said
 
 
+def test_a_build_on_ray_sets_it_up_before(echo: str) -> None:
+    named = ["corpus", echo, "RUNNER=ray", "RAY=ray://host:10001", "RECIPE=paper"]
+    words = make("-o", "setup-corpus", "-o", "setup-ray", *named, OUTPUT="/a b").stdout.splitlines()
+    assert words[words.index("--runner") + 1] == "ray"
+    assert words[words.index("--output") + 1] == "/a b"
+    assert "--ray=ray://host:10001" in words
+    said = make("--dry-run", *named).stdout
+    assert said.index("-r requirements/ray.txt") < said.index("-m pipelines.corpus")
+
+
 def test_what_is_missing_is_said_before_anything_is_set_up(tmp_path: Path) -> None:
     venv = f"VENV={tmp_path}/venv"
     for target in ("corpus", "image"):

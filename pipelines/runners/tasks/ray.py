@@ -13,7 +13,6 @@ import argparse
 import logging
 import os
 import secrets
-import shutil
 import signal
 import tempfile
 import time
@@ -97,15 +96,11 @@ def connected(options: argparse.Namespace, fence: Fence | None) -> Iterator[Call
                 ray.shutdown()
 
 
-@contextmanager
-def _folder() -> Iterator[str]:
-    """Give a folder for Ray's files that goes with the build."""
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for Ray's files that goes with the build."""
     usual = tempfile.gettempdir()
-    found = tempfile.mkdtemp(prefix="ray-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp")
-    try:
-        yield found
-    finally:
-        shutil.rmtree(found, ignore_errors=True)
+    where = usual if len(usual) <= LONGEST_FOLDER else "/tmp"
+    return tempfile.TemporaryDirectory(prefix="ray-", dir=where, ignore_cleanup_errors=True)
 
 
 @contextmanager
@@ -196,7 +191,10 @@ class Ray:
             return
         self._next_look = now + LOOK_SECONDS
         if ray_checks.answers(self._head):
-            self._cpus, self._answered = int(ray.cluster_resources().get("CPU", 0)), now
+            before, self._cpus = self._cpus, int(ray.cluster_resources().get("CPU", 0))
+            self._answered = now
+            if before and not self._cpus:
+                events.warn("ray: no node is left; the build waits for one that joins (--deadline SECONDS ends it)")
         elif now - self._answered > AWAY_SECONDS:
             raise ConnectionError("it does not answer")
 

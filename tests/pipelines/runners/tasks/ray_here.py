@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -86,9 +87,14 @@ class Ray:
                 start_new_session=True,
             )
         limit = time.monotonic() + START_SECONDS
-        while b"Ray runtime started" not in log.read_bytes():
+        while b"Ray runtime started" not in log.read_bytes() or not self._takes_clients():
             assert self.nodes[name].poll() is None and time.monotonic() < limit, log.read_text()[-3_000:]
             time.sleep(0.1)
+
+    def _takes_clients(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.client_port), 1):
+            return True
+        return False
 
     def processes(self, name: str) -> list[psutil.Process]:
         """Return all processes of a node, the one that watches over the others first."""

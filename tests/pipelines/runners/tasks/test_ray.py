@@ -19,6 +19,7 @@ from tests.pipelines.runners.tasks.ray_builds import (
     build,
     ended,
     nothing_left,
+    one_node,
     records,
     until,
 )
@@ -144,6 +145,22 @@ class TestAccidents:
         assert nodes.workers("head") == nodes.workers("other") == []
         nothing_left(tried.output)
         ended(tried.start())
+        tried.is_right(before)
+
+    def test_the_last_node(self, tmp_path: Path) -> None:
+        with one_node(cpus=0) as own:
+            again(own, "only")
+            tried = Tried(tmp_path, own)
+            process = tried.start()
+            before = tried.some_done()
+            own.kill("only")
+            assert process.stderr is not None
+            said = next(line for line in process.stderr if "no node is left" in line)
+            assert said == (
+                "warning: ray: no node is left; the build waits for one that joins (--deadline SECONDS ends it)\n"
+            )
+            again(own, "another")
+            ended(process)
         tried.is_right(before)
 
     @pytest.mark.parametrize("through", ["address", "client"])

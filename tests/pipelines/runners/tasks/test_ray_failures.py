@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pyarrow import parquet
 
 from pipelines.runners.tasks import ray
 from tests.pipelines import servers
@@ -100,9 +100,9 @@ class TestFailures:
         with one_node() as own:
             tried = Tried(tmp_path, own, ["sleep 0.1" + " " * 1_000 * size for size in sizes])
             ended(tried.start())
-        dumps = {hashlib.sha256(path.read_bytes()).hexdigest()[:16]: path for path in tmp_path.glob("dumps/*")}
         done = sorted(trying.finished(tried.output).items(), key=lambda item: item[1][1])
-        assert [sizes[int(dumps[name.partition(".")[0]].stem)] for name, _ in done] == [5, 4, 3, 2, 1]
+        texts = [parquet.read_table(tried.output / f"trying/documents/{name[:-5]}.parquet")["text"] for name, _ in done]
+        assert [len(text[0].as_py()) // 1_000 for text in texts] == [5, 4, 3, 2, 1]
 
 
 class TestRefusals:
@@ -153,7 +153,7 @@ class TestRefusals:
             said = ended(tried.start("--ray", getattr(own, through)), 2)
         assert said.strip().startswith(f"error: --ray {getattr(own, through)}: ") and "\n" not in said.strip(), said
         assert shown in said
-        assert not tried.output.exists()
+        assert not (tried.output / "trying").exists()
 
     @pytest.mark.full
     @pytest.mark.parametrize("through", ["address", "client"])
@@ -161,10 +161,8 @@ class TestRefusals:
         tried = Tried(tmp_path, nodes, ["sleep 0.1"])
         where = getattr(nodes, through)
         said = ended(tried.start("--ray", where, RAY_AUTH_TOKEN="0" * 64), 2)
-        assert said.strip() == (
-            f"error: --ray {where}: this Ray wants its token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to that of "
-            "the cluster"
-        )
+        assert said.strip().startswith(f"error: --ray {where}: ") and "set RAY_AUTH_TOKEN" in said, said
+        assert "\n" not in said.strip()
 
     @pytest.mark.full
     @pytest.mark.parametrize("through", ["address", "client"])
@@ -180,7 +178,7 @@ class TestRefusals:
             r"install it there",
             said,
         ), said
-        assert not tried.output.exists()
+        assert not (tried.output / "trying").exists()
 
     @pytest.mark.full
     def test_a_node_with_another_version(self, tmp_path: Path) -> None:
@@ -224,7 +222,7 @@ class TestRefusals:
             said = ended(tried.start(), 2)
         assert said.strip().startswith(f"error: --runner ray: node 127.0.0.2: {why.format(tmp_path)}"), said
         assert said.strip().count("\n") == 0
-        assert not tried.output.exists()
+        assert not (tried.output / "trying").exists()
 
     @pytest.mark.full
     def test_nothing_is_free(self, tmp_path: Path) -> None:

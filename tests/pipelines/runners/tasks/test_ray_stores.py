@@ -53,7 +53,7 @@ def test_on_s3_it_leaves_what_the_plain_runner_leaves_and_each_node_fetches_a_mo
             ended(build(wheel_python, remote, tmp_path / "unused", {**cluster.environment, **store}, *more))
         assert contents("s3://corpus/built") == contents(str(built))
         assert not storage.files_in("s3://corpus/built/work/plan")
-    fetched = re.findall(r'"GET (\S*given/lid\S*\.bin)\S* ', log.read_text())
+    fetched = re.findall(r"s3_GetObject built/work/given/(lid\S*\.bin) ", log.read_text())
     copies = [len(list((tmp_path / name).glob("*/lid.bin"))) for name in ("head", "other")]
     assert copies == [1, 1]
     assert len(fetched) == 2, fetched
