@@ -180,7 +180,7 @@ test: setup-test ## run the tests
 
 .PHONY: engines-run
 engines-run: setup-test ## name the engines that the tests run here, and why not the others
-	@$(BIN)/python -m tests.pipelines.runners.available
+	@$(BIN)/python -P -m tests.pipelines.runners.available
 
 .PHONY: test-full
 test-full: setup-full ## run the tests and the long tests, with local S3 and GCS servers, peers, and Debian's own python3

@@ -655,7 +655,7 @@ DANGEROUS = {
     "shelve.open": set(),
     "eval": set(),
     "exec": set(),
-    "extractall": set(),
+    "extractall": {"pipelines/runners/clusters/machine.py"},  # of pinned SHA-256, with tarfile's filter for data
     "unpack_archive": set(),
 }
 
