@@ -108,7 +108,8 @@ class Tried:
     def plain(self) -> dict[str, Any]:
         """Return what the plain runner makes of it."""
         output = self.folder / "plain"
-        assert corpus.main([*trying.write(self.folder / "dumps", self.items), "--output", str(output)]) == 0
+        options = trying.write(self.folder / "dumps", self.items)
+        assert corpus.main([*options, "--output", str(output), "--runner", "plain"]) == 0
         return identity(output)
 
     def some_done(self, number: int = 4) -> dict[str, tuple[int, int]]:
