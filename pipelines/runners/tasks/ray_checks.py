@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import uuid
 from contextlib import suppress
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 from pipelines.files import storage
@@ -24,7 +25,7 @@ _SHARED = "let --output be a folder that all nodes share, by its absolute path, 
 def place(address: str, where: str) -> tuple[str, int]:
     """Return host and port of an address; raise ValueError for what is none."""
     try:
-        found = urlsplit(f"//{address.removeprefix(CLIENT)}")
+        found = urlsplit(f"//{address.removeprefix('ray://')}")
         if found.hostname and found.port:
             return found.hostname, found.port
     except ValueError:
@@ -64,7 +65,7 @@ def probe(fence: Fence | None) -> None:
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         try:
-            task = look.options(name="look", scheduling_strategy=there).remote(fence, plans.package_version())
+            task = look.options(name="look", scheduling_strategy=there).remote(fence, version(plans.PACKAGE))
         except ImportError as error:  # the server of a client makes tasks itself
             raise ValueError(f"--runner ray: the head: {reason(error)}") from error
         asked[task] = node
@@ -82,7 +83,7 @@ def probe(fence: Fence | None) -> None:
 
 def _look(fence: Fence | None, wanted: str) -> str:
     """Return what is wrong with this node, for a build that holds its output's lock."""
-    if (found := plans.package_version()) != wanted:
+    if (found := version(plans.PACKAGE)) != wanted:
         return f"it has {plans.PACKAGE} {found}, the build has {wanted}: install the driver's version there"
     with suppress(OSError):
         environment.settle()
