@@ -18,6 +18,7 @@ from pipelines.fields import NOT_BY_PATH
 
 Match = Literal["url", "host"]
 Copies = Literal["raw", "cleaned"]
+Licenses = Literal["file", "repository"]
 # Of each source, the share of its documents below which a build says that it keeps next to nothing; our own.
 LEAST_KEPT = 0.01
 
@@ -250,6 +251,7 @@ class GitHubFiles:
 
     boilerplate: Mode = differs("corrected", published="published")  # RedPajama's rule cuts more than that
     copies: Copies = differs("cleaned", published="raw")  # what is compared; the paper: the resulting files
+    licenses: Licenses = differs("file", published="repository")  # whose statement decides; a file's own comes first
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ block comment), for comparison: the first C block comment anywhere goes if it sa
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -63,37 +65,64 @@ def clean(text: str, path: str, mode: Mode = "corrected") -> str:
     return _clean_tail(_clean_head(text, language), language)
 
 
-def _clean_head(text: str, language: str) -> str:
+def head_comments(text: str, path: str) -> str:
+    """Return the comments and docstrings at the head of a file, where it speaks of itself; "" for an unknown language.
+
+    Time is linear in the length of the head.
+    """
+    language = language_of(path)
+    parts = _head(text, language) if language else iter(())
+    return "\n".join(text[part.first : part.end] for part in parts if part.speaks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A comment or a prelude, text[first:end], with blank lines from `start` on; `marks` are those of a block."""
+
+    start: int
+    first: int
+    end: int
+    is_comment: bool
+    marks: tuple[str, str] | None = None
+    speaks: bool = True
+
+
+def _head(text: str, language: str) -> Iterator[_Part]:
+    """Yield what the head of a file is made of, below its shebang."""
     comment_lines, prelude = _patterns(language)
     position = _skip(_SHEBANG, text, 0)
-    kept = [text[:position]]
-    changed = False
     while position < len(text):
-        blank_end = _skip(_BLANK_LINES, text, position)
-        if prelude and (match := prelude.match(text, blank_end)) and match.end() > blank_end:
-            kept.append(text[position : match.end()])
+        first = _skip(_BLANK_LINES, text, position)
+        if prelude and (match := prelude.match(text, first)) and match.end() > first:
+            speaks = match[0].lstrip(" \trRuU")[:1] in ("'", '"')
+            yield _Part(position, first, match.end(), is_comment=False, speaks=speaks)
             position = match.end()
-            continue
-        comment = _comment_at(text, blank_end, language, comment_lines)
-        if comment is None:
-            break
-        end, marks_of_block = comment
-        block = text[blank_end:end]
-        cleaned = _clean_block(block, marks_of_block)
+        elif comment := _comment_at(text, first, language, comment_lines):
+            yield _Part(position, first, comment[0], is_comment=True, marks=comment[1])
+            position = comment[0]
+        else:
+            return
+
+
+def _clean_head(text: str, language: str) -> str:
+    position = _skip(_SHEBANG, text, 0)
+    kept = [text[:position]]
+    changed = removed = False
+    for part in _head(text, language):
+        block = text[part.first : part.end]
+        cleaned = _clean_block(block, part.marks) if part.is_comment else block
         if COMMENTS[language].indented and cleaned:
             # Its lines hang on the first one, so that it goes as a whole or not at all.
             cleaned = block
-        if cleaned == block:
-            kept.append(text[position:end])
-        else:
-            changed = True
-            kept.append(text[position:blank_end] + cleaned)
-            if not cleaned:
-                # The blank lines on one side of a removed block go with it.
-                end = _skip(_BLANK_LINES, text, end)
-        position = end
+        # The blank lines on one side of a removed block go with it.
+        kept.append(("" if removed else text[part.start : part.first]) + cleaned)
+        changed = changed or cleaned != block
+        removed = not cleaned
+        position = part.end
     if not changed:
         return text
+    if removed:
+        position = _skip(_BLANK_LINES, text, position)
     head = "".join(kept)
     return (head if kept[0] or head.strip() else "") + text[position:]
 

@@ -81,13 +81,15 @@ class Comments:
 
 
 _C_BLOCK = (("/*", "*/"),)
+# Boost comments its macros by directives without a name.
+_C_BLOCKS = (*_C_BLOCK, ("# /*", "*/"), ("#/*", "*/"))
 # How many backslashes and quotes a directive or a docstring may hold: each costs about 140 bytes while it is matched,
 # and what has more ends the head, as code does. Every turn begins with what nothing else takes, so that turns are given
 # back in vain, in linear time; "." is any character in a prelude.
 _TURNS = "{0,100000}"
 # A preprocessor directive with its continuation lines; what follows `extern "C"` is still the head of a header file.
 _DIRECTIVE = (
-    rf"[ \t]*#[^\n\\]*+(?:\\.[^\n\\]*+){_TURNS}(?:\n|\Z)"
+    rf"[ \t]*#(?! ?/\*)[^\n\\]*+(?:\\.[^\n\\]*+){_TURNS}(?:\n|\Z)"
     r"|[ \t]*extern[ \t]+\"C\"[ \t]*\{?[ \t]*(?:\n|\Z)|[ \t]*\{[ \t]*\n"
 )
 _STATEMENT = r"[ \t]*(?:package|using|import|namespace|open)\b[^\n\"'`/]*(?:\n|\Z)"
@@ -100,7 +102,7 @@ _DOCSTRING = (
 # Elements whose content is no markup end the head.
 _TAG = r"[ \t]*<(?!(?:script|style|pre|textarea|title|xmp|code)\b)(?:[?!](?!--)|[A-Za-z])[^<>]*>[ \t]*(?:\n|\Z)?"
 _C_LIKE = Comments(line="//", blocks=_C_BLOCK, prelude=_STATEMENT)
-_C = Comments(line="//", blocks=_C_BLOCK, prelude=f"{_DIRECTIVE}|{_STATEMENT}")
+_C = Comments(line="//", blocks=_C_BLOCKS, prelude=f"{_DIRECTIVE}|{_STATEMENT}")
 _SCRIPT = Comments(line="//", blocks=_C_BLOCK, prelude=_USE_STRICT)
 _HASH = Comments(line="#")
 _MARKUP = Comments(blocks=(("<!--", "-->"),), prelude=_TAG)

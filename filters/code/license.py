@@ -5,7 +5,10 @@
 LLaMA keeps "projects that are distributed under the Apache, BSD and MIT licenses" (arXiv:2302.13971, section 2.1). An
 identifier is compared whole, never by prefix: `MIT-0`, `BSD-4-Clause`, `BSD-3-Clause-Clear` and `Apache-1.1` are other
 licences. An expression is evaluated as SPDX 2.3, annex D, defines it: one side of OR is enough, both sides of AND are
-needed, WITH adds permissions to its licence and binds tightest, then AND, then OR.
+needed, WITH adds permissions to its licence and binds tightest, then AND, then OR. What follows WITH must be an
+exception by its name: "MIT WITH Commons-Clause" takes a right away.
+
+A source file may state a licence of its own, `SPDX-License-Identifier: ...` in a comment; `stated` reads that.
 """
 
 from __future__ import annotations
@@ -21,6 +24,13 @@ UNKNOWN_WORDS = frozenset({"", "unknown", "other", "none", "noassertion"})
 MAX_EXPRESSION_CHARACTERS = 1_000
 
 # "/" is OR in older Cargo.toml files ("MIT/Apache-2.0": The Cargo Book, "The license and license-file fields").
+# SPDX's list of exceptions: their names say so, but for these.
+_EXCEPTION = re.compile(r".*exception.*|linux-syscall-note|gpl-cc-1\.0|shl-2\.[01]")
+_STATEMENT = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]*)", re.IGNORECASE)
+# What ends a comment, and what of it may follow the expression.
+_AFTER = re.compile(r"(?:\*/|-->|\*\)|\]\]|=#|-\}|#>|#\}|\"\"\"|\'\'\'|%>|\?>|\*\}).*")
+_FRAME = " \t*#/;%!|.,\"'`>~=-"
+
 _TOKEN = re.compile(r"\s*([()/]|[A-Za-z0-9][A-Za-z0-9.:+-]*)")
 _BINDING = {"or": 1, "and": 2}
 _WORDS = frozenset({*_BINDING, "with", "(", ")"})
@@ -49,6 +59,17 @@ def reason(license: str | None) -> Reason | None:
         return Reason.UNKNOWN
 
 
+def stated(comments: str) -> str | None:
+    """Return the expression that a file states of itself in its comments, or None; of several lines all hold.
+
+    What stands in the line but is no expression comes back as it is, a licence that nobody knows.
+    """
+    found = [_AFTER.sub("", match[1]).strip(_FRAME) for match in _STATEMENT.finditer(comments)]
+    distinct = list(dict.fromkeys(filter(None, found)))
+    joined = distinct[0] if len(distinct) == 1 else " AND ".join(f"({expression})" for expression in distinct)
+    return joined[: MAX_EXPRESSION_CHARACTERS + 1] or None
+
+
 def _tokens(text: str) -> list[str]:
     tokens, position = [], 0
     while position < len(text):
@@ -67,8 +88,9 @@ def _evaluate(tokens: list[str]) -> bool:
     previous = "("
     for token in tokens:
         if previous == "with":
-            # An exception only adds permissions to the licence that it follows.
+            # An exception only adds permissions to the licence that it follows; anything else may take some away.
             _expect(token not in _WORDS)
+            values[-1] = values[-1] and _EXCEPTION.fullmatch(token) is not None
             previous = "exception"
             continue
         operand_next = previous in _BEFORE_OPERAND

@@ -1,9 +1,12 @@
 """Licence texts: names the licences that a LICENSE file holds.
 
-    text -> licenseclassifier: every licence of SPDX's list whose whole text it holds -> SPDX expression
-         -> where it finds none: the licences whose own sentences the text holds
+    text -> licenseclassifier: every licence of SPDX's list whose whole text it holds, and the text around them
+         -> where it finds none: the licences whose own sentences the text holds, all of it being around them
+         -> around them: a condition (Commons Clause, "Good, not Evil", no commercial use), a choice, other licences
+         -> SPDX expression
 
-A text with several licences is their conjunction, so that one that is not permissive decides. `licenseclassifier` (a
+A text with several licences is their conjunction, so that one that is not permissive decides, unless the text around
+them offers a choice. A condition adds `RESTRICTED`, which is no permissive licence. `licenseclassifier` (a
 port of Google's licensecheck) compares whole texts and says nothing rather than something wrong; what it does not know,
 such as a licence with its owners' names in its sentences, is told by sentences: the permissive four and what is easily
 taken for them (MIT-0, X11, ISC, NCSA, BSD-4-Clause, BSD-3-Clause-Clear, Apache-1.1), and the GNU and Mozilla licences.
@@ -18,24 +21,90 @@ from filters import packages
 # The longest of the licences recognised, the GPL 3, has about 35,000 characters; what follows that is not looked at.
 MAX_LICENCE_CHARACTERS = 200_000
 
+# An identifier of SPDX's own kind for what its list does not have: a licence with a condition of somebody's own.
+RESTRICTED = "LicenseRef-Restricted"
+
+# How much of a text its licences must be for `licenseclassifier`, in percent: anything, what is around them is read.
+_ANY_COVERAGE = 0.01
 _NOISE = re.compile(r"[^a-z0-9.]+")
 _MIT_GRANT = "permission is hereby granted free of charge to any person obtaining a copy"
 _MIT_NOTICE = "above copyright notice and this permission notice"
 _BSD_GRANT = "redistribution and use in source and binary forms with or without modification are permitted"
 _GNU = re.compile(r"gnu (affero |lesser |library )?general public license version (\d(?:\.\d)?)")
 _GNU_NAMES = {"affero ": "AGPL", "lesser ": "LGPL", "library ": "LGPL", None: "GPL"}
+_LLVM = "llvm exceptions to the apache 2.0 license"
 _MOZILLA = re.compile(r"mozilla public license version (\d\.\d)")
+
+
+_LIABILITY = r"(?!(?: in any event)?(?: be)?(?: held)? (?:liable|responsible))"
+_ADVERTISING = r"(?!(?: be)? used? (?:in advertising|to endorse|in the names?|for endors))"
+# What forbids or limits a use, in words without punctuation; what the permissive licences themselves say is left out.
+_CONDITION = re.compile(
+    r"commons clause|good (?:and )?not (?:for )?evil|non ?commercial|right to sell\b"
+    r"|commercial (?:use|licen[sc]e|purposes?) (?:is|are|must|requires?|may|needs?)"
+    rf"|\b(?:may|must|shall|can|should) ?not\b{_LIABILITY}{_ADVERTISING}(?! be (?:misrepresented|removed|construed)"
+    r"| use (?:this|these|the) \w+ except in compliance| apply| claim| act| recogni| work)"
+    r"|\bprohibited|\bforbid|\bnot (?:allowed|permitted|be sold|for (?:commercial|production|sale|resale))"
+    r"|\b(?:research|academic|educational|evaluation|personal|internal|non ?profit|hobby) (?:use|uses|purposes?) only"
+    r"|\b(?:only|solely|exclusively) (?:for|to be used for) (?:\w+ ){0,3}(?:use|purposes?)"
+    r"|(?:additional|further|following|certain) (?:restrictions?|limitations?)|proprietary|all commercial use"
+    r"|(?:separate|paid|commercial|enterprise) licen[sc]e (?:is required|agreement|must|from)"
+    r"|without (?:the )?(?:prior |express |explicit |our )+(?:written )?(?:permission|consent)"
+)
+# Words before the first of a few licences that offer a choice of them; bundles of others' licences say them too.
+_CHOICE = re.compile(
+    r"\bdual(?:ly)? licen[sc]|\bat (?:your|the users?) (?:option|choice|discretion)|\b(?:under|of|by) either\b"
+    r"|\byou (?:may|can) choose|\bchoice of\b|\b(?:one|either) of the (?:following |two )?licen[sc]es"
+)
+_PARTS = re.compile(r"\b(?:some|both|except|portions?|parts?|certain)\b")
+MAX_CHOICES = 3
+MAX_OFFER = 1_500
+# Licences that a text names without holding theirs.
+_GNU_NAMED = re.compile(r"\b(?:a|l)?gpl(?:v?\d[\d.]*)?\b(?! compatible)|gnu (?:\w+ )?(?:general )?public licen[sc]e")
+_OTHER_NAMED = re.compile(
+    r"creative commons|\bcc by\b|server side public|\bsspl\b|business source|elastic licen[sc]e|polyform|hippocratic"
+    r"|anti 996"
+)
+_NAMED = ((_GNU_NAMED, "LicenseRef-GNU"), (_OTHER_NAMED, RESTRICTED))
 
 
 def identify(text: str) -> str | None:
     """Return the SPDX expression of a licence text, or None where it is none that is recognised."""
     text = text[:MAX_LICENCE_CHARACTERS]
-    matched = dict.fromkeys(match.id for match in packages.LICENCES.load().identify_license(text))
-    return " AND ".join(matched) or _by_sentences(text)
+    matches = packages.LICENCES.load().identify_license(text, _ANY_COVERAGE)
+    around, end = [], 0
+    for match in matches:
+        around.append(text[end : match.start])
+        end = max(end, match.end)
+    names = list(dict.fromkeys(match.id for match in matches))
+    chosen = 0 < len(names) <= MAX_CHOICES and offers_choice(around[0])
+    rest = _words("\n".join([*around, text[end:]]))
+    if _LLVM in rest:
+        names = ["Apache-2.0 WITH LLVM-exception" if name == "Apache-2.0" else name for name in names]
+    elif names and not chosen:
+        names += [name for named, name in _NAMED if named.search(rest)]
+    expression = (" OR " if chosen else " AND ").join(names or _by_sentences(rest))
+    return _with_condition(expression, rest)
 
 
-def _by_sentences(text: str) -> str | None:
-    words = _NOISE.sub(" ", text.lower())
+def offers_choice(text: str) -> bool:
+    """Return whether a short text lets its reader choose between licences, which it need not hold."""
+    words = _words(text[: MAX_OFFER + 1])
+    return len(text) <= MAX_OFFER and bool(_CHOICE.search(words)) and not _PARTS.search(words)
+
+
+def _words(text: str) -> str:
+    return _NOISE.sub(" ", text.lower())
+
+
+def _with_condition(expression: str, around: str) -> str | None:
+    if not _CONDITION.search(around):
+        return expression or None
+    several = f"({expression})" if " OR " in expression else expression
+    return f"{several} AND {RESTRICTED}" if several else RESTRICTED
+
+
+def _by_sentences(words: str) -> list[str]:
     found = [name for name in (_mit(words), _bsd(words), _apache(words), _isc(words)) if name]
     # Mozilla's text names the GNU licences that it can be combined with.
     if match := _MOZILLA.search(words):
@@ -43,7 +112,7 @@ def _by_sentences(text: str) -> str | None:
     elif match := _GNU.search(words):
         version = match[2] if "." in match[2] else f"{match[2]}.0"
         found.append(f"{_GNU_NAMES[match[1]]}-{version}")
-    return " AND ".join(found) or None
+    return found
 
 
 def _mit(words: str) -> str | None:
@@ -73,7 +142,7 @@ def _bsd(words: str) -> str | None:
 def _apache(words: str) -> str | None:
     if "apache license version 2.0 january 2004" not in words:
         return None
-    return "Apache-2.0 WITH LLVM-exception" if "llvm exceptions to the apache 2.0 license" in words else "Apache-2.0"
+    return "Apache-2.0 WITH LLVM-exception" if _LLVM in words else "Apache-2.0"
 
 
 def _isc(words: str) -> str | None:

@@ -46,6 +46,9 @@ _LICENCE = re.compile(
     r"|^[@\\]?licen[sc]es?(?:\s*[:=]|\s+(?:mit|bsd|apache|l?gpl|agpl|mpl|isc)\b|\s*\S*$)|^[@\\](?:licen[sc]e|copyright)\b"
     r"|^(?:the\s+)?(?:\S+\s+){0,2}(?:mit|bsd|apache|isc|gnu|l?gpl|agpl|zlib|boost|mozilla|eclipse|artistic|unlicense)\b"
     r".{0,30}\blicen[sc]e(?:\s+\(\S+\)|[\s,]+v?(?:ersion)?\s*[\d.]+)?[.:]?$|^\(?licen[sc]e\)?$"
+    r"|\b(?:mit|bsd|apache|isc|l?gpl|agpl|mpl|zlib|boost)(?:[\s-]*v?\d[\w.-]*)?[\s-]+licen[sc]ed\b"
+    r"|^(?:the\s+)?(?:original|following)\s+(?:\S+\s+){0,3}?(?:copyright|licen[sc]e)(?:\s+(?:notice|header|text|statement))?"
+    r"(?:$|\s*:|\s+(?:is|was|applies|follows|governs)\b)"
     r"|^this\s+(?:file|program|library|software|module|code)\s+is\s+part\s+of\b"
     # under what, and where to read it
     r"|\b(?:under|per|accordance\s+with|subject\s+to|agree\s+to)\s+(?:the\s+|these\s+)?(?:\S+\s+)?terms\s+(?:of|and|set)\b"
@@ -218,9 +221,15 @@ def _removals(paragraphs: list[list[str]]) -> list[range]:
             grant < index < last_disclaimer
             or legal_words >= LEGAL_WORDS_ALONE
             or (between and legal_words >= LEGAL_WORDS_BETWEEN)
+            or (_introduces(text) and removals[index + 1 : index + 2] not in ([], [range(0)]))
         ):
             removals[index] = range(len(paragraphs[index]))
     return removals
+
+
+def _introduces(text: str) -> bool:
+    """Return whether a paragraph announces what follows it, and that this is a licence."""
+    return text.endswith(":") and _LEGAL_WORD.search(text) is not None
 
 
 def _content(line: str) -> str:

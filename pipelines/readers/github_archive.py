@@ -1,7 +1,9 @@
 """GitHub reader for source archives: the files of one repository's tar (gzip, bz2, xz) or zip to documents.
 
-    stream -> members -> first pass: licence files and package metadata -> the licence of each folder
+    stream -> members -> first pass: the top folder; licence files and package metadata (`github_licences`)
                       -> second pass: regular files -> Document (licence of the nearest folder that has one) | Drop
+
+The top folder is the one that all files share, which stands for the repository and is no part of their paths.
 
 Nothing is ever extracted. `offset` and the last part of the id are the member's number in the archive, from 0.
 Directories, links and devices are no records and counted as other kinds.
@@ -9,27 +11,22 @@ Directories, links and devices are no records and counted as other kinds.
 
 from __future__ import annotations
 
-import json
 import lzma
-import posixpath
-import re
 import tarfile
-import tomllib
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import quote
 
 from filters.code.languages import language_of
-from filters.code.license import MAX_EXPRESSION_CHARACTERS
-from filters.code.license_text import identify
 from pipelines.document import READ, Document, Drop
 from pipelines.readers import Dump, packed, tars
 from pipelines.readers.github import SOURCE, decode
+from pipelines.readers.github_licences import Licences
 
 # BigQuery's export holds no text over 1 MiB; the same limit for archives.
 MAX_FILE_BYTES = 1 << 20
@@ -38,9 +35,8 @@ MAX_ARCHIVE_BYTES = 4 << 30
 MAX_MEMBERS = 200_000
 # Linux knows no longer path (PATH_MAX).
 MAX_PATH_CHARACTERS = 4_096
-# tomllib keeps each beginning of a dotted key. Manifests with many features reach 100 KB; no line of one has more dots.
-MAX_TOML_BYTES = 1 << 18
-MAX_TOML_DOTS = 200
+# What tools add beside a repository's files.
+_NO_FILES = frozenset({"__MACOSX", "pax_global_header"})
 
 _DAMAGE = (
     tarfile.TarError,
@@ -53,8 +49,6 @@ _DAMAGE = (
     ValueError,
 )
 _BOMB = (tars.TooLargeError, tars.LongHeaderError)
-_LICENCE_FILE = re.compile(r"(?:licen[sc]e|copying)(?:[._-].*)?(?<!\.py)(?<!\.[chj])(?<!\.js)", re.IGNORECASE)
-_PRIMARY_FILE = re.compile(r"(?:licen[sc]e|copying)(?:\.(?:txt|md|rst))?", re.IGNORECASE)
 
 
 class Reason(StrEnum):
@@ -78,14 +72,24 @@ class _Member:
     data: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What the first pass finds: the top folder, "" if there is none, the licence of all if given, and licences."""
+
+    top: str
+    license: str | None
+    licences: Licences
+
+
 def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     """Yield a Document for each text file of a repository's archive, or a Drop for a file that cannot be read.
 
     `stream` is seekable and read twice. `dump.attributes` may name `repository`, `ref` and `license` (an SPDX
-    expression for the whole archive); else the repository is the archive's top folder and the licence of a file is that
-    of the nearest folder above it that has a licence file or package metadata, "unknown" where that is not recognised.
+    expression for the whole archive); else the repository is the archive's top folder and the licence of a file is its
+    own (REUSE's FILE.license) or that of the nearest folder above it that has a licence file or package metadata,
+    "unknown" where that is not recognised.
     """
-    licences = {"": dump.attributes["license"]} if "license" in dump.attributes else _licences(stream)
+    layout = _layout(stream, dump.attributes.get("license"))
     number = 0
     try:
         for member in _members(stream):
@@ -94,7 +98,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
                 counts[f"other:{member.kind}"] += 1
                 continue
             counts["records"] += 1
-            yield _record(member, dump, licences)
+            yield _record(member, dump, layout)
     except _BOMB as error:
         counts["records"] += 1
         yield _drop(dump, number, Reason.BOMB, str(error), 0)
@@ -103,7 +107,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
         yield _drop(dump, number, Reason.TRUNCATED, type(error).__name__, 0)
 
 
-def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document | Drop:
+def _record(member: _Member, dump: Dump, layout: _Layout) -> Document | Drop:
     path, data = member.path, member.data
     if not _is_safe(path):
         return _drop(dump, member.number, Reason.UNSAFE_PATH, path, 0)
@@ -114,9 +118,10 @@ def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document |
     text = decode(data)
     if text is None:
         return _drop(dump, member.number, Reason.BINARY, path, len(data))
-    top, _, inner = path.partition("/")
-    repository = dump.attributes.get("repository", top)
-    inner = inner or path
+    path = _normal(path)
+    inner = path.removeprefix(f"{layout.top}/") if layout.top else path
+    # Of an archive without a top folder nothing in it tells the name.
+    repository = dump.attributes.get("repository", layout.top or f"archive-{dump.digest[:12]}")
     language = language_of(path)
     return Document(
         id=f"{SOURCE}/{dump.digest}/{member.number}",
@@ -126,7 +131,7 @@ def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document |
         offset=member.number,
         url=f"https://github.com/{quote(repository)}/blob/{quote(dump.attributes.get('ref', 'HEAD'))}/{quote(inner)}",
         title=inner,
-        license=_nearest(licences, posixpath.dirname(path)),
+        license=layout.license or layout.licences.of(path, layout.top),
         attributes={"repository": repository, "path": inner} | ({"code_language": language} if language else {}),
     )
 
@@ -134,80 +139,31 @@ def _record(member: _Member, dump: Dump, licences: dict[str, str]) -> Document |
 def _is_safe(path: str) -> bool:
     if not path or len(path) > MAX_PATH_CHARACTERS or path.startswith("/"):
         return False
-    return ".." not in path.split("/") and "\\" not in path and "\0" not in path
+    return _normal(path) != "" and ".." not in path.split("/") and "\\" not in path and "\0" not in path
 
 
-def _nearest(licences: dict[str, str], folder: str) -> str:
-    while folder not in licences and folder:
-        folder = posixpath.dirname(folder)
-    return licences.get(folder, "unknown")
+def _normal(path: str) -> str:
+    """Return a safe path without "." and empty parts."""
+    return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _licences(stream: BinaryIO) -> dict[str, str]:
-    """Return the licence of each folder that says one: its metadata, else its main licence file, else all of them."""
-    metadata: dict[str, str] = {}
-    files: dict[str, dict[str, str]] = {}
+def _layout(stream: BinaryIO, license: str | None) -> _Layout:
+    """Return the folder that all files share, and what they say of licences unless one is given for all."""
+    licences, tops = Licences(), set[str]()
     try:
         for member in _members(stream):
-            if member.kind != "file" or member.data is None or len(member.data) > MAX_FILE_BYTES:
+            if member.kind != "file" or not _is_safe(member.path) or member.path in _NO_FILES:
                 continue
-            if len(member.path) > MAX_PATH_CHARACTERS:
-                continue
-            folder, name = posixpath.split(member.path)
-            if expression := _from_metadata(name, member.data):
-                metadata.setdefault(folder, expression)
-            elif _LICENCE_FILE.fullmatch(name) and posixpath.splitext(name)[1].lower() not in {
-                ".py",
-                ".c",
-                ".h",
-                ".js",
-            }:
-                files.setdefault(folder, {})[name] = identify(decode(member.data) or "") or "unknown"
+            path = _normal(member.path)
+            top, slash, _ = path.partition("/")
+            if top not in _NO_FILES:
+                tops.add(top if slash else "")
+            if license is None and member.data is not None and len(member.data) <= MAX_FILE_BYTES:
+                licences.add(path, member.data)
     except (*_BOMB, *_DAMAGE):
         # The second pass meets the same damage and accounts for it; what was found before it holds.
         pass
-    found = {folder: _of_files(names) for folder, names in files.items()}
-    return found | metadata
-
-
-def _of_files(names: dict[str, str]) -> str:
-    primary = sorted(expression for name, expression in names.items() if _PRIMARY_FILE.fullmatch(name))
-    chosen = [expression for expression in primary if expression != "unknown"] or sorted(names.values())
-    if "unknown" in chosen:
-        return "unknown"
-    distinct = list(dict.fromkeys(chosen))
-    return distinct[0] if len(distinct) == 1 else " AND ".join(f"({expression})" for expression in distinct)
-
-
-def _from_metadata(name: str, data: bytes) -> str | None:
-    """Return the SPDX expression that a package's metadata declares, or None."""
-    try:
-        declared: Any = None
-        if name in {"PKG-INFO", "METADATA"}:
-            match = re.search(r"^License-Expression:[ \t]*(\S[^\r\n]*)", data.decode("utf-8"), re.MULTILINE)
-            declared = match[1].strip() if match else None
-        elif name == "package.json":
-            declared = json.loads(data).get("license")
-        elif name == "Cargo.toml":
-            declared = _toml(data).get("package", {}).get("license")
-        elif name == "pyproject.toml":
-            declared = _toml(data).get("project", {}).get("license")
-        return _usable(declared) if isinstance(declared, str) else None
-    except (ValueError, AttributeError, RecursionError):
-        return None
-
-
-def _toml(data: bytes) -> dict[str, Any]:
-    """Return what a TOML says; ValueError if it is none, or longer or deeper than any manifest."""
-    if len(data) > MAX_TOML_BYTES or any(line.count(b".") > MAX_TOML_DOTS for line in data.split(b"\n")):
-        raise ValueError("longer or deeper than any manifest")
-    return tomllib.loads(data.decode("utf-8"))
-
-
-def _usable(expression: str) -> str:
-    """Return an expression, "unknown" for what is none: too long, or with a lone surrogate, which JSON can write."""
-    long = len(expression) > MAX_EXPRESSION_CHARACTERS
-    return "unknown" if long or any("\ud800" <= character <= "\udfff" for character in expression) else expression
+    return _Layout(tops.pop() if len(tops) == 1 else "", license, licences)
 
 
 def _members(stream: BinaryIO) -> Iterator[_Member]:

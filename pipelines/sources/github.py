@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -40,10 +41,20 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 
 
 def clean(file: Document, context: Context[GitHubFiles]) -> Document | Drop:
-    """Drop by licence; clean too, unless raw content is compared."""
+    """Drop by licence, the file's own where it states one; clean too, unless raw content is compared."""
+    if context.recipe.licenses == "file":
+        file = with_own_license(file)
     if refused := license.reason(file.license):
         return file.drop(refused)
     return file if context.recipe.copies == "raw" else without_boilerplate(file, context.recipe.boilerplate)
+
+
+def with_own_license(file: Document) -> Document:
+    """Return a file with the licence that it states of itself in the comments at its head, if it states one."""
+    if "SPDX" not in file.text and "spdx" not in file.text:
+        return file
+    own = license.stated(boilerplate.head_comments(file.text, file.attributes["path"]))
+    return file if own is None else replace(file, license=own)
 
 
 def without_boilerplate(file: Document, mode: boilerplate.Mode) -> Document | Drop:
@@ -101,7 +112,7 @@ SOURCE = Source(
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=5),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=6),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, files_part),
         Map(

@@ -24,7 +24,18 @@ from typing import Any
 
 import pytest
 
-from pipelines.readers import Dump, arxiv, github_archive, gutenberg, mediawiki, packed, stack_exchange, tars, wet
+from pipelines.readers import (
+    Dump,
+    arxiv,
+    github_archive,
+    github_licences,
+    gutenberg,
+    mediawiki,
+    packed,
+    stack_exchange,
+    tars,
+    wet,
+)
 from pipelines.readers import warc_records as records
 from tests.hostile.files import Read, record
 from tests.hostile.targets import Target
@@ -194,9 +205,9 @@ def test_dotted_keys_are_bounded() -> None:
 
     assert read(github_archive.read_archive, keyed(100_000)) == {"document": 2}
     assert_linear(github_archive.read_archive, keyed, 1_000, memory=True)
-    licences = github_archive._licences
-    assert licences(io.BytesIO(keyed(github_archive.MAX_TOML_DOTS - 1))) == {"top": "MIT"}
-    assert licences(io.BytesIO(keyed(github_archive.MAX_TOML_DOTS + 1))) == {}
+    for dots, expected in ((-1, {"top": "MIT"}), (1, {})):
+        stream = io.BytesIO(keyed(github_licences.MAX_TOML_DOTS + dots))
+        assert github_archive._layout(stream, None).licences.metadata == expected
 
 
 # --- compression -----------------------------------------------------------------------------------------------------

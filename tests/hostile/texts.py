@@ -222,12 +222,14 @@ def extensions(source: str) -> str:
 FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     CODE: {
         "boilerplate.clean": clean_code,
+        "boilerplate.head_comments": lambda text: boilerplate.head_comments(text, PATHS[len(text) % len(PATHS)]),
         "boilerplate.clean, published": partial(clean_code, mode="published"),
         "boilerplate_phrases.has_boilerplate": phrases.has_boilerplate,
         "boilerplate_phrases.editor_kind": phrases.editor_kind,
         "boilerplate_phrases.marks": lambda text: phrases.marks(text.split("\n")),
         "code.reason": source_file,
         "license_text.identify": license_text.identify,
+        "license_text.offers_choice": license_text.offers_choice,
         "tokenizer.encode, code": tokens,
     },
     PROSE: {
@@ -259,7 +261,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "reference.host": addresses,
         "citations.citation_keys": lambda text: citations.citation_keys(text.split())[0].tolist(),
     },
-    SPDX: {"license.reason": license.reason},
+    SPDX: {"license.reason": license.reason, "license.stated": license.stated},
     BOOK: {"gutenberg.clean": book},
     MARKUP: {"html.to_text": html.to_text},
     TEX: {

@@ -5,8 +5,8 @@ from importlib import metadata
 
 import pytest
 
-from filters.code.license import reason
-from filters.code.license_text import identify
+from filters.code.license import Reason, reason
+from filters.code.license_text import RESTRICTED, identify
 from tests.slowness import slowness
 
 MIT = """Copyright (c) 2020 Someone
@@ -73,3 +73,65 @@ def test_a_huge_text_costs_bounded_time(piece: str) -> None:
     before = time.process_time()
     identify(piece * (1 << 20))
     assert time.process_time() - before < 5 * slowness()
+
+
+COMMONS = (
+    '"Commons Clause" License Condition v1.0\n\nThe Software is provided to you by the Licensor under the License, as '
+    "defined below, subject to the following condition.\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        COMMONS + "{}",
+        "{}\n\n" + COMMONS,
+        "MIT License with Commons Clause\n\n{}",
+        "{}\nThe Software shall be used for Good, not Evil.\n",
+        "{}\nThis software may not be used for military purposes.\n",
+        "For non-commercial use only.\n\n{}",
+        "{}\nUse in production requires a commercial license, or: commercial use is prohibited.\n",
+        "{}\nYou must not train models on it.\n",
+        "For academic purposes only.\n{}",
+        "{}\nRedistribution without prior written consent of the author is forbidden.\n",
+        "Parts of this library are under the GNU General Public License.\n\n{}",
+        "Additional restrictions apply, see below.\n\n{}",
+    ],
+)
+@pytest.mark.parametrize("package", ["pytest", "warcio", "jinja2"])
+def test_the_text_around_a_licence_is_read(text: str, package: str) -> None:
+    files = [file for file in metadata.files(package) or () if file.name in ("LICENSE", "LICENSE.txt")]
+    whole = min(files, key=lambda file: len(file.parts)).read_text(encoding="utf-8")
+    assert reason(identify(whole)) is None
+    assert reason(identify(text.format(whole))) is Reason.NOT_PERMISSIVE
+
+
+def test_a_condition_inside_a_licence_is_read() -> None:
+    changed = MIT.format(notice=NOTICE).replace(", to do anything", ", who shall not sell it, to do anything")
+    assert reason(identify(MIT.format(notice=NOTICE))) is None
+    assert reason(identify(changed)) is Reason.NOT_PERMISSIVE
+    assert identify("Not for commercial use.") == RESTRICTED
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("Dual licensed: you may choose between the MIT and the GPL licence.\n\n{}", "MIT"),
+        ("Licensed under either of the MIT license or the GPL, at your option.\n\n{}", "MIT"),
+        ("Some files are under the GPL. Both, or either of them.\n\n{}", "MIT AND LicenseRef-GNU"),
+        ("GPL-compatible.\n\n{}", "MIT"),
+        ("Copyright (c) 2020 X and others.\nhttps://example.org\n\n{}", "MIT"),
+    ],
+)
+def test_a_choice_is_one(text: str, expression: str) -> None:
+    files = [file for file in metadata.files("pytest") or () if file.name == "LICENSE"]
+    assert identify(text.format(files[0].read_text(encoding="utf-8"))) == expression
+
+
+def test_apache_with_llvms_exceptions() -> None:
+    whole = next(file for file in metadata.files("warcio") or () if file.name == "LICENSE").read_text(encoding="utf-8")
+    text = (
+        whole
+        + "\n---- LLVM Exceptions to the Apache 2.0 License ----\n\nCombined with GPLv2 software, you may drop it.\n"
+    )
+    assert identify(text) == "Apache-2.0 WITH LLVM-exception"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.code.license import Reason, reason
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, github_archive
 from pipelines.readers.github_archive import MAX_FILE_BYTES, read_archive
@@ -107,6 +108,100 @@ def test_several_texts_are_all_needed_unless_one_is_the_main_one() -> None:
     assert licences(both)["a.py"] == "(GPL-2.0) AND (MIT)"
     assert licences({**both, "r/LICENSE": MIT})["a.py"] == "MIT"
     assert licences({"r/license.py": MIT, "r/a.py": b"1"})["a.py"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["license.go", "license.ts", "license.rs", "license.py", "license.c", "licenses.kt", "License.swift",
+     "license.json", "license_test.go", "LICENSE.java", "copying.js",
+     "license-checker.mjs", "LICENSE.sh", "license_plates.txt"],
+)  # fmt: skip
+def test_source_files_are_no_licence_texts(name: str) -> None:
+    gpl = b"" if name.endswith(".txt") else GPL  # what a program says of licences
+    found = licences({"r/LICENSE": MIT, f"r/cmd/{name}": b"x = 1\n" + gpl, "r/cmd/a.go": b"1", "r/cmd/deep/b.go": b"2"})
+    assert set(found.values()) == {"MIT"}
+
+
+def test_a_script_called_license_is_no_text() -> None:
+    assert licences({"r/LICENSE": MIT, "r/bin/license": b"#!/bin/sh\necho " + GPL, "r/bin/a": b"1"})["bin/a"] == "MIT"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["LICENSE", "LICENCE.md", "license.txt", "COPYING", "COPYING.LESSER", "LICENSE-2.0.txt", "LICENSE.apache",
+     "UNLICENSE", "MIT-LICENSE.txt", "GPL-LICENSE", "LICENSE_GPL", "licenses.txt", "LICENSE.html"],
+)  # fmt: skip
+def test_the_names_of_licence_texts(name: str) -> None:
+    assert licences({"r/LICENSE": MIT, f"r/sub/{name}": GPL, "r/sub/a.py": b"1"})["sub/a.py"] == "GPL-2.0"
+
+
+def test_a_condition_beside_metadata_or_in_a_file_of_its_own_binds() -> None:
+    clause = b'"Commons Clause" License Condition v1.0\n'
+    for files in (
+        {"r/LICENSE": clause + MIT},
+        {"r/LICENSE": MIT + clause},
+        {"r/LICENSE": MIT + clause, "r/package.json": b'{"license": "MIT"}'},
+        {"r/LICENSE": MIT, "r/LICENSE-COMMONS-CLAUSE": clause},
+        {"r/package.json": b'{"license": "MIT WITH Commons-Clause"}'},
+    ):
+        assert reason(licences({**files, "r/a.py": b"1"})["a.py"]) is Reason.NOT_PERMISSIVE
+
+
+def test_a_text_that_points_to_the_licences_beside_it() -> None:
+    either = b"This is made available under *either* of the licenses found in LICENSE.A or LICENSE.B."
+    files = {"r/LICENSE.A": MIT, "r/LICENSE.B": GPL, "r/a.py": b"1"}
+    assert licences({**files, "r/LICENSE": either})["a.py"] == "(GPL-2.0) OR (MIT)"
+    assert licences({**files, "r/LICENSE": b"See LICENSE.A and LICENSE.B."})["a.py"] == "(GPL-2.0) AND (MIT)"
+    assert licences({**files, "r/LICENSE": b"Ask us."})["a.py"] == "unknown"
+
+
+def test_licences_in_a_folder_of_their_own_and_beside_a_file() -> None:
+    reuse = {"r/LICENSES/MIT.txt": MIT, "r/a.py": b"1", "r/sub/b.py": b"1", "r/c.md": b"# C\n"}
+    sidecar = {"r/c.md.license": b"SPDX-FileCopyrightText: X\nSPDX-License-Identifier: CC-BY-4.0\n"}
+    found = licences(reuse | sidecar)
+    assert (found["a.py"], found["sub/b.py"], found["c.md"]) == ("MIT", "MIT", "CC-BY-4.0")
+    assert licences({**reuse, "r/LICENSES/GPL.txt": GPL})["a.py"] == "(GPL-2.0) AND (MIT)"
+    assert licences({**reuse, "r/LICENSE": GPL})["a.py"] == "GPL-2.0"
+    assert licences({"r/sub/LICENSES/MIT.txt": MIT, "r/a.py": b"1", "r/LICENSE": GPL})["a.py"] == "GPL-2.0"
+
+
+def test_npm_says_that_a_file_has_the_licence() -> None:
+    found = licences(
+        {"r/package.json": b'{"license": "SEE LICENSE IN LICENSE.md"}', "r/LICENSE.md": MIT, "r/a.js": b"1"}
+    )
+    assert found["a.js"] == "MIT"
+
+
+def paths(files: dict[str, bytes], pack: Any, **attributes: str) -> list[tuple[str, str, str]]:
+    records, _ = read_all(pack(files), Dump(name="x", digest="0123456789abcdef", attributes=attributes))
+    found = [record for record in records if isinstance(record, Document)]
+    return [(str(one.attributes["repository"]), one.attributes["path"], str(one.license)) for one in found]
+
+
+@pytest.mark.parametrize("pack", [tar, zipped])
+def test_the_top_folder_is_what_all_members_share(pack: Any) -> None:
+    flat = {"LICENSE": MIT, "src/a.py": b"1", "lib/a.py": b"2"}
+    assert paths(flat, pack) == [("archive-0123456789ab", path, "MIT") for path in flat]
+    assert paths(flat, pack, repository="a/b", license="ISC") == [("a/b", path, "ISC") for path in flat]
+    dotted = {"./p-1.0/LICENSE": MIT, "./p-1.0/src/./c.py": b"1", "p-1.0//src/d.py": b"2"}
+    assert paths(dotted, pack) == [("p-1.0", path, "MIT") for path in ("LICENSE", "src/c.py", "src/d.py")]
+    assert paths({"./LICENSE": MIT, "./src/a.py": b"1"}, pack)[1][1:] == ("src/a.py", "MIT")
+    tools = {"__MACOSX/._p": b"1", "pax_global_header": b"2", "p/LICENSE": MIT, "p/a.py": b"1"}
+    assert ("p", "a.py", "MIT") in paths(tools, pack)
+    assert paths({"a.py": b"1"}, pack) == [("archive-0123456789ab", "a.py", "unknown")]
+    assert paths({"p/LICENSE": MIT, "q/a.py": b"1"}, pack)[1][1:] == ("q/a.py", "unknown")
+
+
+def test_pax_headers_are_no_members() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "0" * 40}
+    ) as archive:
+        for name, data in {"p-1.0/LICENSE": MIT, f"p-1.0/{'d' * 200}/é.py": b"1"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    assert paths({}, lambda files: buffer.getvalue())[1] == ("p-1.0", f"{'d' * 200}/é.py", "MIT")
 
 
 def test_attributes_of_the_dump_come_first() -> None:

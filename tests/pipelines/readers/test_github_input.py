@@ -177,3 +177,27 @@ def test_a_build_of_archives_and_an_export(tmp_path: Path, mode: str, copies: in
         for document in tables.read_documents(f"{output}/{entry['path']}")
     ]
     assert [document.text for document in found] == [body] * (3 - copies)
+
+
+@pytest.mark.parametrize(
+    ("licence", "own", "kept"),
+    [
+        ("mit", "GPL-2.0-only", False),
+        ("gpl-2.0", "MIT", True),
+        ("mit", "MIT OR GPL-3.0-only", True),
+        ("mit", "LicenseRef-Ours", False),
+        ("unknown", "Apache-2.0", True),
+    ],
+)
+def test_a_files_own_licence_wins_in_corrected(licence: str, own: str, kept: bool) -> None:
+    text = f"# SPDX-License-Identifier: {own}\n\ndef add(first, second):\n    return first + second\n"
+    file = Document(
+        id="1", source="github", text=text, dump="d", offset=0, license=licence, attributes={"path": "a.py"}
+    )
+    found = source.clean(file, Context(GitHubFiles(), {}))
+    assert isinstance(found, Document) == kept
+    if isinstance(found, Document):
+        assert (found.license, "SPDX" in found.text) == (own, False)
+    published = source.clean(file, Context(GitHubFiles(licenses="repository"), {}))
+    assert isinstance(published, Document) == (licence == "mit")
+    assert in_mode(GitHubFiles(), "published").licenses == "repository"
