@@ -83,10 +83,10 @@ def program(name: str) -> str | None:
 
 
 @contextmanager
-def versitygw(program: str, folder: Path, log: Path, *options: str) -> Iterator[dict[str, str]]:
+def versitygw(program: str, folder: Path, log: Path, *options: str, port: int = 0) -> Iterator[dict[str, str]]:
     """Run versitygw, an S3 server, over a folder with the bucket `corpus`; give the variables that clients need."""
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive", "--access-log", str(log)]
     command += [*options, "posix", str(folder)]
     account = {"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET}

@@ -7,11 +7,13 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,32 @@ def test_a_remote_corpus_is_that_of_a_local_build(
     assert trace.main([output, "--source", "wikipedia", "--token", "100"]) == 0
     assert "Article" in capsys.readouterr().out
     assert not storage.exists(f"{output}/work/lock.json")
+
+
+@needs_s3
+def test_a_store_that_is_away_for_a_while_is_waited_for_and_that_is_said_once(
+    tmp_path: Path, options: list[str], built: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert VERSITYGW is not None
+    up = partial(servers.versitygw, VERSITYGW, tmp_path / "store", tmp_path / "log", port=servers.free_port())
+    output = "s3://corpus/away"
+    command = [sys.executable, "-P", "-m", "pipelines.corpus", *options, "--output", output, "--workers", "2"]
+    with up() as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        limit = time.monotonic() + 120
+        while len(list(tmp_path.glob("store/corpus/away/work/*/*/*.json"))) < 4:
+            assert time.monotonic() < limit and process.poll() is None
+            time.sleep(0.1)
+    time.sleep(50)
+    with up():
+        said = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, said
+        assert contents(output) == built
+    lines = [line for line in said.splitlines() if line.startswith(("waiting for ", "goes on: "))]
+    assert len(lines) == 2, said
+    assert re.match(r"waiting for s3://corpus/away/\S+", lines[0]) and re.search(r", after \d\d s$", lines[1]), lines
 
 
 def test_a_server_that_fails_now_and_then_changes_nothing_and_manifests_come_last(

@@ -43,12 +43,14 @@ STORE_BYTES = 100 << 20  # of shared memory for objects: tasks have none
 # 107 bytes at most.
 LONGEST_FOLDER = 30
 # Ray reports how it is used to its makers unless it is told not to, and prints what nodes say unless a pattern keeps
-# such lines back; a client that is gone is waited for so long.
+# such lines back; a client that is gone is waited for so long (seconds), and so is an answer of a machine that may have
+# vanished with its connections open (milliseconds; Ray's own two minutes keep the other nodes from getting work).
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "10",
+    "RAY_grpc_client_keepalive_timeout_ms": "30000",
 }
 _AGAIN = "what was done is kept, and a build that is started again goes on from there"
 
@@ -83,7 +85,7 @@ def connected(options: argparse.Namespace, fence: Fence | None) -> Iterator[Call
         try:
             # Workers get the folder that this begins in before all else to look for modules in.
             with _quietly(folder), chdir(folder):
-                context = ray.init(address, log_to_driver=False, configure_logging=False, **how)
+                context = ray_checks.begin(address, **how)
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{where}: {ray_checks.refusal(error)}") from error
         try:

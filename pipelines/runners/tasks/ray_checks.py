@@ -8,7 +8,8 @@ from __future__ import annotations
 import socket
 import uuid
 from contextlib import suppress
-from importlib.metadata import version
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.files import storage
@@ -25,7 +26,7 @@ _SHARED = "let --output be a folder that all nodes share, by its absolute path, 
 def place(address: str, where: str) -> tuple[str, int]:
     """Return host and port of an address; raise ValueError for what is none."""
     try:
-        found = urlsplit(f"//{address.removeprefix('ray://')}")
+        found = urlsplit(f"//{address.removeprefix(CLIENT)}")
         if found.hostname and found.port:
             return found.hostname, found.port
     except ValueError:
@@ -40,6 +41,20 @@ def answers(place: tuple[str, int]) -> bool:
     return False
 
 
+def begin(address: str, **how: Any) -> Any:
+    """Connect to a cluster, or start one here; return Ray's context.
+
+    The head starts a server for each client, by a fork that now and then fails: it is asked twice.
+    """
+    import ray
+
+    init = partial(ray.init, address, log_to_driver=False, configure_logging=False, **how)
+    try:
+        return init()
+    except ConnectionAbortedError:
+        return init()
+
+
 def refusal(error: BaseException) -> str:
     """Return why there is no connection, in a sentence."""
     told = str(error)
@@ -51,7 +66,9 @@ def refusal(error: BaseException) -> str:
     if "connection timeout" in told:
         return "no server of Ray's clients answers there, or it wants its token: set RAY_AUTH_TOKEN to the cluster's"
     text = str(error).strip()
-    return " ".join(text.rpartition("Error: ")[2].split() if "Traceback" in text else text.split())
+    if "Traceback" in text:
+        text = text.rpartition("Error: " if "Error: " in text else "\n")[2]
+    return " ".join(text.split())
 
 
 def probe(fence: Fence | None) -> None:
@@ -65,7 +82,7 @@ def probe(fence: Fence | None) -> None:
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         try:
-            task = look.options(name="look", scheduling_strategy=there).remote(fence, version(plans.PACKAGE))
+            task = look.options(name="look", scheduling_strategy=there).remote(fence, plans.package_version())
         except ImportError as error:  # the server of a client makes tasks itself
             raise ValueError(f"--runner ray: the head: {reason(error)}") from error
         asked[task] = node
@@ -83,7 +100,7 @@ def probe(fence: Fence | None) -> None:
 
 def _look(fence: Fence | None, wanted: str) -> str:
     """Return what is wrong with this node, for a build that holds its output's lock."""
-    if (found := version(plans.PACKAGE)) != wanted:
+    if (found := plans.package_version()) != wanted:
         return f"it has {plans.PACKAGE} {found}, the build has {wanted}: install the driver's version there"
     with suppress(OSError):
         environment.settle()

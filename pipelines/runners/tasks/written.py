@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = pieces.do(piece, lambda item: print(f"{BEGINS}{item}", flush=True))  # noqa: T201
     if done.trace:
         print(done.trace, file=sys.stderr)  # noqa: T201
-    storage.write_json(plans.beside(piece.header.path, piece.number, "done"), asdict(done))
+    if storage.exists(options.path):  # lists go with their build, which may have ended while this machine was away
+        storage.write_json(plans.beside(piece.header.path, piece.number, "done"), asdict(done))
     return 1 if done.error else 0
 
 

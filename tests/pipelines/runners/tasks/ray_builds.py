@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pipelines import corpus
-from tests.pipelines.runners import trying
-from tests.pipelines.runners.tasks import ray_here
+from tests.pipelines.runners.tasks import ray_here, tried
+from tests.pipelines.runners.tasks.tried import LIMIT
 from tests.pipelines.runners.wheel import REPOSITORY
-from tests.pipelines.tiny import identity
 
-LIMIT = 240.0
 # Ray's own records: which node did which task, from when to when (microseconds).
 RECORDS = """
 rows = [e for e in ray.timeline() if e["cat"].startswith("task::")]
@@ -71,53 +65,23 @@ def records(where: ray_here.Ray) -> list[tuple[str, str, float, float]]:
     return [(node, name, begin, end) for node, name, begin, end in found]
 
 
-@dataclass
-class Tried:
-    """A build of items that say what is done with them; its Python sees the tests."""
+class Tried(tried.Tried):
+    """A build on a cluster, or on a Ray of its own; its Python sees the tests."""
 
-    folder: Path
-    where: ray_here.Ray | None
-    items: Sequence[str] = ("sleep 1",) * 12
-
-    @property
-    def output(self) -> Path:
-        return self.folder / "corpus"
+    def __init__(self, folder: Path, where: ray_here.Ray | None, items: Sequence[str] = ("sleep 1",) * 12) -> None:
+        super().__init__(folder, items)
+        self.where = where
 
     def start(self, *more: str, cwd: str = "/", **settings: str) -> subprocess.Popen[str]:
-        """Start it on the cluster, or on a Ray of its own."""
-        options = trying.write(self.folder / "dumps", self.items)
+        """Start it."""
         where = ["--ray", self.where.address] if self.where and "--ray" not in more else []
         environment = self.where.environment if self.where else ray_here.clean()
         environment = {**environment, "PYTHONPATH": str(REPOSITORY), **settings}
-        return build(Path(sys.executable), options, self.output, environment, *where, *more, cwd=cwd)
+        return build(Path(sys.executable), self.options(), self.output, environment, *where, *more, cwd=cwd)
 
-    def plain(self) -> dict[str, Any]:
-        """Return what the plain runner makes of it."""
-        output = self.folder / "plain"
-        options = trying.write(self.folder / "dumps", self.items)
-        assert corpus.main([*options, "--output", str(output), "--runner", "plain"]) == 0
-        return identity(output)
-
-    def some_done(self, number: int = 4) -> dict[str, tuple[int, int]]:
-        """Wait until some items are done, and return them."""
-        until(lambda: len(trying.finished(self.output)) >= number, LIMIT)
-        return trying.finished(self.output)
-
-    def is_right(self, before: Mapping[str, tuple[int, int]]) -> None:
-        """Check that it is what the plain runner makes, and that what was done before was not done again."""
-        now = trying.finished(self.output)
-        assert {name: now[name] for name in before} == before
-        assert len(now) == len(self.items)
-        nothing_left(self.output)
-        assert identity(self.output) == self.plain()
-
-
-def until(true: Callable[[], bool], seconds: float) -> None:
-    """Wait until something is true, for some seconds at most."""
-    limit = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
+    def nothing_left(self, *, killed: bool = False) -> None:
+        """Check that no file of the waves is left."""
+        nothing_left(self.output, killed=killed)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ class Ray:
 
     python: Path
     folder: Path
+    host: str = "127.0.0.1"  # the head's address
     port: int = field(default_factory=servers.free_port)
     client_port: int = field(default_factory=servers.free_port)
     token: str = field(default_factory=lambda: secrets.token_hex(32))
@@ -45,7 +46,7 @@ class Ray:
     @property
     def address(self) -> str:
         """Where drivers on this machine connect."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def client(self) -> str:
@@ -65,6 +66,7 @@ class Ray:
         environment: Mapping[str, str] | None = None,
         python: Path | None = None,
         before: Sequence[str] = (),
+        host: str = "",
     ) -> None:
         """Start the `head`, or another node, with an address of its own; returns when it has joined."""
         common = [f"--num-cpus={cpus}", "--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
@@ -74,7 +76,8 @@ class Ray:
             which += ["--include-dashboard=false", f"--temp-dir={self.folder}"]
         else:
             which = [f"--address={self.address}"]
-        which.append(f"--node-ip-address=127.0.0.{len(self.nodes) + 1}")
+        own = self.host if name == "head" else f"127.0.0.{len(self.nodes) + 1}"
+        which.append(f"--node-ip-address={host or own}")
         command = [*before, str(python or self.python), "-m", "ray.scripts.scripts", "start", *which, *common]
         log = self.folder / f"{name}.log"
         with log.open("wb") as said:
@@ -158,11 +161,15 @@ def _title(process: psutil.Process) -> str:
 
 @contextmanager
 def running(
-    python: Path, *, nodes: Sequence[str] = ("head", "other"), environment: Mapping[str, str] | None = None
+    python: Path,
+    *,
+    nodes: Sequence[str] = ("head", "other"),
+    environment: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Ray]:
     """Run a cluster of a head and others until the end of the block; nothing of it is left."""
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        cluster = Ray(python, Path(folder))
+        cluster = Ray(python, Path(folder), host)
         try:
             for name in nodes:
                 cluster.start(name, environment=environment)

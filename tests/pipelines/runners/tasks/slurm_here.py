@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import getpass
 import os
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.pipelines.runners.tasks.network import Network
+
 START_SECONDS = 30.0
+LOCAL = "127.0.0.1"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 CONFIG = """
 ClusterName=here
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={host}({address})
 SlurmctldPort={controller}
 SlurmUser=root
 SlurmdUser=root
@@ -46,7 +48,7 @@ MaxArraySize={largest}
 MinJobAge=20
 PartitionName=all Nodes={nodes} Default=YES State=UP MaxTime=INFINITE
 """
-NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory={memory}\n"
+NODE = "NodeName={name} NodeHostname={host} NodeAddr={address} Port={port} CPUs=1 RealMemory={memory}\n"
 
 
 def missing() -> str:
@@ -70,16 +72,17 @@ class Slurm:
         """What Slurm's commands need to find it."""
         return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
 
-    def start(self, name: str, hidden: Path | None = None) -> None:
-        """Start the controller, or the daemon of a node, which may see another folder in the place of one."""
+    def start(self, name: str, before: Sequence[str] = ()) -> None:
+        """Start the controller, or the daemon of a node, behind another command where that is asked for."""
         conf = str(self.folder / "slurm.conf")
         command = ["slurmctld", "-D", "-f", conf] if name == "slurmctld" else ["slurmd", "-D", "-N", name, "-f", conf]
-        if hidden is not None:
-            other = f'mount -t tmpfs none {shlex.quote(str(hidden))} && exec "$@"'
-            command = ["unshare", "--mount", "sh", "-c", other, "sh", *command]
         with (self.folder / f"{name}.out").open("ab") as said:
             self.daemons[name] = subprocess.Popen(
-                command, stdout=said, stderr=said, env={**os.environ, **self.environment}, start_new_session=True
+                [*before, *command],
+                stdout=said,
+                stderr=said,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
             )
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
@@ -103,24 +106,32 @@ class Slurm:
 
 
 @contextmanager
-def running(folder: Path, *, nodes: int = 2, largest: int = 1001, memory: int = 4000) -> Iterator[Slurm]:
-    """Run a cluster whose files are in a folder, of nodes of one CPU, until the end of the block; nothing is left."""
+def running(
+    folder: Path, *, nodes: int = 2, largest: int = 1001, memory: int = 4000, apart: Network | None = None
+) -> Iterator[Slurm]:
+    """Run a cluster of nodes of one CPU, the last in a network of its own, until the end of the block.
+
+    Its files are in a folder; nothing of it is left.
+    """
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     controller, *ports = _free_ports(1 + nodes)
     names, host = [f"n{number + 1}" for number in range(nodes)], socket.gethostname()
-    text = CONFIG.format(host=host, folder=folder, largest=largest, controller=controller, nodes=",".join(names))
+    here, last = (apart.here, apart.there) if apart else (LOCAL, LOCAL)
+    text = CONFIG.format(
+        host=host, address=here, folder=folder, largest=largest, controller=controller, nodes=",".join(names)
+    )
     for name, port in zip(names, ports, strict=True):
-        text = text.replace(
-            "PartitionName", NODE.format(name=name, host=host, port=port, memory=memory) + "PartitionName"
-        )
+        address = last if name == names[-1] else LOCAL
+        node = NODE.format(name=name, host=host, address=address, port=port, memory=memory)
+        text = text.replace("PartitionName", f"{node}PartitionName")
     (folder / "slurm.conf").write_text(text)
     (folder / "state").mkdir()
     cluster = Slurm(folder)
     munge = _munged(folder / "munge")
     try:
         for name in ("slurmctld", *names):
-            cluster.start(name)
+            cluster.start(name, apart.inside if apart and name == names[-1] else ())
         cluster.wait(nodes)
         yield cluster
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipelines.runners.tasks import ray_here
+from tests.pipelines.runners.tasks.network import network
 from tests.pipelines.runners.tasks.ray_builds import (
     RECORDING,
     Tried,
@@ -21,8 +22,8 @@ from tests.pipelines.runners.tasks.ray_builds import (
     nothing_left,
     one_node,
     records,
-    until,
 )
+from tests.pipelines.runners.tasks.tried import until
 from tests.pipelines.runners.wheel import REPOSITORY
 from tests.pipelines.tiny import identity
 
@@ -108,6 +109,28 @@ class TestAccidents:
         late = {node for node, _, begin, _ in records(nodes) if begin / 1e6 > joined}
         assert "127.0.0.2" in late, "a node that joins gets work"
 
+    def test_the_network_of_a_node_is_cut(self, tmp_path: Path) -> None:
+        see = {"PYTHONPATH": str(REPOSITORY)}
+        with network() as link, ray_here.running(Path(sys.executable), nodes=(), host=link.here) as own:
+            own.start("head", environment=see)
+            own.start("other", environment=see, before=link.inside, host=link.there)
+            tried = Tried(tmp_path, own)
+            # That a connection is silent is looked at every five minutes, unless Ray is told otherwise.
+            process = tried.start(RAY_grpc_client_keepalive_time_ms="20000")
+            before = tried.some_done()
+            until(lambda: bool(own.workers("other")), 10)
+            link.cut()
+            stuck = own.workers("other")
+            for one in stuck:  # it does not reach the folder any more
+                one.suspend()
+            said = ended(process)
+            assert re.search(r"trying/items#\S+ .*: its worker was lost \(.*; it is done again", said), said
+            tried.is_right(before, killed=True)
+            for one in stuck:  # late, and of a build that has ended
+                one.resume()
+            time.sleep(2)
+            tried.is_right(before, killed=True)
+
     def test_a_node_is_drained(self, tmp_path: Path, nodes: ray_here.Ray) -> None:
         tried = Tried(tmp_path, nodes)
         process = tried.start()
@@ -143,7 +166,7 @@ class TestAccidents:
         word = "interrupted" if code == 130 else "terminated"
         assert ended(process, code) == f"\nstopped: {word}; run again to continue where it stopped\n"
         assert nodes.workers("head") == nodes.workers("other") == []
-        nothing_left(tried.output)
+        tried.nothing_left()
         ended(tried.start())
         tried.is_right(before)
 
@@ -175,7 +198,7 @@ class TestAccidents:
             said = ended(process, 1)
             assert time.monotonic() - killed < 30
             assert re.search(r"\nfailed: ray: the head at [\d.:]+ answers no more; what was done is kept", said), said
-            nothing_left(tried.output, killed=True)
+            tried.nothing_left(killed=True)
         tried.where = None
         ended(tried.start())
         tried.is_right(before)

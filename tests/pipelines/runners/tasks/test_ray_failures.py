@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
 from pyarrow import parquet
 
-from pipelines.runners.tasks import ray
+from pipelines.runners.tasks import ray, ray_checks
 from tests.pipelines import servers
 from tests.pipelines.runners import trying, wheel
 from tests.pipelines.runners.tasks import ray_here
@@ -26,11 +27,10 @@ from tests.pipelines.runners.tasks.ray_builds import (
     RECORDING,
     Tried,
     ended,
-    nothing_left,
     one_node,
     records,
-    until,
 )
+from tests.pipelines.runners.tasks.tried import until
 from tests.pipelines.runners.wheel import REPOSITORY
 
 
@@ -54,14 +54,14 @@ class TestFailures:
         )
         assert "done again" not in said
         assert "ValueError: the field is missing" in (tried.output / "work/log.txt").read_text()
-        nothing_left(tried.output)
+        tried.nothing_left()
 
     def test_an_item_kills_its_worker(self, tmp_path: Path, nodes: ray_here.Ray) -> None:
         tried = Tried(tmp_path, nodes, ["sleep 0.1"] * 5 + ["die"])
         said = ended(tried.start(), 1)
         assert said.count("005.jsonl): its worker was lost (The worker died unexpectedly") == 2
         assert re.search(r"failed: trying/items#\d+ \(\S+/005\.jsonl\): its worker was lost 3 times: ", said), said
-        nothing_left(tried.output, killed=True)
+        tried.nothing_left(killed=True)
 
     def test_no_node_has_the_memory(self, tmp_path: Path) -> None:
         with one_node("--memory=500000000") as own:
@@ -71,7 +71,7 @@ class TestFailures:
             r"failed: trying/items#00000000 \(.*\) needs 1\.0 GiB of memory, and no node of Ray has ", said
         )
         assert "--set reducer_keys=N" in said
-        nothing_left(tried.output)
+        tried.nothing_left()
 
     def test_tasks_are_as_many_at_once_as_memory_allows(self, tmp_path: Path) -> None:
         with one_node(f"--memory={5 << 29}", cpus=4, settings=RECORDING) as own:
@@ -93,7 +93,7 @@ class TestFailures:
             r"--set reducer_keys=N",
             said,
         ), said
-        nothing_left(tried.output, killed=True)
+        tried.nothing_left(killed=True)
 
     def test_the_heaviest_begin_first(self, tmp_path: Path) -> None:
         sizes = (3, 1, 4, 2, 5)
@@ -133,6 +133,16 @@ class TestRefusals:
         options = argparse.Namespace(ray=None, workers=1)
         with pytest.raises(ValueError, match=re.escape(f"RAY_ADDRESS={address}: ")), ray.connected(options, None):
             pass
+
+    def test_a_head_that_fails_to_start_a_client_s_server_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        trace = "Initialization failure from server:\nTraceback (most recent call last):\n  File ...\n"
+        answers = [ConnectionAbortedError(f"{trace}psutil.ZombieProcess: it's a zombie (pid=9)")] * 3
+        monkeypatch.setattr("ray.init", Mock(side_effect=[*answers[:1], "connected"]))
+        assert ray_checks.begin("ray://head:10001") == "connected"
+        monkeypatch.setattr("ray.init", Mock(side_effect=answers))
+        with pytest.raises(ConnectionAbortedError) as error:
+            ray_checks.begin("ray://head:10001")
+        assert ray_checks.refusal(error.value) == "psutil.ZombieProcess: it's a zombie (pid=9)"
 
     @pytest.mark.full
     @pytest.mark.parametrize(
@@ -231,7 +241,7 @@ class TestRefusals:
             said = ended(tried.start("--patience", "13"), 1)
             assert "waiting for a free worker of ray" in said
             assert "failed: no task of ray has begun within 13 s: there may be nothing free" in said
-            nothing_left(tried.output)
+            tried.nothing_left()
             process = tried.start()
             assert process.stderr is not None and "waiting for a free worker of ray" in process.stderr.readline()
             own.start("other", environment={"PYTHONPATH": str(REPOSITORY)})
@@ -281,7 +291,7 @@ class TestHere:
         os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
         word = "interrupted" if code == 130 else "terminated"
         assert ended(process, code) == f"\nstopped: {word}; run again to continue where it stopped\n"
-        nothing_left(tried.output)
+        tried.nothing_left()
         ended(tried.start("--workers", "2"))
         tried.is_right(before)
 
@@ -289,7 +299,7 @@ class TestHere:
         tried = Tried(folder, None)
         said = ended(tried.start("--workers", "2", "--deadline", "5"), 1)
         assert "failed: the wave did not end within 5 s" in said
-        nothing_left(tried.output)
+        tried.nothing_left()
 
     def test_a_build_that_is_killed_takes_it_along(self, folder: Path) -> None:
         tried = Tried(folder, None)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -24,11 +23,12 @@ from pipelines.runners.tasks.protocol import packed
 from pipelines.runners.tasks.slurm import TASK_BYTES, Site, Slurm
 from pipelines.runners.tasks.slurm_jobs import Record
 from tests.pipelines.runners import trying
-from tests.pipelines.runners.tasks import slurm_here
+from tests.pipelines.runners.tasks import slurm_here, tried
+from tests.pipelines.runners.tasks.network import network
+from tests.pipelines.runners.tasks.tried import LIMIT
 from tests.pipelines.runners.wheel import REPOSITORY, clean
 from tests.pipelines.tiny import identity
 
-LIMIT = 240.0
 needed = pytest.mark.skipif(bool(slurm_here.missing()), reason=slurm_here.missing())
 
 
@@ -89,36 +89,21 @@ def test_leaves_what_the_plain_runner_leaves(
     assert min(tasks["n1"], tasks["n2"]) >= tasks.total() / 4, tasks
 
 
-@dataclass
-class Tried:
-    """A build of items that say what is done with them; its Python sees the tests."""
+class Tried(tried.Tried):
+    """A build on a cluster; its Python sees the tests."""
 
-    folder: Path
-    where: slurm_here.Slurm
-    items: Sequence[str] = ("sleep 1",) * 12
-
-    @property
-    def output(self) -> Path:
-        return self.folder / "corpus"
+    def __init__(self, folder: Path, where: slurm_here.Slurm, items: Sequence[str] = ("sleep 1",) * 12) -> None:
+        super().__init__(folder, items)
+        self.where = where
 
     def start(self, *more: str) -> subprocess.Popen[str]:
-        options = [*trying.write(self.folder / "dumps", self.items), *more]
+        """Start it."""
+        options = [*self.options(), *more]
         return build(Path(sys.executable), options, self.output, self.where, PYTHONPATH=str(REPOSITORY))
 
-    def plain(self) -> dict[str, Any]:
-        """Return what the plain runner makes of it."""
-        output = self.folder / "plain"
-        options = trying.write(self.folder / "dumps", self.items)
-        assert corpus.main([*options, "--output", str(output), "--runner", "plain"]) == 0
-        return identity(output)
-
-    def some_done(self, number: int = 4) -> dict[str, tuple[int, int]]:
-        """Wait until some items are done, and return them."""
-        limit = time.monotonic() + LIMIT
-        while len(found := trying.finished(self.output)) < number:
-            assert time.monotonic() < limit
-            time.sleep(0.1)
-        return found
+    def nothing_left(self, *, killed: bool = False) -> None:
+        """Check that neither jobs nor files of the waves are left."""
+        nothing_left(self.output, self.where, killed=killed)
 
     def tasks(self, node: str = "") -> list[psutil.Process]:
         """Return the processes of tasks, of one node if it is named."""
@@ -130,14 +115,6 @@ class Tried:
                     found.append(process)
         return found
 
-    def is_right(self, before: Mapping[str, tuple[int, int]]) -> None:
-        """Check that it is what the plain runner makes, and that what was done before was not done again."""
-        now = trying.finished(self.output)
-        assert {name: now[name] for name in before} == before
-        assert len(now) == len(self.items)
-        nothing_left(self.output, self.where)
-        assert identity(self.output) == self.plain()
-
 
 @needed
 @pytest.mark.full
@@ -145,87 +122,106 @@ class TestAccidents:
     """What is killed, while at least four items are done."""
 
     def test_a_worker(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster)
-        process = tried.start()
-        before = tried.some_done()
-        tried.tasks()[0].kill()
+        attempt = Tried(tmp_path, cluster)
+        process = attempt.start()
+        before = attempt.some_done()
+        attempt.tasks()[0].kill()
         said = ended(process)
         assert "its task was lost (FAILED, exit code and signal 0:9, on n" in said
-        tried.is_right(before)
+        attempt.is_right(before)
 
     def test_a_node(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster, ("sleep 1",) * 16)
-        process = tried.start()
-        before = tried.some_done()
+        attempt = Tried(tmp_path, cluster, ("sleep 1",) * 16)
+        process = attempt.start()
+        before = attempt.some_done()
         cluster.kill("n1")
-        for one in tried.tasks("n1"):
+        for one in attempt.tasks("n1"):
             one.kill()
         ended(process)
         cluster.start("n1")
         cluster.wait()
-        tried.is_right(before)
+        attempt.is_right(before)
+
+    def test_the_network_of_a_node_is_cut(self, tmp_path: Path) -> None:
+        with network() as link, slurm_here.running(tmp_path / "slurm", apart=link) as own:
+            attempt = Tried(tmp_path, own)
+            process = attempt.start()
+            before = attempt.some_done()
+            link.cut()
+            stuck = attempt.tasks("n2")
+            for one in stuck:  # it does not reach the folder any more
+                one.suspend()
+            ended(process)  # Slurm itself does its tasks again elsewhere, two minutes later
+            assert "requeue job" in (own.folder / "slurmctld.log").read_text()
+            attempt.is_right(before, killed=True)
+            link.mend()
+            for one in stuck:  # late, and of a build that has ended
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
+            tried.until(lambda: not attempt.tasks(), 60)
+            attempt.is_right(before, killed=True)
 
     def test_the_controller(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster)
-        process = tried.start()
-        before = tried.some_done()
+        attempt = Tried(tmp_path, cluster)
+        process = attempt.start()
+        before = attempt.some_done()
         cluster.kill("slurmctld")
         time.sleep(3)
         cluster.start("slurmctld")
         cluster.wait(0)
         ended(process)
-        tried.is_right(before)
+        attempt.is_right(before)
 
     def test_the_driver_which_is_started_again_while_the_jobs_run(
         self, tmp_path: Path, cluster: slurm_here.Slurm
     ) -> None:
-        tried = Tried(tmp_path, cluster)
-        first = tried.start()
-        before = tried.some_done()
+        attempt = Tried(tmp_path, cluster)
+        first = attempt.start()
+        before = attempt.some_done()
         first.kill()
         first.communicate()
-        at_work = {one.pid for one in tried.tasks()}
+        at_work = {one.pid for one in attempt.tasks()}
         assert at_work
-        second = tried.start()
+        second = attempt.start()
         time.sleep(2)
-        assert {one.pid for one in tried.tasks()} <= at_work, "what runs is not done a second time"
+        assert {one.pid for one in attempt.tasks()} <= at_work, "what runs is not done a second time"
         said = ended(second)
         assert re.search(r"slurm: jobs \d+ of an earlier start of this build go on, and are waited for", said)
-        tried.is_right(before)
+        attempt.is_right(before)
 
     def test_the_driver_and_the_next_build_is_another(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster)
-        first = tried.start()
-        tried.some_done()
+        attempt = Tried(tmp_path, cluster)
+        first = attempt.start()
+        attempt.some_done()
         first.kill()
         first.communicate()
-        said = ended(tried.start("--set", "excerpts=0.5"))
+        said = ended(attempt.start("--set", "excerpts=0.5"))
         assert re.search(r"slurm: jobs \d+, of another recipe or other sources, are ended", said)
-        nothing_left(tried.output, cluster)
+        attempt.nothing_left()
 
     def test_a_node_is_drained(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster)
-        process = tried.start()
-        before = tried.some_done()
+        attempt = Tried(tmp_path, cluster)
+        process = attempt.start()
+        before = attempt.some_done()
         cluster.ask("scontrol", "update", "NodeName=n1", "State=DRAIN", "Reason=test")
         ended(process)
         cluster.ask("scontrol", "update", "NodeName=n1", "State=RESUME")
         cluster.wait()
-        tried.is_right(before)
+        attempt.is_right(before)
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_a_build_that_is_ended_ends_its_jobs(
         self, tmp_path: Path, cluster: slurm_here.Slurm, number: int, code: int
     ) -> None:
-        tried = Tried(tmp_path, cluster)
-        process = tried.start()
-        before = tried.some_done()
+        attempt = Tried(tmp_path, cluster)
+        process = attempt.start()
+        before = attempt.some_done()
         process.send_signal(number)
         assert "run again to continue where it stopped" in ended(process, code)
-        assert tried.tasks() == []
-        nothing_left(tried.output, cluster)
-        ended(tried.start())
-        tried.is_right(before)
+        assert attempt.tasks() == []
+        attempt.nothing_left()
+        ended(attempt.start())
+        attempt.is_right(before)
 
 
 @needed
@@ -234,39 +230,40 @@ class TestFailures:
     """Items that cannot be done are named, and nothing half written is left."""
 
     def test_our_code_raises(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster, ["sleep 0.1"] * 5 + ["fail"])
-        said = ended(tried.start(), 1)
+        attempt = Tried(tmp_path, cluster, ["sleep 0.1"] * 5 + ["fail"])
+        said = ended(attempt.start(), 1)
         assert re.search(r"failed: trying/items#\d+ \(\S+/005\.jsonl\): .*005\.jsonl.* the field is missing", said), (
             said
         )
         assert "done again" not in said
-        assert "ValueError: the field is missing" in (tried.output / "work/log.txt").read_text()
-        nothing_left(tried.output, cluster)
+        assert "ValueError: the field is missing" in (attempt.output / "work/log.txt").read_text()
+        attempt.nothing_left()
 
     def test_an_item_kills_its_worker(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster, ["sleep 0.1"] * 5 + ["die"])
-        said = ended(tried.start(), 1)
+        attempt = Tried(tmp_path, cluster, ["sleep 0.1"] * 5 + ["die"])
+        said = ended(attempt.start(), 1)
         assert said.count("005.jsonl): its task was lost (FAILED, exit code and signal 0:9, on n") == 2
         assert re.search(r"failed: trying/items#\d+ \(\S+/005\.jsonl\): it was lost 3 times: FAILED", said), said
-        nothing_left(tried.output, cluster, killed=True)
+        attempt.nothing_left(killed=True)
 
     def test_no_node_has_the_memory(self, tmp_path: Path) -> None:
         with slurm_here.running(tmp_path / "slurm", memory=500) as cluster:
-            tried = Tried(tmp_path, cluster, ["sleep 0.1"])
-            said = ended(tried.start(), 1)
+            attempt = Tried(tmp_path, cluster, ["sleep 0.1"])
+            said = ended(attempt.start(), 1)
         assert re.search(r"failed: trying/items#00000000 \(.*\), which asks for 1,024 MB of memory: ", said)
         assert "--set reducer_keys=N" in said
-        assert not (tried.output / "work/plan").exists()
+        assert not (attempt.output / "work/plan").exists()
 
     def test_the_nodes_do_not_share_the_folder(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path / "shared", cluster, ["sleep 0.1"])
-        tried.folder.mkdir()
+        attempt = Tried(tmp_path / "shared", cluster, ["sleep 0.1"])
+        attempt.folder.mkdir()
+        other = f'mount -t tmpfs none {shlex.quote(str(attempt.folder))} && exec "$@"'
         for name in ("n1", "n2"):
             cluster.kill(name)
-            cluster.start(name, hidden=tried.folder)
+            cluster.start(name, ["unshare", "--mount", "sh", "-c", other, "sh"])
         cluster.wait()
         started = time.monotonic()
-        said = ended(tried.start(), 1)
+        said = ended(attempt.start(), 1)
         for name in ("n1", "n2"):
             cluster.kill(name)
             cluster.start(name)
@@ -276,26 +273,26 @@ class TestFailures:
 
     def test_the_controller_is_away(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
         cluster.kill("slurmctld")
-        tried = Tried(tmp_path, cluster, ["sleep 0.1"])
-        said = ended(tried.start(), 2)
+        attempt = Tried(tmp_path, cluster, ["sleep 0.1"])
+        said = ended(attempt.start(), 2)
         cluster.start("slurmctld")
         cluster.wait()
         assert re.search(r"error: --runner slurm: scontrol says: .*Unable to contact slurm controller", said), said
 
     def test_there_is_no_such_partition(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
-        tried = Tried(tmp_path, cluster, ["sleep 0.1"])
-        said = ended(tried.start("--slurm-partition", "elsewhere"), 1)
+        attempt = Tried(tmp_path, cluster, ["sleep 0.1"])
+        said = ended(attempt.start("--slurm-partition", "elsewhere"), 1)
         assert "invalid partition specified: elsewhere" in said or "Invalid partition" in said
-        nothing_left(tried.output, cluster)
+        attempt.nothing_left()
 
     def test_nothing_is_free(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
         cluster.ask("scontrol", "update", "PartitionName=all", "State=DOWN")
-        tried = Tried(tmp_path, cluster, ["sleep 0.1"])
-        said = ended(tried.start("--patience", "12"), 1)
+        attempt = Tried(tmp_path, cluster, ["sleep 0.1"])
+        said = ended(attempt.start("--patience", "12"), 1)
         cluster.ask("scontrol", "update", "PartitionName=all", "State=UP")
         assert "waiting for a free worker of slurm" in said
         assert "no task of slurm has begun within 12 s" in said
-        nothing_left(tried.output, cluster)
+        attempt.nothing_left()
 
 
 @needed
