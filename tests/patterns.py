@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from filters.code import boilerplate
 from filters.code.languages import COMMENTS
-from filters.latex import macros, published, tokens
+from filters.latex import arguments, primitives, published, tokens
 from filters.web import c4
 
 # The parser and its codes have no public name; a pattern's parts are in them only.
@@ -112,7 +112,12 @@ def _bad_words() -> None:
 
 def _delimiters() -> None:
     for delimiter in (" ", r"\end", ". ", "[", "*x"):
-        macros._delimited(f"a {{b}} c {delimiter} d", 0, delimiter, long=True)
+        arguments.delimited(f"a {{b}} c {delimiter} d", 0, delimiter, long=True)
+
+
+def _brackets() -> None:
+    for closes in ("]", ")", ">"):
+        arguments._punctuation.__wrapped__(closes)
 
 
 def _scanners() -> None:
@@ -134,7 +139,12 @@ MADE: Mapping[str, tuple[ModuleType, Callable[[], object]]] = {
     "filters/code/boilerplate.py: _patterns": (boilerplate, _languages),
     "filters/code/boilerplate.py: _last_comment": (boilerplate, _last_comments),
     "filters/web/c4.py: __init__": (c4, _bad_words),
-    "filters/latex/macros.py: _delimited": (macros, _delimiters),
+    "filters/latex/arguments.py: delimited": (arguments, _delimiters),
+    "filters/latex/arguments.py: _punctuation": (arguments, _brackets),
+    "filters/latex/primitives.py: _unrolled": (
+        primitives,
+        lambda: primitives._unrolled(["\\x", "\\y"], ["a/b"], "\\x"),
+    ),
     "filters/latex/published.py: _expand": (
         published,
         lambda: published._expand(r"\a{x} \b", {r"\a": "y", r"\b": "z"}, set()),

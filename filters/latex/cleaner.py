@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from filters.latex import names
 from filters.latex import published as latex_published
-from filters.latex.expand import Expanded, expand
-from filters.latex.project import decode, find_main, flatten, sources
+from filters.latex.encodings import decode
+from filters.latex.expand import expand
+from filters.latex.project import find_main, flatten, sources
 from filters.latex.tokens import AT, WORD, group_end, protect, restore
 
 __all__ = ["Cleaned", "Reason", "check", "clean", "decode", "find_main", "flatten", "published", "sources"]
@@ -72,8 +74,9 @@ class Cleaned:
     """The text of a paper and what became of its macros.
 
     `macros_defined` counts the names the source defines (environments included, redefinitions of LaTeX's own structure
-    not), `macros_expanded` those of them that were expanded, `uses` the uses replaced; `macros_left` are the names that
-    are still in the text. `bounded` is true if a bound on size, depth or time was met.
+    not), `macros_expanded` those of them that were expanded, `uses` the uses replaced; `macros_left` are the names
+    in the text that the source defines by any means, redefinitions of LaTeX's own included. `bounded` is true if a
+    bound on size, depth or time was met.
     """
 
     text: str
@@ -94,13 +97,13 @@ def clean(source: str, *, mode: Mode = "corrected") -> Cleaned:
 def published(sources: Sequence[str]) -> Cleaned:
     """Return what RedPajama's rule leaves of a submission's files, see `filters.latex.published`."""
     result = latex_published.clean(sources)
-    names = {name.removeprefix("\\") for name in result.defined}
+    defined = {name.removeprefix("\\") for name in result.defined}
     return Cleaned(
         text=result.text,
-        macros_defined=len(names),
+        macros_defined=len(defined),
         macros_expanded=len(result.expanded),
         macros_left=tuple(
-            sorted({f"\\{match['name']}" for match in _COMMAND.finditer(result.text) if match["name"] in names})
+            sorted({f"\\{match['name']}" for match in _COMMAND.finditer(result.text) if match["name"] in defined})
         ),
         uses=result.uses,
         has_section=result.heading,
@@ -127,7 +130,7 @@ def _corrected(source: str) -> Cleaned:
         text=restore(text, protected.kept, OUTPUT_LIMIT + OUTPUT_FACTOR * len(source)).strip(),
         macros_defined=len(expanded.defined),
         macros_expanded=len(expanded.expanded),
-        macros_left=_left(text, expanded),
+        macros_left=_left(text, expanded.defined | names.defined(protected.text)),
         uses=expanded.uses,
         has_section=body is not None,
         bounded=expanded.bounded,
@@ -174,10 +177,6 @@ def _tidy(text: str) -> str:
     return _EMPTY_LINES.sub("\n\n", _TRAILING_BLANKS.sub("\n", text)).strip()
 
 
-def _left(text: str, expanded: Expanded) -> tuple[str, ...]:
-    names = set()
-    for match in _COMMAND.finditer(text):
-        name = match["name"] or f"begin{{{match['environment']}}}"
-        if name in expanded.defined and name not in expanded.standard:
-            names.add(f"\\{name}".replace(AT, "@"))
-    return tuple(sorted(names))
+def _left(text: str, defined: frozenset[str]) -> tuple[str, ...]:
+    found = (match["name"] or f"begin{{{match['environment']}}}" for match in _COMMAND.finditer(text))
+    return tuple(sorted({f"\\{name}".replace(AT, "@") for name in found if name in defined}))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from filters.latex import macros
-from filters.latex.conditionals import Conditionals
+from filters.latex.conditionals import UNDEFINED, Conditionals
 from filters.latex.macros import Environment, Macro
 from filters.latex.tokens import AT, WORD
 
@@ -21,29 +21,40 @@ SCOPE_LIMIT = 1_000
 # A body that would grow beyond this is expanded where it is used instead, in characters.
 EDEF_LIMIT = 20_000
 # What a name is let to so that a package may define it anew ("\\let\\iint\\relax"): its standard meaning is meant.
-UNDEFINED = frozenset({"relax", "undefined", f"{AT}undefined"})
+MEANINGLESS = UNDEFINED | {"relax"}
 
 _PREFIXED = re.compile(
-    r"\s*\\(long|global|outer|protected|robust|def|gdef|edef|xdef|let|newcommand|renewcommand)(?![A-Za-z])"
+    r"\s*\\(long|global|outer|protected|robust|def|gdef|edef|xdef|let|newcommand|renewcommand|expandafter)(?![A-Za-z])"
 )
 _COMPUTED = re.compile(
-    rf"\s*\\(?:[gex]?def|(?:re)?newcommand|providecommand|let|global)\*?\s*\{{?\s*\\csname\s*({WORD})\s*\\endcsname"
+    rf"\s*\\(?P<command>{WORD})\s*\*?\s*(?:\\expandafter\s*)?(?P<brace>\{{\s*)?\\csname"
+    r"(?P<name>(?:(?!\\endcsname)[^{}\n]){1,200})\\endcsname\s*(?(brace)\})"
 )
+_LET_COMPUTED = re.compile(
+    r"\s*\\let\s*\\csname(?P<name>(?:(?!\\endcsname)[^{}\n]){1,200}?)\\expandafter\s*\\endcsname\s*=?\s*"
+    r"\\csname(?P<target>(?:(?!\\endcsname)[^{}\n]){1,200})\\endcsname"
+)
+_NAMED = re.compile(r"\s*\{(?P<name>[^{}\n]{1,200})\}")
+_CONTROL = re.compile(rf"\s*\{{?\s*\\({WORD}|[^A-Za-z\x00])\s*\}}?", re.DOTALL)
+# A name that no text can have, for the time in which a computed one is defined.
+_STAND_IN = f"{AT}computed"
+# How far a definition by a computed name may reach, in characters: most are short.
+_WINDOWS = (2_000, 50_000)
 _SWITCH = re.compile(rf"\s*\{{?\\(if{WORD})\}}?")
 _BRACED = re.compile(r"\s*\{\s*([^{}\\\n]+?)\s*\}")
-_SPECIFICATION = re.compile(r"\s*\{((?:[^{}\n]|\{[^{}\n]*\}){0,200})\}")
-_ARGUMENTS = re.compile(r"\s*(?:(o)|O\s*\{([^{}]*)\})?\s*((?:m\s*|\+m\s*)*)")
-_COMMAND_NAME = re.compile(rf"\s*(?:\{{\s*\\({WORD})\s*\}}|\\({WORD}))")
 _TRUTH = re.compile(r"\s*\{\s*(true|false)\s*\}")
 
+_NOW = re.compile(rf"(\\(?:noexpand|protect)\s*)?\\({WORD})([ ]?)")
+
 Handler = Callable[["State", str, int], "int | None"]
+Reads = Callable[[str, int], "tuple[Macro, int] | None"]
 
 
 @dataclass(slots=True)
 class State:
     """What is defined at a point of the text, and the names of all that ever was."""
 
-    macros: dict[str, Macro] = field(default_factory=dict)
+    macros: dict[str, Macro] = field(default_factory=lambda: dict(macros.BUILT_IN))
     environments: dict[str, Environment] = field(default_factory=dict)
     scopes: list[dict[str, Macro | None] | None] = field(default_factory=list)
     runaway: set[str] = field(default_factory=set)
@@ -59,6 +70,7 @@ class State:
         if name in macros.STRUCTURE:
             return
         self.defined.add(name)
+        self.conditionals.forgotten.discard(name)
         self._remember(name, everywhere=everywhere)
         self.macros[name] = macro
 
@@ -102,13 +114,6 @@ def _new(state: State, text: str, position: int) -> int | None:
     return found[1] if found else None
 
 
-def _provide(state: State, text: str, position: int) -> int | None:
-    found = macros.read_new(text, position)
-    if found and found[0].name not in state.macros:
-        state.define(found[0])
-    return found[1] if found else None
-
-
 def _def(state: State, text: str, position: int, *, long: bool = False, everywhere: bool = False) -> int | None:
     found = macros.read_def(text, position, long=long)
     if found:
@@ -128,12 +133,12 @@ def _edef(state: State, text: str, position: int, *, everywhere: bool = False) -
     macro = found[0]
 
     def now(match: re.Match[str]) -> str:
-        known = state.macros.get(match[1])
-        return (
-            known.body if known and not known.parameters and not known.delimiters[0] and not known.opaque else match[0]
-        )
+        known = state.macros.get(match[2])
+        if match[1]:
+            return f"\\{match[2]}{match[3]}"
+        return known.body if known and known.stands_alone and not known.opaque else match[0]
 
-    body = re.sub(rf"\\({WORD})[ ]?", now, macro.body) if len(macro.body) < EDEF_LIMIT else macro.body
+    body = _NOW.sub(now, macro.body) if len(macro.body) < EDEF_LIMIT else macro.body
     if len(body) <= EDEF_LIMIT:
         macro = macros.make(macro.name, body, macro.delimiters, long=macro.long)
     state.define(macro, everywhere=everywhere)
@@ -158,6 +163,8 @@ def _prefix(everywhere: bool) -> Handler:
                 globally = globally or word == "global"
             elif word in {"def", "gdef"}:
                 return _def(state, text, position, long=True, everywhere=globally or word == "gdef")
+            elif word == "expandafter":
+                return _computed(state, text, position)
             elif word in {"edef", "xdef"}:
                 return _edef(state, text, position, everywhere=globally or word == "xdef")
             else:
@@ -176,8 +183,10 @@ def _let(state: State, text: str, position: int) -> int | None:
     flags = state.conditionals.flags
     if word in flags and name.startswith("if"):
         flags[name] = flags[word]
-    elif word in UNDEFINED:
+    elif word in MEANINGLESS:
         state.forget(name)
+        if word in UNDEFINED:
+            state.conditionals.forgotten.add(name)
     elif word in state.macros:
         state.define(replace(state.macros[word], name=name))
     elif name != word:
@@ -185,58 +194,125 @@ def _let(state: State, text: str, position: int) -> int | None:
     return end
 
 
-def _operator(state: State, text: str, position: int) -> int | None:
-    found = macros.read_operator(text, position)
-    if found:
-        state.define(found[0])
-    return found[1] if found else None
+def _reads(read: Reads) -> Handler:
+    """Return the handler of a command whose definition a reader of `macros` reads."""
+
+    def handle(state: State, text: str, position: int) -> int | None:
+        found = read(text, position)
+        if found:
+            state.define(found[0])
+        return found[1] if found else None
+
+    return handle
 
 
-def _paired(state: State, text: str, position: int) -> int | None:
-    found = macros.read_paired(text, position)
-    if found:
-        for macro in found[0]:
-            state.macros[macro.name] = macro
-        state.define(found[0][0])
-    return found[1] if found else None
+def _provides(read: Reads) -> Handler:
+    """Return the handler of a command that defines only what is not defined yet."""
+
+    def handle(state: State, text: str, position: int) -> int | None:
+        found = read(text, position)
+        if found and found[0].name not in state.macros:
+            state.define(found[0])
+        return found[1] if found else None
+
+    return handle
 
 
-def _environment(state: State, text: str, position: int) -> int | None:
-    found = macros.read_environment(text, position)
-    if found is None:
-        return None
-    name, environment, end = found
-    if name not in macros.STRUCTURE_ENVIRONMENTS:
-        state.defined.add(f"begin{{{name}}}")
-        state.environments[name] = environment
-    return end
+def _environment(read: Callable[[str, int], tuple[str, Environment, int] | None]) -> Handler:
+    """Return the handler of a command that defines an environment."""
 
+    def handle(state: State, text: str, position: int) -> int | None:
+        found = read(text, position)
+        if found is None:
+            return None
+        name, environment, end = found
+        if name not in macros.STRUCTURE_ENVIRONMENTS:
+            state.defined.add(f"begin{{{name}}}")
+            state.environments[name] = environment
+        return end
 
-def _document_command(state: State, text: str, position: int) -> int | None:
-    """Define by an xparse specification; what is more than one optional argument and mandatory ones stays opaque."""
-    name = _COMMAND_NAME.match(text, position)
-    specification = name and _SPECIFICATION.match(text, name.end())
-    if not name or not specification:
-        return None
-    arguments = _ARGUMENTS.fullmatch(specification[1])
-    count = arguments[3].count("m") if arguments else 0
-    optional = bool(arguments and (arguments[1] or arguments[2] is not None))
-    found = macros.read_body(text, specification.end())
-    if found is None:
-        return None
-    word = name[1] or name[2]
-    default = (arguments[2] or "") if arguments and optional else None
-    macro = macros.make(word, found[0], ("",) * (count + optional + 1), default)
-    state.define(macro if arguments else replace(macro, opaque=True))
-    return found[1]
+    return handle
 
 
 def _computed(state: State, text: str, position: int) -> int | None:
-    r"""Note a name that `\csname` makes: its definition stays, and so do its uses, which are reported."""
+    r"""Define what `\csname` names, as in `\expandafter\def\csname x\endcsname{y}`."""
+    if match := _LET_COMPUTED.match(text, position):
+        name, target = state.conditionals.full(match["name"]), state.conditionals.full(match["target"])
+        if name is not None and target is not None and re.fullmatch(WORD, target.strip()):
+            return _named(state, f"\\{target.strip()} ", 0, name, _let) and match.end()
+        return None
     match = _COMPUTED.match(text, position)
-    if match:
-        state.defined.add(match[1])
+    handler = HANDLERS.get(match["command"]) if match else None
+    name = state.conditionals.full(match["name"]) if match else None
+    if match is None or handler is None or name is None or match["command"] == "expandafter":
+        return None
+    return _named(state, text, match.end(), name, handler)
+
+
+def _by_name(handler: Handler) -> Handler:
+    r"""Return the handler of a command that takes its name as text, as `\@namedef` does."""
+
+    def handle(state: State, text: str, position: int) -> int | None:
+        match = _NAMED.match(text, position)
+        name = state.conditionals.full(match["name"]) if match else None
+        return _named(state, text, match.end(), name, handler) if match and name is not None else None
+
+    return handle
+
+
+def _named(state: State, text: str, position: int, name: str, handler: Handler) -> int | None:
+    """Let a handler define a name that need not be one of letters, by what follows it in the text."""
+    name = name.strip().replace("@", AT)
+    written = name if re.fullmatch(WORD, name) else _STAND_IN
+    for window in _WINDOWS:
+        end = handler(state, f"\\{written}{text[position : position + window]}", 0)
+        if end is not None:
+            if written != name and (macro := state.macros.pop(written, None)):
+                state.defined.discard(written)
+                state.define(replace(macro, name=name))
+            return position + end - len(written) - 1
     return None
+
+
+def _font_command(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows `\DeclareTextFontCommand`: a command whose argument stands in the font."""
+    name = _CONTROL.match(text, position)
+    body = name and macros.read_body(text, name.end())
+    return (macros.make(name[1], f"{{{body[0]} #1}}", ("", "")), body[1]) if name and body else None
+
+
+def _copy(state: State, text: str, position: int) -> int | None:
+    r"""Carry out `\NewCommandCopy\x\y`, which is `\let`, and etoolbox's `\letcs\x{y}`."""
+    name = _CONTROL.match(text, position)
+    target = macros.read_body(text, name.end()) if name else None
+    if not name or not target:
+        return None
+    word = target[0].strip().removeprefix("\\")
+    return target[1] if _let(state, f"\\{name[1]} \\{word} ", 0) else None
+
+
+def _append(*, before: bool) -> Handler:
+    r"""Return the handler of `\appto`, `\g@addto@macro` and `\preto`, which lengthen a macro's body."""
+
+    def handle(state: State, text: str, position: int) -> int | None:
+        name = _CONTROL.match(text, position)
+        added = macros.read_body(text, name.end()) if name else None
+        known = state.macros.get(name[1]) if name else None
+        if not added or not known or known.alias or len(known.body) + len(added[0]) > EDEF_LIMIT:
+            return None
+        body = added[0] + known.body if before else known.body + added[0]
+        state.define(macros.make(known.name, body, known.delimiters, known.default, signature=known.signature))
+        return added[1]
+
+    return handle
+
+
+def _forget(state: State, text: str, position: int) -> int | None:
+    name = _CONTROL.match(text, position)
+    if name:
+        state.forget(name[1])
+        state.conditionals.forgotten.add(name[1])
+    return name.end() if name else None
 
 
 def _newif(state: State, text: str, position: int) -> int | None:
@@ -246,40 +322,78 @@ def _newif(state: State, text: str, position: int) -> int | None:
     return match.end() if match else None
 
 
-def _toggle(value: bool | None) -> Handler:
-    r"""Return the handler of etoolbox's and ifthen's switches; None reads the value from a second argument."""
+def _switch(value: bool | None, *, boolean: bool) -> Handler:
+    r"""Return the handler of etoolbox's and ifthen's switches; None reads the value from a second argument.
+
+    A boolean is a switch of `\newif`; a toggle has a name of its own.
+    """
 
     def handle(state: State, text: str, position: int) -> int | None:
         name = _BRACED.match(text, position)
         truth = _TRUTH.match(text, name.end()) if name and value is None else None
         if name is None or (value is None and truth is None):
             return None
-        state.conditionals.toggles[name[1]] = truth[1] == "true" if truth else bool(value)
+        holds = truth[1] == "true" if truth else bool(value)
+        if not boolean:
+            state.conditionals.toggles[name[1]] = holds
+            return truth.end() if truth else name.end()
+        if f"if{name[1]}" not in state.conditionals.flags:
+            state.conditionals.declare(f"if{name[1]}")
+        state.conditionals.flags[f"if{name[1]}"] = holds
         return truth.end() if truth else name.end()
 
     return handle
 
 
+def _switches(names: str, value: bool | None, *, boolean: bool) -> dict[str, Handler]:
+    return dict.fromkeys(names.split(), _switch(value, boolean=boolean))
+
+
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("newcommand", "renewcommand", "DeclareRobustCommand", "newrobustcmd", "renewrobustcmd"), _new),
-    "providecommand": _provide,
-    "def": _def,
+    **dict.fromkeys(("providecommand", "providerobustcmd"), _provides(macros.read_new)),
+    **dict.fromkeys(("newcommandx", "renewcommandx", "DeclareRobustCommandx"), _reads(macros.read_new_x)),
+    "providecommandx": _provides(macros.read_new_x),
+    **dict.fromkeys(("def", "define", "redefine"), _def),
     "gdef": _gdef,
     "edef": _edef,
     "xdef": _xdef,
     **dict.fromkeys(("long", "outer", "protected"), _prefix(False)),
     "global": _prefix(True),
     "let": _let,
-    "DeclareMathOperator": _operator,
-    "DeclarePairedDelimiter": _paired,
-    **dict.fromkeys(("newenvironment", "renewenvironment", "provideenvironment"), _environment),
+    **dict.fromkeys(("NewCommandCopy", "RenewCommandCopy", "DeclareCommandCopy", "letcs"), _copy),
+    "DeclareMathOperator": _reads(macros.read_operator),
+    "DeclareTextFontCommand": _reads(_font_command),
+    "DeclarePairedDelimiter": _reads(macros.read_paired),
+    "DeclarePairedDelimiterX": _reads(macros.read_paired_x),
+    "DeclarePairedDelimiterXPP": _reads(macros.read_paired_xpp),
     **dict.fromkeys(
-        (f"{verb}DocumentCommand" for verb in ("New", "Renew", "Provide", "Declare")),
-        _document_command,
+        ("newenvironment", "renewenvironment", "provideenvironment"), _environment(macros.read_environment)
     ),
+    **dict.fromkeys(("newenvironmentx", "renewenvironmentx"), _environment(macros.read_environment_x)),
+    **{
+        f"{verb}{kind}Command": (_provides if verb == "Provide" else _reads)(macros.read_document_command)
+        for verb in ("New", "Renew", "Provide", "Declare")
+        for kind in ("Document", "ExpandableDocument")
+    },
+    **{
+        f"{verb}DocumentEnvironment": _environment(macros.read_document_environment)
+        for verb in ("New", "Renew", "Provide", "Declare")
+    },
     "expandafter": _computed,
+    **dict.fromkeys((f"{AT}namedef", "csdef"), _by_name(_def)),
+    "csgdef": _by_name(_gdef),
+    "csedef": _by_name(_edef),
+    "csxdef": _by_name(_xdef),
+    "cslet": _by_name(_let),
+    **dict.fromkeys(("appto", "gappto", f"g{AT}addto{AT}macro"), _append(before=False)),
+    **dict.fromkeys(("preto", "gpreto"), _append(before=True)),
+    "undef": _forget,
     "newif": _newif,
-    **dict.fromkeys(("newtoggle", "newbool", "newboolean", "togglefalse", "boolfalse"), _toggle(False)),
-    **dict.fromkeys(("toggletrue", "booltrue"), _toggle(True)),
-    **dict.fromkeys(("settoggle", "setbool", "setboolean"), _toggle(None)),
+    **_switches("newtoggle providetoggle togglefalse", False, boolean=False),
+    **_switches("toggletrue", True, boolean=False),
+    **_switches("settoggle", None, boolean=False),
+    **_switches("newbool newboolean providebool provideboolean boolfalse", False, boolean=True),
+    **_switches("booltrue", True, boolean=True),
+    **_switches("setbool setboolean", None, boolean=True),
 }

@@ -15,34 +15,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from filters.latex import macros
+from filters.latex.arguments import skip_space
 from filters.latex.conditionals import MATH_LOOKBACK
+from filters.latex.decisions import CHOICES
 from filters.latex.definitions import HANDLERS
-from filters.latex.frames import USE_LIMIT, Frame, Reader
+from filters.latex.frames import USE_LIMIT, Frame
 from filters.latex.macros import Environment, Macro
+from filters.latex.primitives import Primitives
 from filters.latex.tokens import AT, WORD
 
 # The command that closes a user environment's group after the body of its end.
 _END_OF_ENVIRONMENT = f"\\{AT}endenvironment "
 
 _COMMAND = re.compile(rf"\\(?:({WORD})|(.))|([{{}}])", re.DOTALL)
+_CONDITIONAL = re.compile(rf"\s*\\(if{WORD}|if)(?![A-Za-z\x01])")
+# Conditionals of a macro's own working: a body in which one stays undecided makes no text.
+_NEEDS_TEX = frozenset({"ifx", "ifcsname", "ifdefined"})
 _ENVIRONMENT = re.compile(r"[ \t]*\{([^{}\\\n]+)\}")
 # Where TeX drops a line's end after a command without harm, and a reader would miss it.
 _BREAK = re.compile(r"[ \t]*\n[ \t]*\\(?:begin|end|\[|item|(?:sub)*section|paragraph|label|centering|includegraphics)")
-_NO_SPACE_BEFORE = frozenset("{}~.!,:;?/')-\\] \t\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
     """The text with its macros expanded, and whether a bound was met.
 
-    `defined` and `expanded` are the names of macros and environments (as "begin{NAME}"), `standard` those names that
-    were written out in their standard meaning after all (a macro built on what it replaces).
+    `defined` and `expanded` are the names of macros and environments (as "begin{NAME}").
     """
 
     text: str
     defined: frozenset[str]
     expanded: frozenset[str]
-    standard: frozenset[str]
     uses: int
     bounded: bool
 
@@ -56,11 +59,10 @@ def expand(text: str) -> Expanded:
     return _Expander(text).run()
 
 
-class _Expander(Reader):
+class _Expander(Primitives):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.expanded: set[str] = set()
-        self.standard: set[str] = set()
         self.uses = 0
         self.own: dict[str, Callable[[Frame, int], None]] = {
             "begin": self._begin,
@@ -70,18 +72,29 @@ class _Expander(Reader):
             "bgroup": lambda frame, start: self.state.enter(),
             "egroup": lambda frame, start: self.state.leave(),
             f"{AT}endenvironment": self._end_environment,
-            f"{AT}ifstar": self._if_star,
-            f"{AT}ifnextchar": self._if_next,
-            "xspace": self._xspace,
+            f"{AT}ifstar": self.if_star,
+            **dict.fromkeys((f"{AT}ifnextchar", "kernel@ifnextchar".replace("@", AT)), self.if_next),
+            **dict.fromkeys((f"{AT}nameuse", "csuse"), self.name_use),
+            **dict.fromkeys(("foreach", f"{AT}for", f"{AT}tfor"), self.loop),
+            **dict.fromkeys(("forcsvlist", "docsvlist"), self.for_list),
+            **dict.fromkeys(("AtBeginDocument", "AtEndPreamble", "AtEndOfPackage"), self.at_begin),
+            "csname": self.csname,
+            "expandafter": self.expand_after,
+            "futurelet": self.future_let,
+            "xspace": self.xspace,
+            "null": self.null,
             "else": self._else,
             "fi": self._fi,
-            "iftoggle": self._if_toggle,
-            "ifbool": self._if_toggle,
+            "unless": self._unless,
         }
 
     def run(self) -> Expanded:
         state, stack, search = self.state, self.stack, _COMMAND.search
-        macros_now, setters, known = state.macros, state.conditionals.setters, self.own.keys() | HANDLERS.keys()
+        macros_now, setters, known = (
+            state.macros,
+            state.conditionals.setters,
+            self.own.keys() | HANDLERS.keys() | CHOICES.keys(),
+        )
         while stack:
             frame = stack[-1]
             if len(stack) == 1:
@@ -100,8 +113,7 @@ class _Expander(Reader):
         return Expanded(
             text="".join(self.pieces),
             defined=frozenset(state.defined),
-            expanded=frozenset(self.expanded),
-            standard=frozenset(self.standard),
+            expanded=frozenset(self.expanded & state.defined),
             uses=self.uses,
             bounded=self.work > self.limit or bool(state.runaway),
         )
@@ -113,9 +125,11 @@ class _Expander(Reader):
             return
         if macro := state.macros.get(name):
             if self._expandable(macro):
-                self._expand(macro, frame, start)
+                self.expand_macro(macro, frame, start)
         elif own := self.own.get(name):
             own(frame, start)
+        elif name in CHOICES:
+            self.choose(frame, name, start)
         elif handler := HANDLERS.get(name):
             end = handler(state, frame.text, frame.position)
             if end is not None:
@@ -123,7 +137,7 @@ class _Expander(Reader):
         elif name in state.conditionals.setters:
             flag, value = state.conditionals.setters[name]
             state.conditionals.flags[flag] = value
-            self.remove(frame, start, macros.skip_space(frame.text, frame.position))
+            self.remove(frame, start, skip_space(frame.text, frame.position))
         elif name.startswith("if") and state.conditionals.is_conditional(name):
             self._if(frame, name, start)
 
@@ -134,25 +148,21 @@ class _Expander(Reader):
             return False
         return all(name in self.state.macros for name in macro.internals)
 
-    def _expand(self, macro: Macro, frame: Frame, start: int) -> None:
+    def expand_macro(self, macro: Macro, frame: Frame, start: int) -> None:
+        """Put a macro's body in the place of its use, whose name ends at the frame's position."""
         command = frame.text[start : frame.position]
         self.flush(frame, start)
         frame.take(frame.position)
         self.begin_use(macro.name, start)
-        starred = self.state.macros.get(f"{macro.name}*")
-        if starred and frame.text.startswith("*", frame.position):
-            frame.take(frame.position + 1)
-            macro = starred
         arguments = self.arguments(macro)
         if arguments is None:
             self.emit(command)
             return
         self.uses += 1
         self.expanded.add(macro.name)
-        if not arguments and not macro.delimiters[0]:
+        if macro.stands_alone:
             self._after_word(macro)
         if macro.alias:
-            self.standard.add(macro.body.removeprefix("\\"))
             self.emit(macro.body)
         else:
             self.push(macros.substitute(macro, arguments, self.use_limit), macro.name)
@@ -169,7 +179,7 @@ class _Expander(Reader):
         elif text.startswith("\\ ", position):
             frame.take(position + 1)
         elif not _BREAK.match(text, position):
-            frame.take(macros.skip_space(text, position))
+            frame.take(skip_space(text, position))
 
     # Environments
 
@@ -185,6 +195,7 @@ class _Expander(Reader):
     def _begin(self, frame: Frame, start: int) -> None:
         found = self._environment(frame, "begin")
         if found is None:
+            self._begin_document(frame)
             return
         name, end, environment = found
         if environment is None:
@@ -201,6 +212,15 @@ class _Expander(Reader):
             self.uses += 1
             self.expanded.add(f"begin{{{name}}}")
             self.push(macros.substitute(environment.begin, arguments, self.use_limit), f"begin{{{name}}}")
+
+    def _begin_document(self, frame: Frame) -> None:
+        match = _ENVIRONMENT.match(frame.text, frame.position)
+        if match and self.put_off:
+            self.flush(frame, match.end())
+            frame.take(match.end())
+            self.begin_use("begin", match.end())
+            self.push("\n".join(self.put_off), "")
+            self.put_off.clear()
 
     def _end(self, frame: Frame, start: int) -> None:
         found = self._environment(frame, "end")
@@ -220,64 +240,28 @@ class _Expander(Reader):
         frame.take(min(frame.position + 1, len(frame.text)))
         self.state.leave()
 
-    # Look-ahead
-
-    def _next(self) -> tuple[Frame, int] | None:
-        """Return the frame and the position of the next character that is no blank."""
-        for frame in reversed(self.stack):
-            position = macros.skip_space(frame.text, frame.position)
-            if position < len(frame.text):
-                return frame, position
-        return None
-
-    def _if_star(self, frame: Frame, start: int) -> None:
-        yes = macros.read_body(frame.text, frame.position)
-        no = yes and macros.read_body(frame.text, yes[1])
-        if yes and no:
-            self.remove(frame, start, no[1])
-            self.begin_use(f"{AT}ifstar", start)
-            ahead = self._next()
-            starred = ahead is not None and ahead[0].text.startswith("*", ahead[1])
-            if starred and ahead:
-                ahead[0].take(ahead[1] + 1)
-            self.push((yes if starred else no)[0], f"{AT}ifstar")
-
-    def _if_next(self, frame: Frame, start: int) -> None:
-        wanted = macros.read_body(frame.text, frame.position)
-        yes = wanted and macros.read_body(frame.text, wanted[1])
-        no = yes and macros.read_body(frame.text, yes[1])
-        if wanted and yes and no:
-            self.remove(frame, start, no[1])
-            self.begin_use(f"{AT}ifnextchar", start)
-            character = "{" if wanted[0] == "\\bgroup" else wanted[0]
-            ahead = self._next()
-            matches = ahead is not None and ahead[0].text.startswith(character, ahead[1])
-            self.push((yes if matches else no)[0], f"{AT}ifnextchar")
-
-    def _xspace(self, frame: Frame, start: int) -> None:
-        self.flush(frame, start)
-        frame.take(frame.position)
-        for outer in reversed(self.stack):
-            if outer.position < len(outer.text):
-                if outer.text.startswith("{}", outer.position):
-                    outer.take(outer.position + 2)
-                elif outer.text[outer.position] not in _NO_SPACE_BEFORE:
-                    self.emit(" ")
-                return
-
     # Conditionals
 
-    def _if(self, frame: Frame, name: str, start: int) -> None:
+    def _if(self, frame: Frame, name: str, start: int, *, unless: bool = False) -> None:
         conditionals = self.state.conditionals
         before = self.tail() + frame.text[max(frame.start, start - MATH_LOOKBACK) : start] if name == "ifmmode" else ""
         decision = conditionals.decide(name, frame.text, frame.position, before)
         if decision is None:
             conditionals.open.append(False)
-        elif decision[0]:
+            frame.position = conditionals.operands(name, frame.text, frame.position)
+            if name in _NEEDS_TEX:
+                self.give_up(frame, start)
+        elif decision[0] is not unless:
             conditionals.open.append(True)
             self.remove(frame, start, decision[1])
         else:
             self._skip(frame, start, decision[1], stop_at_else=True)
+
+    def _unless(self, frame: Frame, start: int) -> None:
+        match = _CONDITIONAL.match(frame.text, frame.position)
+        if match and self.state.conditionals.is_conditional(match[1]):
+            frame.position = match.end()
+            self._if(frame, match[1], start, unless=True)
 
     def _skip(self, frame: Frame, start: int, position: int, *, stop_at_else: bool) -> None:
         found = None
@@ -299,14 +283,4 @@ class _Expander(Reader):
 
     def _fi(self, frame: Frame, start: int) -> None:
         if self.state.conditionals.open and self.state.conditionals.open.pop():
-            self.remove(frame, start, macros.skip_space(frame.text, frame.position))
-
-    def _if_toggle(self, frame: Frame, start: int) -> None:
-        name = macros.read_body(frame.text, frame.position)
-        yes = name and macros.read_body(frame.text, name[1])
-        no = yes and macros.read_body(frame.text, yes[1])
-        value = self.state.conditionals.toggles.get(name[0]) if name else None
-        if value is not None and yes and no:
-            self.remove(frame, start, no[1])
-            self.begin_use("iftoggle", start)
-            self.push((yes if value else no)[0], "iftoggle")
+            self.remove(frame, start, skip_space(frame.text, frame.position))

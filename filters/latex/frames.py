@@ -12,10 +12,11 @@ import re
 from dataclasses import dataclass
 
 from filters.latex import macros
+from filters.latex.arguments import ARGUMENT_LIMIT, Incomplete
 from filters.latex.conditionals import MATH_LOOKBACK
 from filters.latex.definitions import State
-from filters.latex.macros import Incomplete, Macro
-from filters.latex.tokens import AT
+from filters.latex.macros import Macro
+from filters.latex.tokens import AT, ends_with_word
 
 # What one use in the text may make, and all of them together, in characters (own choice; real papers need under 1 %).
 USE_LIMIT = 200_000
@@ -33,11 +34,16 @@ _STARTS_LINE = re.compile(r"(?:\A|\n)[ \t]*\Z")
 
 @dataclass(slots=True)
 class Frame:
-    """A text being read: up to `start` it is written out or used up, up to `position` looked at."""
+    """A text being read: up to `start` it is written out or used up, up to `position` looked at.
+
+    `name` is the macro whose body it is, "" for the document's own text; what follows `own` joined it from outside.
+    """
 
     text: str
     start: int = 0
     position: int = 0
+    name: str = ""
+    own: int = 0
 
     def take(self, end: int) -> None:
         """Use up the text to `end` without writing it out."""
@@ -81,7 +87,7 @@ class Reader:
         if self.glue and (piece[0].isalpha() or piece[0] == AT):
             self.pieces.append(" ")
         self.pieces.append(piece)
-        self.glue = macros.ends_with_word(piece)
+        self.glue = ends_with_word(piece)
 
     def remove(self, frame: Frame, start: int, end: int) -> None:
         """Take a definition out, with its line if nothing else is on it."""
@@ -103,7 +109,7 @@ class Reader:
         elif self.use and self.work - self.use.work > self.use_limit:
             self.take_back(self.use.name)
         elif body:
-            self.stack.append(Frame(body))
+            self.stack.append(Frame(body, name=name, own=len(body)))
         else:
             self.drop_empty_line(self.stack[-1])
 
@@ -136,7 +142,7 @@ class Reader:
 
     def arguments(self, macro: Macro) -> list[str] | None:
         """Take the arguments of a use from the stack of frames, or answer None and leave the text as it is."""
-        if len(macro.delimiters) == 1 and not macro.delimiters[0]:
+        if macro.stands_alone:
             return []
         window = MERGE_WINDOW
         while True:
@@ -145,7 +151,7 @@ class Reader:
             try:
                 found = macros.match_arguments(macro, frame.text, frame.position, final=last)
             except Incomplete:
-                self.work += STEP_COST + min(len(frame.text) - frame.position, macros.ARGUMENT_LIMIT)
+                self.work += STEP_COST + min(len(frame.text) - frame.position, ARGUMENT_LIMIT)
                 if last or self.work > self.limit:
                     return None
                 self._join(window)
@@ -172,7 +178,7 @@ class Reader:
         outer.take(cut)
         if cut == len(outer.text) and len(self.stack) > 1:
             self.stack.pop()
-        self.stack.append(Frame(joined))
+        self.stack.append(Frame(joined, name=rest.name, own=max(0, rest.own - rest.position)))
 
     def tail(self) -> str:
         """Return the end of what has been written out."""

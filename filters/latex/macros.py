@@ -8,12 +8,14 @@ is expanded here.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from filters.latex.tokens import AT, WORD, group_end, words
+from filters.latex import arguments
+from filters.latex.arguments import ARGUMENT_LIMIT, TOKEN, Argument, Incomplete
+from filters.latex.tokens import AT, WORD, ends_with_word, group_end, words
 
-# An argument longer than this is a missing brace, not an argument. In characters.
-ARGUMENT_LIMIT = 500_000
+# A default longer than this is a missing bracket, in characters.
 DEFAULT_LIMIT = 2_000
 
 # Commands that keep their standard meaning: to expand a house style's redefinition of a heading would lose the heading.
@@ -35,28 +37,43 @@ STRUCTURE_ENVIRONMENTS = words(
 
 # What needs TeX itself: a body with one of these is left as it is, and reported.
 _PROGRAMMING = re.compile(
-    r"\\(?:expandafter|csname|noexpand|futurelet|catcode|lccode|uccode|mathcode|afterassignment|aftergroup|"
+    r"\\(?:noexpand|catcode|lccode|uccode|mathcode|afterassignment|aftergroup|"
     r"advance|multiply|divide|count|dimen|skip|toks|newcount|newdimen|newskip|newtoks|newread|newwrite|setbox|newbox|"
-    r"ifx|ifdim|ifcase|ifcat|ifodd|ifvoid|ifhmode|ifvmode|ifinner|ifthenelse|ifstrempty|ifblank|ifstrequal|whiledo|loop|"
-    r"foreach|romannumeral|number|string|meaning|detokenize|unexpanded|scantokens|everypar|output|uppercase|lowercase|"
-    r"read|write|openin|openout|closeout|immediate|special|batchmode|@for|@whilenum|ExplSyntaxOn|IfValueTF|IfNoValueTF|"
-    r"IfBooleanTF|verbatim|obeylines|obeyspaces|afterpage|pgfmathparse|pgfmathsetmacro|the)(?![A-Za-z\x01])"
+    r"ifdim|ifcase|ifcat|ifodd|ifvoid|ifhmode|ifvmode|ifinner|whiledo|loop|"
+    r"romannumeral|number|string|meaning|detokenize|unexpanded|scantokens|everypar|output|uppercase|lowercase|"
+    r"read|write|openin|openout|closeout|immediate|special|batchmode|@whilenum|ExplSyntaxOn|"
+    r"verbatim|obeylines|obeyspaces|afterpage|pgfmathparse|pgfmathsetmacro|the)(?![A-Za-z\x01])"
+    r"|\\(?:cs|tl|seq|int|bool|clist|prop|str|fp|dim|msg|keys|exp|use|peek|regex)_[a-z]{2,}[a-z_]*:"
 )
-_KNOWN_INTERNALS = frozenset(f"{AT}{name}" for name in ("ifstar", "ifnextchar", "firstofone", "gobble"))
-_INTERNAL = re.compile(rf"\\({WORD})")
+_KNOWN_INTERNALS = frozenset(
+    f"{AT}{name}"
+    for name in (
+        *("ifstar", "ifnextchar", "ifundefined", "ifmtarg", "ifnotmtarg", "ifempty", "ifnotempty"),
+        *("nameuse", "namedef", "for", "tfor", ""),
+    )
+)
+# LaTeX's own, which macros are built of.
+_BUILT_IN = {
+    "firstofone": (1, "#1"),
+    "gobble": (1, ""),
+    "gobbletwo": (2, ""),
+    "firstoftwo": (2, "#1"),
+    "secondoftwo": (2, "#2"),
+    "empty": (0, ""),
+}
+_INTERNAL = re.compile(rf"(\\(?:futurelet|let|[gex]?def)[ ]*)?\\({WORD})")
+_DELIMSIZE = re.compile(r"\\delimsize(?![A-Za-z\x01])[ ]?")
 _PARAMETER = re.compile(r"#(#|[1-9])")
-_SPACE = re.compile(r"[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?")
-_TOKEN = re.compile(rf"\\{WORD}[ \t]*|\\[^\x00]|\x00\d+\x00|[^{{}}\x00]", re.DOTALL)
 _NAME = re.compile(rf"\s*(?:\{{\s*\\({WORD}|[^A-Za-z\x00])\s*\}}|\\({WORD}|[^A-Za-z\x00]))", re.DOTALL)
 _STAR = re.compile(r"\s*\*?")
 _COUNT = re.compile(r"\s*\[\s*(\d)\s*\]")
 _ENVIRONMENT = re.compile(r"\*?\s*\{\s*([^{}\\\n]+?)\s*\}")
+_DEFAULT_OF = re.compile(r"(?:^|,)\s*([1-9])\s*=\s*((?:\{[^{}]*\}|[^,{}])*)")
 _OPENS = re.compile(r"\s*\[")
 _BODY = re.compile(r"\s*")
 _DEF = re.compile(rf"\s*\\({WORD}|[^A-Za-z\x00])([^{{}}\n]{{0,200}}(?:\n[^{{}}\n]{{0,200}})?)(?=\{{)", re.DOTALL)
 _LET = re.compile(rf"\s*\\({WORD}|[^A-Za-z\x00])[ \t]*=?[ ]?(\\(?:{WORD}|[^A-Za-z\x00])|[^\s{{}}\\\x00])", re.DOTALL)
 _KEEPS_SPACE = re.compile(r"(?:\\[A-Za-z]+|\\(?:begin|end)\{[^{}]*\}|\\\\)\s*\Z")
-_PUNCTUATED = re.compile(r"\\.|[\[\]{}]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +81,16 @@ class Macro:
     """One definition.
 
     `delimiters[0]` is what stands before the first parameter, `delimiters[i]` what ends parameter i ("" for an
-    undelimited one). `default` is the value of an optional first argument. An alias is written out as it stands, never
-    expanded again; an opaque macro needs TeX itself and is never expanded.
+    undelimited one). `default` is the value of an optional first argument. A macro with a `signature` has the arguments
+    that it lists instead. An alias is written out as it stands, never expanded again; an opaque macro needs TeX itself
+    and is never expanded.
     """
 
     name: str
     body: str = ""
     delimiters: tuple[str, ...] = ("",)
     default: str | None = None
+    signature: tuple[Argument, ...] | None = None
     alias: bool = False
     opaque: bool = False
     long: bool = True
@@ -81,8 +100,13 @@ class Macro:
 
     @property
     def parameters(self) -> int:
-        """Return the number of arguments, an optional one included."""
-        return len(self.delimiters) - 1
+        """Return the number of arguments, optional ones included."""
+        return len(self.delimiters) - 1 if self.signature is None else len(self.signature)
+
+    @property
+    def stands_alone(self) -> bool:
+        """Tell whether nothing after its name belongs to a use."""
+        return not self.parameters and not self.delimiters[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,37 +117,35 @@ class Environment:
     end: Macro
 
 
-class Incomplete(Exception):  # noqa: N818 - a signal, not an error: more text is needed
-    """The text ends inside an argument."""
-
-
 def make(
-    name: str, body: str, delimiters: tuple[str, ...] = ("",), default: str | None = None, *, long: bool = True
+    name: str,
+    body: str,
+    delimiters: tuple[str, ...] = ("",),
+    default: str | None = None,
+    *,
+    long: bool = True,
+    signature: tuple[Argument, ...] | None = None,
 ) -> Macro:
     """Return the macro with its body split at the parameters and the marks that expansion needs."""
-    found = (match[1] for match in _INTERNAL.finditer(body))
+    # What a body sets itself need not be known before.
+    found = (match[2] for match in _INTERNAL.finditer(body) if not match[1])
     return Macro(
         name=name,
         body=body,
         delimiters=delimiters,
         default=default,
+        signature=signature or None,
         opaque=bool(_PROGRAMMING.search(body)),
         long=long,
         parts=_split(body),
         internals=tuple({word for word in found if AT in word and word not in _KNOWN_INTERNALS}),
-        keeps_space=len(delimiters) == 1 and bool(_KEEPS_SPACE.search(body[-80:])),
+        keeps_space=len(delimiters) == 1 and not signature and bool(_KEEPS_SPACE.search(body[-80:])),
     )
 
 
 def alias(name: str, target: str) -> Macro:
     """Return the macro that stands for another command's standard meaning, or for a character."""
     return Macro(name=name, body=target, alias=True, parts=(target,), keeps_space=target[-1:].isalpha())
-
-
-def skip_space(text: str, position: int) -> int:
-    """Return where the blanks end, of which at most one is a newline: an empty line is a paragraph, not a blank."""
-    match = _SPACE.match(text, position)
-    return match.end() if match else position
 
 
 def read_new(text: str, position: int) -> tuple[Macro, int] | None:
@@ -152,6 +174,43 @@ def read_def(text: str, position: int, *, long: bool = False) -> tuple[Macro, in
     return make(head[1], text[head.end() + 1 : end - 1], delimiters, long=long), end
 
 
+def read_new_x(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows xargs' `\newcommandx`: name, [count], [which arguments are optional, with defaults], body."""
+    star = _STAR.match(text, position)
+    name = _NAME.match(text, star.end() if star else position)
+    signature = name and _signature_x(text, name.end())
+    body = signature and read_body(text, signature[1])
+    if not name or not signature or not body:
+        return None
+    return make(name[1] or name[2], body[0], signature=signature[0]), body[1]
+
+
+def _signature_x(text: str, position: int) -> tuple[tuple[Argument, ...], int] | None:
+    found = _signature(text, position)
+    if found is None:
+        return None
+    count, listed, end = found
+    defaults = {int(match[1]): match[2].strip() for match in _DEFAULT_OF.finditer(listed or "")}
+    return tuple(
+        arguments.optional(defaults[index].removeprefix("{").removesuffix("}"))
+        if index in defaults
+        else arguments.MANDATORY
+        for index in range(1, count + 1)
+    ), end
+
+
+def read_document_command(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows `\NewDocumentCommand`: name, specification, body; opaque if the specification is not known."""
+    name = _NAME.match(text, position)
+    specification = name and read_body(text, name.end())
+    body = specification and read_body(text, specification[1])
+    if not name or not specification or not body:
+        return None
+    signature = arguments.specification(specification[0])
+    macro = make(name[1] or name[2], body[0], signature=signature)
+    return (replace(macro, opaque=True) if signature is None else macro), body[1]
+
+
 def read_let(text: str, position: int) -> tuple[str, str, int] | None:
     r"""Read what follows `\let`: the new name and the target, a command with its backslash or a character."""
     match = _LET.match(text, position)
@@ -170,32 +229,92 @@ def read_operator(text: str, position: int) -> tuple[Macro, int] | None:
     return replace(make(name[1] or name[2], f"{command}{{{body[0]}}}"), keeps_space=True), body[1]
 
 
-def read_paired(text: str, position: int) -> tuple[tuple[Macro, Macro], int] | None:
-    r"""Read what follows `\DeclarePairedDelimiter`: the macro and its starred form, which stretches."""
+def read_paired(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows `\DeclarePairedDelimiter`: a star stretches the delimiters, an optional size enlarges them."""
+    return _paired(text, position, ("left", "right"))
+
+
+def read_paired_x(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows `\DeclarePairedDelimiterX`, which has [count] and what stands between the delimiters."""
+    return _paired(text, position, ("left", "right", "body"))
+
+
+def read_paired_xpp(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows `\DeclarePairedDelimiterXPP`, which also says what stands before and after them."""
+    return _paired(text, position, ("before", "left", "right", "after", "body"))
+
+
+def _paired(text: str, position: int, groups: tuple[str, ...]) -> tuple[Macro, int] | None:
     name = _NAME.match(text, position)
-    left = name and read_body(text, name.end())
-    right = left and read_body(text, left[1])
-    if not name or not left or not right:
-        return None
-    word = name[1] or name[2]
-    plain = make(word, f"{left[0]} #1 {right[0]}", ("", ""))
-    return (plain, make(f"{word}*", f"\\left{left[0]} #1 \\right{right[0]}", ("", ""))), right[1]
+    count = _COUNT.match(text, name.end()) if name else None
+    position = count.end() if count else name.end() if name else position
+    found: dict[str, str] = {"before": "", "after": "", "body": "#1"}
+    for group in groups:
+        body = read_body(text, position) if name else None
+        if body is None:
+            return None
+        found[group], position = body
+    assert name is not None, "without a name there is no body"
+    plain, stretched = _sides(found, "#2", "#2", "#2"), _sides(found, "\\left", "\\middle", "\\right")
+    signature = (arguments.STAR, arguments.optional(""), *[arguments.MANDATORY] * (int(count[1]) if count else 1))
+    both = f"\\IfBooleanTF{{#1}}{{{stretched}}}{{{plain}}}"
+    return make(name[1] or name[2], both, signature=signature), position
+
+
+def _sides(found: Mapping[str, str], left: str, middle: str, right: str) -> str:
+    """Return a pair's replacement; the star and the size are parameters before the user's own."""
+    moved = {
+        part: _PARAMETER.sub(lambda match: f"#{int(match[1]) + 2}" if match[1] != "#" else "##", text)
+        for part, text in found.items()
+    }
+    body = _DELIMSIZE.sub(lambda _: f"{middle} " if middle != "#2" else middle, moved["body"])
+    return f"{moved['before']}{left}{moved['left']} {body} {right}{moved['right']}{moved['after']}"
 
 
 def read_environment(text: str, position: int) -> tuple[str, Environment, int] | None:
     r"""Read what follows `\newenvironment`: name, [count], [default], begin, end."""
     name = _ENVIRONMENT.match(text, position)
     signature = name and _signature(text, name.end())
-    begin = signature and read_body(text, signature[2])
-    end = begin and read_body(text, begin[1])
-    if not name or not signature or not begin or not end:
+    bodies = signature and _bodies(text, signature[2])
+    if not name or not signature or not bodies:
         return None
-    count, default, _ = signature
-    return (
-        name[1],
-        Environment(make(name[1], begin[0], ("",) * (count + 1), default), make(f"end{name[1]}", end[0])),
-        end[1],
-    )
+    begin = make(name[1], bodies[0], ("",) * (signature[0] + 1), signature[1])
+    return name[1], Environment(begin, make(f"end{name[1]}", bodies[1])), bodies[2]
+
+
+def read_environment_x(text: str, position: int) -> tuple[str, Environment, int] | None:
+    r"""Read what follows xargs' `\newenvironmentx`."""
+    name = _ENVIRONMENT.match(text, position)
+    signature = name and _signature_x(text, name.end())
+    bodies = signature and _bodies(text, signature[1])
+    if not name or not signature or not bodies:
+        return None
+    begin = make(name[1], bodies[0], signature=signature[0])
+    return name[1], _environment(name[1], begin, bodies[1]), bodies[2]
+
+
+def read_document_environment(text: str, position: int) -> tuple[str, Environment, int] | None:
+    r"""Read what follows `\NewDocumentEnvironment`: name, specification, begin, end."""
+    name = _ENVIRONMENT.match(text, position)
+    specification = name and read_body(text, name.end())
+    bodies = specification and _bodies(text, specification[1])
+    if not name or not specification or not bodies:
+        return None
+    signature = arguments.specification(specification[0])
+    begin = make(name[1], bodies[0], signature=signature)
+    begin = replace(begin, opaque=True) if signature is None else begin
+    return name[1], _environment(name[1], begin, bodies[1]), bodies[2]
+
+
+def _environment(name: str, begin: Macro, end: str) -> Environment:
+    """Return an environment; one whose end has arguments as well is opaque."""
+    return Environment(replace(begin, opaque=begin.opaque or bool(_PARAMETER.search(end))), make(f"end{name}", end))
+
+
+def _bodies(text: str, position: int) -> tuple[str, str, int] | None:
+    begin = read_body(text, position)
+    end = begin and read_body(text, begin[1])
+    return (begin[0], end[0], end[1]) if begin and end else None
 
 
 def match_arguments(macro: Macro, text: str, position: int, *, final: bool = True) -> tuple[list[str], int] | None:
@@ -203,28 +322,41 @@ def match_arguments(macro: Macro, text: str, position: int, *, final: bool = Tru
 
     Raises `Incomplete` if the text ends first; a missing optional argument is none if the text is `final`.
     """
+    if macro.signature is not None:
+        return _match_signature(macro.signature, text, position, final=final)
     if macro.name[-1].isalpha() and any(delimiter not in {"", " "} for delimiter in macro.delimiters[:2]):
-        position = skip_space(text, position)
+        position = arguments.skip_space(text, position)
     if macro.delimiters[0]:
-        position = _expect(text, position, macro.delimiters[0])
+        position = arguments.expect(text, position, macro.delimiters[0])
         if position < 0:
             return None
-    arguments: list[str] = []
+    found: list[str] = []
+    argument: tuple[str, int] | None
     for index, delimiter in enumerate(macro.delimiters[1:]):
         if index == 0 and macro.default is not None:
-            argument, position = _optional(text, position, macro.default, final=final)
+            argument = arguments.in_brackets(text, position, arguments.optional(macro.default), final=final)
         elif delimiter:
-            found = _delimited(text, position, delimiter, macro.long)
-            if found is None:
-                return None
-            argument, position = found
+            argument = arguments.delimited(text, position, delimiter, macro.long)
         else:
-            found = _undelimited(text, position)
-            if found is None:
-                return None
-            argument, position = found
-        arguments.append(argument)
-    return arguments, position
+            argument = arguments.undelimited(text, position)
+        if argument is None:
+            return None
+        position = argument[1]
+        found.append(argument[0])
+    return found, position
+
+
+def _match_signature(
+    signature: tuple[Argument, ...], text: str, position: int, *, final: bool
+) -> tuple[list[str], int] | None:
+    found: list[str] = []
+    for each in signature:
+        argument = arguments.take(each, text, position, final=final)
+        if argument is None:
+            return None
+        found.append(argument[0])
+        position = argument[1]
+    return found, position
 
 
 def substitute(macro: Macro, arguments: list[str], limit: int) -> str:
@@ -249,18 +381,6 @@ def substitute(macro: Macro, arguments: list[str], limit: int) -> str:
     return "".join(pieces)
 
 
-def ends_with_word(text: str) -> bool:
-    r"""Return whether the text ends with a command whose name a letter would lengthen (`\alpha`, not `\\alpha`)."""
-    tail = text[-64:]
-    if not tail or not (tail[-1].isalpha() or tail[-1] == AT):
-        return False
-    start = tail.rfind("\\")
-    if start < 0 or not re.fullmatch(WORD, tail[start + 1 :]):
-        return False
-    escapes = len(tail[: start + 1]) - len(tail[: start + 1].rstrip("\\"))
-    return escapes % 2 == 1
-
-
 def _split(body: str) -> tuple[str | int, ...]:
     parts: list[str | int] = []
     position = 0
@@ -281,7 +401,7 @@ def _signature(text: str, position: int) -> tuple[int, str | None, int] | None:
     if opens is None:
         return int(count[1]), None, position
     try:
-        default, position = _optional(text, opens.end() - 1, "", limit=DEFAULT_LIMIT)
+        default, position = arguments.in_brackets(text, opens.end() - 1, arguments.optional(""), limit=DEFAULT_LIMIT)
     except Incomplete:
         return None
     return int(count[1]), default, position
@@ -294,7 +414,7 @@ def read_body(text: str, position: int) -> tuple[str, int] | None:
     if text.startswith("{", start):
         end = group_end(text, start, start + ARGUMENT_LIMIT)
         return (text[start + 1 : end - 1], end) if end > 0 else None
-    token = _TOKEN.match(text, start)
+    token = TOKEN.match(text, start)
     return (token[0].rstrip(" \t"), token.end()) if token else None
 
 
@@ -305,69 +425,6 @@ def _delimiters(parameters: str) -> tuple[str, ...] | None:
     return tuple(re.sub(r"\s+", " ", piece) for piece in pieces[::2])
 
 
-def _expect(text: str, position: int, delimiter: str) -> int:
-    start = skip_space(text, position) if delimiter[0].isalpha() or delimiter == " " else position
-    if delimiter == " ":
-        return start
-    if len(text) - start < len(delimiter) and delimiter.startswith(text[start:]):
-        raise Incomplete
-    return start + len(delimiter) if text.startswith(delimiter, start) else -1
-
-
-def _undelimited(text: str, position: int) -> tuple[str, int] | None:
-    start = skip_space(text, position)
-    if start >= len(text):
-        raise Incomplete
-    if text[start] == "{":
-        end = group_end(text, start, start + ARGUMENT_LIMIT)
-        if end < 0:
-            raise Incomplete
-        return text[start + 1 : end - 1], end
-    token = _TOKEN.match(text, start)
-    return (token[0].rstrip(" \t") or token[0], token.end()) if token and token[0] != "\n" else None
-
-
-def _optional(
-    text: str, position: int, default: str, *, final: bool = True, limit: int = ARGUMENT_LIMIT
-) -> tuple[str, int]:
-    start = skip_space(text, position)
-    if start >= len(text) and not final:
-        raise Incomplete
-    if not text.startswith("[", start):
-        return default, position
-    depth = 0
-    for match in _PUNCTUATED.finditer(text, start + 1, min(len(text), start + limit)):
-        mark = match[0]
-        if mark == "{":
-            depth += 1
-        elif mark == "}":
-            depth -= 1
-            if depth < 0:
-                return default, position
-        elif mark == "]" and depth == 0:
-            return text[start + 1 : match.start()], match.end()
-    raise Incomplete
-
-
-def _delimited(text: str, position: int, delimiter: str, long: bool) -> tuple[str, int] | None:
-    """Find the delimiter outside of groups; an argument that is one group loses its braces, as in TeX."""
-    blank = r"\s+" if delimiter == " " else re.escape(delimiter).replace(r"\ ", r"\s+")
-    ahead = r"(?![A-Za-z\x01])" if ends_with_word(delimiter) else ""
-    pattern = re.compile(rf"(?P<found>{blank}){ahead}|(?P<paragraph>\n[ \t]*\n)|\\.|[{{}}]", re.DOTALL)
-    depth = 0
-    for match in pattern.finditer(text, position, min(len(text), position + ARGUMENT_LIMIT)):
-        if match["found"]:
-            if depth == 0:
-                argument = text[position : match.start()]
-                whole = argument.startswith("{") and group_end(argument, 0) == len(argument)
-                return (argument[1:-1] if whole else argument), match.end()
-        elif match["paragraph"]:
-            if not long:
-                return None
-        elif match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth < 0:
-                return None
-    raise Incomplete
+BUILT_IN: Mapping[str, Macro] = {
+    f"{AT}{name}": make(f"{AT}{name}", body, ("",) * (count + 1)) for name, (count, body) in _BUILT_IN.items()
+}

@@ -8,14 +8,12 @@ leftovers) is never read. The authors' own packages and classes give their defin
 
 from __future__ import annotations
 
-import codecs
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from filters.latex import styles
-from filters.latex.macros import ends_with_word
-from filters.latex.tokens import Environments, environments, normalize, spans, words
+from filters.latex import encodings, styles
+from filters.latex.tokens import Environments, ends_with_word, environments, spans, words
 
 # TeX's own limit on files open at once is 15; the others are own choices, in files and characters.
 DEPTH_LIMIT = 15
@@ -73,64 +71,26 @@ _JSON_DIRECTION = re.compile(
     r'"filename"\s*:\s*"(?P<name>[^"]+)"[^{}]{0,500}"usage"\s*:\s*"(?P<usage>toplevel|ignore)"'
 )
 _CLASS_COMMANDS = words("documentclass documentstyle LoadClass LoadClassWithOptions")
-_INPUT_ENCODING = re.compile(rb"^[^%\n]*\\usepackage\s*\[\s*([A-Za-z0-9-]+)[^\]\n]*\]\s*\{inputenc\}", re.MULTILINE)
-_ENCODINGS = {
-    "latin1": "latin-1",
-    "latin2": "iso8859-2",
-    "latin3": "iso8859-3",
-    "latin4": "iso8859-4",
-    "latin5": "iso8859-9",
-    "latin9": "iso8859-15",
-    "latin10": "iso8859-16",
-    "ansinew": "cp1252",
-    "cp1250": "cp1250",
-    "cp1251": "cp1251",
-    "cp1252": "cp1252",
-    "cp437": "cp437",
-    "cp850": "cp850",
-    "cp852": "cp852",
-    "cp866": "cp866",
-    "applemac": "mac-roman",
-    "macce": "mac-latin2",
-    "koi8-r": "koi8-r",
-    "koi8-u": "koi8-u",
-    "iso88595": "iso8859-5",
-}
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-
-
-def decode(raw: bytes) -> str:
-    r"""Return a file's text by its byte order mark, as UTF-8, by its `inputenc` option or as Latin-1, with LF ends."""
-    for mark, name in _MARKS:
-        if raw.startswith(mark):
-            return normalize(raw.decode(name, "replace"))
-    try:
-        return normalize(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        declared = _INPUT_ENCODING.search(raw[:BINARY_PREFIX])
-        encoding = _ENCODINGS.get(declared[1].decode("ascii")) if declared else None
-        # 0x80 to 0x9F are control characters in Latin-1: a text that has them was written in Windows' superset of it.
-        fallback = "cp1252" if re.search(rb"[\x80-\x9f]", raw) else "latin-1"
-        return normalize(raw.decode(encoding or fallback, "replace"))
 
 
 def sources(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the decoded files that can be TeX: no drawings, nothing binary, no resource forks of other systems."""
-    found: dict[str, str] = {}
-    for name in sorted(files):
-        base, raw = posixpath.basename(name), files[name]
-        if base.startswith("._") or name.startswith("__MACOSX/") or _suffix(name) in DRAWINGS | NEVER_READ:
-            continue
-        marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        if not marked and b"\x00" in raw[:BINARY_PREFIX]:
-            continue
-        # A text without a single command may still be an input: numbers, words, a table's rows.
-        if b"\\" not in raw and _suffix(name) not in TEX_SUFFIXES and not base.startswith(DIRECTIONS):
-            continue
-        if raw.startswith((b"\xff\xd8\xff", b"%PDF", b"%!PS", b"\x89PNG", b"GIF8", b"PK\x03\x04", b"\x1f\x8b")):
-            continue
-        found[name] = decode(raw)
-    return found
+    kept = [name for name in sorted(files) if _can_be_tex(name, files[name])]
+    # The main file says it for what it reads.
+    declared = [found for name in kept if (found := encodings.declared(files[name]))]
+    return {name: encodings.decode(files[name], declared[0] if declared else None) for name in kept}
+
+
+def _can_be_tex(name: str, raw: bytes) -> bool:
+    base = posixpath.basename(name)
+    if base.startswith("._") or name.startswith("__MACOSX/") or _suffix(name) in DRAWINGS | NEVER_READ:
+        return False
+    if not encodings.is_text(raw):
+        return False
+    # A text without a single command may still be an input: numbers, words, a table's rows.
+    if b"\\" not in raw and _suffix(name) not in TEX_SUFFIXES and not base.startswith(DIRECTIONS):
+        return False
+    return not raw.startswith((b"\xff\xd8\xff", b"%PDF", b"%!PS", b"\x89PNG", b"GIF8", b"PK\x03\x04", b"\x1f\x8b"))
 
 
 def find_main(files: Mapping[str, str]) -> str | None:

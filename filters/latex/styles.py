@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
+from filters.latex import names
 from filters.latex.definitions import HANDLERS, State
-from filters.latex.tokens import AT, protect, restore, words
+from filters.latex.tokens import AT, WORD, protect, restore, words
 
 # A longer file is a program, not a collection of macros. In characters.
 STYLE_LIMIT = 300_000
@@ -75,15 +76,18 @@ def definitions(style: str) -> str:
     r"""Return the definitions of a style or class file, as a text that gives "@" its meaning there.
 
     The rest of its code (options, conditionals, layout) is left out. Definitions that need TeX itself are among them,
-    so that their names are reported where they are left.
+    and each other name that it defines as `\let\x\x`, so that their names are reported where they are left.
     """
     protected = protect("\\makeatletter\n" + style)
-    text, found, position = protected.text, [], 0
+    text, found, position, state = protected.text, [], 0, State()
     while match := _DEFINES.search(text, position):
-        end = HANDLERS[match[1]](State(), text, match.end())
+        end = HANDLERS[match[1]](state, text, match.end())
         position = end or match.end()
         if end is not None:
             found.append(text[match.start() : end])
+    listed = "\n".join(found)
+    known = names.defined(listed)
+    found += (f"\\let\\{name}\\{name} " for name in sorted(names.defined(text) - known) if re.fullmatch(WORD, name))
     if not found:
         return ""
     # The mark of a letter "@" becomes "@" here and a letter again when the whole paper is read.

@@ -27,9 +27,11 @@ def words(text: str) -> frozenset[str]:
 
 
 VERBATIM = words(
-    """verbatim verbatim* Verbatim Verbatim* BVerbatim LVerbatim SaveVerbatim lstlisting minted alltt listing
-    program semiverbatim pyverbatim spverbatim sageblock pycode tcblisting asy filecontents filecontents*"""
+    """verbatim verbatim* Verbatim Verbatim* BVerbatim LVerbatim SaveVerbatim lstlisting minted
+    program pyverbatim spverbatim sageblock pycode tcblisting asy filecontents filecontents*"""
 )
+# Verbatim but for commands, which mean what they mean everywhere.
+ACTIVE = frozenset({"alltt", "alltt*", "semiverbatim"})
 # filecontents writes files: its content is another file's, never the paper's.
 OMITTED = frozenset({"comment", "filecontents", "filecontents*"})
 
@@ -39,22 +41,39 @@ ADDRESS_LIMIT = 4_000
 LINE_LOOKBACK = 500
 # Most groups end this near; for longer ones the whole text is matched once.
 NEAR = 200
+DEFINITION_LIMIT = 20_000
 
 _REPLACED = {"\x00": "", "\x01": "", "\ufeff": "", "\f": "\n\n"}
 _DECLARATION = re.compile(
-    r"""\\(?: (?:lstnewenvironment|newverbatim|DefineVerbatimEnvironment|newtcblisting)\s*(?:\[[^\]\n]*\])?
-            \{(?P<keep>[^{}\n]+)\}
+    r"""\\(?: (?:lstnewenvironment|newverbatim|DefineVerbatimEnvironment|newtcblisting|DeclareTCBListing)
+            \s*(?:\[[^\]\n]*\])?\s*\{(?P<keep>[^{}\n]+)\}
+            (?P<commands>\{\w+\}\s*\{[^\n]{0,500}?commandchars)?
       | newminted (?:\[(?P<code>[^\]\n]+)\])? \{(?P<language>[^{}\n]+)\}
       | excludecomment\s*\{(?P<omit>[^{}\n]+)\}
-      | (?:includecomment|newenvironment\*?|NewEnviron)\s*\{(?P<include>[^{}\n]+)\}
+      | (?:includecomment|(?:re)?newenvironment\*?|NewEnviron)\s*\{(?P<include>[^{}\n]+)\}
+            (?: (?:\s*\[[^\]\n]{0,500}\]){0,2} \s*\{[^\\}]{0,99}
+                \\(?:(?:begin\s*\{)?(?P<like>comment|alltt)|(?P<raw>[vV]erbatim)) )?
+      | usepackage\s*(?:\[[^\]\n]{0,500}\])?\s*\{[^{}\n]{0,500}(?P<moreverb>moreverb)
       | (?:MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s*(?:\[[^\]\n]*\])?\s*\{?\\(?P<short>[^A-Za-z\s\\])
     )""",
     re.VERBOSE,
 )
 # A cheap look for the words of which a declaration has one.
 _DECLARES = re.compile(
-    r"\\(?:lstnew|newverb|DefineV|newtcb|newminted|excludec|includec|newenv|NewEnv|[MDl][a-z]+Short)"
+    r"\\(?:lstnew|newverb|DefineV|newtcb|DeclareTCB|newminted|excludec|includec|(?:re)?newenv|NewEnv|[MDl][a-z]+Short|usepackage)"
 )
+# Commands that define, and how many groups follow the name; of TeX's own the first group is the body.
+_BODIES = {
+    **dict.fromkeys(("def", "gdef", "edef", "xdef"), 0),
+    **dict.fromkeys(("newcommand", "renewcommand", "providecommand", "DeclareRobustCommand", "newcommandx"), 1),
+    **dict.fromkeys(("renewcommandx", "newrobustcmd", "renewrobustcmd", "NewEnviron", "RenewEnviron"), 1),
+    **dict.fromkeys(("newenvironment", "renewenvironment", "newenvironmentx", "provideenvironment"), 2),
+    **{f"{verb}DocumentCommand": 2 for verb in ("New", "Renew", "Provide", "Declare")},
+    **{f"{verb}DocumentEnvironment": 3 for verb in ("New", "Renew", "Provide", "Declare")},
+}
+_DEFINED = re.compile(r"\s*(?:\{[^{}\n]*\}|\\(?:[A-Za-z@]+|.))")
+_TO_BODY = re.compile(r"(?:\s|%[^\n]{0,500}\n|\[[^\]\n]{0,500}\]){0,500}\{")
+_COMMANDS = re.compile(r"[ \t]*\[[^\]\n]{0,500}commandchars")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BLANK = re.compile(r"[ \t]*")
 _AFTER_COMMENT = re.compile(r"\n[ \t]*(?=[^ \t\n])")
@@ -76,6 +95,7 @@ class Environments:
     """The environments and characters that change how a project's sources are read."""
 
     keep: frozenset[str] = VERBATIM
+    active: frozenset[str] = ACTIVE
     omit: frozenset[str] = OMITTED
     short: frozenset[str] = frozenset()
 
@@ -100,22 +120,26 @@ def normalize(source: str) -> str:
 
 def environments(source: str) -> Environments:
     """Return the verbatim and comment environments, with those that the source itself declares."""
-    keep, omit, short = set(VERBATIM), set(OMITTED), set()
+    keep, active, omit, short = set(VERBATIM), set(ACTIVE), set(OMITTED), set[str]()
     declarations = _DECLARATION.finditer(source) if _DECLARES.search(source) else ()
     for match in declarations:
         if _is_commented(source, match.start()):
             continue
         if name := match["keep"] or match["code"]:
-            keep.add(name)
+            (active if match["commands"] else keep).add(name)
         elif name := match["language"]:
             keep.add(f"{name}code")
         elif name := match["omit"]:
             omit.add(name)
         elif name := match["include"]:
             omit.discard(name)
-        else:
+            kind = omit if match["like"] == "comment" else active if match["like"] else keep
+            kind.update({name} if match["like"] or match["raw"] else ())
+        elif match["moreverb"]:
+            keep.update(("listing", "listing*", "listingcont", "verbatimtab", "boxedverbatim"))
+        elif match["short"]:
             short.add(match["short"])
-    return Environments(frozenset(keep), frozenset(omit), frozenset(short))
+    return Environments(frozenset(keep), frozenset(active - keep), frozenset(omit), frozenset(short))
 
 
 def spans(text: str, names: Environments) -> Iterator[tuple[Kind, int, int]]:
@@ -125,20 +149,28 @@ def spans(text: str, names: Environments) -> Iterator[tuple[Kind, int, int]]:
     """
     pattern = _scanner(names)
     missing: set[str] = set()
-    position = 0
+    position, definition_end = 0, -1
     while match := pattern.search(text, position):
         kind, position = Kind.KEEP, match.end()
+        if match["definition"]:
+            definition_end = max(definition_end, _definition_end(text, position, match["definition"]))
+            continue
         if match["comment"]:
             kind, end = Kind.COMMENT, _line_end(text, match.start())
+        elif match["address"]:
+            end = _address_end(text, position)
+        elif match.start() < definition_end:
+            continue  # what is being defined is not verbatim yet
         elif environment := match["environment"]:
-            kind = Kind.OMIT if environment in names.omit else Kind.KEEP
             end = _environment_end(text, position, environment, missing)
+            if end > 0 and (environment in names.active or _COMMANDS.match(text, position)):
+                yield from _percents(text, match.start(), end)
+                position, end = max(position, end), -1
+            kind = Kind.OMIT if environment in names.omit else Kind.KEEP
         elif match["verb"]:
             end = _verb_end(text, position)
         elif match["inline"]:
             end = _inline_end(text, position, match["inline"])
-        elif match["address"]:
-            end = _address_end(text, position)
         elif match["short"]:
             end = _delimited_end(text, position, match["short"])
         else:
@@ -218,6 +250,18 @@ def group_end(text: str, start: int, limit: int | None = None) -> int:
     return end if limit is None or end <= limit else -1
 
 
+def ends_with_word(text: str) -> bool:
+    r"""Return whether the text ends with a command whose name a letter would lengthen (`\alpha`, not `\\alpha`)."""
+    tail = text[-64:]
+    if not tail or not (tail[-1].isalpha() or tail[-1] == AT):
+        return False
+    start = tail.rfind("\\")
+    if start < 0 or not re.fullmatch(WORD, tail[start + 1 :]):
+        return False
+    escapes = len(tail[: start + 1]) - len(tail[: start + 1].rstrip("\\"))
+    return escapes % 2 == 1
+
+
 @lru_cache(maxsize=4)
 def _groups(text: str) -> dict[int, int]:
     """Return where each group of a text ends, by where it opens."""
@@ -234,11 +278,12 @@ def _groups(text: str) -> dict[int, int]:
 
 @lru_cache(maxsize=256)
 def _scanner(names: Environments) -> re.Pattern[str]:
-    listed = "|".join(re.escape(name) for name in sorted(names.keep | names.omit))
+    listed = "|".join(re.escape(name) for name in sorted(names.keep | names.active | names.omit))
     short = f"|(?P<short>[{re.escape(''.join(sorted(names.short)))}])" if names.short else "|(?P<short>(?!))"
     return re.compile(
         r"(?P<comment>%)"
         rf"|\\begin[ \t]*\{{(?P<environment>{listed})\}}"
+        rf"|\\(?P<definition>{'|'.join(_BODIES)})(?![A-Za-z@])\*?"
         r"|\\(?P<verb>[vV]erb)(?![A-Za-z@])\*?"
         r"|\\(?P<inline>lstinline|mintinline)(?![A-Za-z@])"
         r"|\\(?P<address>url|href|path|nolinkurl)\*?[ \t]*(?=[{|])"
@@ -266,6 +311,26 @@ def _environment_end(text: str, position: int, name: str, missing: set[str]) -> 
         missing.add(name)
         return -1
     return end + len(closing)
+
+
+def _percents(text: str, start: int, end: int) -> Iterator[tuple[Kind, int, int]]:
+    """Yield each percent sign of a span in which it is no comment."""
+    while (start := text.find("%", start, end)) >= 0:
+        yield Kind.KEEP, start, start + 1
+        start += 1
+
+
+def _definition_end(text: str, position: int, command: str) -> int:
+    """Return where the last body of a definition ends, or -1."""
+    if _BODIES[command] == 0:
+        brace = text.find("{", position, position + NEAR)
+        return group_end(text, brace, brace + DEFINITION_LIMIT) if brace > 0 else -1
+    name = _DEFINED.match(text, position)
+    end = name.end() if name else -1
+    for _ in range(_BODIES[command]):
+        body = _TO_BODY.match(text, end) if end > 0 else None
+        end = group_end(text, body.end() - 1, body.end() + DEFINITION_LIMIT) if body else -1
+    return end
 
 
 def _delimited_end(text: str, position: int, delimiter: str) -> int:

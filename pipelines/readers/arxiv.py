@@ -3,8 +3,9 @@
     monthly tar (`arXiv_src_YYMM_NNN.tar`) -> member `YYMM/ID.gz` -> gzip of one file, or of a tar -> files by name
                                              `YYMM/ID.pdf` -> Drop "pdf_only"
 
-A single submission (`ID.tar.gz`, `ID.gz`) is read as well. `offset` is the position of the member's header in the
-tar, in bytes; 0 for a single submission. Kept are the files that can be TeX; drawings are recognised and left.
+A monthly tar may be gzipped as a whole: its first file is then a submission by its name. A single submission
+(`ID.tar.gz`, `ID.gz`) is read as well. `offset` is the position of the member's header in the tar, in bytes; 0 for a
+single submission. Kept are the files that can be TeX; drawings are recognised and left.
 
 Every size is bounded: a member that inflates too far, a sparse file, a header that asks for memory are Drops, and so is
 the damage that ends a tar early. Links, devices and names that point outside are ignored: names are keys, not paths.
@@ -16,6 +17,7 @@ import gzip
 import hashlib
 import posixpath
 import re
+import sys
 import tarfile
 import zlib
 from collections import Counter
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO, BinaryIO
 
+from filters.latex import encodings
 from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Drop
 from pipelines.readers import Dump, first_bytes, tars
@@ -41,13 +44,17 @@ LAYERS_LIMIT = 3
 # The name of the file in a submission that is a gzip of a single one.
 SINGLE_FILE = "source.tex"
 BLOCK = tars.BLOCK
+GZIP = b"\x1f\x8b"
 CHUNK = 1 << 16
 
 _DRAWINGS = frozenset(
     """.pdf .eps .epsi .epsf .ps .png .jpg .jpeg .gif .tif .tiff .bmp .svg .mp4 .avi .mov .mpg .zip .gz .tgz .tar .ttf
     .otf .pfb .tfm .csv .dat .npy""".split()  # noqa: SIM905 - a list of words reads better as one
 )
-_MEMBER = re.compile(r"^(?P<id>.+)\.(?P<kind>tar\.gz|tgz|gz|pdf)$", re.IGNORECASE)
+_MEMBER = re.compile(r"^(?P<id>.+?)\.(?P<kind>tar\.gz|tgz|gz|pdf)$", re.IGNORECASE)
+_RECORD = re.compile(
+    r"(?:.*/)?(?:\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?\d{7})(?:v\d+)?\.(?:tar\.gz|tgz|gz|pdf)", re.DOTALL
+)
 _OLD_ID = re.compile(r"^([a-z-]+(?:\.[A-Z]{2})?)(\d{7})(v\d+)?$")
 _MONTH = re.compile(r"(?<!\d)(\d{2})(0[1-9]|1[0-2])(?=\.\d|_|/|\d{3}(?!\d)|$)")
 _HTML = re.compile(rb"^\s*(?:<!doctype\s+html|<html|<\?xml)", re.IGNORECASE)
@@ -109,6 +116,8 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Submiss
     head = buffered.peek(BLOCK)[:BLOCK]
     if tars.is_tar(head):
         yield from _monthly(buffered, dump, counts)
+    elif head.startswith(GZIP):
+        yield from _gzipped(buffered, dump, counts)
     else:
         yield _single(buffered, dump, counts)
 
@@ -128,6 +137,34 @@ def identifier(stem: str) -> str:
     return f"{match[1]}/{match[2]}{match[3] or ''}" if match else stem
 
 
+def _gzipped(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator[Submission | Drop]:
+    """Yield what a gzip holds: a month's submissions, or the one that it is, which alone has a limit."""
+    monthly = False
+    raw = tars.Raw(gzip.GzipFile(fileobj=stream), lambda: sys.maxsize if monthly else INFLATED_LIMIT)
+    inflated = tars.buffered(raw)
+    try:
+        monthly = _is_monthly(inflated.peek(BLOCK))
+    except (EOFError, OSError, zlib.error) as error:
+        counts["records"] += 1
+        yield _drop(_named(dump), dump, Refused(Reason.TRUNCATED, str(error)), 0)
+        return
+    if monthly:
+        yield from _monthly(inflated, dump, counts)
+    else:
+        yield _single(inflated, dump, counts, layer=1)
+
+
+def _is_monthly(start: bytes) -> bool:
+    """Tell whether this starts a tar whose first file is a submission by its name."""
+    position = 0
+    while tars.is_tar(head := start[position : position + BLOCK]):
+        member = tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+        if member.isreg():
+            return _RECORD.fullmatch(member.name) is not None
+        position += BLOCK + -(-max(0, member.size) // BLOCK) * BLOCK
+    return False
+
+
 def _monthly(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator[Submission | Drop]:
     seen: set[str] = set()
     position = 0
@@ -142,21 +179,26 @@ def _monthly(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterato
             arxiv_id = f"{arxiv_id}@{member.offset}" if arxiv_id in seen else arxiv_id
             seen.add(arxiv_id)
             yield _submission(member, content, arxiv_id, dump)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         counts["records"] += 1
         yield _drop(f"offset-{position}", dump, Refused(Reason.TRUNCATED, str(error)), 0)
 
 
-def _single(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Submission | Drop:
+def _single(stream: tars.Buffered, dump: Dump, counts: Counter[str], layer: int = 0) -> Submission | Drop:
     counts["records"] += 1
-    arxiv_id = dump.attributes.get("arxiv_id")
     try:
-        files = _files(stream)
+        files = _files(stream, layer)
     except Refused as refused:
-        return _drop(arxiv_id or "submission", dump, refused, 0)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        return _drop(arxiv_id or "submission", dump, Refused(Reason.TRUNCATED, str(error)), 0)
-    return _made(arxiv_id or _content_hash(files), files, dump, 0)
+        return _drop(_named(dump), dump, refused, 0)
+    except tars.TooLargeError as error:
+        return _drop(_named(dump), dump, Refused(Reason.BOMB, str(error)), 0)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        return _drop(_named(dump), dump, Refused(Reason.TRUNCATED, str(error)), 0)
+    return _made(dump.attributes.get("arxiv_id") or _content_hash(files), files, dump, 0)
+
+
+def _named(dump: Dump) -> str:
+    return dump.attributes.get("arxiv_id") or "submission"
 
 
 def _submission(member: tarfile.TarInfo, content: IO[bytes] | None, arxiv_id: str, dump: Dump) -> Submission | Drop:
@@ -208,7 +250,7 @@ def _kind(member: tarfile.TarInfo) -> tuple[str, str]:
 def _files(stream: tars.Buffered, layer: int = 0) -> dict[str, bytes]:
     """Return the files that can be TeX of a gzip of one file or of a tar, or raise `Refused`."""
     head = stream.peek(BLOCK)[:BLOCK]
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(GZIP):
         if layer >= LAYERS_LIMIT:
             raise Refused(Reason.NOT_TEX, "a gzip inside a gzip inside a gzip")
         inflated = tars.Raw(gzip.GzipFile(fileobj=stream), lambda: INFLATED_LIMIT)
@@ -260,7 +302,7 @@ def _judge(files: dict[str, bytes], skipped: list[str]) -> dict[str, bytes]:
     text = b"\n".join(files[name] for name in sorted(files)) if sum(map(len, files.values())) < WITHDRAWN_LIMIT else b""
     if _WITHDRAWN.search(text) and b"\\section" not in text:
         raise Refused(Reason.WITHDRAWN, text.decode("utf-8", "replace"))
-    if any(_TEX.search(raw) and b"\x00" not in raw[:CHUNK] for raw in files.values()):
+    if any(map(_is_tex, files.values())):
         return files
     names, contents = [*files, *skipped], list(files.values())
     if any(_suffix(name) in {".html", ".htm"} for name in names) or any(_HTML.match(raw) for raw in contents):
@@ -270,6 +312,13 @@ def _judge(files: dict[str, bytes], skipped: list[str]) -> dict[str, bytes]:
     if any(_suffix(name) == ".ps" for name in names) or any(raw.startswith(b"%!PS") for raw in contents):
         raise Refused(Reason.POSTSCRIPT_ONLY)
     raise Refused(Reason.NOT_TEX, contents[0][:EXCERPT_CHARACTERS].decode("utf-8", "replace") if contents else "")
+
+
+def _is_tex(raw: bytes) -> bool:
+    if not encodings.is_text(raw):
+        return False
+    wide = b"\x00" in raw[:CHUNK]
+    return _TEX.search(encodings.decode(raw[:CHUNK]).encode("utf-8", "replace") if wide else raw) is not None
 
 
 def _harmless(name: str) -> str | None:

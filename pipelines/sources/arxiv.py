@@ -106,7 +106,7 @@ SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
     look=arxiv.look,
-    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=4),),
+    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=5),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
     title="ArXiv",

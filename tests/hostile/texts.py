@@ -10,9 +10,11 @@ import numpy as np
 
 from filters import gutenberg, html
 from filters.code import boilerplate, heuristics, languages, license, license_text, phrases
+from filters.latex import arguments as latex_arguments
 from filters.latex import cleaner as latex_cleaner
-from filters.latex import expand, styles
+from filters.latex import encodings, expand, styles
 from filters.latex import macros as latex_macros
+from filters.latex import names as latex_names
 from filters.latex import project as latex_project
 from filters.latex import published as latex_published
 from filters.latex import tokens as latex_tokens
@@ -75,7 +77,7 @@ def arguments(source: str) -> None:
     macro = latex_macros.make("x", "#1 and #2", ("", "", "]"))
     try:
         found = latex_macros.match_arguments(macro, source, 0)
-    except latex_macros.Incomplete:
+    except latex_arguments.Incomplete:
         return
     if found:
         latex_macros.substitute(macro, found[0], 1_000_000)
@@ -86,6 +88,18 @@ def macros(source: str) -> None:
     latex_macros.substitute(latex_macros.make("x", source, ("", "")), [source], 1_000_000)
 
 
+def signatures(source: str) -> None:
+    """Read the text as a specification, and use the arguments that it lists on the text itself."""
+    listed = latex_arguments.specification(source)
+    for each in listed or (latex_arguments.STAR, latex_arguments.optional("", "(", ")"), latex_arguments.MANDATORY):
+        try:
+            latex_arguments.take(each, source, 0, final=False)
+            latex_arguments.expect(source, 0, "ab")
+            latex_arguments.delimited(source, 0, ". ", True)
+        except latex_arguments.Incomplete:
+            continue
+
+
 def protected(source: str) -> str:
     kept = latex_tokens.protect(source)
     return latex_tokens.restore(kept.text, kept.kept, len(source) + 100)
@@ -93,10 +107,13 @@ def protected(source: str) -> str:
 
 def decoded(source: str) -> str:
     """Decode the text in an encoding that its length chooses."""
-    raw = source.encode(("utf-8", "utf-16", "latin-1", "utf-8-sig")[len(source) % 4], "replace")
+    codecs = ("utf-8", "utf-16", "latin-1", "utf-8-sig", "cp932", "gb18030", "koi8-r", "utf-16-le")
+    raw = source.encode(codecs[len(source) % len(codecs)], "replace")
     latex_project.sources({"a.tex": raw, source: raw, f"{source}.eps": raw})
     latex_published.decode({"a.tex": raw, source: raw})
-    return latex_project.decode(raw)
+    encodings.declared(raw)
+    encodings.is_text(raw)
+    return encodings.decode(raw)
 
 
 def pages(text: str) -> str:
@@ -268,7 +285,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "latex.clean": clean_latex,
         "latex_expand.expand": lambda text: expand.expand(text).text,
         "latex_project.paper": project,
-        "latex_project.decode": decoded,
+        "latex_encodings.decode": decoded,
         "latex_published.clean": published_latex,
         "latex_styles.definitions": styles.definitions,
         "latex_styles.is_known": styles.is_known,
@@ -281,7 +298,15 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "latex_macros.read_let": partial(everywhere, latex_macros.read_let),
         "latex_macros.read_operator": partial(everywhere, latex_macros.read_operator),
         "latex_macros.read_paired": partial(everywhere, latex_macros.read_paired),
+        "latex_macros.read_paired_x": partial(everywhere, latex_macros.read_paired_x),
+        "latex_macros.read_paired_xpp": partial(everywhere, latex_macros.read_paired_xpp),
+        "latex_macros.read_new_x": partial(everywhere, latex_macros.read_new_x),
+        "latex_macros.read_document_command": partial(everywhere, latex_macros.read_document_command),
+        "latex_macros.read_document_environment": partial(everywhere, latex_macros.read_document_environment),
+        "latex_macros.read_environment_x": partial(everywhere, latex_macros.read_environment_x),
         "latex_macros.read_environment": partial(everywhere, latex_macros.read_environment),
+        "latex_arguments.specification": signatures,
+        "latex_names.defined": lambda text: sorted(latex_names.defined(text)),
         "latex_macros.read_body": partial(everywhere, latex_macros.read_body),
         "latex_macros.match_arguments": arguments,
         "latex_macros.substitute": macros,
@@ -305,6 +330,20 @@ SEEDS = {
     "latex.clean": r"""\documentclass{a}\newif\ifx \xtrue \newcommand{\y}[2][z]{#1 and #2}\def\u#1;{(#1)}
 \newenvironment{e}[1]{<#1>}{</>}\def\v{\v\v}\begin{document}\section{A}\ifx\y[k]{l}\else no\fi \u v; % gone
 \begin{e}{f} $a\_b$ \verb|%| \begingroup\def\y{inner}\y\endgroup \let\w\y \w{q} \ifnum 1<2 yes\fi\end{e} \v
+\NewDocumentCommand\p{s O{d} m t+ d() G{g} e{^_}}{\IfBooleanTF{#1}{a}{b}#2\IfValueT{#5}{#5}}\p*[k]{l}+(m){n}^o \p{a}
+\newcommandx\t[2][1=u]{#1#2}\t{a}\NewDocumentEnvironment{z}{m}{(#1}{)}\begin{z}{a}b\end{z}
+\newenvironmentx{zz}[1][1=a]{#1}{}
+\DeclarePairedDelimiter\pa||\pa*{a}\DeclarePairedDelimiterX\pb[1]{(}{)}{#1\delimsize a}
+\DeclarePairedDelimiterXPP\pc[1]{a}(){b}{#1}
+\makeatletter\def\q{\futurelet\r\s}\def\s{\ifx\r.\else.\null\fi\xspace}\emph{e.g}\q b \@ifstar{a}{b}\@ifnextchar.{c}{d}
+\@for\i:=a,b\do{\expandafter\def\csname e\i\endcsname{\i}}\ea\@nameuse{eb}\foreach \i in {1,...,3}{\csdef{f\i}{g}}
+\docsvlist{a,b}\AtBeginDocument{\y}\csname y\endcsname
+\def\lo#1{\ifx\lo#1\else#1\expandafter\lo\fi}\lo abc\lo\makeatother
+\newbool{bo}\newtoggle{to}\ifthenelse{\boolean{bo}\and\not\(1<2\)\or\equal{a}{\y}}{a}{b}
+\ifboolexpr{bool {bo} or test {\ifblank{a}}}
+{a}{b}\iftoggle{to}{a}{b}\ifdef\y{a}{b}\ifcsdef{y}{a}{b}\ifdefstring\y{a}{b}{c}
+\ifnumcomp{1}{<}{2}{a}{b}\ifnumodd{3}{a}{b}\unless\ifx a b c\fi\ifdefined\of a\fi
+\ifdefempty\y{a}{b}\ifstrempty{a}{b}{c}\ifstrequal{a}{b}{c}{d}\ifnumequal{1}{2}{a}{b}\ifcsname y\endcsname a\fi
 \ifdefined\y\renewcommand{\y}{\ifx m\fi}\fi \y \let\u\undefined \bibliography{b}\end{document}""",
     "wikitext.clean": """{{Infobox|a=1}}''A'' [[b|c]]<ref>{{cite web|url=http://a.org/|title=t}}</ref> {{val|3|u=km}}
 == D ==\n* {{lang|la|e}} {{date|2001|2|3}} <math>x^2</math>\n{| class="a"\n|-\n| f || g\n|}\n[[Category:h]]""",
@@ -338,7 +377,7 @@ ONCE = {
     "language_model_text.normalise": _PUBLISHED + "white space goes before the characters between which it stands",
     "latex.clean": _MARKUP_AGAIN,
     "latex_expand.expand": _MARKUP_AGAIN,
-    "latex_project.decode": _OTHER_FORMAT,
+    "latex_encodings.decode": _OTHER_FORMAT,
     "latex_published.clean": _PUBLISHED + "a comment goes, and what follows it may be another",
     "latex_styles.definitions": _STEP,
     "latex_tokens.letters_at": _STEP,

@@ -153,7 +153,9 @@ def arxiv(path: Path, papers: int) -> None:
     with tarfile.open(path, "w") as tar:
         for number in range(papers):
             source = (
-                "\\documentclass{article}\n\\newcommand{\\llama}{alpaca}\n\\begin{document}\n\\section{One}\n"
+                "\\documentclass{article}\n\\def\\bv{\\begin{verbatim}}\n\\newcommand{\\shown}[1]{\\ifthenelse{\\boolean{no}}{}{#1}}"
+                "\\newboolean{no}\n\\expandafter\\newcommand\\csname llama\\endcsname{\\shown{alpaca}}\n"
+                "\\begin{document}\n\\section{One}\n"
                 f"An \\llama{{}} and {prose(rng, 4)} % a comment\n"
                 "\\begin{thebibliography}{1}\\bibitem{a} B.\\end{thebibliography}\n\\end{document}\n"
             )

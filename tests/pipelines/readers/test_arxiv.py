@@ -32,6 +32,12 @@ def tar(files: Mapping[str, bytes], format_: int = tarfile.GNU_FORMAT) -> bytes:
     return buffer.getvalue()
 
 
+def folder(name: str) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type = tarfile.DIRTYPE
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
 def gz(files: bytes | Mapping[str, bytes]) -> bytes:
     return gzip.compress(files if isinstance(files, bytes) else tar(files), mtime=0)
 
@@ -93,6 +99,45 @@ def test_monthly_tar() -> None:
     assert (old.id, old.files) == ("arxiv/d1g/astro-ph/0301003", {"source.tex": PAPER})
     assert data[old.offset :].startswith(b"2301/astro-ph0301003.gz")
     assert counts == {"records": 3, "other:file": 1}
+
+
+def test_a_gzipped_monthly_tar_is_the_tar() -> None:
+    members = {
+        "2301/2301.00001.gz": gz({"main.tex": PAPER}),
+        "2301/2301.00002v2.pdf": b"%PDF-1.5",
+        "2301/astro-ph0301003.tar.gz": gz({"main.tex": PAPER}),
+    }
+    plain, counts = records(tar(members))
+    assert records(gz(tar(members))) == (plain, counts)
+    assert records(gz(folder("2301") + tar(members)))[0][1:] == records(folder("2301") + tar(members))[0][1:]
+    assert [record.id for record in plain] == [
+        f"arxiv/d1g/{x}" for x in ("2301.00001", "2301.00002v2", "astro-ph/0301003")
+    ]
+    cut, _ = records(gz(tar({**members, "2301/2301.00009.gz": random.Random(0).randbytes(99_999)}))[:-9_000])
+    assert cut[:3] == plain
+    assert isinstance(cut[-1], Drop)
+    assert cut[-1].reason == "truncated"
+    # A submission with a drawing first, or one of another name, is none.
+    for name in ("fig1.pdf", "2301.tex", "a/2301.00001.gz.tex"):
+        (single,), _ = records(gz(tar({name: b"%PDF", "main.tex": PAPER})))
+        assert isinstance(single, Submission)
+
+
+def test_a_gzipped_month_has_no_limit_and_a_submission_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "INFLATED_LIMIT", 100_000)
+    month = gz(tar({f"2301/2301.0000{index}.gz": random.Random(index).randbytes(30_000) for index in range(9)}))
+    assert len(records(month)[0]) == 9
+    (bomb,), _ = records(gz(tar({"main.tex": PAPER * 3_000})))
+    assert isinstance(bomb, Drop)
+    assert bomb.reason == "bomb"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp932", "gbk", "koi8-r"])
+def test_submissions_in_other_encodings_are_tex(encoding: str) -> None:
+    raw = PAPER.decode().replace("Words", "Words " * 9).encode(encoding)
+    found = one(gz({"main.tex": raw}))
+    assert isinstance(found, Submission)
+    assert sources(found.files)["main.tex"] == raw.decode(encoding)
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -17,7 +17,7 @@ from tests.pipelines.readers.test_arxiv import gz, tar
 
 BODY = "\\begin{document}\\section{Rain}\nIt rained \\many days. \\odd{x}\n\\end{document}"
 PLAIN = f"\\documentclass{{a}}\\newcommand{{\\many}}{{nine}}\\newcommand{{\\never}}{{no}}\\def\\odd#1{{#1}}{BODY}"
-LEFT = f"\\documentclass{{a}}\\newcommand{{\\many}}{{ten}}\\def\\odd#1{{\\ifx#1\\relax y\\fi}}{BODY}"
+LEFT = f"\\documentclass{{a}}\\newcommand{{\\many}}{{ten}}\\def\\odd#1{{\\ifdim#1pt y\\fi}}{BODY}"
 
 
 def test_macros_are_counted_over_all_papers(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+r"""Which names a source defines, by whatever means, whether or not TeX would get there: what `macros_left` is told of.
+
+The commands that define are many more than those that can be carried out (`filters.latex.definitions`): lengths, boxes,
+fonts and counters have names too, and a loop's variable is a macro. A definition in a branch that is not taken counts.
+"""
+
+from __future__ import annotations
+
+import re
+
+from filters.latex.definitions import HANDLERS
+from filters.latex.macros import STRUCTURE_ENVIRONMENTS
+from filters.latex.tokens import AT, WORD, words
+
+# Commands of LaTeX and of packages after which stands the name that they define, without "@".
+_DEFINING = words(
+    """newlength newsavebox newfont font newcount newdimen newskip newmuskip newtoks newbox newread newwrite newinsert
+    newfam newlanguage chardef mathchardef Umathchardef countdef dimendef skipdef muskipdef toksdef newsymbol predefine
+    futurelet DeclareMathSymbol DeclareMathAccent DeclareMathDelimiter DeclareMathRadical DeclareMathAlphabet
+    DeclareTextCommand DeclareTextSymbol DeclareOldFontCommand DeclareSymbolFontAlphabet DeclareSIUnit DeclareSIPrefix
+    DeclareSIQualifier DeclareSIPower newunit newtcbox newcommandtwoopt renewcommandtwoopt providecommandtwoopt
+    pgfmathsetmacro pgfmathtruncatemacro pgfmathsetlengthmacro pgfmathsetlength apptocmd pretocmd patchcmd
+    numdef numgdef dimdef dimgdef newmathop newabbrev newnamedlength declareslashed DeclareDocumentMathCommand"""
+)
+_BY_NAME = words(
+    rf"{AT}namedef csdef csgdef csedef csxdef cslet csletcs csnumdef csnumgdef csdimdef csappto csgappto cspreto"
+    " SetKw SetKwInOut SetKwInput SetKwData SetKwFunction SetKwProg SetKwFor SetKwIF SetKwSwitch SetKwRepeat"
+    " SetKwBlock SetKwComment SetKwArray SetKwProgFn SetKwHangingKw"
+)
+_ENVIRONMENTS = words(
+    """newenvironment renewenvironment provideenvironment newenvironmentx renewenvironmentx NewEnviron RenewEnviron
+    NewDocumentEnvironment RenewDocumentEnvironment ProvideDocumentEnvironment DeclareDocumentEnvironment"""
+)
+
+
+def _any(names: frozenset[str]) -> str:
+    return "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+
+
+_PREFIXES = words("expandafter long outer protected global")
+_DEFINES = re.compile(
+    rf"\\(?P<command>{_any(frozenset(HANDLERS) - _PREFIXES | _DEFINING)})"
+    rf"(?![A-Za-z\x01])\s*\*?\s*(?:\[[^\[\]\n]{{0,200}}\]\s*)?(?:\\expandafter\s*)?(?:\{{\s*)?"
+    rf"\\(?P<name>{WORD}|[^A-Za-z\x00\s])(?:\s*(?P<computed>(?:(?!\\endcsname)[^{{}}\n]){{1,200}})\\endcsname)?"
+)
+_NAMES = re.compile(
+    rf"\\(?:{_any(_BY_NAME)})(?![A-Za-z\x01])\s*\*?\s*\{{\s*([A-Za-z@\x01]+)[^{{}}]*\}}(?:\{{([A-Za-z]+)\}})?"
+)
+_COUNTERS = re.compile(r"\\newcounter\s*\{\s*([A-Za-z@]+)\s*\}")
+_BOOLEANS = re.compile(r"\\(?:new|provide)bool(?:ean)?\s*\{\s*([A-Za-z@]+)\s*\}")
+_MADE = re.compile(rf"\\(?:{_any(_ENVIRONMENTS)})\*?\s*\{{\s*([^{{}}\\\n]+?)\s*\}}")
+_LOOPS = re.compile(rf"\\(?:foreach|{AT}for|{AT}tfor|multido)(?![A-Za-z\x01])\s*\{{?\s*((?:\\{WORD}[\s/,]*){{1,9}})")
+_WORD = re.compile(rf"\\({WORD})")
+
+
+def defined(text: str) -> frozenset[str]:
+    r"""Return the names that a protected source defines; an environment's is "begin{NAME}", LaTeX's own left out."""
+    found: set[str] = set()
+    for match in _DEFINES.finditer(text):
+        name, computed = match["name"], match["computed"]
+        if name == "csname":
+            found.add((computed or "").replace("@", AT))
+            continue
+        found.add(name)
+        if match["command"] == "newif":
+            found |= {f"{name[2:]}true", f"{name[2:]}false"}
+    for match in _NAMES.finditer(text):
+        found.update(filter(None, match.groups()))
+    for match in _COUNTERS.finditer(text):
+        found.add(f"the{match[1]}")
+    for match in _BOOLEANS.finditer(text):
+        found |= {f"if{match[1]}", f"{match[1]}true", f"{match[1]}false"}
+    for match in _LOOPS.finditer(text):
+        found.update(_WORD.findall(match[1]))
+    made = {match[1] for match in _MADE.finditer(text)} - STRUCTURE_ENVIRONMENTS
+    return frozenset((found - {""}) | {f"begin{{{name}}}" for name in made})
