@@ -1,8 +1,10 @@
 """What the boilerplate cleaner loses and leaves over real files, ours beside RedPajama's published rule.
 
-    folder of source files or exports (*.json.gz) -> (path, text) -> clean in both modes -> figures
+    folder of source files or exports (*.json.gz), or pinned packages -> (path, text) -> clean in both modes -> figures
 
-Usage: `python benchmarks/boilerplate.py FOLDER [FOLDER ...] [--limit N] [--show N]`. The detectors are independent of
+Usage: `python benchmarks/boilerplate.py FOLDER [FOLDER ...] [--limit N] [--show N]`, or `--packages CACHE` for source
+archives that the sample does not use: those that boilerplate_packages.txt pins are downloaded into CACHE, as the
+sample's are, and only ever read. The detectors are independent of
 the code under test: a small lexer tells C comments from code, and a licence is a fixed phrase in the comments of the
 first 40 lines. The four figures are shares of files: Markdown files that lost a heading, C and C++ files that lost a
 directive, files that lost their shebang, and C and C++ files that had a licence header and still have one. Two more
@@ -30,7 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from filters.code.boilerplate import Mode, clean
 from filters.code.languages import language_of
+from pipelines.files.packages import Package, fetch
 from pipelines.readers.github import decode
+from pipelines.sample.files import members
 
 # The figures that the published systems' failures are measured against (docs: sources, GitHub).
 BARS = {
@@ -73,6 +77,21 @@ def files(folders: list[Path]) -> Iterator[tuple[str, str]]:
                 text = decode(path.read_bytes())
                 if text is not None:
                     yield str(path), text
+
+
+def pinned() -> list[Package]:
+    """Return the packages that boilerplate_packages.txt names."""
+    lines = Path(__file__).with_name("boilerplate_packages.txt").read_text(encoding="utf-8").splitlines()
+    fields = [line.split() for line in lines if not line.startswith("#")]
+    return [Package(name, version, file, int(size), sha256, "", "") for name, version, file, size, sha256 in fields]
+
+
+def packaged(cache: Path) -> Iterator[tuple[str, str]]:
+    """Yield path and text of each file in a listed language of the pinned packages."""
+    for name, archive in fetch(pinned(), cache).items():
+        for path, data in members(archive):
+            if language_of(path) and len(data) <= MAX_FILE_BYTES and (text := decode(data)) is not None:
+                yield f"{name}/{path}", text
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
@@ -146,12 +165,15 @@ def show(path: str, before: str, after: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--packages", metavar="CACHE", type=Path, help="the pinned packages, downloaded into CACHE")
     parser.add_argument("--limit", type=int, default=30_000, help="files, chosen at random but the same each time")
     parser.add_argument("--show", type=int, default=0, help="print what is removed from this many changed files")
     parser.add_argument("--failures", metavar="FIGURE", help="print what was done to the files that fail a figure")
     arguments = parser.parse_args()
-    chosen = list(files(arguments.folders))
+    if not arguments.folders and not arguments.packages:
+        parser.error("name a FOLDER, or --packages CACHE")
+    chosen = [*files(arguments.folders), *(packaged(arguments.packages) if arguments.packages else ())]
     random.Random(0).shuffle(chosen)
     chosen = chosen[: arguments.limit]
     size = sum(len(text.encode("utf-8", "replace")) for _, text in chosen)

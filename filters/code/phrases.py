@@ -19,7 +19,7 @@ MAX_LINE_CHARACTERS = 400
 _WORDS = re.compile(
     r"copyright|copyleft|copr\.|©|licen[sc]|\(c\)|\bgpl|warrant|permission|permitted|redistribut|spdx|rights reserved|"
     r"public domain|free software|is part of|proprietary|confidential|as[ -]is|generated|do not |don't |-\*-|coding|"
-    r"\bvim?:|\bex:|\blocal variables:|@lic|\bnotice\b"
+    r"conditions of|\bvim?:|\bex:|\blocal variables:|@lic|\bnotice\b"
 )
 _CLOSING = " \t\r\n\f\v*/#;%!<>=|~+_-]}"
 _OPENING = re.compile(r"^(?:\s|[*/#;%!<>=|~+_\-'{\[]|(?:\.\.|::|@?rem|dnl|c)(?=\s|$))*", re.IGNORECASE)
@@ -45,7 +45,7 @@ _LICENCE = re.compile(
     r"spdx-licen[sc]e-identif|licen[sc]ed\s+(?:under|to\b|with\b|by\b|only\b|according|pursuant|as\b|for\b)"
     r"|^[@\\]?licen[sc]es?(?:\s*[:=]|\s+(?:mit|bsd|apache|l?gpl|agpl|mpl|isc)\b|\s*\S*$)|^[@\\](?:licen[sc]e|copyright)\b"
     r"|^(?:the\s+)?(?:\S+\s+){0,2}(?:mit|bsd|apache|isc|gnu|l?gpl|agpl|zlib|boost|mozilla|eclipse|artistic|unlicense)\b"
-    r".{0,30}\blicen[sc]e(?:\s+\(\S+\)|[\s,]+v?(?:ersion)?\s*[\d.]+)?[.:]?$|^\(?licen[sc]e\)?$"
+    r".{0,30}\blicen[sc]e(?:\s+\(\S+\)|\s*[:,-]?\s+[<(]?https?://\S+|[\s,]+v?(?:ersion)?\s*[\d.]+)?[.:]?$|^\(?licen[sc]e\)?$"
     r"|\b(?:mit|bsd|apache|isc|l?gpl|agpl|mpl|zlib|boost)(?:[\s-]*v?\d[\w.-]*)?[\s-]+licen[sc]ed\b"
     r"|^(?:the\s+)?(?:original|following)\s+(?:\S+\s+){0,3}?(?:copyright|licen[sc]e)(?:\s+(?:notice|header|text|statement))?"
     r"(?:$|\s*:|\s+(?:is|was|applies|follows|governs)\b)"
@@ -60,6 +60,7 @@ _LICENCE = re.compile(
     r"|\bfor\s+(?:\S+\s+)?licen[sc](?:e|ing)\s+(?:terms|information|details)|licen[sc]e\s+(?:terms|agreement)\b"
     r"|(?:apache|opensource|gnu|llvm|boost)\.org/\S*licen|mozilla\.org/mpl|creativecommons\.org/"
     r"|unicode\.org/(?:copyright|terms)|a\s+copy\s+of\s+(?:the|this)\s+licen|usage\s+and\s+redistribution"
+    r"|conditions\s+(?:of|for)\s+(?:re)?distribution|\bwith\s+(?:the|an?)\s+(?:\S+\s+){0,2}?(?:mit|bsd|apache)\s+licen[sc]e\b"
     r"|notice\s+file\s+distributed\s+with|including\s+its\s+licen[sc]e|copyright\s+information"
     r"|general\s+public\s+licen|public\s+licen[sc]e|free\s+software\s+foundation|\bis\s+free\s+software\b"
     # what is granted, on what conditions

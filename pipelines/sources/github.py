@@ -112,7 +112,7 @@ SOURCE = Source(
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=6),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=7),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, files_part),
         Map(

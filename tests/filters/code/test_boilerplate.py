@@ -119,6 +119,9 @@ class TestFailureVectors:
         ("a.js", "/*! llama v1.2 | MIT Licensed */\n"),
         ("a.js", "/*!\n * Copyright(c) 2009-2013 A. Llama\n * MIT Licensed\n */\n"),
         ("a.js", "// Apache-2.0 licensed.\n"),
+        ("a.h", "/*\n * Copyright (c) 2018 Herders\n *\n * MIT License <https://example.org/LICENSE.md>\n */\n"),
+        ("a.h", "/* For conditions of distribution and use,\n * see the accompanying a/COPYING file. */\n"),
+        ("a.c", "/* Lifted from the llama project with the BSD license. */\n"),
         ("a.py", "# This module is MIT-licensed\n"),
     ],
 )
