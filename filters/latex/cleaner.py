@@ -112,6 +112,21 @@ def published(sources: Sequence[str]) -> Cleaned:
     )
 
 
+def merged(parts: Sequence[Cleaned]) -> Cleaned:
+    """Return the papers of one submission as one: those that are documents, in order; the first if none is."""
+    kept = [part for part in parts if check(part) is None] or list(parts[:1])
+    return Cleaned(
+        text="\n\n".join(part.text for part in kept),
+        macros_defined=sum(part.macros_defined for part in kept),
+        macros_expanded=sum(part.macros_expanded for part in kept),
+        macros_left=tuple(sorted({name for part in kept for name in part.macros_left})),
+        uses=sum(part.uses for part in kept),
+        has_section=any(part.has_section for part in kept),
+        failed=any(part.failed for part in kept),
+        bounded=any(part.bounded for part in kept),
+    )
+
+
 def check(cleaned: Cleaned) -> Reason | None:
     """Return why the cleaned paper is no document, or None to keep it."""
     if cleaned.failed:

@@ -129,6 +129,15 @@ def declared(raw: bytes) -> str | None:
     return found
 
 
+def is_utf_8(raw: bytes) -> bool:
+    """Tell whether the bytes are UTF-8."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def is_text(raw: bytes) -> bool:
     """Tell whether the bytes can be text: no zeros among them, or those of UTF-16 and UTF-32."""
     start = raw[:DECLARED_WITHIN]

@@ -128,7 +128,7 @@ def make(
 ) -> Macro:
     """Return the macro with its body split at the parameters and the marks that expansion needs."""
     # What a body sets itself need not be known before.
-    found = (match[2] for match in _INTERNAL.finditer(body) if not match[1])
+    found = (match[2] for match in _INTERNAL.finditer(body) if not match[1]) if AT in body else ()
     return Macro(
         name=name,
         body=body,

@@ -12,16 +12,14 @@ from filters.latex.definitions import HANDLERS
 from filters.latex.macros import STRUCTURE_ENVIRONMENTS
 from filters.latex.tokens import AT, WORD, words
 
-# Commands of LaTeX and of packages after which stands the name that they define, without "@".
-_DEFINING = words(
-    """newlength newsavebox newfont font newcount newdimen newskip newmuskip newtoks newbox newread newwrite newinsert
-    newfam newlanguage chardef mathchardef Umathchardef countdef dimendef skipdef muskipdef toksdef newsymbol predefine
-    futurelet DeclareMathSymbol DeclareMathAccent DeclareMathDelimiter DeclareMathRadical DeclareMathAlphabet
-    DeclareTextCommand DeclareTextSymbol DeclareOldFontCommand DeclareSymbolFontAlphabet DeclareSIUnit DeclareSIPrefix
-    DeclareSIQualifier DeclareSIPower newunit newtcbox newcommandtwoopt renewcommandtwoopt providecommandtwoopt
-    pgfmathsetmacro pgfmathtruncatemacro pgfmathsetlengthmacro pgfmathsetlength apptocmd pretocmd patchcmd
-    numdef numgdef dimdef dimgdef newmathop newabbrev newnamedlength declareslashed DeclareDocumentMathCommand"""
+# Commands after which stands the name that they define: by what such commands are called, and others.
+_KINDS = "(?:[rR]e)?[nN]ew[A-Za-z]*|[pP]rovide[A-Za-z]*|Declare[A-Za-z]*|Set[A-Z][A-Za-z]*"
+_OTHERS = words(
+    """font chardef mathchardef Umathchardef countdef dimendef skipdef muskipdef toksdef predefine futurelet apptocmd
+    pretocmd patchcmd numdef numgdef dimdef dimgdef pgfmathsetmacro pgfmathtruncatemacro pgfmathsetlengthmacro
+    pgfmathsetlength"""
 )
+_NO_DEFINITION = "newline|newpage|newblock|newtheorem|newgeometry|newrefcontext|newrefsection|DeclareOption|Setup"
 _BY_NAME = words(
     rf"{AT}namedef csdef csgdef csedef csxdef cslet csletcs csnumdef csnumgdef csdimdef csappto csgappto cspreto"
     " SetKw SetKwInOut SetKwInput SetKwData SetKwFunction SetKwProg SetKwFor SetKwIF SetKwSwitch SetKwRepeat"
@@ -38,9 +36,10 @@ def _any(names: frozenset[str]) -> str:
 
 
 _PREFIXES = words("expandafter long outer protected global")
+_LISTED = _any(frozenset(HANDLERS) - _PREFIXES | _OTHERS)
 _DEFINES = re.compile(
-    rf"\\(?P<command>{_any(frozenset(HANDLERS) - _PREFIXES | _DEFINING)})"
-    rf"(?![A-Za-z\x01])\s*\*?\s*(?:\[[^\[\]\n]{{0,200}}\]\s*)?(?:\\expandafter\s*)?(?:\{{\s*)?"
+    rf"\\(?!(?:{_NO_DEFINITION})(?![A-Za-z\x01]))(?P<command>{_KINDS}|{_LISTED})"
+    rf"(?![A-Za-z\x01])\s*\*?\s*(?:\[[^\[\]\n]{{0,200}}\]\s*)?(?:\{{\s*)?(?:\\expandafter\s*)?(?:\{{\s*)?"
     rf"\\(?P<name>{WORD}|[^A-Za-z\x00\s])(?:\s*(?P<computed>(?:(?!\\endcsname)[^{{}}\n]){{1,200}})\\endcsname)?"
 )
 _NAMES = re.compile(

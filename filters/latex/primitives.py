@@ -7,9 +7,8 @@ document's own text stays as it is, a macro with such a command in it stays as a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from filters.latex import macros
+from filters.latex import loops, macros
 from filters.latex.arguments import skip_space
 from filters.latex.decisions import CHOICES
 from filters.latex.definitions import HANDLERS
@@ -17,23 +16,15 @@ from filters.latex.frames import Frame, Reader
 from filters.latex.macros import Macro, read_body
 from filters.latex.tokens import AT, WORD
 
-# What a loop may become, in characters, and how many items a list may stand for with an ellipsis.
-LOOP_LIMIT = 50_000
-RANGE_LIMIT = 200
-
 _CSNAME = re.compile(r"((?:(?!\\endcsname)[^{}\n]){1,200})\\endcsname")
 _NAMED = re.compile(r"\s*\{([^{}\n]{1,200})\}")
 _AFTER = re.compile(rf"\s*(?P<first>\\{WORD}|\\.|[^\s\\])\s*\\(?P<second>{WORD})", re.DOTALL)
 _FUTURE = re.compile(rf"\s*\\({WORD})\s*(\\{WORD})")
 _LETTERS = re.compile(r"[A-Za-z]+")
-_FOREACH = re.compile(rf"\s*(?P<names>\\{WORD}(?:\s*/\s*\\{WORD}){{0,8}})\s*(?:\[[^\]\n]*\])?\s*in\s*")
-_FOR = re.compile(rf"\s*(?P<names>\\{WORD})\s*:=")
-_DO = re.compile(r"\\do(?![A-Za-z\x01])")
 _DEFINES = re.compile(
     rf"\\(?:csname|{AT}namedef|cs[gex]?def|[gex]?def|let|newcommand|renewcommand|providecommand|DeclareMathOperator"
     r"|DeclareRobustCommand|input|include)(?![A-Za-z\x01])"
 )
-_ELLIPSIS = re.compile(r"\\[lc]?dots|\.\.\.")
 # A character that xspace does not part from the word before it.
 _NO_SPACE_BEFORE = frozenset("{}~.!,:;?/')-\\] \t\n")
 
@@ -212,20 +203,13 @@ class Primitives(Reader):
             self.push(branches[0][choice.branches.index(value)], frame.name)
 
     def loop(self, frame: Frame, start: int) -> None:
-        r"""Write a loop out whose body defines something: `\foreach \x in {a,...,z}{BODY}`, `\@for\x:=a,b\do{BODY}`."""
+        """Write a loop out whose body defines something; drawings have loops too."""
         name = frame.text[start + 1 : frame.position]
-        head = (_FOREACH if name == "foreach" else _FOR).match(frame.text, frame.position)
-        listed = _list(frame.text, head.end(), name) if head else None
-        body = read_body(frame.text, listed[1]) if listed else None
-        full = self.state.conditionals.full(listed[0]) if listed else None
-        if head is None or body is None or full is None or not _DEFINES.search(body[0]):
-            return
-        names = [part.strip() for part in head["names"].split("/")]
-        text = _unrolled(names, _items(full, by_character=name.endswith("tfor")), body[0])
-        if text is not None:
-            self.remove(frame, start, body[1])
+        found = loops.unrolled(name, frame.text, frame.position, self.state.conditionals.full, _DEFINES)
+        if found:
+            self.remove(frame, start, found[1])
             self.begin_use(name, start)
-            self.push(text, frame.name)
+            self.push(found[0], frame.name)
 
     def for_list(self, frame: Frame, start: int) -> None:
         r"""Write out `\forcsvlist{\x}{a,b}`, which is `\x{a}\x{b}`, and `\docsvlist{a,b}`."""
@@ -234,10 +218,10 @@ class Primitives(Reader):
             first = read_body(frame.text, position)
             command, position = first or ("", len(frame.text))
         listed = read_body(frame.text, position)
-        if listed and command and len(listed[0]) < LOOP_LIMIT:
+        if listed and command and len(listed[0]) < loops.LOOP_LIMIT:
             self.remove(frame, start, listed[1])
             self.begin_use("forcsvlist", start)
-            self.push("".join(f"{command}{{{item}}}" for item in _items(listed[0])), frame.name)
+            self.push("".join(f"{command}{{{item}}}" for item in loops.items(listed[0])), frame.name)
 
     def at_begin(self, frame: Frame, start: int) -> None:
         r"""Put off what `\AtBeginDocument` says to the document's begin."""
@@ -257,46 +241,3 @@ def _groups(text: str, position: int, count: int) -> tuple[list[str], int] | Non
         found.append(body[0])
         position = body[1]
     return found, position
-
-
-def _list(text: str, position: int, name: str) -> tuple[str, int] | None:
-    """Return a loop's list and where its body starts."""
-    if name == "foreach":
-        return read_body(text, position)
-    do = _DO.search(text, position, position + LOOP_LIMIT)
-    return (text[position : do.start()], do.end()) if do else None
-
-
-def _items(listed: str, *, by_character: bool = False) -> list[str]:
-    if by_character:
-        return [character for character in listed if not character.isspace()]
-    items = [item.strip() for item in listed.split(",")]
-    found: list[str] = []
-    for index, item in enumerate(items):
-        if _ELLIPSIS.fullmatch(item) and 0 < index < len(items) - 1:
-            found += _between(items[index - 2] if index > 1 else "", items[index - 1], items[index + 1])
-        else:
-            found.append(item)
-    return [item for item in found if item]
-
-
-def _between(before: str, first: str, last: str) -> Iterator[str]:
-    """Yield what an ellipsis stands for: letters or whole numbers, by the step that the list begins with."""
-    if len(first) == 1 and len(last) == 1 and first.isalpha() and last.isalpha() and (first + last).isascii():
-        yield from map(chr, range(ord(first) + 1, ord(last)))
-    elif re.fullmatch(r"-?\d{1,6}", first) and re.fullmatch(r"-?\d{1,6}", last):
-        step = int(first) - int(before) if re.fullmatch(r"-?\d{1,6}", before) else 1
-        numbers = range(int(first) + step, int(last), step) if step > 0 else range(0)
-        yield from map(str, numbers[:RANGE_LIMIT])
-
-
-def _unrolled(names: list[str], items: list[str], body: str) -> str | None:
-    """Return a loop's body for each item, or None if that is too much."""
-    if len(items) * len(body) > LOOP_LIMIT:
-        return None
-    pattern = re.compile("|".join(rf"{re.escape(name)}(?![A-Za-z\x01])[ ]?" for name in names))
-    turns = []
-    for item in items:
-        values = dict(zip(names, [*item.split("/"), *[item] * len(names)] if len(names) > 1 else [item], strict=False))
-        turns.append(pattern.sub(lambda match, values=values: values[match[0].strip()], body))  # type: ignore[misc]
-    return "".join(turns)

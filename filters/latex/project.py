@@ -1,26 +1,22 @@
-r"""A submission's files as one source: which file is the paper, and its inputs put in place.
+r"""A submission's files as papers: which of them are TeX, which are the main ones, and their inputs put in place.
 
-    bytes by name -> `sources` (decoded, what is TeX) -> `find_main` -> `flatten` -> one source
+    bytes by name -> `sources` (decoded, what is TeX) -> `papers`: each top-level file, with its inputs (`inputs`)
 
-Paths are looked up in the given mapping only; nothing touches a disk. What nothing includes (drafts, other papers'
-leftovers) is never read. The authors' own packages and classes give their definitions, never their code.
+What nothing includes (drafts, other papers' leftovers, a conference's template) is never read.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
-from filters.latex import encodings, styles
-from filters.latex.tokens import Environments, ends_with_word, environments, spans, words
+from filters.latex import encodings
+from filters.latex.inputs import CLASS, DRAWINGS, Project, suffix
+from filters.latex.tokens import words
 
-# TeX's own limit on files open at once is 15; the others are own choices, in files and characters.
-DEPTH_LIMIT = 15
-INPUT_LIMIT = 2_000
-FLAT_LIMIT = 32_000_000
-STYLES_LIMIT = 100
-STYLES_SIZE = 2_000_000
+# How many files are put together to see which is the largest, in files.
 CANDIDATES = 20
 BINARY_PREFIX = 65_536
 
@@ -29,18 +25,20 @@ DIRECTIONS = "00README"
 
 TEX_SUFFIXES = words(".tex .ltx .latex .TEX .txt .bbl .sty .cls .def .clo .cfg .inc .sec .macros")
 NOT_A_PAPER = words(
-    ".sty .cls .bbl .bst .bib .def .clo .cfg .fd .dtx .ins .ist .tikz .pgf .pdf_tex .eps_tex .tex~ .bak"
+    """.sty .cls .bbl .bst .bib .def .clo .cfg .fd .dtx .ins .ist .tikz .pgf .pdf_tex .eps_tex .tex~ .tex# .bak .old
+    .orig .sav .save .log .aux"""
 )
-DRAWINGS = words(".pgf .tikz .pdf_tex .eps_tex .pstex_t .pspdftex .eepic .pdf .eps .ps .png .jpg .jpeg .gif .svg")
 # What TeX itself never reads: BibTeX's and the sources of packages.
 NEVER_READ = words(".bib .bst .dtx .ins .ist")
 
-# Names of files that go with a paper rather than being it.
+# Names of files that go with a paper, and of those that are left from writing it.
+_SUPPLEMENT = re.compile(r"supp|(?:^|[^a-z])(?:si|sm|esm|appendix|app)(?![a-z])", re.IGNORECASE)
 _SIDE_FILE = re.compile(
-    r"old|draft|backup|copy|supp|response|reply|cover|letter|rebuttal|poster|slides|template|sample", re.I
+    r"(?:^|[^a-z])(?:old|drafts?|backup|copy|responses?|reply|referees?|cover|rebuttal|poster|slides|talk|templates?"
+    r"|samples?|examples?|diff)(?![a-z])",
+    re.IGNORECASE,
 )
 _MAIN_FILE = re.compile(r"^(?:ms|main|paper|article|manuscript|arxiv|root|thesis|submission)", re.IGNORECASE)
-_CLASS = re.compile(r"\\document(?:class|style)(?![A-Za-z])\s*(?:\[[^\[\]]{0,2000}\])?\s*\{\s*([^{}\n]*)\}")
 _FRAGMENT_CLASSES = words("standalone subfiles subfile beamer letter")
 _BEGIN = re.compile(r"\\begin\s*\{document\}|\\document(?![A-Za-z])")
 _PLAIN = re.compile(
@@ -52,63 +50,83 @@ _HEADING = re.compile(
 _WHOLE_PAPER = re.compile(
     r"\\(?:begin\{(?:abstract|thebibliography)\}|abstract|bibliography|printbibliography|maketitle)"
 )
-_INPUT = re.compile(
-    r"""\\(?:
-      (?P<two>subimport|import|subincludefrom|includefrom|subinputfrom|inputfrom)\*?
-      \s*\{(?P<folder>[^{}\n]*)\}\s*\{(?P<file>[^{}\n]*)\}
-    | (?:input|include|subfile|subfileinclude|includestandalone(?:\s*\[[^\[\]\n]*\])?|@input|InputIfFileExists)
-      (?![A-Za-z@])\s*(?:\{\s*(?P<braced>[^{}\n]*)\}|"(?P<quoted>[^"\n]*)"|(?P<bare>[A-Za-z0-9_./+:-]+)[ ]?)
-    | (?P<load>usepackage|RequirePackage|RequirePackageWithOptions|documentclass|documentstyle|LoadClass
-      |LoadClassWithOptions)\s*(?:\[(?P<options>[^\[\]]{0,2000})\])?\s*
-      \{(?P<package>[^{}]{0,2000})\}
-    | (?P<endinput>endinput)(?![A-Za-z@])
-    )""",
-    re.VERBOSE,
+
+# What a venue's own template says, in its title and in its text, which an author replaces first of all.
+TEMPLATE_WITHIN = 20_000
+TEMPLATE_SIGNS = 3
+_TITLE = re.compile(r"\\(?:ic\w{2}title|title|Title)\*?\s*(?:\[[^\[\]]{0,500}\])?\s*\{([^{}]{0,500})")
+_TEMPLATE_TITLE = re.compile(
+    r"formatting instructions|instructions for|guidelines?|paper title|title (?:here|of)|your title|template|sample"
+    r"|how to (?:use|prepare)|bare demo|preparation of|preparing|author'?s? (?:guide|kit)|class file|style file",
+    re.IGNORECASE,
 )
-_REST_OF_LINE = re.compile(r"[ \t]*\n")
+_TEMPLATE_TEXT = re.compile(
+    r"abstract paragraph should be|camera[- ]ready|lorem ipsum|\\lipsum|\\blindtext|style files?|class file|typeface"
+    r"|margins|point type|should be (?:centered|indented|submitted)|page limit"
+    r"|your (?:paper|manuscript|abstract) (?:here|must|should)"
+    r"|this (?:document|file|template) (?:is|serves|provides|describes)|do not (?:change|alter|modify)|formatting"
+    r"|insert (?:your|the|abstract)|text goes here|flush left|submitted papers|sample (?:article|manuscript|paper)",
+    re.IGNORECASE,
+)
+_TEMPLATE_NAME = re.compile(
+    r"conference|(?:^|[^a-z])(?:bare|template|sample|example|guide|instructions)|egpaper"
+    r"|(?:neurips|nips|icml|iclr|acl|cvpr|iccv|eccv|aaai|ijcai|corl)\D{0,3}\d{2,4}",
+    re.IGNORECASE,
+)
+
 _DIRECTION = re.compile(r"^[ \t]*(?P<name>\S+)[ \t]+(?P<usage>toplevel|ignore)(?:file)?[ \t]*$", re.MULTILINE)
-_JSON_DIRECTION = re.compile(
-    r'"filename"\s*:\s*"(?P<name>[^"]+)"[^{}]{0,500}"usage"\s*:\s*"(?P<usage>toplevel|ignore)"'
+_LISTED_DIRECTION = re.compile(
+    r"""filename["']?\s*[:=]\s*["']?(?P<name>[^"'\n,}]+?)["']?\s*[,\n]\s*["']?usage["']?\s*[:=]\s*["']?(?P<usage>toplevel|ignore)"""
 )
-_CLASS_COMMANDS = words("documentclass documentstyle LoadClass LoadClassWithOptions")
+_WORDS = re.compile(r"\\[A-Za-z]+|[^\W\d_]+")
+# Two files that share this much of the shorter one's runs of words are versions of one paper.
+SAME_SHARE = 0.5
+RUN = 4
 
 
 def sources(files: Mapping[str, bytes]) -> dict[str, str]:
     """Return the decoded files that can be TeX: no drawings, nothing binary, no resource forks of other systems."""
     kept = [name for name in sorted(files) if _can_be_tex(name, files[name])]
-    # The main file says it for what it reads.
-    declared = [found for name in kept if (found := encodings.declared(files[name]))]
-    return {name: encodings.decode(files[name], declared[0] if declared else None) for name in kept}
+    declared = None
+    if not all(encodings.is_utf_8(files[name]) for name in kept):
+        # The main file says it for what it reads.
+        declared = next(filter(None, (encodings.declared(files[name]) for name in kept)), None)
+    return {name: encodings.decode(files[name], declared) for name in kept}
 
 
 def _can_be_tex(name: str, raw: bytes) -> bool:
     base = posixpath.basename(name)
-    if base.startswith("._") or name.startswith("__MACOSX/") or _suffix(name) in DRAWINGS | NEVER_READ:
+    if base.startswith("._") or name.startswith("__MACOSX/") or suffix(name) in DRAWINGS | NEVER_READ:
         return False
     if not encodings.is_text(raw):
         return False
     # A text without a single command may still be an input: numbers, words, a table's rows.
-    if b"\\" not in raw and _suffix(name) not in TEX_SUFFIXES and not base.startswith(DIRECTIONS):
+    if b"\\" not in raw and suffix(name) not in TEX_SUFFIXES and not base.startswith(DIRECTIONS):
         return False
     return not raw.startswith((b"\xff\xd8\xff", b"%PDF", b"%!PS", b"\x89PNG", b"GIF8", b"PK\x03\x04", b"\x1f\x8b"))
 
 
 def find_main(files: Mapping[str, str]) -> str | None:
-    r"""Return the name of the file that is the paper, or None.
+    r"""Return the name of the first file that is a paper, or None.
 
     A main file has `\documentclass` (or `\documentstyle`) and, in itself or its inputs, the document's begin, outside
-    of comments. Among several the first of: not included by another one, no fragment or talk, not named as a side file,
-    named as a main file, with abstract and bibliography, nearer to the root, longer, first by name. Without any, a
-    plain TeX file, or the only file with headings, is taken.
+    of comments. The author's word comes first (`00README`). Among several the first of: not included by another one,
+    no fragment or talk, no venue's own template, not named as a side file or a supplement, the longest with its inputs,
+    named as a main file, with abstract and bibliography, nearer to the root, first by name. Without any, a plain TeX
+    file, or the only file with headings, is taken.
     """
-    return _main_of(_Project(files))
+    found = _top_level(Project(files))
+    return found[0] if found else None
 
 
-def paper(files: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the name of the main file and its source with the inputs in place, or None if no file is the paper."""
-    project = _Project(files)
-    main = _main_of(project)
-    return (main, project.flatten(main)) if main is not None else None
+def papers(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return all top-level files, the main one first, each with its source with the inputs in place.
+
+    Besides the main file those in its folder that are whole papers of their own, as arXiv compiles them: a supplement,
+    or what the author names. Drafts, replies, templates and other versions of what is there already are none.
+    """
+    project = Project(files)
+    return [(name, project.flatten(name)) for name in _top_level(project)]
 
 
 def flatten(files: Mapping[str, str], main: str) -> str:
@@ -119,227 +137,119 @@ def flatten(files: Mapping[str, str], main: str) -> str:
     """
     if main not in files:
         raise ValueError(f"main file {main!r} is not among the submission's files: {sorted(files)[:10]}")
-    return _Project(files).flatten(main)
+    return Project(files).flatten(main)
 
 
-def _main_of(project: _Project) -> str | None:
+def _top_level(project: Project) -> list[str]:
     files = project.files
-    bare = {name: project.uncommented(files[name]) for name in sorted(files) if _suffix(name) not in NOT_A_PAPER}
-    included = project.included(bare)
+    bare = {name: project.uncommented(files[name]) for name in sorted(files) if suffix(name) not in NOT_A_PAPER}
     directions = _directions(files)
-    classes = [name for name, text in bare.items() if _CLASS.search(text)]
+    stated = [name for name, usage in directions.items() if usage == "toplevel" and name in bare]
+    if stated:
+        return stated[:CANDIDATES]
+    included = project.included(bare)
+    whole = _whole(project, bare, included)
+    whole = [name for name in whole if directions.get(name) != "ignore"] or whole
+    if len(whole) < 2:
+        return whole
+    quick = sorted(whole, key=lambda name: (*_rank(name, bare[name], name in included), -len(bare[name]), name))
+    flat = {name: project.uncommented(project.flatten(name)) for name in quick[:CANDIDATES]}
+    ranks = {name: _rank(name, text, name in included) for name, text in flat.items()}
+    ranked = sorted(flat, key=lambda name: (*ranks[name], -len(flat[name]), *_likeness(name, flat[name]), name))
+    return [ranked[0], *_others(ranked, flat, included)]
+
+
+def _whole(project: Project, bare: Mapping[str, str], included: frozenset[str]) -> list[str]:
+    """Return the files that are documents, by what says it most clearly."""
+    classes = [name for name, text in bare.items() if CLASS.search(text)]
     whole = [name for name in classes if _BEGIN.search(bare[name])]
-    if not whole:
-        whole = [name for name in classes[:CANDIDATES] if _BEGIN.search(project.uncommented(project.flatten(name)))]
+    unfinished = [name for name in classes if name not in whole and name not in included][:CANDIDATES]
+    whole += [name for name in unfinished if _BEGIN.search(project.uncommented(project.flatten(name)))]
     if not whole:
         whole = [name for name, text in bare.items() if _PLAIN.search(text) and name not in included]
     if not whole:
         headed = [name for name, text in bare.items() if _HEADING.search(text) and name not in included]
-        return headed[0] if len(headed) == 1 else None
-    stated = [name for name in whole if directions.get(name) == "toplevel"]
-    whole = stated or [name for name in whole if directions.get(name) != "ignore"] or whole
-    ranks = {name: _rank(name, bare[name], name in included) for name in whole}
-    best = [name for name in whole if ranks[name] == min(ranks.values())][:CANDIDATES]
-    if len(best) == 1:
-        return best[0]
-    return min(best, key=lambda name: (-len(project.uncommented(project.flatten(name))), name))
+        whole = headed if len(headed) == 1 else []
+    return whole
 
 
-class _Project:
-    """The files, and what reading them needs to know of all of them."""
-
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self.files = files
-        self.names = environments("\n".join(files[name] for name in sorted(files)))
-        self._readable: dict[str, list[tuple[int, int]]] = {}
-
-    def flatten(self, main: str) -> str:
-        return _Flattener(self, main).run()
-
-    def readable(self, text: str) -> list[tuple[int, int]]:
-        """Return the stretches of a text outside of comments and verbatim spans."""
-        if text not in self._readable:
-            self._readable[text] = _readable(text, self.names)
-        return self._readable[text]
-
-    def uncommented(self, text: str) -> str:
-        return "".join(text[start:end] for start, end in self.readable(text))
-
-    def find(self, target: str, folders: tuple[str, ...]) -> str | None:
-        """Return the file that an input means, looked for in these folders in this order."""
-        for folder in folders:
-            wanted = posixpath.normpath(posixpath.join(folder, target))
-            # TeX tries the name with its suffix first, and "a.b" is a name like any other.
-            for candidate in (f"{wanted}.tex", wanted, f"{wanted}.ltx", f"{wanted}.latex"):
-                if candidate in self.files:
-                    return candidate
-        return None
-
-    def included(self, bare: Mapping[str, str]) -> frozenset[str]:
-        """Return the files that another file reads."""
-        names: set[str] = set()
-        for name, text in bare.items():
-            folder = posixpath.dirname(name)
-            for match in _INPUT.finditer(text):
-                target = match["file"] or match["braced"] or match["quoted"] or match["bare"]
-                inner = posixpath.join(folder, match["folder"] or "")
-                found = self.find(target.strip(), (inner, folder, "")) if target else None
-                if found and found != name:
-                    names.add(found)
-        return frozenset(names)
+def _others(ranked: Sequence[str], flat: Mapping[str, str], included: frozenset[str]) -> list[str]:
+    """Return the further top-level files, by name."""
+    folder = posixpath.dirname(ranked[0])
+    found: list[str] = []
+    runs = [_runs(flat[ranked[0]])]
+    for name in ranked[1:]:
+        fragment, template, side, _ = _rank(name, flat[name], name in included)[1:5]
+        if posixpath.dirname(name) != folder or name in included or fragment or template or side:
+            continue
+        own = _runs(flat[name])
+        if own and all(len(own & other) < SAME_SHARE * min(len(own), len(other)) for other in runs):
+            found.append(name)
+            runs.append(own)
+    return sorted(found)
 
 
-class _Flattener:
-    def __init__(self, project: _Project, main: str) -> None:
-        self.project = project
-        self.files = project.files
-        self.names = project.names
-        self.main = main
-        self.root = posixpath.dirname(main)
-        self.inputs = 0
-        self.size = 0
-        self.styles: set[str] = set()
-        self.style_size = 0
-
-    def run(self) -> str:
-        return self._file(self.main, (self.main,), self.root)
-
-    def _file(self, name: str, path: tuple[str, ...], folder: str) -> str:
-        text = _endinput(self.files[name], self.names)
-        if len(path) > 1 and _CLASS.search(text):
-            text = _document(text)
-        self.size += len(text)
-        pieces: list[str] = []
-        position = 0
-        for start, end in self.project.readable(text):
-            for match in _INPUT.finditer(text, start, end):
-                if match.start() < position:
-                    continue
-                replacement = self._replacement(match, path, folder)
-                if replacement is not None:
-                    before = text[position : match.start()]
-                    content = _joined(before, replacement)
-                    pieces += (before, content)
-                    position = _resume(text, match.end(), content, before)
-        pieces.append(text[position:])
-        return "".join(pieces)
-
-    def _replacement(self, match: re.Match[str], path: tuple[str, ...], folder: str) -> str | None:
-        """Return what stands for an input, or None to leave the command."""
-        if match["package"] is not None:
-            # The options of LaTeX 2.09's classes are packages.
-            options = match["options"] or "" if match["load"] == "documentstyle" else ""
-            return match[0] + self._packages(match["load"], f"{match['package']},{options}")
-        if match["two"]:
-            base = folder if match["two"].startswith("sub") else self.root
-            inner = posixpath.join(base, match["folder"].strip())
-            return self._input(match["file"], path, inner, (inner,))
-        target = match["braced"] or match["quoted"] or match["bare"]
-        if not target or "#" in target:
-            return None
-        if match["bare"] and not self.project.find(target, (folder, self.root, "")):
-            return None
-        return self._input(target, path, folder, (folder, self.root, "", posixpath.dirname(path[-1])))
-
-    def _input(self, target: str, path: tuple[str, ...], folder: str, folders: tuple[str, ...]) -> str:
-        name = self.project.find(target.strip().strip('"'), folders)
-        self.inputs += 1
-        if name is None or name in path or _suffix(name) in DRAWINGS:
-            return ""
-        if len(path) > DEPTH_LIMIT or self.inputs > INPUT_LIMIT or self.size > FLAT_LIMIT:
-            return ""
-        return self._file(name, (*path, name), folder)
-
-    def _packages(self, command: str, listed: str) -> str:
-        """Return what the submission's own packages and classes of a list define, those that they load included."""
-        suffixes = (".cls", ".sty") if command in _CLASS_COMMANDS else (".sty",)
-        found = (self._style(name.strip(), suffixes) for name in listed.split(","))
-        return "".join(f"\n{text}" for text in found if text)
-
-    def _style(self, package: str, suffixes: Sequence[str]) -> str:
-        if not package or styles.is_known(posixpath.basename(package)):
-            return ""
-        wanted = (f"{folder}{package}{suffix}" for suffix in suffixes for folder in (f"{self.root}/", ""))
-        name = next((name for name in map(posixpath.normpath, wanted) if name in self.files), None)
-        if name is None or name in self.styles or len(self.styles) >= STYLES_LIMIT:
-            return ""
-        text = self.files[name]
-        if len(text) > min(styles.STYLE_LIMIT, STYLES_SIZE - self.style_size):
-            return ""
-        self.styles.add(name)
-        self.style_size += len(text)
-        loaded = [
-            self._packages(match["load"], match["package"])
-            for start, end in self.project.readable(text)
-            for match in _INPUT.finditer(text, start, end)
-            if match["load"]
-        ]
-        return "".join(loaded) + styles.definitions(text)
-
-
-def _directions(files: Mapping[str, str]) -> dict[str, str]:
-    """Return what the author says of files: "toplevel" or "ignore"."""
-    said: dict[str, str] = {}
-    for name in sorted(name for name in files if posixpath.basename(name).startswith(DIRECTIONS)):
-        for pattern in (_DIRECTION, _JSON_DIRECTION):
-            said.update((match["name"], match["usage"]) for match in pattern.finditer(files[name][:BINARY_PREFIX]))
-    return said
-
-
-def _rank(name: str, text: str, included: bool) -> tuple[bool, bool, bool, bool, int, int]:
-    kind = _CLASS.search(text)
+def _rank(name: str, text: str, included: bool) -> tuple[bool, bool, bool, bool, bool]:
+    kind = CLASS.search(text)
     base = posixpath.basename(name)
     stem = posixpath.splitext(base)[0]
     return (
         included,
         bool(kind and kind[1].strip() in _FRAGMENT_CLASSES),
-        bool(_SIDE_FILE.search(stem)) or base.startswith(("_", ".")),
-        not _MAIN_FILE.match(stem),
-        -len(set(_WHOLE_PAPER.findall(text))),
-        name.count("/"),
+        _is_template(stem, text),
+        bool(_SIDE_FILE.search(stem)) or base.startswith(("_", ".", "#")),
+        bool(_SUPPLEMENT.search(stem)),
     )
 
 
-def _readable(text: str, names: Environments) -> list[tuple[int, int]]:
-    """Return the stretches of the text outside of comments and verbatim spans."""
-    stretches: list[tuple[int, int]] = []
-    position = 0
-    for _, start, end in spans(text, names):
-        stretches.append((position, start))
-        position = end
-    return [*stretches, (position, len(text))]
+def _likeness(name: str, text: str) -> tuple[bool, int, int]:
+    """Return what tells files of one size apart: a main file's name, a paper's parts, the depth of the folder."""
+    stem = posixpath.splitext(posixpath.basename(name))[0]
+    return not _MAIN_FILE.match(stem), -len(set(_WHOLE_PAPER.findall(text))), name.count("/")
 
 
-def _endinput(text: str, names: Environments) -> str:
-    if "\\endinput" not in text:
-        return text
-    for start, end in _readable(text, names):
-        match = next((match for match in _INPUT.finditer(text, start, end) if match["endinput"]), None)
-        if match:
-            return text[: match.start()]
-    return text
+def _is_template(stem: str, text: str) -> bool:
+    r"""Tell whether a file is a venue's own, which nobody has edited: by its title, its advice, and its name."""
+    start = text[:TEMPLATE_WITHIN]
+    title = _TITLE.search(start)
+    signs = 2 * bool(title and _TEMPLATE_TITLE.search(title[1])) + bool(_TEMPLATE_NAME.search(stem))
+    return signs + len({match[0].lower() for match in _TEMPLATE_TEXT.finditer(start)}) >= TEMPLATE_SIGNS
 
 
-def _document(text: str) -> str:
-    """Return what stands between the begin and the end of a subfile's own document."""
-    begin = re.search(r"\\begin\s*\{document\}", text)
-    end = text.rfind("\\end{document}")
-    return text[begin.end() : end if end > begin.end() else len(text)] if begin else text
+def _runs(text: str) -> set[tuple[str, ...]]:
+    """Return the runs of words of a document's body."""
+    begin = _BEGIN.search(text)
+    found = _WORDS.findall(text, begin.end() if begin else 0)[: CANDIDATES * 1_000]
+    return {tuple(found[start : start + RUN]) for start in range(max(1, len(found) - RUN + 1))} if found else set()
 
 
-def _joined(before: str, content: str) -> str:
-    """Return an input's content, so that the command before it and its own last comment stay what they are."""
-    glue = " " if content[:1].isalpha() and ends_with_word(before) else ""
-    last = content[content.rfind("\n") + 1 :]
-    return glue + content + ("\n" if "%" in last else "")
+def _directions(files: Mapping[str, str]) -> dict[str, str]:
+    """Return what the author says of files, in that order: "toplevel" or "ignore"."""
+    said: dict[str, str] = {}
+    for readme in sorted(name for name in files if posixpath.basename(name).startswith(DIRECTIONS)):
+        folder, text = posixpath.dirname(readme), files[readme][:BINARY_PREFIX]
+        found = _json_directions(text)
+        if found is None:
+            found = [
+                (match["name"], match["usage"])
+                for pattern in (_DIRECTION, _LISTED_DIRECTION)
+                for match in pattern.finditer(text)
+            ]
+        for name, usage in found:
+            said[posixpath.normpath(posixpath.join(folder, name))] = usage
+    return said
 
 
-def _resume(text: str, position: int, content: str, before: str) -> int:
-    """Return where the text goes on after an input; the rest of its line must not become an empty one, a paragraph."""
-    alone = not content and before.rpartition("\n")[2].strip() == ""
-    rest = _REST_OF_LINE.match(text, position)
-    return rest.end() if rest and (alone or content.endswith("\n")) else position
-
-
-def _suffix(name: str) -> str:
-    return posixpath.splitext(name)[1]
+def _json_directions(text: str) -> list[tuple[str, str]] | None:
+    """Return what a `00README.json` lists, or None if the text is no JSON."""
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    listed = listed.get("sources") if isinstance(listed, dict) and "sources" in listed else listed
+    entries = [listed] if isinstance(listed, dict) else listed if isinstance(listed, list) else []
+    return [
+        (entry["filename"], entry["usage"])
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("filename"), str) and isinstance(entry.get("usage"), str)
+    ]

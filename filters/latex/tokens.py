@@ -53,14 +53,16 @@ _DECLARATION = re.compile(
       | (?:includecomment|(?:re)?newenvironment\*?|NewEnviron)\s*\{(?P<include>[^{}\n]+)\}
             (?: (?:\s*\[[^\]\n]{0,500}\]){0,2} \s*\{[^\\}]{0,99}
                 \\(?:(?:begin\s*\{)?(?P<like>comment|alltt)|(?P<raw>[vV]erbatim)) )?
-      | usepackage\s*(?:\[[^\]\n]{0,500}\])?\s*\{[^{}\n]{0,500}(?P<moreverb>moreverb)
       | (?:MakeShortVerb|DefineShortVerb|lstMakeShortInline)\*?\s*(?:\[[^\]\n]*\])?\s*\{?\\(?P<short>[^A-Za-z\s\\])
     )""",
     re.VERBOSE,
 )
+# Its "listing" is verbatim, that of other packages is a float around the code.
+MOREVERB = ("listing", "listing*", "listingcont", "verbatimtab", "boxedverbatim")
+_MOREVERB = re.compile(r"^[^%\n]{0,500}\{[^{}\n]{0,500}moreverb", re.MULTILINE)
 # A cheap look for the words of which a declaration has one.
 _DECLARES = re.compile(
-    r"\\(?:lstnew|newverb|DefineV|newtcb|DeclareTCB|newminted|excludec|includec|(?:re)?newenv|NewEnv|[MDl][a-z]+Short|usepackage)"
+    r"\\(?:lstnew|newverb|DefineV|newtcb|DeclareTCB|newminted|excludec|includec|(?:re)?newenv|NewEnv|[MDl][a-z]+Short)"
 )
 # Commands that define, and how many groups follow the name; of TeX's own the first group is the body.
 _BODIES = {
@@ -121,9 +123,9 @@ def normalize(source: str) -> str:
 def environments(source: str) -> Environments:
     """Return the verbatim and comment environments, with those that the source itself declares."""
     keep, active, omit, short = set(VERBATIM), set(ACTIVE), set(OMITTED), set[str]()
-    declarations = _DECLARATION.finditer(source) if _DECLARES.search(source) else ()
-    for match in declarations:
-        if _is_commented(source, match.start()):
+    for found in _DECLARES.finditer(source):
+        match = _DECLARATION.match(source, found.start())
+        if match is None or _is_commented(source, match.start()):
             continue
         if name := match["keep"] or match["code"]:
             (active if match["commands"] else keep).add(name)
@@ -135,10 +137,10 @@ def environments(source: str) -> Environments:
             omit.discard(name)
             kind = omit if match["like"] == "comment" else active if match["like"] else keep
             kind.update({name} if match["like"] or match["raw"] else ())
-        elif match["moreverb"]:
-            keep.update(("listing", "listing*", "listingcont", "verbatimtab", "boxedverbatim"))
-        elif match["short"]:
+        else:
             short.add(match["short"])
+    if "moreverb" in source and _MOREVERB.search(source):
+        keep.update(MOREVERB)
     return Environments(frozenset(keep), frozenset(active - keep), frozenset(omit), frozenset(short))
 
 

@@ -1,4 +1,4 @@
-"""arXiv: monthly source tars to papers, in one pass: main file, comments, preamble, bibliography, macros.
+"""arXiv: monthly source tars to papers, in one pass: main files, comments, preamble, bibliography, macros.
 
 tar of submissions ─ papers ─> documents
 """
@@ -18,14 +18,14 @@ from pipelines.stages.source import Breakdown, Shown, Source
 
 
 def clean(submission: Submission, context: Context[Papers]) -> Document | Drop:
-    """Find the main file, put its inputs together, and clean the whole; in `published` mode clean file by file."""
+    """Find the main files, put their inputs together, and clean the whole; in `published` mode clean file by file."""
     if context.recipe.mode == "published":
         return _published(submission)
-    found = project.paper(project.sources(submission.files))
-    raw = _document(submission, found[1] if found else "")
-    if found is None:
+    found = [source for _, source in project.papers(project.sources(submission.files))]
+    raw = _document(submission, "\n".join(found))
+    if not found:
         return raw.drop(cleaner.Reason.NO_MAIN_FILE)
-    cleaned = cleaner.clean(found[1])
+    cleaned = cleaner.merged([cleaner.clean(source) for source in found])
     return _finished(raw, cleaned, cleaner.check(cleaned))
 
 
@@ -65,10 +65,8 @@ def statistics(paper: Document) -> dict[str, int]:
 
 
 def raw_text(submission: Submission) -> str:
-    """Return the submission's LaTeX, the main file with its inputs."""
-    files = project.sources(submission.files)
-    main = project.find_main(files)
-    return project.flatten(files, main) if main else ""
+    """Return the submission's LaTeX, the main files with their inputs."""
+    return "\n".join(source for _, source in project.papers(project.sources(submission.files)))
 
 
 def _document(submission: Submission, text: str) -> Document:
@@ -106,7 +104,7 @@ SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
     look=arxiv.look,
-    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=5),),
+    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=6),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
     title="ArXiv",

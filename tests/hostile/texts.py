@@ -64,7 +64,7 @@ def project(source: str) -> None:
     """Take the parts between form feeds for a submission's files."""
     files = {f"{chr(97 + number)}.tex": part for number, part in enumerate(source.split("\f")[:20])}
     latex_project.find_main(files)
-    latex_project.paper(files)
+    latex_cleaner.merged([latex_cleaner.clean(flat) for _, flat in latex_project.papers(files)[:1]])
     latex_project.flatten(files, "a.tex")
 
 
@@ -284,7 +284,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     TEX: {
         "latex.clean": clean_latex,
         "latex_expand.expand": lambda text: expand.expand(text).text,
-        "latex_project.paper": project,
+        "latex_project.papers": project,
         "latex_encodings.decode": decoded,
         "latex_published.clean": published_latex,
         "latex_styles.definitions": styles.definitions,
@@ -345,6 +345,12 @@ SEEDS = {
 \ifnumcomp{1}{<}{2}{a}{b}\ifnumodd{3}{a}{b}\unless\ifx a b c\fi\ifdefined\of a\fi
 \ifdefempty\y{a}{b}\ifstrempty{a}{b}{c}\ifstrequal{a}{b}{c}{d}\ifnumequal{1}{2}{a}{b}\ifcsname y\endcsname a\fi
 \ifdefined\y\renewcommand{\y}{\ifx m\fi}\fi \y \let\u\undefined \bibliography{b}\end{document}""",
+    "latex_project.papers": r"""\documentclass{a}\newcommand{\dir}{s}\newcommand{\inp}[1]{\input{#1}}
+\def\input@path{{s/}}\includeonly{b}\begin{document}\input{b}\inp{c}\include{\dir/d}\import{s}{e}\subfile{f}
+\input g \InputIfFileExists{h}{i}{j}
+\IfFileExists{k}{l}{m}\foreach \x in {b,c}{\input{\x}}\end{document}"""
+    + "\f\\documentclass{a}\\title{Paper title}\\begin{document}\\section{B} typeface \\input{\\jobname}\\end{document}"
+    * 3,
     "wikitext.clean": """{{Infobox|a=1}}''A'' [[b|c]]<ref>{{cite web|url=http://a.org/|title=t}}</ref> {{val|3|u=km}}
 == D ==\n* {{lang|la|e}} {{date|2001|2|3}} <math>x^2</math>\n{| class="a"\n|-\n| f || g\n|}\n[[Category:h]]""",
 }

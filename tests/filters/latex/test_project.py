@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from filters.latex.cleaner import clean, decode, find_main, flatten, sources
+from filters.latex.cleaner import check, clean, decode, find_main, flatten, merged, sources
+from filters.latex.project import papers
 from filters.latex.styles import is_known
 from tests.slowness import slowness
 
@@ -86,6 +87,87 @@ def test_find_main(files: dict[str, str], main: str | None) -> None:
     assert find_main(dict(reversed(files.items()))) == main
 
 
+TEMPLATE = r"""\documentclass{article}\usepackage{iclr2024_conference}
+\title{Formatting Instructions for ICLR 2024 \\ Conference Submissions}
+\begin{document}\maketitle\begin{abstract}
+The abstract paragraph should be indented 1/2~inch on both left and right-hand margins. Use 10~point type.
+\end{abstract}\section{Submission of conference papers}
+The style files may not be modified. \bibliography{x}\end{document}
+"""
+REAL = PAPER.replace("Words.", "We measure the rain of nine summers in the north and find it to be less than before.")
+LEAST = "\\documentclass{article}\\begin{document}\\section{A} Short.\\end{document}"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        # The largest tree, whatever its root's own size and name.
+        (
+            {
+                "these.tex": "\\documentclass{book}\\begin{document}\\include{ch/one}\\end{document}",
+                "ch/one.tex": "\\section{A} " + "words " * 99,
+                "Fig/article.tex": REAL + "\\begin{abstract}a\\end{abstract}\\bibliography{x}" * 2,
+            },
+            ["these.tex"],
+        ),
+        ({"iclr2024_conference.tex": TEMPLATE * 3, "sub/p.tex": REAL}, ["sub/p.tex"]),
+        ({"iclr2024_conference.tex": TEMPLATE * 3, "p.tex": LEAST}, ["p.tex"]),
+        # A template that an author has written over is the paper; one alone is all there is.
+        ({"iclr2024_conference.tex": REAL}, ["iclr2024_conference.tex"]),
+        ({"iclr2024_conference.tex": TEMPLATE}, ["iclr2024_conference.tex"]),
+        # All top-level files.
+        (
+            {"main.tex": REAL, "supplement.tex": PAPER.replace("Words", "Further proofs")},
+            ["main.tex", "supplement.tex"],
+        ),
+        ({"z.tex": REAL, "a_si.tex": PAPER.replace("Words", "Proofs") * 9}, ["z.tex", "a_si.tex"]),
+        (
+            {"one.tex": REAL, "two.tex": PAPER.replace("Words", "Another paper of the same volume")},
+            ["one.tex", "two.tex"],
+        ),
+        ({"a.tex": LEAST, "b.tex": REAL, "00README.XXX": "a.tex toplevelfile\nb.tex toplevelfile"}, ["a.tex", "b.tex"]),
+        (
+            {"a.tex": LEAST, "b.tex": REAL, "00README.XXX": "b.tex toplevelfile\na.tex toplevelfile\n"},
+            ["b.tex", "a.tex"],
+        ),
+        (
+            {
+                "a.tex": LEAST,
+                "b.tex": REAL,
+                "c.tex": PAPER,
+                "00README.json": '{"sources": [{"usage": "toplevel", "filename": "b.tex"},'
+                ' {"filename": "a.tex", "usage": "toplevel"}, {"filename": "c.tex", "usage": "ignore"}]}',
+            },
+            ["b.tex", "a.tex"],
+        ),
+        ({"p/a.tex": LEAST, "p/b.tex": REAL, "p/00README.yaml": "- filename: a.tex\n  usage: toplevel"}, ["p/a.tex"]),
+        ({"a.tex": LEAST, "b.tex": REAL, "00README.XXX": "gone.tex toplevelfile"}, ["b.tex", "a.tex"]),
+        # What is no paper of its own: versions, leftovers, drawings, talks, files that are included.
+        ({"v1.tex": REAL, "v2.tex": REAL.replace("nine", "ninety") + "%"}, ["v2.tex"]),
+        ({"main.tex": REAL, "main_old.tex": PAPER, "response.tex": PAPER, "cover-letter.tex": PAPER}, ["main.tex"]),
+        ({"main.tex": REAL, "fig.tex": PAPER.replace("{article}", "{standalone}"), "d/x.tex": PAPER}, ["main.tex"]),
+        ({"main.tex": REAL.replace("rain", "\\input{x} rain"), "x.tex": PAPER}, ["main.tex"]),
+        # Names that only contain such a word.
+        ({"microscopy.tex": REAL, "x.tex": LEAST}, ["microscopy.tex", "x.tex"]),
+        ({"threshold.tex": REAL, "z": LEAST}, ["threshold.tex", "z"]),
+    ],
+)
+def test_papers(files: dict[str, str], names: list[str]) -> None:
+    assert [name for name, _ in papers(files)] == names
+    assert [name for name, _ in papers(dict(reversed(files.items())))] == names
+
+
+def test_all_top_level_files_are_one_document() -> None:
+    files = {"main.tex": REAL, "supplement.tex": PAPER.replace("Words", "Further \\x")}
+    parts = [clean(source) for _, source in papers(files)]
+    whole = merged(parts)
+    assert whole.text == f"{parts[0].text}\n\n{parts[1].text}"
+    assert check(whole) is None
+    empty = clean("\\begin{document}nothing")
+    assert merged([parts[0], empty]) == parts[0]
+    assert merged([empty, empty]).has_section is False
+
+
 def body(files: dict[str, str], main: str = "main.tex") -> str:
     return clean(flatten(files, main)).text
 
@@ -123,6 +205,55 @@ def test_ways_to_include(command: str, name: str) -> None:
     main = f"\\documentclass{{a}}\\begin{{document}}\\section{{A}} {command}\n\\end{{document}}"
     assert body({"main.tex": main, name: "found \\alpha"}) == "\\section{A} found \\alpha"
     assert body({"dir/main.tex": main, f"dir/{name}": "found"}, "dir/main.tex") == "\\section{A} found"
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "name"),
+    [
+        (r"\newcommand{\dir}{sec}", r"\input{\dir/intro}", "sec/intro.tex"),
+        (r"\def\dir{sec/}", r"\input{\dir intro}", "sec/intro.tex"),
+        (r"\def\top{a}\newcommand{\dir}{\top/sec}", r"\include{\dir/intro}", "a/sec/intro.tex"),
+        (r"\def\dir{no}\renewcommand{\dir}{sec}", r"\input \dir/intro ", "sec/intro.tex"),
+        (r"\newcommand{\inp}[1]{\input{#1}}", r"\inp{intro}", "intro.tex"),
+        (r"\newcommand{\inp}[1]{\input{sec/#1}}\newcommand{\two}[1]{\inp{a/#1}}", r"\two{intro}", "sec/a/intro.tex"),
+        (r"\def\inp#1.{\include{#1}}", r"\inp intro.", "intro.tex"),
+        (r"\newcommand{\intro}{\input{intro}}", r"\intro", "intro.tex"),
+        (r"\newcommand{\inp}[2]{\subimport{#1/}{#2}}", r"\inp{sec}{intro}", "sec/intro.tex"),
+        (r"\makeatletter\def\input@path{{sec/}{ch/}}\makeatother", r"\input{intro}", "ch/intro.tex"),
+        (
+            r"\makeatletter\providecommand*\input@path{}\g@addto@macro\input@path{{sec/}}",
+            r"\input{intro}",
+            "sec/intro.tex",
+        ),
+        ("", r"\input{\jobname-intro}", "main-intro.tex"),
+        ("", r"\input{\subfix{intro}}", "intro.tex"),
+        ("", r'\input{"my sections/intro"}', "my sections/intro.tex"),
+        ("", r"\input{my sections/intro.tex}", "my sections/intro.tex"),
+        ("", r'\input "intro" ', "intro.tex"),
+        ("", r"\foreach \n in {intro,none}{\input{sec/\n}}", "sec/intro.tex"),
+        (r"\makeatletter", r"\@for\n:=none,intro\do{\input{\n}}", "intro.tex"),
+        ("", r"\InputIfFileExists{intro}{}{no}", "intro.tex"),
+        ("", r"\InputIfFileExists{none}{no}{\input{intro}}", "intro.tex"),
+        ("", r"\IfFileExists{intro.tex}{\input{intro}}{no}", "intro.tex"),
+        ("", r"\IfFileExists{none.tex}{no}{\input{intro}}", "intro.tex"),
+        (r"\makeatletter", r"\@input{intro}", "intro.tex"),
+        (r"\includeonly{intro,b}", r"\include{intro}\include{other}", "intro.tex"),
+    ],
+)
+def test_inputs_by_macro(before: str, command: str, name: str) -> None:
+    main = f"\\documentclass{{a}}{before}\n\\begin{{document}}\n\\section{{A}} {command}\n\\end{{document}}"
+    files = {"main.tex": main, name: "found", "other.tex": "NOT"}
+    assert body(files) == "\\section{A} found"
+    assert find_main({"part.tex": "", **files}) == "main.tex"
+
+
+def test_inputs_by_macro_are_bounded() -> None:
+    source = r"\newcommand{\inp}[1]{\input{#1}\inp{#1}\inp{#1}}\section{A} \inp{b}"
+    start = time.process_time()
+    assert "\\section{A}" in flatten({"main.tex": source, "b.tex": "x" * 1_000}, "main.tex")
+    many = r"\newcommand{\inp}[1]{\input{#1}}" + r"\inp{b}" * 20_000
+    flatten({"main.tex": many, "b.tex": "x"}, "main.tex")
+    assert time.process_time() - start < 5 * slowness()
 
 
 def test_imports_are_relative_to_their_folder() -> None:
