@@ -241,12 +241,15 @@ def language(text: str, threshold: float = ENGLISH_PROBABILITY) -> Reason | None
 class BadWords:
     """A list of words and phrases that drop a page, one a line: the English LDNOOBW list for C4.
 
-    Raises ValueError for a list without entries.
+    Raises ValueError for a list without entries, or not in UTF-8.
     """
 
     def __init__(self, path: Path) -> None:
-        entries = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        entries = [entry for entry in entries if entry]
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not a list of words in UTF-8: {error}") from None
+        entries = [entry for line in lines if (entry := line.strip())]
         if not entries:
             raise ValueError(f"{path}: no bad words in this file; one per line is expected")
         self._words = frozenset(entry for entry in entries if _WORD.fullmatch(entry))

@@ -45,7 +45,7 @@ class Sites:
         """Read a list from a file; raise ValueError naming the file and the line that is no host."""
         names = []
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not a list of sites: {error}") from None
         for number, line in enumerate(lines, start=1):

@@ -71,7 +71,7 @@ def load_cutoffs(path: str) -> dict[str, perplexity.Cutoffs]:
         return _ccnet_cutoffs(Path(path))
     file = Path(path, "cutoffs.json")
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
         return {language: perplexity.Cutoffs(row["head"], row["middle"]) for language, row in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: no cut-offs by language ({error!r})") from None
@@ -80,7 +80,7 @@ def load_cutoffs(path: str) -> dict[str, perplexity.Cutoffs]:
 def _ccnet_cutoffs(file: Path) -> dict[str, perplexity.Cutoffs]:
     expected = "a row for each percentile and a column for each language is expected (CCNet's cutoff.csv)"
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
             header, *rows = list(csv.reader(lines, strict=True))
         table = {int(row[0]): dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows if row}
         head, middle = table[perplexity.HEAD_PERCENTILE], table[perplexity.MIDDLE_PERCENTILE]

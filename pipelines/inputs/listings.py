@@ -226,7 +226,7 @@ def _lines(listing: str, is_packed: bool, said: str) -> Iterator[str]:
                 raise ValueError(
                     f"{said}: more than {LISTING_LIMIT:,} bytes or {LISTING_LINES:,} lines are too large for a listing"
                 )
-            if found := line.decode().strip():
+            if found := line.decode().removeprefix("\ufeff").strip():
                 yield found
 
 

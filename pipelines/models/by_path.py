@@ -213,7 +213,7 @@ def _language_models(folder: Path, recipe: Recipe) -> Given:
 
 def _sites(file: Path) -> Path:
     try:
-        chosen = json.loads(file.read_text(encoding="utf-8"))["chosen"]
+        chosen = json.loads(file.read_text(encoding="utf-8-sig"))["chosen"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file}: not a list of sites ({error!r})") from None
     if not (isinstance(chosen, list) and chosen):
@@ -338,7 +338,7 @@ def _classifier_files(path: Path, recipe: Recipe) -> list[Path]:
         raise ValueError("a classifier by itself needs a threshold: --set common_crawl.reference.threshold=0.25")
     scores = _there(path / "scores.json")
     try:
-        float(json.loads(scores.read_text(encoding="utf-8"))["threshold"])
+        float(json.loads(scores.read_text(encoding="utf-8-sig"))["threshold"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{scores}: no threshold ({error!r})") from None
     return [file, scores]

@@ -110,7 +110,7 @@ def _index_lines(index: BinaryIO) -> Iterator[bytes]:
     try:
         with bz2.open(index) if first == b"BZh" else index as lines:
             for line in lines:
-                if stripped := line.strip():
+                if stripped := line.removeprefix(codecs.BOM_UTF8).strip():
                     yield stripped
     except (EOFError, OSError) as error:
         raise ValueError(f"the multistream index does not decompress: {error}") from error

@@ -29,7 +29,7 @@ from pipelines.sample.packages import PACKAGES
 
 FORMAT = "altiplano-sample/1"
 # Raise this when a layout changes: what an older version laid out is then laid out again.
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 MANIFEST = "manifest.json"
 NEEDED = (packages.MARKDOWN, packages.PY7ZR, packages.RESILIPARSE, packages.WARCIO)
 QUESTIONS = Path(__file__).parent / "questions"

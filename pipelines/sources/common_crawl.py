@@ -148,7 +148,7 @@ _cutoffs = cache(load_cutoffs)
 
 @cache
 def _chosen_threshold(directory: str) -> float:
-    return float(json.loads(Path(directory, "scores.json").read_text(encoding="utf-8"))["threshold"])
+    return float(json.loads(Path(directory, "scores.json").read_text(encoding="utf-8-sig"))["threshold"])
 
 
 @cache

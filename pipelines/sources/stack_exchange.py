@@ -95,7 +95,7 @@ def spill(post: Post) -> tuple[int, bytes]:
 def questions(payloads: Iterable[bytes], context: Context[Questions]) -> Iterator[tuple[Document, int] | Drop]:
     """Join the posts of the largest sites, one site after the other; drop the posts of the others."""
     ranking = Path(context.models["stack_exchange_sites"], "sites.json")
-    chosen = set(json.loads(ranking.read_text(encoding="utf-8"))["chosen"])
+    chosen = set(json.loads(ranking.read_text(encoding="utf-8-sig"))["chosen"])
     sites: dict[tuple[str, str], list[Post]] = defaultdict(list)
     for payload in payloads:
         fields = json.loads(payload)

