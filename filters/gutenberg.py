@@ -46,7 +46,8 @@ _LAST_LINE = re.compile(
     re.IGNORECASE,
 )
 _BANNER = re.compile(
-    r"\s*+\**+\s*+(?:this\s+is\s+)?(?:the\s+)?project\s+gutenberg(?:['’]s)?\s+(?:e-?text|e-?book)\b", re.IGNORECASE
+    r"\s*+[\[*]*+\s*+(?:this\s+is\s+)?(?:an?\s+|the\s+)?project\s+gutenberg(?:['’]s)?\s+(?:e-?text|e-?book|edition)\b",
+    re.IGNORECASE,
 )
 
 _BY = r"(?:prepared|produced|created|scanned|typed|transcribed|provided|donated|contributed|converted|digitized|made)"
@@ -60,6 +61,11 @@ _CREDIT = re.compile(
     r"|(?:redactor|e-?text\s+(?:editor|transcriber))['’]s\s+note"
     r"|note:\s+there\s+is\s+a\s+short\s+list\s+of\s+bookmarks"
     r"|updated\s+editions\s+will\s+replace"
+    r"|portions\s+of\s+this\s+(?:header|e-?book|e-?text|file|text)\b"
+    r"|project\s+gutenberg(?:\(tm\)|\(r\)|™|®)?\s+is\s+a\s+(?:registered\s+)?trade\s*mark"
+    r"|(?:this|these)\s+(?:project\s+gutenberg\s+)?(?:e-?texts?|e-?books?|files?)\s+(?:should\s+be\s+named|(?:was|is|are)\s+(?:first\s+)?posted)"
+    r"|\**\s*this\s+file\s+(?:should\s+be\s+named|was\s+first\s+posted)"
+    r"|(?:we\s+are\s+now\s+trying\s+to\s+release|please\s+take\s+a\s+look\s+at\s+the\s+important\s+information)"
     r")",
     re.IGNORECASE,
 )
@@ -81,7 +87,19 @@ _NAMED = re.compile(
     r"(?:,\s+in\s+\w+)?\s*\**$",
     re.M | re.IGNORECASE,
 )
-_DATE = re.compile(r"(?P<month>[A-Z][a-z]+)\s*(?P<day>[0-9]{1,2})?,?\s+(?P<year>(?:19|20)[0-9]{2})")
+_DATE = re.compile(r"(?P<month>[A-Z][a-z]+)\.?,?\s*(?P<day>[0-9]{1,2})?,?\s+(?P<year>(?:19|20)[0-9]{2})")
+# The 1990s wrote "May, 1995  [Etext #299]"; what is said of an edition stands in a field, in brackets or in a banner.
+_ETEXT_DATE = re.compile(
+    r"^[ \t\[*]*([A-Z][a-z]+\.?,?[ \t]+(?:[0-9]{1,2},[ \t]*)?(?:19|20)[0-9]{2})\]?[ \t]*\[\s*e-?(?:text|book)\b",
+    re.M | re.I,
+)
+_EDITION_DATE = re.compile(
+    r"(?:\b(?:release|posting)\s+date|\bupdated|\bposted\s+on|\breleased\s+on|\bedition)\b[^\n]{0,40}?"
+    r"([A-Z][a-z]+\.?\s*(?:[0-9]{1,2})?,?\s+(?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2})"
+    r"|^[ \t\[*]*([A-Z][a-z]+\.?,?[ \t]+(?:[0-9]{1,2},[ \t]*)?(?:19|20)[0-9]{2})\]?[ \t]*\[\s*e-?(?:text|book)\b",
+    re.M | re.I,
+)
+_ISO_DATE = re.compile(r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])")
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 # The names that Gutenberg's headers write, to ISO 639 (639-1 where there is one).
@@ -104,7 +122,7 @@ class Header:
     """What a Gutenberg header says; None where it does not.
 
     `language` is an ISO 639 code, `released` an ISO date of day or month precision, `number` Gutenberg's own, which is
-    unique in no other collection.
+    unique in no other collection. `updated` is the latest date that is said of this edition.
     """
 
     title: str | None = None
@@ -113,6 +131,8 @@ class Header:
     number: int | None = None
     released: str | None = None
     copyrighted: bool = False
+    updated: str | None = None
+    is_gutenberg: bool = False
 
 
 def clean(text: str) -> str:
@@ -147,7 +167,9 @@ def header(text: str) -> Header:
         author=fields.get("Author") or (named["author"].strip() if named and named["author"] else None) or None,
         language=_language(fields.get("Language", ""), head),
         number=int(number[1]) if number else None,
-        released=_date(fields.get("Release Date") or fields.get("Posting Date") or ""),
+        released=_released(head, fields),
+        updated=max(filter(None, (_date(one or other) for one, other in _EDITION_DATE.findall(head))), default=None),
+        is_gutenberg=True,
         copyrighted="copyrighted project gutenberg" in " ".join(head.lower().split()),
     )
 
@@ -160,7 +182,16 @@ def _language(field: str, head: str) -> str | None:
     return next((code for code in codes if code), None)
 
 
+def _released(head: str, fields: dict[str, str]) -> str | None:
+    if field := fields.get("Release Date") or fields.get("Posting Date"):
+        return _date(field)
+    found = _ETEXT_DATE.search(head)
+    return _date(found[1]) if found else None
+
+
 def _date(field: str) -> str | None:
+    if iso := _ISO_DATE.search(field):
+        return iso[0]
     found = _DATE.search(field)
     place = _MONTHS.find(found["month"][:3]) if found else -1
     if not found or place % 3:
@@ -254,6 +285,11 @@ def _is_banner(lines: Sequence[str]) -> bool:
     return bool(_BANNER.match(first))
 
 
+def _is_banner_paragraph(lines: Sequence[str], first: int, after: int) -> bool:
+    """Return whether a paragraph at the head is "The Project Gutenberg Etext of X, by Y", with or without stars."""
+    return after - first <= MARKER_LINES and _BANNER.match(lines[first]) is not None
+
+
 def _paragraph(lines: Sequence[str], start: int, end: int) -> tuple[int, int]:
     """Return the first paragraph's lines [first, after) at or below `start`; (end, end) if there is none."""
     while start < end and not lines[start].strip():
@@ -272,7 +308,7 @@ def _skip_head(lines: Sequence[str], start: int, end: int) -> int:
             return end
         if _NOTE.match(lines[first]):
             start = _after_note(lines, first, after, end)
-        elif _is_credit(lines, first, after) or (start == 0 and _BANNER.match(lines[first])):
+        elif _is_credit(lines, first, after) or _is_banner_paragraph(lines, first, after):
             start = after
         else:
             return first

@@ -51,6 +51,12 @@ def _imported(name: str) -> ModuleType | None:
         return None
 
 
+CHARDET: Final = Package(
+    "chardet",
+    ("chardet",),
+    "the encodings of books that do not say theirs and are not UTF-8",
+    "state it, --input 'books[encoding=cp1251]=FOLDER', or convert them to UTF-8",
+)
 FASTTEXT: Final = Package(
     "fasttext-community",
     ("fasttext",),
@@ -104,6 +110,6 @@ UNEARTH: Final = Package("unearth", ("unearth",), "the sample's downloads", _SAM
 WARCIO: Final = Package("warcio", ("warcio",), "the sample's WET files", _SAMPLE)
 
 PACKAGES: Final = (
-    *(ARGCOMPLETE, FASTTEXT, GIGATOKEN, HTTPX, ISAL, KENLM, LANGDETECT, LICENCES, MARKDOWN),
+    *(ARGCOMPLETE, CHARDET, FASTTEXT, GIGATOKEN, HTTPX, ISAL, KENLM, LANGDETECT, LICENCES, MARKDOWN),
     *(PUNKT, PY7ZR, PYGAL, RESILIPARSE, UNEARTH, WARCIO),
 )

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from pipelines.document import READ
+from pipelines.files import tables
 from pipelines.stages.chain import Chain
+from pipelines.stages.kinds import Item, Part
 
 # Reasons of readers that speak of the file, not of what is in it.
 REASONS = frozenset(
@@ -40,6 +43,15 @@ def _damaged(chain: Chain, manifests: Sequence[dict[str, Any]]) -> Iterator[str]
         }
         if reasons:
             told = ", ".join(f"{reason} {documents:,}" for reason, documents in reasons.items())
-            names = sorted({part.path.rpartition("/")[2] for part in item.parts})
+            names = sorted({part.path.rpartition("/")[2] for part in _damaged_parts(chain, item)})
             where = ", ".join(names[:3]) + (f" and {len(names) - 3} more files" if len(names) > 3 else "")
             yield f"{chain.links[0].name}: {where}: records that cannot be read: {told}"
+
+
+def _damaged_parts(chain: Chain, item: Item) -> Sequence[Part]:
+    """Return the files of an item that are damaged, told by the ids of what was dropped; all, if these do not tell."""
+    if len(item.parts) == 1:
+        return item.parts
+    rows = tables.read_rows(chain.paths.drops(chain.links[0].stage.name, item.key), ["id", "stage", "reason"])
+    ids = [row["id"] for row in rows if row["stage"] == READ and row["reason"] in REASONS]
+    return [part for part in item.parts if any(part.digest in found for found in ids)] or item.parts

@@ -71,7 +71,10 @@ _MARKS: Final = (
 )
 _TEXTS: Final = (
     (re.compile(r'\s*(?:\{\s*"|\[\s*\{)'), Kind.JSON),
-    (re.compile(r"\s*(?:<!doctype\s+html|<html)\b", re.IGNORECASE), Kind.HTML),
+    (
+        re.compile(r"\s*(?:<\?xml[^<>]*>\s*|<!--[^<>]*-->\s*)*(?:<!doctype\s+html|<html)\b", re.IGNORECASE),
+        Kind.HTML,
+    ),
 )
 _ROOTS: Final = ((re.compile(r"<(?:mediawiki|page)\b"), Kind.MEDIAWIKI), (re.compile(r"<(?:posts|row)\b"), Kind.POSTS))
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x19\x1c-\x1f]")

@@ -1,19 +1,19 @@
-"""Plain-text books, Project Gutenberg's files or any collection's, plain or in archives, to one document for each book.
+"""Books, Project Gutenberg's files or any collection's, plain or in archives, to one document for each book.
 
-    bytes --unzip, untar--> book files --decode--> text --header--> Document (whole text, still with header and footer)
+    bytes --unzip, untar--> book files --decode--> text or HTML's text ─┬─ header ─> Document (still with its header)
+                                       --`epub`--> text of an EPUB ─────┘
 
-A book is one text file (compressed or not), or one `.txt` member of a zip or tar archive (a tar compressed or not, read
-as a stream); other members (HTML, images) are counted as `other:member`. The encoding is found, in this order, from a
-byte order mark, from NUL bytes (UTF-16), from validity as UTF-8, from the header's "Character set encoding", else it is
-Windows-1252 (which Latin-1 files are in practice).
+A book is one text file, page of HTML or EPUB (compressed or not), or one such member of a zip or tar archive (a tar
+compressed or not, read as a stream); other members (images) are counted as `other:member`. `book_encodings` finds the
+encoding.
 Document ids are made of the collection, the file's digest and the member's place in the archive, never of names or
 Gutenberg numbers: numbers repeat between collections and between the encodings of one book. What a mirror's layout says
-of the number (`1/2/3/1234/1234-8.txt`) becomes the attribute "book".
+of the number (`1/2/3/1234/1234-8.txt`) becomes the attribute "book": "1234", or "1234/old" for an edition that the
+mirror keeps beside its current one.
 """
 
 from __future__ import annotations
 
-import codecs
 import io
 import lzma
 import re
@@ -24,13 +24,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
+from html import unescape
 from itertools import islice
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
+from filters import packages
 from filters.gutenberg import Header, header
 from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump, first_bytes, packed, tars
+from pipelines.readers import Dump, book_encodings, epub, first_bytes, packed, tars
 from pipelines.readers.first_bytes import Kind
 
 SOURCE = "books"
@@ -40,9 +42,10 @@ MAX_BOOK_BYTES = 1 << 28
 # Text shrinks by zip to a third, a bomb a thousandfold. Below the size anything goes.
 MAX_RATIO = 100
 BOMB_BYTES = 1 << 22
+# Where a page of HTML says that it is one, and its title.
+_HTML_START = 20_000
 # The share of control characters above which a file is not text.
 MAX_CONTROLS = 0.01
-HEADER_BYTES = 20_000
 # What zipfile raises for bytes that are damaged; errors of the storage itself pass through.
 DAMAGE = (
     zipfile.BadZipFile,
@@ -56,30 +59,31 @@ DAMAGE = (
 GUTENBERG_LICENSE = "LicenseRef-public-domain-US"
 GUTENBERG_COPYRIGHTED = "LicenseRef-Project-Gutenberg-copyrighted"
 
-# Python's text codecs that no file's author means.
-NO_CHARACTER_SETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"})
-
 _BZIP2 = b"BZh91AY&SY"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_DECLARED = re.compile(rb"^Character set encoding:[ \t]*([^\r\n]{1,60})", re.IGNORECASE | re.MULTILINE)
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 _DOS_END = "\x1a"
-# A book has a folder with its number in a mirror, and files: 1234.txt (ASCII), 1234-8.txt, 1234-0.txt, pg1234.txt.
-_LAYOUT = re.compile(r"(?:\A|/)(?P<book>\d+)/(?:pg)?(?P=book)(?:-\d)?\.(?:txt|zip)(?:\.gz)?\Z", re.IGNORECASE)
-_MEMBER = re.compile(r"(?:\A|/)(?:pg)?(?P<book>\d+)(?:-\d)?\.txt\Z", re.IGNORECASE)
+_ENDINGS = r"(?:txt|html?|xhtml|epub)"
+# A book has a folder with its number in a mirror, and files: 1234.txt (ASCII), 1234-8.txt, 1234-0.txt, pg1234.txt,
+# 1234-h/1234-h.htm, pg1234-images.epub; a folder "old" in it has what these replaced, under any names.
+_FILE = r"(?:pg)?(?P=book)(?:-(?:\d|h|images))*"
+_LAYOUT = re.compile(
+    rf"(?:\A|/)(?P<book>\d+)/(?:(?P<old>old)/(?:[^/]+/)*[^/]+|(?:{_FILE}/)?{_FILE})\.(?:{_ENDINGS}|zip)(?:\.gz)?\Z",
+    re.IGNORECASE,
+)
+_MEMBER = re.compile(rf"(?:\A|/)(?:pg)?(?P<book>\d+)(?:-(?:\d|h|images))*\.{_ENDINGS}\Z", re.IGNORECASE)
+_BOOK_FILE = re.compile(rf"(?!\._)[^/]*\.{_ENDINGS}\Z", re.IGNORECASE)
+_HTML = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*|<!--.{0,2000}?-->\s*)*(?:<!doctype\s+html|<html)\b", re.IGNORECASE | re.DOTALL
+)
+_TITLE = re.compile(r"<title\b[^>]*>([^<]{1,400})", re.IGNORECASE)
 
 
 class Reason(StrEnum):
     """Why a file is no book."""
 
     EMPTY = "empty"
+    UNKNOWN_ENCODING = "unknown_encoding"
     BINARY = "binary"
     TOO_LARGE = "too_large"
     DAMAGED = "damaged_archive"
@@ -87,18 +91,31 @@ class Reason(StrEnum):
     BOMB = "zip_bomb"
 
 
-look = first_bytes.looker(
-    {Kind.EMPTY, Kind.TEXT, Kind.ZIP, Kind.TAR, Kind.UNKNOWN},
+_expected = first_bytes.looker(
+    {Kind.EMPTY, Kind.TEXT, Kind.HTML, Kind.ZIP, Kind.TAR, Kind.UNKNOWN},
     {"gzip", "bzip2", "xz"},
-    "a book as plain text, or a zip or tar archive of books",
+    "a book as plain text, HTML or EPUB, or a zip or tar archive of books",
 )
 
 
-def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
-    """Yield the book of a text file, or the books of a zip or tar archive in the archive's order.
+def look(stream: BinaryIO, dump: Dump) -> None:
+    """Look at an input's beginning; raise ValueError if it cannot be read.
 
-    `dump.attributes` may give "collection" ("gutenberg" if not), "language" and "license", which stand where the file
-    itself does not say (the licence: in every collection but Gutenberg's). `offset` is 0, or the member's position in
+    It may be no book, in an encoding that is stated by no known name, or in one that takes chardet, which is missing.
+    """
+    if "encoding" in dump.attributes:
+        book_encodings.stated(dump.attributes["encoding"])
+    _expected(stream, dump)
+    if first_bytes.kind_of(stream) == ("", Kind.TEXT):
+        book_encodings.encoding_of(stream.read(first_bytes.FIRST_BYTES), dump.attributes.get("encoding"))
+
+
+def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
+    """Yield the book of a file, or the books of a zip or tar archive in the archive's order.
+
+    `dump.attributes` may give "encoding", which stands above what the file says, "collection" ("gutenberg" if not),
+    "language" and "license", which stand where the file itself does not say (the licence: in every collection but
+    Gutenberg's). `offset` is 0, or the member's position in
     the archive in bytes. Line ends become LF. A zip archive must be seekable or fit into memory.
     """
     source = tars.buffered(tars.Raw(stream))
@@ -122,15 +139,18 @@ def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Documen
 
 
 def book_of(path: str) -> str | None:
-    """Return the number of the book that a path in a mirror's layout names, or None."""
+    """Return the book that a path in a mirror's layout names, "1234" or "1234/old", or None."""
     found = _LAYOUT.search(path)
-    return found["book"] if found else None
+    return found and found["book"] + ("/old" if found["old"] else "")
 
 
 def _book_of_member(name: str, dump: Dump) -> str | None:
-    """Return the number that a member's own path names, or that of an archive of one book if the member has it too."""
+    """Return the book that a member's own path names, or that of an archive of one book if the member has it too."""
+    of_archive = dump.attributes.get("book")
     found = _MEMBER.search(name)
-    return book_of(name) or (found["book"] if found and found["book"] == dump.attributes.get("book") else None)
+    if of_archive and (of_archive.endswith("/old") or (found and found["book"] == of_archive)):
+        return of_archive
+    return book_of(name)
 
 
 def _inflated(source: tars.Buffered, head: bytes) -> tars.Buffered:
@@ -154,7 +174,11 @@ def _zipped(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Docu
     stream.seek(0)
     try:
         with zipfile.ZipFile(stream) as archive:
-            yield from _members(archive, dump, counts)
+            if epub.is_epub(archive):
+                counts["records"] += 1
+                yield _epub(archive, dump, "", 0, dump.attributes.get("book"))
+            else:
+                yield from _members(archive, dump, counts)
     except DAMAGE as error:
         counts["records"] += 1
         yield _drop(dump, "", Reason.DAMAGED, f"{type(error).__name__}: {error}", 0)
@@ -172,7 +196,7 @@ def _tarred(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterator
             data = _tar_content(member, content)
             counts["records"] += 1
             if isinstance(data, Reason):
-                yield _drop(dump, record, data, "", member.size)
+                yield _drop(dump, record, data, _shown(member.name), member.size)
             else:
                 yield _book(data, dump, record, member.offset, _book_of_member(member.name, dump))
     except (*DAMAGE, tarfile.TarError, OSError) as error:
@@ -191,8 +215,12 @@ def _tar_content(member: tarfile.TarInfo, content: IO[bytes]) -> bytes | Reason:
 
 
 def _is_book(name: str) -> bool:
-    base = name.rsplit("/", 1)[-1]
-    return base.lower().endswith(".txt") and not base.startswith("._")
+    return _BOOK_FILE.match(name.rsplit("/", 1)[-1]) is not None
+
+
+def _shown(name: str) -> str:
+    """Return a member's name as an excerpt, characters that are no UTF-8 as U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
 
 
 def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -203,7 +231,7 @@ def _members(archive: zipfile.ZipFile, dump: Dump, counts: Counter[str]) -> Iter
         counts["records"] += 1
         data = _content(archive, member)
         if isinstance(data, Reason):
-            yield _drop(dump, f"/{index}", data, "", member.file_size)
+            yield _drop(dump, f"/{index}", data, _shown(member.filename), member.file_size)
         else:
             yield _book(data, dump, f"/{index}", member.header_offset, _book_of_member(member.filename, dump))
 
@@ -227,68 +255,79 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Reaso
 def _book(data: bytes, dump: Dump, record: str, offset: int, book: str | None) -> Document | Drop:
     if len(data) > MAX_BOOK_BYTES:
         return _drop(dump, record, Reason.TOO_LARGE, "", len(data))
-    text, encoding = decode(data)
+    if data.startswith(_ZIP):
+        return _packed_epub(data, dump, record, offset, book)
+    try:
+        text, encoding = decode(data, dump.attributes.get("encoding"))
+    except (UnknownEncodingError, packages.MissingError):
+        reason = Reason.BINARY if _is_binary(data.decode("latin-1")) else Reason.UNKNOWN_ENCODING
+        return _drop(dump, record, reason, data[:EXCERPT_CHARACTERS].decode("ascii", "replace"), len(data))
+    head = None
+    if is_html := _HTML.match(text, 0, _HTML_START) is not None:
+        title = _TITLE.search(text, 0, _HTML_START)
+        text = epub.page_text(text)
+        head = _or(header(text), title=" ".join(unescape(title[1]).split()) if title else None)
     if not text.strip():
         return _drop(dump, record, Reason.EMPTY, "", len(data))
-    # One more than are allowed, of a hundred million.
-    if next(islice(_CONTROLS.finditer(text), int(MAX_CONTROLS * len(text)), None), None):
+    if _is_binary(text):
         return _drop(dump, record, Reason.BINARY, text[:EXCERPT_CHARACTERS], len(data))
-    document = _document(text, encoding, header(text), dump, record, offset)
-    return document if book is None else document.with_attributes(book=book)
+    document = _document(text, encoding, head or header(text), dump, record, offset)
+    return _with(document, book, "html" if is_html else None)
 
 
-def decode(data: bytes) -> tuple[str, str]:
-    """Return a book's text, its line ends LF, and the name of its encoding; bytes that do not decode become U+FFFD."""
-    encoding, mark = _encoding(data)
-    text = data[mark:].decode(encoding, "replace")
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip(_DOS_END)
-    return text, encoding
+def _is_binary(text: str) -> bool:
+    # One more than are allowed, of a hundred million.
+    return next(islice(_CONTROLS.finditer(text), int(MAX_CONTROLS * len(text)), None), None) is not None
 
 
-def _encoding(data: bytes) -> tuple[str, int]:
-    """Return the encoding and the length of its byte order mark."""
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return encoding, len(mark)
-    head = data[:HEADER_BYTES]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    # Western text in UTF-16 has a NUL in nearly every other byte, on one side only.
-    if max(even, odd) > len(head) // 5 and min(even, odd) < len(head) // 50 + 1:
-        return ("utf-16-be" if even > odd else "utf-16-le"), 0
-    if _decodes(data, "utf-8"):
-        return "utf-8", 0
-    declared = _declared(head)
-    # A file declared as UTF-8 with some bytes wrong is still UTF-8; one declared as ASCII or Latin-1 is Windows-1252.
-    if declared == "utf-8" or (declared not in ("", "ascii", "iso8859-1") and _decodes(data, declared)):
-        return declared, 0
-    return ("cp1252" if _decodes(data, "cp1252") else "latin-1"), 0
-
-
-def _declared(head: bytes) -> str:
-    """Return Python's name for the encoding that a Gutenberg header declares, "" if there is none or it is unknown."""
-    found = _DECLARED.search(head)
-    if not found:
-        return ""
-    name = found[1].decode("latin-1").strip().lower()
-    for old, new in (("iso latin-", "latin-"), ("windows code page ", "cp"), ("cp-", "cp")):
-        name = name.replace(old, new)
-    for candidate in (name, *re.findall(r"[a-z0-9_-]+", name)):
-        try:
-            codec = codecs.lookup(candidate).name
-            "".encode(codec)
-        except (LookupError, ValueError):
-            continue
-        if codec not in NO_CHARACTER_SETS:
-            return codec
-    return ""
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
+def _packed_epub(data: bytes, dump: Dump, record: str, offset: int, book: str | None) -> Document | Drop:
     try:
-        data.decode(encoding)
-    except (UnicodeError, LookupError):
-        return False
-    return True
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if epub.is_epub(archive):
+                return _epub(archive, dump, record, offset, book)
+    except DAMAGE:
+        return _drop(dump, record, Reason.DAMAGED, "", len(data))
+    return _drop(dump, record, Reason.BINARY, "", len(data))
+
+
+def _epub(archive: zipfile.ZipFile, dump: Dump, record: str, offset: int, book: str | None) -> Document | Drop:
+    try:
+        found = epub.read(archive)
+    except epub.EpubError as error:
+        return _drop(dump, record, Reason(error.reason), _shown(str(error)), 0)
+    if not found.text.strip():
+        return _drop(dump, record, Reason.EMPTY, found.title or "", 0)
+    language = (found.language or "").partition("-")[0].lower() or None
+    head = _or(header(found.text), title=found.title, author=found.author, language=language)
+    return _with(_document(found.text, "utf-8", head, dump, record, offset), book, "epub")
+
+
+def _or(head: Header, **others: str | None) -> Header:
+    """Return a header with what it does not say itself."""
+    missing: dict[str, Any] = {name: value for name, value in others.items() if getattr(head, name) is None}
+    return replace(head, **missing)
+
+
+def _with(document: Document, book: str | None, form: str | None) -> Document:
+    known = {"book": book, "format": form}
+    return document.with_attributes(**{name: value for name, value in known.items() if value is not None})
+
+
+class UnknownEncodingError(ValueError):
+    """Nobody can tell in what encoding a book is."""
+
+
+def decode(data: bytes, given: str | None = None) -> tuple[str, str]:
+    """Return a book's text, its line ends LF, and the name of its encoding; bytes that do not decode become U+FFFD.
+
+    `given` is the encoding that the user states. UnknownEncodingError where it can neither be told nor detected.
+    """
+    found = book_encodings.encoding_of(data, given)
+    if found is None:
+        raise UnknownEncodingError
+    encoding, mark = found
+    text = data[mark:].decode(encoding, "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip(_DOS_END), encoding
 
 
 def _document(text: str, encoding: str, head: Header, dump: Dump, record: str, offset: int) -> Document:
@@ -310,7 +349,7 @@ def _document(text: str, encoding: str, head: Header, dump: Dump, record: str, o
         timestamp=timestamps.canonical(head.released),
         attributes=attributes,
     )
-    if collection != COLLECTION or head == Header():
+    if collection != COLLECTION or not head.is_gutenberg:
         return document
     terms = GUTENBERG_COPYRIGHTED if head.copyrighted else GUTENBERG_LICENSE
     url = None if head.number is None else f"https://www.gutenberg.org/ebooks/{head.number}"

@@ -79,6 +79,9 @@ def _xz(stream: tars.Readable, form: int = lzma.FORMAT_AUTO) -> tars.Readable:
     return tars.buffered(tars.Raw(_Xz(stream, form)), io.DEFAULT_BUFFER_SIZE)
 
 
+# What reading a zip's member raises where its bytes are damaged; errors of the storage itself have a number.
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, ValueError, OSError)
+
 OPENERS: tuple[tuple[bytes, Callable[[tars.Readable], tars.Readable]], ...] = (
     (b"\x1f\x8b", _gzip),
     (b"BZh", _bz2),

@@ -4,22 +4,25 @@ groups of files ─ texts ─> staged, keys of mirrors' numbers ─ encodings (d
 ┌─────────────────────────────────────────────────────────────────────────────────┘
 └ one_encoding ─> staged, sampled shingles ─ contained (resolve) ─ books ─> documents
 
-A mirror has most books as ASCII, Latin-1 and UTF-8 side by side. Without its accents a French book is another text to
-any comparison by words, so that these go by the mirror's own layout; copies under other names go by containment.
+A mirror has most books as ASCII, Latin-1, UTF-8, HTML and EPUB side by side, and older editions in a folder beside
+them. Without its accents a French book is another text to any comparison by words, so that these go by the mirror's own
+layout; copies under other names go by containment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import PurePath
 
 import numpy as np
 import pyarrow as pa
 
 from filters import gutenberg
+from filters.gutenberg import header
 from pipelines.dedup import exact, pairs
 from pipelines.document import Document, Drop
-from pipelines.files.runs import Keys
+from pipelines.files.runs import Keys, Lines
 from pipelines.files.tables import columns
 from pipelines.hashing import keyed
 from pipelines.readers import gutenberg as reader
@@ -27,6 +30,9 @@ from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
 from pipelines.stages.kinds import Context, Decide, Item, Map, Resolve
 from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, items_by_group
 from pipelines.stages.steps import drop_marked
+
+# The days of editions: Gutenberg's first book is of 1971.
+_FIRST_DAY, _DAYS = date(1970, 1, 1).toordinal(), (1 << 16) - 1
 
 
 def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
@@ -38,20 +44,40 @@ def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
 
 
 def encoding_key(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
-    """Return the key of the book in its mirror, the best encoding first; a book outside of one has a key of its own."""
+    """Return the key of the book in its mirror, the best first; a book outside of one has a key of its own.
+
+    What the mirror has now comes before what it keeps in `old`, of those the newest first; then what lost least.
+    """
     found = book.attributes
-    name = f"{found['collection']}/{found['book']}" if "book" in found else book.id
-    rank = _loss(book) << 60 | keyed("book_encoding", book.id) >> 4
+    number, _, old = str(found.get("book", "")).partition("/")
+    name = f"{found['collection']}/{number}" if number else book.id
+    age = 1 + _DAYS - _day(raw) if old else 0
+    rank = age << 44 | _loss(book) << 40 | keyed("book_encoding", book.id) >> 24
     return np.array([keyed("book", name)], np.uint64), np.array([rank], np.uint64), None
 
 
+def _day(raw: Document) -> int:
+    """Return the day of the latest date in the book's header, counted from 1970, 0 if it has none."""
+    updated = header(raw.text).updated
+    return min(_DAYS, max(0, date.fromisoformat((updated + "-01")[:10]).toordinal() - _FIRST_DAY)) if updated else 0
+
+
 def _loss(book: Document) -> int:
-    """Return how much an encoding lost of a book: nothing, some characters outside of its set, accents, legibility."""
+    """Return how much a file lost of a book: nothing, characters outside of its set, layout, accents, legibility."""
     if "\ufffd" in book.text:
-        return 3
+        return 4
     if book.text.isascii():
+        return 3
+    if "format" in book.attributes:
         return 2
     return 0 if book.attributes["encoding"].startswith("utf") else 1
+
+
+def one_of_each(book: Document, removed: Lines, context: Context[BookTexts]) -> Document | Drop:
+    """Drop what a mirror has of a book besides the one that is kept."""
+    if not len(removed):
+        return book
+    return book.drop("older_edition" if str(book.attributes.get("book", "")).endswith("/old") else "other_encoding")
 
 
 def keys(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
@@ -88,6 +114,7 @@ COLUMNS = columns(
     author=pa.string(),
     number=pa.int32(),
     book=pa.string(),
+    format=pa.string(),
 )
 
 SOURCE = Source(
@@ -95,14 +122,14 @@ SOURCE = Source(
     read=reader.read,
     look=reader.look,
     stages=(
-        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=4),
+        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=5),
         Decide("encodings", exact.not_owner, ranked=True),
-        Map("one_encoding", drop_marked("other_encoding"), texts_part, keys=keys, ranked=True),
+        Map("one_encoding", one_of_each, texts_part, keys=keys, ranked=True, version=2),
         Resolve("contained", overlap_part, version=2),
         Map("books", drop_marked("contained_in_another"), overlap_part),
     ),
     attributes=attributes,
-    attribute_names=("collection", "language", "license", "book"),
+    attribute_names=("collection", "language", "license", "encoding", "book"),
     items=items,
     copies=True,
     title="Books",

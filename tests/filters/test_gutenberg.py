@@ -259,11 +259,15 @@ def test_a_modern_header() -> None:
         language="en",
         number=99999,
         released="2004-03-05",
+        updated="2021-05-01",
+        is_gutenberg=True,
     )
 
 
 def test_a_header_of_the_nineties() -> None:
-    assert header(NINETIES + BODY) == Header(title="The Tenth Day", author="Ada Rook", number=299)
+    assert header(NINETIES + BODY) == Header(
+        "The Tenth Day", "Ada Rook", number=299, released="1995-05", updated="1995-05", is_gutenberg=True
+    )
     spanish = "Project Gutenberg Etext of El Dia, by Ada Rook, in Spanish\n" + NINETIES
     assert header(spanish).language == "es"
     assert header(spanish).title == "El Dia"
@@ -330,3 +334,47 @@ def test_real_books_begin_and_end_with_the_book(dumps: Path, name: str, first: s
 def test_real_books_without_a_header_are_untouched(dumps: Path, name: str) -> None:
     text = (dumps / "gutenberg" / f"{name}.txt").read_bytes().decode("utf-8").replace("\r\n", "\n")
     assert clean(text) == text
+
+
+LEFTOVERS = (
+    "[Portions of this header are copyright (C) 2001 by Michael S. Hart\nand may be reprinted only when these "
+    "Etexts are free of all fees.]",
+    "[Portions of this eBook's header and trailer may be reprinted only\nwhen distributed free of all fees.]",
+    "[Project Gutenberg is a TradeMark and may not be used in any sales\nof Project Gutenberg Etexts.]",
+    "The Project Gutenberg Etext of The Tenth Day, by Ada Rook",
+    "***The Project Gutenberg Etext of The Tenth Day***\n#1 in our series by Ada Rook",
+    "A Project Gutenberg Etext",
+    "Project Gutenberg's Etext of The Tenth Day",
+    "[This file was first posted on May 1, 1999]",
+    "Scanned and proofread by A. Person",
+    "This etext was prepared by A. Person, somewhere@example.org",
+)
+
+
+@pytest.mark.parametrize("leftover", LEFTOVERS)
+def test_leftovers_of_a_header_go(leftover: str) -> None:
+    assert clean(f"{NINETIES}\n{leftover}\n\n{BODY}{NINETIES_END}") == BODY
+    assert clean(f"{MODERN}\n{leftover}\n\n{BODY}{MODERN_END}") == BODY
+    assert clean(f"{NINETIES}\n{LEFTOVERS[0]}\n\n{leftover}\n\n{LEFTOVERS[3]}\n\n\n{BODY}{NINETIES_END}") == BODY
+    assert clean(f"{BODY}\n\n{leftover}\n\nMore.") == f"{BODY}\n\n{leftover}\n\nMore."
+
+
+@pytest.mark.parametrize(
+    ("line", "released", "updated"),
+    [
+        ("May, 1995  [Etext #299]", "1995-05", "1995-05"),
+        ("[June 1, 1991 [Etext #29]", "1991-06-01", "1991-06-01"),
+        ("Release Date: June, 2001 [eBook #2701]\n[Most recently updated: August 18, 2021]", "2001-06", "2021-08-18"),
+        ("Release Date: November 4, 2004 [EBook #13951]\n[Last updated: January 8, 2017]", "2004-11-04", "2017-01-08"),
+        ("Release date: 2004-11-04 [EBook #13951]\nLast Updated: 2010-02-03", None, "2010-02-03"),
+        ("***This Edition Is Being Officially Released On March 8, 1994***", None, "1994-03-08"),
+        ("Posting Date: March 2, 2009 [EBook #1]\nRelease Date: Sep, 1995", "1995-09", "2009-03-02"),
+        ("[This file was first posted on October 3, 2002]", None, "2002-10-03"),
+        ("Release Date: Unknown", None, None),
+    ],
+)
+def test_release_dates_of_every_decade(line: str, released: str | None, updated: str | None) -> None:
+    found = header(
+        f"The Project Gutenberg Etext of Rain\n\n{line}\n\nLanguage: English\n\n*** START OF THE PROJECT GUTENBERG\n"
+    )
+    assert (found.released, found.updated) == (released, updated)

@@ -371,6 +371,20 @@ BOOK = (
 )
 
 
+def published(data: bytes) -> bytes:
+    """Return an EPUB whose chapters are the parts of data."""
+    stream = io.BytesIO()
+    chapters = [content for _, content in parts(data)]
+    items = "".join(f'<item id="c{n}" href="{n}" media-type="text/html"/>' for n in range(len(chapters)))
+    spine = "".join(f'<itemref idref="c{n}"/>' for n in range(len(chapters)))
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("META-INF/container.xml", '<c><rootfile full-path="p.opf"/></c>')
+        archive.writestr("p.opf", f"<package><manifest>{items}</manifest><spine>{spine}</spine></package>")
+        for number, content in enumerate(chapters):
+            archive.writestr(str(number), content)
+    return stream.getvalue()
+
+
 def own_texts(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
     """Read texts of a user's own; a file in which nothing is found at first sight may still have a text later."""
     with suppress(ValueError):
@@ -401,6 +415,7 @@ FILES: dict[str, Target] = {
     "gutenberg": reads(
         gutenberg.read, zipped, tarred, gzip.compress, lzma.compress, tokens=BOOK_FILES, seeds=[BOOK, BOOK + CUT + BOOK]
     ),
+    "gutenberg, epub": reads(gutenberg.read, published, tokens=XML, seeds=[b"<p>A</p>" + CUT + b"<p>B</p>"]),
     "arxiv": reads(
         arxiv.read,
         tarred,

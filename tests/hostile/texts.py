@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -36,7 +37,7 @@ from filters.wikitext import lines as wikitext_lines
 from pipelines.dedup import citations, near, pairs
 from pipelines.dedup import lines as dedup_lines
 from pipelines.document import Document
-from pipelines.readers import arxiv, github_input, mediawiki, stack_exchange
+from pipelines.readers import arxiv, book_encodings, epub, github_input, mediawiki, stack_exchange
 from pipelines.readers import gutenberg as gutenberg_reader
 from tests.hostile import models
 from tests.hostile.targets import of_text
@@ -231,6 +232,13 @@ def published_latex(source: str) -> str:
     return latex_published.clean([source, source]).text
 
 
+def encoded(text: str) -> None:
+    for encoding in ("utf-8", "cp1251", "shift_jis"):
+        book_encodings.encoding_of(text.encode(encoding, "replace"))
+    with suppress(ValueError):
+        book_encodings.stated(text)
+
+
 def extensions(source: str) -> str:
     return tags.restore(*tags.strip_extensions(source))
 
@@ -279,8 +287,8 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "citations.citation_keys": lambda text: citations.citation_keys(text.split())[0].tolist(),
     },
     SPDX: {"license.reason": license.reason, "license.stated": license.stated},
-    BOOK: {"gutenberg.clean": book},
-    MARKUP: {"html.to_text": html.to_text},
+    BOOK: {"gutenberg.clean": book, "book_encodings.encoding_of": encoded},
+    MARKUP: {"html.to_text": html.to_text, "epub.page_text": epub.page_text},
     TEX: {
         "latex.clean": clean_latex,
         "latex_expand.expand": lambda text: expand.expand(text).text,
@@ -377,7 +385,9 @@ _STEP = "a step inside a cleaner, on text that the step before it made"
 _PUBLISHED = "as published: "
 ONCE = {
     "boilerplate.clean, published": _PUBLISHED + "the first comment that says copyright goes, then the next",
+    "boilerplate.head_comments": _OTHER_FORMAT,
     "c4.normalise_url": _PUBLISHED + "one scheme, one www. and one query go at a time",
+    "epub.page_text": _OTHER_FORMAT,
     "gutenberg.clean": "a book that quotes a header or a licence has one when its own is gone",
     "html.to_text": _OTHER_FORMAT,
     "language_model_text.normalise": _PUBLISHED + "white space goes before the characters between which it stands",

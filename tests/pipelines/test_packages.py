@@ -21,6 +21,7 @@ from filters.packages import MissingError, Package
 from pipelines import corpus
 from pipelines.files import packages as fetching
 from pipelines.readers import Dump, github_input, warc
+from pipelines.readers import gutenberg as books
 from pipelines.sample import layout
 from tests.pipelines import tiny
 
@@ -187,6 +188,17 @@ def test_a_source_archive_is_refused_without_what_tells_licences_unless_its_lice
     with pytest.raises(MissingError, match="licenseclassifier is not installed"):
         github_input.look(io.BytesIO(target.getvalue()), Dump("p.tar", "d" * 16, {}))
     github_input.look(io.BytesIO(target.getvalue()), Dump("p.tar", "d" * 16, {"license": "mit"}))
+
+
+def test_a_book_whose_encoding_must_be_detected_is_refused_without_what_detects_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hide(monkeypatch, "chardet")
+    russian = "Все счастливые семьи похожи друг на друга. " * 9
+    with pytest.raises(MissingError, match="chardet is not installed"):
+        books.look(io.BytesIO(russian.encode("cp1251")), Dump("b.txt", "d" * 16, {}))
+    books.look(io.BytesIO(russian.encode("cp1251")), Dump("b.txt", "d" * 16, {"encoding": "cp1251"}))
+    books.look(io.BytesIO(russian.encode()), Dump("b.txt", "d" * 16, {}))
 
 
 @pytest.mark.parametrize("name", ["markdown_it", "py7zr", "resiliparse", "warcio", "unearth", "httpx2"])

@@ -1,7 +1,8 @@
-"""Books through whole builds: a mirror's duplicate encodings, collections of one's own in folders and archives."""
+"""Books through whole builds: a mirror's editions and encodings, collections of one's own in folders and archives."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -75,9 +76,74 @@ def test_of_a_mirrors_encodings_of_one_book_the_best_stays(tmp_path: Path) -> No
     )
     kept, reasons = built(tmp_path / "corpus", f"books={tmp_path}/1")
     assert sorted(str(document.title) for document in kept) == ["Another Book", TITLE]
-    assert reasons == {"other_encoding": 7, "contained_in_another": 1, "binary": 1}
+    assert reasons == {"other_encoding": 7, "older_edition": 1, "binary": 1}
     assert {document.license for document in kept} == {"LicenseRef-public-domain-US"}
     assert all("é" in document.text for document in kept)
+
+
+LEFT = "\n".join(
+    f"{n}. Copyright laws are changing all over the world, so be sure to check line {n}." for n in range(99)
+)
+
+
+def test_an_older_edition_goes_however_large_it_is(tmp_path: Path) -> None:
+    for number in range(20):
+        folder = tmp_path / f"1/2/3/{1230 + number}"
+        (folder / "old").mkdir(parents=True)
+        current, name = gutenberg(text(number), f"Book {number}"), folder.name
+        (folder / f"{name}-0.txt").write_text(current, encoding="utf-8")
+        (folder / "old" / f"rain{number}10.txt").write_text(f"{text(number)}\n\n{LEFT}", encoding="latin-1")
+        (folder / "old" / f"{name}.txt").write_text(current.replace("é", "e") + LEFT, encoding="ascii")
+    kept, reasons = built(tmp_path / "corpus", f"books={tmp_path}/1")
+    assert reasons == {"older_edition": 40}
+    assert sorted(document.attributes["book"] for document in kept) == [str(1230 + n) for n in range(20)]
+
+
+def test_of_old_editions_alone_the_newest_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "1/2/3/1234/old"
+    folder.mkdir(parents=True)
+    dates = (
+        "Release Date: July 27, 2004 [EBook #1234]",
+        "[Last updated: March 3, 2012]",
+        "May, 1995  [Etext #1234]",
+        "",
+    )
+    for number, line in enumerate(dates):
+        head = gutenberg(f"{text(60)} Edition {number}.").replace("Title:", f"{line}\nTitle:")
+        (folder / f"rain1{number}.txt").write_text(head, encoding="utf-8")
+    kept, reasons = built(tmp_path / "corpus", f"books={tmp_path}/1")
+    assert reasons == {"older_edition": 3}
+    assert [document.text.endswith("Edition 1.") for document in kept] == [True]
+
+
+def test_a_stated_encoding_that_nobody_knows_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("a b c", encoding="utf-8")
+    options = ["--source", "books", "--input", f"books[encoding=klingon]={tmp_path}/a.txt", "--output", f"{tmp_path}/c"]
+    assert corpus.main(options) != 0
+    assert "encoding=klingon: no character set has this name" in capsys.readouterr().err
+
+
+def test_the_damaged_member_of_a_group_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(6):
+        data = bytearray(gzip.compress(text(80 + number).encode(), mtime=0))
+        data[len(data) // 2] ^= 0xFF * (number == 3)
+        (tmp_path / f"b{number}.txt.gz").write_bytes(data)
+    with zipfile.ZipFile(tmp_path / "c.zip", "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("whole.txt", text(90))
+        archive.writestr("cut.txt", text(91))
+    broken = bytearray((tmp_path / "c.zip").read_bytes())
+    broken[broken.index(text(91)[:40].encode())] ^= 0xFF
+    (tmp_path / "c.zip").write_bytes(broken)
+    built(tmp_path / "corpus", f"books={tmp_path}/*")
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "cannot be read" in line]
+    assert {
+        name for name in ("b0", "b1", "b2", "b3", "b4", "b5", "c.zip") if any(name in line for line in warnings)
+    } == {
+        "b3",
+        "c.zip",
+    }
+    drops = [row for path in (tmp_path / "corpus/books/drops").iterdir() for row in tables.read_rows(str(path))]
+    assert "cut.txt" in {row["excerpt"] for row in drops}
 
 
 def test_numbers_of_two_collections_are_two_books(tmp_path: Path) -> None:
@@ -97,9 +163,18 @@ def test_numbers_of_two_collections_are_two_books(tmp_path: Path) -> None:
         ("1234/1234.txt", "1234"),
         ("cache/epub/1234/pg1234.txt", "1234"),
         ("1/2/3/1234/1234-8.zip", "1234"),
-        ("1/2/3/1234/old/1234-8.txt", None),
+        ("1/2/3/1234/old/1234-8.txt", "1234/old"),
+        ("1/2/3/1234/old/lglass18.txt", "1234/old"),
+        ("1/2/3/1234/old/7lglass10.zip", "1234/old"),
+        ("1/2/3/1234/old/20040512-1234/1234.txt.gz", "1234/old"),
+        ("1/2/3/1234/1234-h/1234-h.htm", "1234"),
+        ("1/2/3/1234/1234-h.zip", "1234"),
+        ("cache/epub/1234/pg1234-images.epub", "1234"),
+        ("cache/epub/1234/pg1234-images-3.epub", "1234"),
+        ("1/2/3/1234/1234-readme.txt", None),
+        ("1/2/3/1234/1234-h/images/cover.html", None),
         ("1/2/3/1234/1235.txt", None),
-        ("1/2/3/1234/1234-h.htm", None),
+        ("1/2/3/1234/1234-h.htm", "1234"),
         ("1/2/3/1234/notes.txt", None),
         ("1234.txt", None),
     ],
