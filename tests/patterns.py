@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from filters.code import boilerplate
 from filters.code.languages import COMMENTS
-from filters.latex import arguments, inputs, loops, published, tokens
+from filters.latex import arguments, inputs, loops, names, published, tokens
 from filters.web import c4
 
 # The parser and its codes have no public name; a pattern's parts are in them only.
@@ -144,6 +144,7 @@ MADE: Mapping[str, tuple[ModuleType, Callable[[], object]]] = {
     "filters/latex/loops.py: _turns": (loops, lambda: loops._turns(["\\x", "\\y"], ["a/b"], "\\x")),
     "filters/latex/inputs.py: _reading": (inputs, lambda: inputs._reading({"a": r"\def\sec#1{\input{#1}}"})),
     "filters/latex/inputs.py: _with_macros": (inputs, lambda: inputs._with_macros({"dir"}, {"sec"})),
+    "filters/latex/names.py: families": (names, lambda: names.families(r"\expandafter\def\csname b#1\endcsname")),
     "filters/latex/published.py: _expand": (
         published,
         lambda: published._expand(r"\a{x} \b", {r"\a": "y", r"\b": "z"}, set()),

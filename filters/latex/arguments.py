@@ -57,8 +57,7 @@ def specification(text: str) -> tuple[Argument, ...] | None:
     for piece in pieces:
         if piece in {"+", "!"}:
             continue
-        if piece == ">":
-            next(pieces, None)
+        if piece == ">" and next(pieces, None) == "\\TrimSpaces":
             continue
         kind = _KINDS.get(piece)
         if kind is None:

@@ -145,7 +145,7 @@ def _corrected(source: str) -> Cleaned:
         text=restore(text, protected.kept, OUTPUT_LIMIT + OUTPUT_FACTOR * len(source)).strip(),
         macros_defined=len(expanded.defined),
         macros_expanded=len(expanded.expanded),
-        macros_left=_left(text, expanded.defined | names.defined(protected.text)),
+        macros_left=_left(text, expanded.defined | names.defined(protected.text), names.families(protected.text)),
         uses=expanded.uses,
         has_section=body is not None,
         bounded=expanded.bounded,
@@ -192,6 +192,7 @@ def _tidy(text: str) -> str:
     return _EMPTY_LINES.sub("\n\n", _TRAILING_BLANKS.sub("\n", text)).strip()
 
 
-def _left(text: str, defined: frozenset[str]) -> tuple[str, ...]:
-    found = (match["name"] or f"begin{{{match['environment']}}}" for match in _COMMAND.finditer(text))
-    return tuple(sorted({f"\\{name}".replace(AT, "@") for name in found if name in defined}))
+def _left(text: str, defined: frozenset[str], family: re.Pattern[str] | None) -> tuple[str, ...]:
+    found = {match["name"] or f"begin{{{match['environment']}}}" for match in _COMMAND.finditer(text)}
+    left = {name for name in found if name in defined or (family and family.fullmatch(name))}
+    return tuple(sorted(f"\\{name}".replace(AT, "@") for name in left))

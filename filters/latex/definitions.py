@@ -183,6 +183,8 @@ def _let(state: State, text: str, position: int) -> int | None:
     flags = state.conditionals.flags
     if word in flags and name.startswith("if"):
         flags[name] = flags[word]
+    elif word == "relax" and AT in name:
+        state.define(macros.make(name, ""))  # a program's own variable, which does nothing now
     elif word in MEANINGLESS:
         state.forget(name)
         if word in UNDEFINED:

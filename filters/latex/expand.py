@@ -146,7 +146,10 @@ class _Expander(Primitives):
     def _expandable(self, macro: Macro) -> bool:
         if macro.opaque or self.work > self.limit:
             return False
-        return all(name in self.state.macros for name in macro.internals)
+        known = self.state.conditionals
+        return all(
+            name in self.state.macros or name in known.flags or name in known.setters for name in macro.internals
+        )
 
     def expand_macro(self, macro: Macro, frame: Frame, start: int) -> None:
         """Put a macro's body in the place of its use, whose name ends at the frame's position."""

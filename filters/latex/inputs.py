@@ -136,7 +136,7 @@ def target_of(match: re.Match[str]) -> str:
 def _of_paths(files: Mapping[str, str]) -> set[str]:
     """Return the names of the macros that stand in the paths of inputs, and in what those stand for."""
     found: set[str] = set()
-    for text in files.values():
+    for text in filter(_may_read, files.values()):
         for match in _PATH.finditer(text):
             found.update(_WORD.findall(match[0][1:]))
     for text in files.values() if found else ():
@@ -146,10 +146,17 @@ def _of_paths(files: Mapping[str, str]) -> set[str]:
     return found - {"jobname", "currfiledir", "subfix", "detokenize", "string", "expandafter", "endcsname"}
 
 
+def _may_read(text: str) -> bool:
+    """Look for the words of which every command that reads a file has one: much faster than a pattern."""
+    return any(word in text for word in ("input", "\\inc", "\\sub", "import", "File"))
+
+
 def _reading(files: Mapping[str, str]) -> set[str]:
     """Return the names of the macros whose bodies read files, or use a macro that does."""
     found: set[str] = set()
     pattern = _READING
+    if not any(map(_may_read, files.values())):
+        return found
     for _ in range(NESTING_LIMIT):
         new = {name for text in files.values() for name in _defined_around(text, pattern)} - found
         if not new:
@@ -351,8 +358,16 @@ class _Flattener:
     def _packages(self, command: str, listed: str) -> str:
         """Return what the submission's own packages and classes of a list define, those that they load included."""
         suffixes = (".cls", ".sty") if command in _CLASS_COMMANDS else (".sty",)
-        found = (self._style(name.strip(), suffixes) for name in listed.split(","))
-        return "".join(f"\n{text}" for text in found if text)
+        found = [text for name in listed.split(",") if (text := self._style(name.strip(), suffixes))]
+        for text in found:
+            self._learn(text)
+        return "".join(f"\n{text}" for text in found)
+
+    def _learn(self, text: str) -> None:
+        """Take in the macros of paths and inputs that a package defines."""
+        for match in self.project.pattern.finditer(text) if self.project.pattern is not INPUT else ():
+            if match.groupdict().get("defines"):
+                self._definition(match)
 
     def _style(self, package: str, suffixes: Sequence[str]) -> str:
         if not package or styles.is_known(posixpath.basename(package)):

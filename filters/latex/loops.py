@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from filters.latex.macros import read_body
-from filters.latex.tokens import AT
+from filters.latex.tokens import AT, ends_with_word
 
 # What a loop may become, in characters, and how many items a list may stand for with an ellipsis.
 LOOP_LIMIT = 50_000
@@ -86,4 +86,9 @@ def _turns(names: list[str], listed: list[str], body: str) -> str | None:
 
 
 def _filled(pattern: re.Pattern[str], values: dict[str, str], body: str) -> str:
-    return pattern.sub(lambda match: values[match[0].strip()], body)
+    def value(match: re.Match[str]) -> str:
+        item = values[match[0].strip()]
+        # A letter must not lengthen the command before it.
+        return f" {item}" if item[:1].isalpha() and ends_with_word(body[: match.start()]) else item
+
+    return pattern.sub(value, body)

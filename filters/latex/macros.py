@@ -43,7 +43,7 @@ _PROGRAMMING = re.compile(
     r"romannumeral|number|string|meaning|detokenize|unexpanded|scantokens|everypar|output|uppercase|lowercase|"
     r"read|write|openin|openout|closeout|immediate|special|batchmode|@whilenum|ExplSyntaxOn|"
     r"verbatim|obeylines|obeyspaces|afterpage|pgfmathparse|pgfmathsetmacro|the)(?![A-Za-z\x01])"
-    r"|\\(?:cs|tl|seq|int|bool|clist|prop|str|fp|dim|msg|keys|exp|use|peek|regex)_[a-z]{2,}[a-z_]*:"
+    r"|\\[A-Za-z]{1,40}(?:_[A-Za-z]{1,40}){1,9}:[nNVvxofpTFcewD]{0,9}\s?[{\\#]"
 )
 _KNOWN_INTERNALS = frozenset(
     f"{AT}{name}"
@@ -54,15 +54,15 @@ _KNOWN_INTERNALS = frozenset(
 )
 # LaTeX's own, which macros are built of.
 _BUILT_IN = {
-    "firstofone": (1, "#1"),
-    "gobble": (1, ""),
-    "gobbletwo": (2, ""),
-    "firstoftwo": (2, "#1"),
-    "secondoftwo": (2, "#2"),
+    f"{AT}firstofone": (1, "#1"),
+    f"{AT}gobble": (1, ""),
+    f"{AT}gobbletwo": (2, ""),
+    f"{AT}firstoftwo": (2, "#1"),
+    f"{AT}secondoftwo": (2, "#2"),
+    f"{AT}empty": (0, ""),
     "empty": (0, ""),
 }
 _INTERNAL = re.compile(rf"(\\(?:futurelet|let|[gex]?def)[ ]*)?\\({WORD})")
-_DELIMSIZE = re.compile(r"\\delimsize(?![A-Za-z\x01])[ ]?")
 _PARAMETER = re.compile(r"#(#|[1-9])")
 _NAME = re.compile(rf"\s*(?:\{{\s*\\({WORD}|[^A-Za-z\x00])\s*\}}|\\({WORD}|[^A-Za-z\x00]))", re.DOTALL)
 _STAR = re.compile(r"\s*\*?")
@@ -214,7 +214,10 @@ def read_document_command(text: str, position: int) -> tuple[Macro, int] | None:
 def read_let(text: str, position: int) -> tuple[str, str, int] | None:
     r"""Read what follows `\let`: the new name and the target, a command with its backslash or a character."""
     match = _LET.match(text, position)
-    return (match[1], match[2], match.end()) if match else None
+    if match is None:
+        return None
+    end = arguments.skip_space(text, match.end()) if match[2][-1].isalpha() and len(match[2]) > 1 else match.end()
+    return match[1], match[2], end
 
 
 def read_operator(text: str, position: int) -> tuple[Macro, int] | None:
@@ -255,20 +258,22 @@ def _paired(text: str, position: int, groups: tuple[str, ...]) -> tuple[Macro, i
             return None
         found[group], position = body
     assert name is not None, "without a name there is no body"
-    plain, stretched = _sides(found, "#2", "#2", "#2"), _sides(found, "\\left", "\\middle", "\\right")
+    plain, stretched = _sides(found, "#2", "#2"), _sides(found, "\\left", "\\right")
+    if "body" in groups:
+        # What stands between them may ask for the size.
+        plain, stretched = f"\\def\\delimsize{{#2}}{plain}", f"\\def\\delimsize{{\\middle}}{stretched}"
     signature = (arguments.STAR, arguments.optional(""), *[arguments.MANDATORY] * (int(count[1]) if count else 1))
     both = f"\\IfBooleanTF{{#1}}{{{stretched}}}{{{plain}}}"
     return make(name[1] or name[2], both, signature=signature), position
 
 
-def _sides(found: Mapping[str, str], left: str, middle: str, right: str) -> str:
+def _sides(found: Mapping[str, str], left: str, right: str) -> str:
     """Return a pair's replacement; the star and the size are parameters before the user's own."""
     moved = {
         part: _PARAMETER.sub(lambda match: f"#{int(match[1]) + 2}" if match[1] != "#" else "##", text)
         for part, text in found.items()
     }
-    body = _DELIMSIZE.sub(lambda _: f"{middle} " if middle != "#2" else middle, moved["body"])
-    return f"{moved['before']}{left}{moved['left']} {body} {right}{moved['right']}{moved['after']}"
+    return f"{moved['before']}{left}{moved['left']} {moved['body']} {right}{moved['right']}{moved['after']}"
 
 
 def read_environment(text: str, position: int) -> tuple[str, Environment, int] | None:
@@ -426,5 +431,5 @@ def _delimiters(parameters: str) -> tuple[str, ...] | None:
 
 
 BUILT_IN: Mapping[str, Macro] = {
-    f"{AT}{name}": make(f"{AT}{name}", body, ("",) * (count + 1)) for name, (count, body) in _BUILT_IN.items()
+    name: make(name, body, ("",) * (count + 1)) for name, (count, body) in _BUILT_IN.items()
 }

@@ -12,6 +12,9 @@ from filters.latex.definitions import HANDLERS
 from filters.latex.macros import STRUCTURE_ENVIRONMENTS
 from filters.latex.tokens import AT, WORD, words
 
+# A paper has a handful; each costs a look at every name of the text.
+FAMILIES_LIMIT = 100
+
 # Commands after which stands the name that they define: by what such commands are called, and others.
 _KINDS = "(?:[rR]e)?[nN]ew[A-Za-z]*|[pP]rovide[A-Za-z]*|Declare[A-Za-z]*|Set[A-Z][A-Za-z]*"
 _OTHERS = words(
@@ -49,6 +52,18 @@ _COUNTERS = re.compile(r"\\newcounter\s*\{\s*([A-Za-z@]+)\s*\}")
 _BOOLEANS = re.compile(r"\\(?:new|provide)bool(?:ean)?\s*\{\s*([A-Za-z@]+)\s*\}")
 _MADE = re.compile(rf"\\(?:{_any(_ENVIRONMENTS)})\*?\s*\{{\s*([^{{}}\\\n]+?)\s*\}}")
 _LOOPS = re.compile(rf"\\(?:foreach|{AT}for|{AT}tfor|multido)(?![A-Za-z\x01])\s*\{{?\s*((?:\\{WORD}[\s/,]*){{1,9}})")
+_TEMPLATES = re.compile(rf"\\(?:{_any(_BY_NAME)})(?![A-Za-z\x01])\s*\{{([^{{}}\n]{{1,200}})\}}")
+_VARIES = re.compile(rf"#+[1-9]|\\{WORD}[ ]?")
+_GREEK = (
+    "[aA]lpha|[bB]eta|[gG]amma|[dD]elta|[eE]psilon|[zZ]eta|[eE]ta|[tT]heta|[iI]ota|[kK]appa|[lL]ambda|[mM]u|[nN]u|[xX]i"
+    "|[pP]i|[rR]ho|[sS]igma|[tT]au|[uU]psilon|[pP]hi|[cC]hi|[pP]si|[oO]mega"
+)
+# What LaTeX and its fonts call so themselves.
+_STANDARD = (
+    rf"{_GREEK}|in|le|ge|ne|to|ll|gg|mp|pm|wp|Re|Im|ln|lg|bf|it|rm|sc|tt|sf|sl|em|ss|ae|AE|oe|OE|aa|AA|th|cr|ni|wr|or|fi"
+    "|if|do|bar|bot|cap|cup|cos|cot|csc|det|dim|dot|exp|gcd|hat|hom|inf|int|ker|lim|log|max|min|mid|mod|neq|not|par|Pr"
+    "|sec|sin|sum|sup|tan|top|vec|rule|left|ref"
+)
 _WORD = re.compile(rf"\\({WORD})")
 
 
@@ -58,7 +73,7 @@ def defined(text: str) -> frozenset[str]:
     for match in _DEFINES.finditer(text):
         name, computed = match["name"], match["computed"]
         if name == "csname":
-            found.add((computed or "").replace("@", AT))
+            found.add((computed or "").strip().replace("@", AT))
             continue
         found.add(name)
         if match["command"] == "newif":
@@ -73,3 +88,22 @@ def defined(text: str) -> frozenset[str]:
         found.update(_WORD.findall(match[1]))
     made = {match[1] for match in _MADE.finditer(text)} - STRUCTURE_ENVIRONMENTS
     return frozenset((found - {""}) | {f"begin{{{name}}}" for name in made})
+
+
+def families(text: str) -> re.Pattern[str] | None:
+    r"""Return what the names look like that a source puts together: `b#1` stands for "bA" and "balpha".
+
+    A part that varies is a letter or a Greek one's name in nearly every paper; names of LaTeX's own are none of these.
+    """
+    computed = [match["computed"] for match in _DEFINES.finditer(text) if match["name"] == "csname"]
+    computed += [match[1] for match in _TEMPLATES.finditer(text)]
+    shapes = {_shape(name.strip()) for name in computed if name and _VARIES.search(name)} - {""}
+    return re.compile(rf"(?!(?:{_STANDARD})\Z)(?:{'|'.join(sorted(shapes))})") if shapes else None
+
+
+def _shape(name: str) -> str:
+    """Return a pattern of the names that a computed one can become, "" if too much of it varies."""
+    pieces = [piece.replace("@", AT) for piece in _VARIES.split(name)]
+    if not "".join(pieces).strip() or not all(re.fullmatch(rf"[A-Za-z{AT}]*", piece) for piece in pieces):
+        return ""
+    return f"(?:[A-Za-z]|{_GREEK})".join(map(re.escape, pieces))

@@ -19,6 +19,7 @@ from filters.latex.tokens import AT, WORD
 _CSNAME = re.compile(r"((?:(?!\\endcsname)[^{}\n]){1,200})\\endcsname")
 _NAMED = re.compile(r"\s*\{([^{}\n]{1,200})\}")
 _AFTER = re.compile(rf"\s*(?P<first>\\{WORD}|\\.|[^\s\\])\s*\\(?P<second>{WORD})", re.DOTALL)
+_AFTER_PLAIN = re.compile(rf"\s*(?=\\{WORD}(?![A-Za-z\x01])[ ]?[^\\\s])")
 _FUTURE = re.compile(rf"\s*\\({WORD})\s*(\\{WORD})")
 _LETTERS = re.compile(r"[A-Za-z]+")
 _DEFINES = re.compile(
@@ -78,6 +79,11 @@ class Primitives(Reader):
         end = HANDLERS["expandafter"](self.state, frame.text, frame.position)
         if end is not None:
             self.remove(frame, start, end)
+            return
+        if plain := _AFTER_PLAIN.match(frame.text, frame.position):
+            # A character has nothing to expand.
+            self.flush(frame, start)
+            frame.take(plain.end())
             return
         match = _AFTER.match(frame.text, frame.position)
         second = match["second"] if match else ""

@@ -85,9 +85,8 @@ def definitions(style: str) -> str:
         position = end or match.end()
         if end is not None:
             found.append(text[match.start() : end])
-    listed = "\n".join(found)
-    known = names.defined(listed)
-    found += (f"\\let\\{name}\\{name} " for name in sorted(names.defined(text) - known) if re.fullmatch(WORD, name))
+    others = sorted(names.defined(text) - state.defined)
+    found += (f"\\let\\{name}\\{name} " for name in others if re.fullmatch(WORD, name))
     if not found:
         return ""
     # The mark of a letter "@" becomes "@" here and a letter again when the whole paper is read.

@@ -315,6 +315,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "latex_macros.read_environment": partial(everywhere, latex_macros.read_environment),
         "latex_arguments.specification": signatures,
         "latex_names.defined": lambda text: sorted(latex_names.defined(text)),
+        "latex_names.families": latex_names.families,
         "latex_macros.read_body": partial(everywhere, latex_macros.read_body),
         "latex_macros.match_arguments": arguments,
         "latex_macros.substitute": macros,

@@ -17,6 +17,20 @@ XPARSE = r"""\NewDocumentCommand{\x}{s O{d} +m t+ o e{^_}}{\IfBooleanTF{#1}{S}{N
 \IfValueTF{#5}{#5}{-}\IfValueT{#6}{u#6}\IfNoValueF{#7}{l#7}}"""
 FUTURE = r"""\def\x{\futurelet\n\y} \def\y{\ifx\n[\let\z\u\else\let\z\v\fi\z}
 \def\u[#1]{<#1>} \def\v{none}"""
+GIVEN = r"\newcommand\given{\delimsize\vert}\DeclarePairedDelimiterX\x[1]\{\}{#1}"
+FACTORY = r"""\makeatletter\@tfor\next:=abz\do{\def\command@factory#1{%
+\expandafter\def\csname b#1\endcsname{\mathbf{#1}}}\expandafter\command@factory\next}\makeatother"""
+PYGMENTS = r"""\makeatletter
+\def\PY@reset{\let\PY@bf=\relax%
+    \let\PY@tc=\relax}
+\def\PY@tok#1{\csname PY@tok@#1\endcsname}
+\def\PY@toks#1+{\ifx\relax#1\empty\else%
+    \PY@tok{#1}\expandafter\PY@toks\fi}
+\def\PY@do#1{\PY@tc{\PY@bf{#1}}}
+\def\PY#1#2{\PY@reset\PY@toks#1+\relax+\PY@do{#2}}
+\@namedef{PY@tok@k}{\let\PY@bf=\textbf}
+\expandafter\def\csname PY@tok@nn\endcsname{\def\PY@tc##1{\emph{##1}}}
+\makeatother"""
 PAIRED_X = r"\DeclarePairedDelimiterX{\x}[2]{\langle}{\rangle}{#1\,\delimsize\vert\,#2}"
 
 
@@ -33,9 +47,10 @@ PAIRED_X = r"\DeclarePairedDelimiterX{\x}[2]{\langle}{\rangle}{#1\,\delimsize\ve
         (r"\DeclarePairedDelimiter\x\lceil\rceil", r"$\x{a}$", r"$\lceil a \rceil$"),
         (r"\DeclarePairedDelimiter\x||\renewcommand{\x}[1]{#1}", r"$\x*$", r"$*$"),
         (PAIRED_X, r"$\x{a}{b}$", r"$\langle a\,\vert\,b \rangle$"),
-        (PAIRED_X, r"$\x*{a}{b}$", r"$\left\langle a\,\middle \vert\,b \right\rangle$"),
+        (PAIRED_X, r"$\x*{a}{b}$", r"$\left\langle a\,\middle\vert\,b \right\rangle$"),
         (PAIRED_X, r"$\x[\big]{a}{b}$", r"$\big\langle a\,\big\vert\,b \big\rangle$"),
         (r"\DeclarePairedDelimiterXPP{\x}[1]{E}{[}{]}{_0}{#1}", r"$\x{a}\x*{b}$", r"$E[ a ]_0E\left[ b \right]_0$"),
+        (GIVEN, r"$\x*{a\given b}$ $\x{a}$", r"$\left\{ a\middle\vert b \right\}$ $\{ a \}$"),
         # Look-ahead.
         (ONEDOT, r"\eg this", r"\emph{e.g.} this"),
         (ONEDOT, r"\etal, \etal. (\iid) \iid{} a", r"\emph{et al.}, \emph{et al}. (i.i.d.) i.i.d. a"),
@@ -99,7 +114,10 @@ PAIRED_X = r"\DeclarePairedDelimiterX{\x}[2]{\langle}{\rangle}{#1\,\delimsize\ve
         ),
         (r"\foreach \i/\j in {a/b,c/d}{\expandafter\gdef\csname v\i\endcsname{\j}}", r"\va\vc", "bd"),
         (r"\def\do#1{\csdef{v#1}{<#1>}}\docsvlist{a,b}\forcsvlist{\do}{c}", r"\va\vb\vc", "<a><b><c>"),
+        (FACTORY, r"\ba\bz", r"\mathbf{a}\mathbf{z}"),
+        (PYGMENTS, r"\PY{k}{if} \PY{nn}{os}", r"{\textbf{if}} \emph{{os}}"),
         # Switches and tests.
+        (r"\makeatletter\newif\if@y\@ytrue\newcommand{\x}{\if@y A\else B\fi}\makeatother", r"\x", "A"),
         (r"\newboolean{full}\setboolean{full}{false}", r"\ifthenelse{\boolean{full}}{HIDDEN}{SHOWN}", "SHOWN"),
         (r"\newboolean{full}", r"\ifthenelse{\NOT\boolean{full}}{SHOWN}{HIDDEN}", "SHOWN"),
         (
@@ -210,6 +228,8 @@ def test_only_the_code_of_a_listing_is_verbatim() -> None:
         (r"\renewcommand{\section}{\@startsection}", r"\section{a}"),
         (r"\iffalse\def\x{a}\fi", r"\x"),
         ("", r"\foreach \x in {1,2} {\draw (\x,0);}"),
+        (r"\NewDocumentCommand{\x}{>{\SplitArgument{1}{,}}m}{\y#1}", r"\x{a,b}"),
+        (r"\ExplSyntaxOn\NewDocumentCommand{\x}{m}{\my_f:n{#1}}\ExplSyntaxOff", r"\x{a}"),
     ],
 )
 def test_every_name_that_is_left_is_reported(definition: str, use: str) -> None:
@@ -218,3 +238,21 @@ def test_every_name_that_is_left_is_reported(definition: str, use: str) -> None:
     left = expected & set(re.findall(r"\\[A-Za-z]+", result.text))
     assert left
     assert set(result.macros_left) == left
+
+
+@pytest.mark.parametrize(
+    ("definition", "use", "left"),
+    [
+        (
+            r"\forLoop{1}{26}{n}{\edef\y{\Alph{n}}\expandafter\edef\csname cl\y\endcsname{z}}",
+            r"\clA \clB \clear \cl",
+            "AB",
+        ),
+        (r"\unheard{\makeatletter\@namedef{cl#1}{z}\makeatother}", r"\clA \clalpha", ["A", "alpha"]),
+        (r"\unheard{\expandafter\def\csname b#1\endcsname{z}}", r"$\beta \bar x \bf \bigl \cA$", ""),
+    ],
+)
+def test_families_of_names_that_only_tex_can_put_together_are_reported(
+    definition: str, use: str, left: list[str] | str
+) -> None:
+    assert cleaned(definition, use).macros_left == tuple(f"\\cl{name}" for name in left)

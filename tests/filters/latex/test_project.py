@@ -247,6 +247,15 @@ def test_inputs_by_macro(before: str, command: str, name: str) -> None:
     assert find_main({"part.tex": "", **files}) == "main.tex"
 
 
+def test_inputs_by_a_macro_of_the_authors_own_package() -> None:
+    files = {
+        "main.tex": "\\documentclass{a}\\usepackage{mine}\\begin{document}\\section{A} \\inp{b} end\\end{document}",
+        "mine.sty": "\\newcommand{\\folder}{s}\n\\newcommand{\\inp}[1]{\\input{\\folder/#1}}",
+        "s/b.tex": "found",
+    }
+    assert body(files) == "\\section{A} found end"
+
+
 def test_inputs_by_macro_are_bounded() -> None:
     source = r"\newcommand{\inp}[1]{\input{#1}\inp{#1}\inp{#1}}\section{A} \inp{b}"
     start = time.process_time()
