@@ -3,9 +3,10 @@
     bytes -> WARC records (`warc_records`) -> HTTP status, headers, body -> charset -> HTML -> text -> Document | Drop
 
 The text is laid out as in a WET file: the title on the first line (an empty line where there is none), then everything
-visible, a line for each block, without empty lines. The charset is that of a byte order mark, else UTF-8 where the body
-is valid UTF-8 beyond ASCII (pages that declare something else are common, other encodings that look like it are not),
-else what the HTTP header declares, what the page declares, what the detector finds: the first that fits the body.
+visible, a line for each block, without empty lines (`filters.web.visible`). The charset is that of a byte order mark,
+else UTF-8 where the body is valid UTF-8 beyond ASCII (pages that declare something else are common, other encodings
+that look like it are not), else what the HTTP header declares, what the page declares, what the detector finds: the
+first that fits the body.
 `offset` and ids are as in the WET reader. `read` of this module takes WET files too: the first conversion or response
 record decides what the file is.
 """
@@ -24,6 +25,7 @@ from typing import BinaryIO, Literal
 import pyarrow as pa
 
 from filters import packages
+from filters.web import visible
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, first_bytes, wet
 from pipelines.readers.first_bytes import Kind
@@ -257,13 +259,10 @@ def _codec(label: str) -> str | None:
 
 def page_text(html: str) -> tuple[str, str]:
     """Return a page's title and its text: the title's line, then everything visible, a line for each block."""
-    if too_intricate(html):
+    prepared = visible.prepared(html)
+    if too_intricate(prepared):
         raise _RefusedError(Reason.TOO_INTRICATE)
-    tree = _resiliparse("parse.html").HTMLTree.parse(html)
-    laid_out = _resiliparse("extract.html2text").extract_plain_text
-    found = laid_out(tree, preserve_formatting=True, list_bullets=False, alt_texts=False)
-    title = " ".join((tree.title or "").split())
-    lines = [text for line in found.splitlines() if (text := " ".join(line.split()))]
+    title, lines = visible.page(prepared)
     if not lines:
         raise _RefusedError(Reason.NO_TEXT)
     return title, "\n".join([title, *lines])

@@ -29,6 +29,7 @@ from filters.web import (
     personal_info,
     reference,
     sentences,
+    visible,
     words,
 )
 from filters.wikitext import brackets, names, tags, templates
@@ -39,6 +40,7 @@ from pipelines.dedup import lines as dedup_lines
 from pipelines.document import Document
 from pipelines.readers import arxiv, book_encodings, epub, github_input, mediawiki, stack_exchange
 from pipelines.readers import gutenberg as gutenberg_reader
+from pipelines.readers.html_limits import too_intricate
 from tests.hostile import models
 from tests.hostile.targets import of_text
 from tests.hostile.tokens import BOOK, CODE, MARKUP, NAMES, PATHS, PERSONAL, PROSE, SPDX, TEX, URLS, WIKI
@@ -51,6 +53,12 @@ LANGUAGES = names.LANGUAGES
 def clean_code(text: str, mode: boilerplate.Mode = "corrected") -> str:
     """Clean a file; its length tells which language it is in."""
     return boilerplate.clean(text, PATHS[len(text) % len(PATHS)], mode)
+
+
+def shown(html: str) -> str:
+    """Return what is shown of a page that is not refused before."""
+    prepared = visible.prepared(html)
+    return "" if too_intricate(prepared) else "\n".join(visible.page(prepared)[1])
 
 
 def clean_latex(source: str) -> str:
@@ -288,7 +296,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     },
     SPDX: {"license.reason": license.reason, "license.stated": license.stated},
     BOOK: {"gutenberg.clean": book, "book_encodings.encoding_of": encoded},
-    MARKUP: {"html.to_text": html.to_text, "epub.page_text": epub.page_text},
+    MARKUP: {"html.to_text": html.to_text, "epub.page_text": epub.page_text, "visible.page": shown},
     TEX: {
         "latex.clean": clean_latex,
         "latex_expand.expand": lambda text: expand.expand(text).text,
@@ -403,6 +411,7 @@ ONCE = {
     "paragraphs.body, published": "the first line goes, which is the title",
     "paragraphs.normalise": _PUBLISHED + "white space goes before the characters between which it stands",
     "reference.normalise_url": _OTHER_FORMAT,
+    "visible.page": _OTHER_FORMAT,
     "wikitext.clean": _MARKUP_AGAIN,
     "wikitext_brackets.link_text": _STEP,
     "wikitext_brackets.resolve": _STEP,

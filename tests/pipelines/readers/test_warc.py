@@ -292,6 +292,8 @@ HOSTILE = {
     "tables": "<table><tr><td>" * 30_000,
     "attributes": "<p " + " ".join(f"a{number}" for number in range(100_000)) + ">x",
     "quoted attributes": "<p " + " ".join(f"a{number}='>'" for number in range(100_000)) + ">x",
+    "long attributes opened again": f"<b class='{'x' * 50_000}'>" + "<p>x" * 9_000,
+    "long anchors opened again": f"<a href='{'x>' * 3_000}'>" + "<p>x" * 60_000,
     "formatting": "<p>" + "".join(f"<b id={number}>" for number in range(500)) + "</p><p>x" * 50_000,
     "fewer formatting": "".join(f"<b id={number}><p>" for number in range(4_000)),
     "ends in attributes": "<div title='</div>'>" * 20_000,
