@@ -17,8 +17,8 @@ from pipelines.readers import Dump
 from pipelines.readers.warc_records import Reason, Record, identity, moment, read_kinds, unreadable, url
 
 KIND = "conversion"
-# Bytes, as of the body of a page (`warc.BODY_LIMIT`): Common Crawl's texts are under 5 MiB, and a language model takes
-# some 90 bytes of memory for each byte of a text.
+# Bytes, as of the body of a page (`responses.BODY_LIMIT`): Common Crawl's texts are under 5 MiB, and a language model
+# takes some 90 bytes of memory for each byte of a text.
 TEXT_LIMIT = 8 << 20
 
 
