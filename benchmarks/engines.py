@@ -57,8 +57,8 @@ class Running:
 
 @contextmanager
 def ray(nodes: int) -> Iterator[Running]:
-    """Run a Ray of so many nodes of one CPU on this machine."""
-    environment = {"PYTHONPATH": str(ROOT)}
+    """Run a Ray of so many nodes of one CPU on this machine, whose workers are no nicer than bare processes."""
+    environment = {"PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"}
     with ray_here.running(Path(sys.executable), nodes=["head", "other"][:nodes], environment=environment) as cluster:
         yield Running(["--runner", "ray", "--ray", cluster.address], {**cluster.environment, **environment})
 

@@ -34,10 +34,11 @@ from pipelines.runners import events, execution, plans
 from pipelines.runners.progress import Progress
 from pipelines.stages.graph import Node, run_waves
 from pipelines.stages.jobs import Job, Shuffle
+from pipelines.trial import Trial
 
 
-def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
-    """Run a whole build."""
+def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[Build, Trial | None]:
+    """Run a whole build; return it, and what has watched it if it was a trial."""
     started = time.monotonic()
     finished.check_before_building(options.output)
     # Before anything is read or written: of two builds one begins, and the other is told at once.
@@ -55,7 +56,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
         check_neighbours(prepared)
         if storage.is_remote(options.output):
             stage_models(prepared)
-        watch = trial.Trial(prepared, options) if options.trial is not None else None
+        watch = Trial(prepared, options) if options.trial is not None else None
         if watch:
             watch.begin()
         nodes = prepared.nodes()
@@ -90,6 +91,8 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
                 execution.Execution(options, beam_arguments, listed, work.needs(prepared), begin, poll) as executed,
             ):
                 run_waves(nodes, executed.run, done, executed.beside)
+            if watch:
+                watch.end()
         held.check()
         write_models_manifest(prepared)
         seconds = round(time.monotonic() - started, 1)
@@ -97,7 +100,7 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> Build:
             write_corpus_manifest(prepared)
             summary.write(options.output, {**facts, "seconds": seconds, "stages_run": progress.stages})
     events.tell("build_finished", **facts, seconds=seconds)
-    return prepared
+    return prepared, watch
 
 
 def stage_models(prepared: Build) -> None:
@@ -124,10 +127,10 @@ def _main(options: argparse.Namespace, beam_arguments: Sequence[str]) -> int:
 
             print(*map(addresses.hide, dry_run.said(options, beam_arguments)), sep="\n")  # noqa: T201
             return 0
-        prepared = build(options, beam_arguments)
+        _, watch = build(options, beam_arguments)
         _show(options, time.monotonic() - started)
-        if options.trial is not None:
-            trial.Trial(prepared, options).finish()
+        if watch:
+            watch.finish()
             _say(lambda: print_forecast(options.output))
         return 0
     except ValueError as error:

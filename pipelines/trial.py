@@ -9,10 +9,11 @@ what its recipe wants, and not beyond: of a trial that has as much, it costs wha
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,7 +44,7 @@ _FOLDS = (1, 10, 100, 1000)  # times as many workers as here
 class Cost:
     """What one file is and says: `of` is a source, "models/NAME", or nothing; `item` what its name says.
 
-    `start` are CPU seconds that a process takes once, however much it does then; `seconds` are all others.
+    `start` are CPU seconds before its first record, of which a process takes most once; `seconds` are all others.
     """
 
     of: str
@@ -65,6 +66,7 @@ class Trial:
         self._prepared, self._options = prepared, options
         # Bytes by owner and item, whenever they may be most; those of a build that was stopped count too.
         self._looks: list[dict[str, dict[str, float]]] = storage.read_json(self._looked) or []
+        self._waves = 0.0  # seconds that this process has spent on handing out items
 
     @property
     def _path(self) -> str:
@@ -90,6 +92,16 @@ class Trial:
                 f"files would be counted; remove it (altiplano clean {prepared.output}), or name another --output"
             )
         storage.write_json(self._path, facts)
+        self._waves -= self._driver(list(self._costs()))
+
+    def end(self) -> None:
+        """Note what the waves took of this process, which grows with the items."""
+        self._waves = max(0.0, self._waves + self._driver(list(self._costs())))
+
+    def _driver(self, costs: Iterable[Cost]) -> float:
+        """Return the CPU seconds of this process, without what items took that it did itself."""
+        items = sum(cost.seconds + cost.start for cost in costs) if self._options.runner == "plain" else 0.0
+        return time.process_time() - items
 
     def told(self) -> Iterator[str]:
         """Yield what is taken of each source."""
@@ -105,11 +117,9 @@ class Trial:
 
     def finish(self) -> dict[str, Any]:
         """Write the forecast and return it, the last thing that the process does."""
-        costs = list(self._costs())
-        driver = time.process_time()
-        if self._options.runner == "plain":  # this process did all the work
-            driver -= sum(cost.seconds + cost.start for cost in costs)
-        found = self._forecast(costs, max(0.0, driver) + sum(cost.start for cost in costs))
+        costs = list(_shared_out(self._costs()))
+        fixed = max(0.0, self._driver(costs) - self._waves) + sum(cost.start for cost in costs)
+        found = self._forecast(costs, fixed)
         ours.write(self._prepared.output, FILE, storage.as_json(found))
         return found
 
@@ -256,9 +266,10 @@ class Trial:
 
     def _forecast(self, costs: Sequence[Cost], fixed: float) -> dict[str, Any]:
         seconds, sizes = _by_item(costs, "seconds"), _by_item(costs, "size")
-        cpu = forecast.added([self._scaled(seconds), Estimate(fixed)]).noisy(CPU_NOISE)
+        driver = fixed + self._waves * self._more_items(costs)
+        cpu = forecast.added([self._scaled(seconds), Estimate(driver)]).noisy(CPU_NOISE)
         models = {owner: found for owner, found in seconds.items() if owner.startswith(MODELS)}
-        serial = fixed + self._scaled(models).value
+        serial = driver + self._scaled(models).value
         disk = max(map(self._scaled, [*self._looks, sizes]), key=lambda found: found.value)
         kept = self._scaled(_by_item([cost for cost in costs if not cost.work], "size"))
         memory = self._memory(costs)
@@ -283,12 +294,18 @@ class Trial:
                 "prices": asdict(prices),
             },
             "fixed_cpu_seconds": round(fixed, 3),
+            "driver_cpu_seconds": round(driver, 3),
             "sources": {name: self._source(name, costs) for name in self._prepared.chains},
             "models": {
                 name: {"grows": round(grown, 4), "cpu_seconds": _shown(self._of(name, seconds.get(name, {})))}
                 for name, grown in self._growth.items()
             },
         }
+
+    def _more_items(self, costs: Sequence[Cost]) -> float:
+        """Return how many times as many items the whole has."""
+        items = Counter(cost.of for cost in costs if cost.seconds)
+        return sum(count * self._scale.get(of, 1.0) for of, count in items.items()) / max(1, items.total())
 
     def _source(self, name: str, costs: Sequence[Cost]) -> dict[str, Any]:
         whole, sizes = self._prepared.whole[name], self._sizes[name]
@@ -309,6 +326,18 @@ class Trial:
                 stage: found / max(1.0, sum(sizes.values())) for stage, found in sorted(stages.items())
             },
         }
+
+
+def _shared_out(costs: Iterable[Cost]) -> Iterator[Cost]:
+    """Yield costs whose `start` is what a process took once: what each item of a stage takes to start is its own."""
+    stages: dict[tuple[str, str], list[Cost]] = defaultdict(list)
+    for cost in costs:
+        stages[cost.of, cost.stage].append(cost)
+    for found in stages.values():
+        usual = statistics.median_low([cost.start for cost in found if cost.start] or [0.0])
+        for cost in found:
+            own = min(cost.start, usual)
+            yield replace(cost, seconds=cost.seconds + own, start=cost.start - own)
 
 
 def _by_item(costs: Iterable[Cost], amount: str) -> dict[str, dict[str, float]]:

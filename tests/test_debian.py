@@ -20,7 +20,7 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).parents[1]
 PYTHON = os.environ.get("ALTIPLANO_DEBIAN_PYTHON", "/usr/bin/python3")
-LOCKS = ("build", "corpus", "sample", "test")
+LOCKS = ("build", "corpus", "sample", "ray", "test")
 # What runs without torch and without the packages of the long tests.
 TESTS = ("tests/filters", "tests/pipelines", "tests/tokenizer", "tests/test_patterns.py")
 
@@ -46,6 +46,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = folder / "bin" / "python"
     for lock in LOCKS:
         ran(made, "-m", "pip", "install", "-qq", "--no-deps", "--require-hashes", "-r", f"requirements/{lock}.txt")
+    ran(made, "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--editable", ".")
     return made
 
 

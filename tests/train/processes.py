@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import socket
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
@@ -25,7 +26,9 @@ def run(size: int, function: Callable[..., Any], *arguments: object) -> list[Any
     ports = _free_ports(16)
     pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(size)]
     processes = [
-        _CONTEXT.Process(target=_rank, args=(rank, size, ports, pipes[rank][1], function, arguments))
+        _CONTEXT.Process(
+            target=_rank, args=(rank, size, ports, tempfile.gettempdir(), pipes[rank][1], function, arguments)
+        )
         for rank in range(size)
     ]
     for process in processes:
@@ -70,12 +73,14 @@ def _rank(
     rank: int,
     size: int,
     ports: list[int],
+    temporary: str,
     writer: Connection,
     function: Callable[..., Any],
     arguments: tuple[object, ...],
 ) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     os.environ["MASTER_ADDR"] = "127.0.0.1"
+    tempfile.tempdir = temporary  # a build that is over may have started the server that ranks are forked from
     _PORTS[:] = ports
     torch.set_num_threads(1)
     warnings.simplefilter("error")

@@ -110,7 +110,9 @@ def home(engine: Engine) -> Path:
     if not folder.exists():
         archive = packages.fetch([engine.package], cache())[engine.package.name]
         with tempfile.TemporaryDirectory(dir=cache(), prefix=".part-") as part, tarfile.open(archive) as found:
-            found.extractall(part, _below(found, engine.unpacked), filter="data")
+            if hasattr(tarfile, "data_filter"):  # Python 3.11.2, which is Debian's, has none yet
+                found.extraction_filter = tarfile.data_filter
+            found.extractall(part, _below(found, engine.unpacked))
             next(Path(part).iterdir()).joinpath("deps").replace(folder)
     return folder
 

@@ -161,7 +161,7 @@ def _tasks(plan: Plan, dealt: Sequence[Sequence[Weighed]], needs: Needs) -> Iter
 
 
 @dataclass
-class Progress:
+class WaveState:
     """How far a wave is: tasks that have not ended, buckets that wait for runs, and what was counted."""
 
     cluster: Cluster
@@ -226,10 +226,10 @@ def run(
     try:
         wave = Wave.planned(plan, jobs, work, cluster, needs)
         events.tell("job_submitted", job=name, engine=cluster.name, link=cluster.link)
-        progress = Progress(cluster, needs, list(wave.shuffles))
-        progress.submit(wave.first)
-        _watch(progress, plan, patience, deadline, poll)
-        events.tell("job_finished", job=name, **progress.counts)
+        state = WaveState(cluster, needs, list(wave.shuffles))
+        state.submit(wave.first)
+        _watch(state, plan, patience, deadline, poll)
+        events.tell("job_finished", job=name, **state.counts)
     except BaseException:
         cluster.cancel()
         raise
@@ -238,17 +238,17 @@ def run(
 
 
 def _watch(
-    progress: Progress, plan: str, patience: float | None, deadline: float | None, poll: Callable[[], None]
+    state: WaveState, plan: str, patience: float | None, deadline: float | None, poll: Callable[[], None]
 ) -> None:
-    started, name = time.monotonic(), progress.cluster.name
+    started, name = time.monotonic(), state.cluster.name
     begun = name == "plain"  # this process is a free worker
     next_look = started + LOOK_SECONDS
     with ExitStack() as until_begun:
         if not begun:
             until_begun.enter_context(waits.Wait(f"a free worker of {name}"))
-        while progress.left or progress.waiting:
-            progress.submit_ready()
-            begun = progress.look() or begun
+        while state.left or state.waiting:
+            state.submit_ready()
+            begun = state.look() or begun
             poll()
             now = time.monotonic()
             took = now - started

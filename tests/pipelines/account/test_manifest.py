@@ -66,7 +66,7 @@ def chain(tmp_path: Path) -> Chain:
     tiny.books(tmp_path, 4)
     options = ["--input", f"books={tmp_path}/*.txt", "--output", f"{tmp_path}/corpus", "--runner", "plain"]
     parsed = parse([*options, "--set", "tokenizer.vocabulary=500", "--set", "buckets=2"])
-    return corpus.build(*parsed).chains["books"]
+    return corpus.build(*parsed)[0].chains["books"]
 
 
 def test_a_source_manifest_says_what_is_there(chain: Chain) -> None:
