@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 import pyarrow as pa
 
-from pipelines.readers import Dump, packed, rows, tars
+from pipelines.readers import Dump, packed, rows, tars, zstd_frames
 
 # What is read, and what of it is decompressed: a block of bzip2 has up to 900 kB.
 FIRST_BYTES: Final = 1 << 20
@@ -31,6 +31,8 @@ class Kind(StrEnum):
 
     EMPTY = "an empty file"
     WARC = "a file of WARC records"
+    ARC = "a file of ARC records"
+    CDX = "an index of WARC files (CDX)"
     TAR = "a tar archive"
     ZIP = "a zip archive"
     SEVEN_ZIP = "a 7z archive"
@@ -63,6 +65,8 @@ _MAGIC: Final = (
     (b"\xff\xd8\xff", Kind.IMAGE),
     (b"GIF8", Kind.IMAGE),
     (b"WARC/", Kind.WARC),
+    (b"filedesc:", Kind.ARC),
+    (b" CDX ", Kind.CDX),
 )
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -88,6 +92,8 @@ def kind_of(stream: BinaryIO) -> tuple[str, Kind | None]:
     """Return how a file is compressed ("" if it is not) and what it is, None where damage hides it."""
     start = stream.read(FIRST_BYTES)
     stream.seek(0)
+    if start.startswith(zstd_frames.DICTIONARY):
+        return "zstd", None
     for magic, name in _PACKINGS.items():
         if start.startswith(magic):
             inner = _unpacked(start, magic)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import BinaryIO
 
 from filters import packages
@@ -33,23 +34,28 @@ def read(
 
     Which of the two it is, the first such record tells, not the name. What cannot be read is a Drop, as are responses
     with another status than 200, of another type than HTML, or without text; requests, metadata and the like are
-    counted as such. Raises ValueError for a file that is empty, neither gzip nor WARC, or without a single WARC record.
+    counted as such. Raises ValueError for a file that is empty, of no kind that is read, or without a record.
     """
     return read_kinds(stream, dump, counts, source, {wet.KIND: wet.document, KIND: document})
 
 
-_expected = first_bytes.looker({Kind.WARC}, {"gzip"}, "a WET or WARC file (plain or gzip)")
+_expected = first_bytes.looker({Kind.WARC, Kind.ARC}, {"gzip", "zstd"}, "a WET, WARC or ARC file (plain, gzip, zstd)")
+LOOKED_AT = 20  # records
 
 
 def look(stream: BinaryIO, dump: Dump) -> None:
     """Look at a file's beginning; raise ValueError if it is none of ours, or a WARC that cannot be made into text."""
     _expected(stream, dump)
-    if packages.RESILIPARSE.is_there():
-        return
     stream.seek(0)
-    kinds = (record.headers.get("warc-type", "").lower() for _, record in records(stream, dump))
+    first = [record.headers for _, record in islice(records(stream, dump), LOOKED_AT)]
+    kinds = [headers.get("warc-type", "").lower() for headers in first]
     if next((kind for kind in kinds if kind in (wet.KIND, KIND)), "") == KIND:
         packages.RESILIPARSE.load()
+    rest = [headers for headers, kind in zip(first, kinds, strict=True) if kind != "warcinfo"]
+    if rest and all(headers.get("content-type", "").startswith("application/json") for headers in rest):
+        raise ValueError(
+            f"{dump.name}: this is a WAT file, metadata of pages; the crawl's WET or WARC file is expected"
+        )
 
 
 def document(record: Record, offset: int, dump: Dump, source: str) -> Document | Drop:

@@ -1,13 +1,14 @@
 """WARC records, in whatever state: what the readers of WET and WARC files share.
 
-    bytes -> gzip members -> WARC records (headers by name), each whole or with the reason why it is not
+    bytes -> gzip members or zstd frames -> WARC or ARC records (headers by name), each whole or with the reason why not
 
 Such a file is a row of gzip members, one record in each; plain files and files with many records in a member are read
-too. A member of up to PIECE bytes is inflated and its checksum verified before its records are trusted, so damage stays
-where it is: after a broken member comes the next one that inflates to a record (of over 256 MiB of broken members
-and four times the whole ones, the next one after what was inflated), after a record whose length lies the next record's
-first line. fastwarc is 1.4 times as fast, but it returns cut records as whole, lets a lying
-Content-Length swallow the neighbours, and cannot go on after damage; on whole files both give the same records.
+too, `.warc.zst` as the plain file that it holds, and ARC, whose records become responses. A member of up to PIECE
+bytes is inflated and its checksum verified before its records are trusted, so damage stays where it is: after a broken
+member comes the next one that inflates to a record (of over 256 MiB of broken members and four times the whole ones,
+the next one after what was inflated), after a record whose length lies the next record's first line. fastwarc is 1.4
+times as fast, but it returns cut records as whole, lets a lying Content-Length swallow the neighbours, and cannot go on
+after damage; on whole files both give the same records.
 
 Memory stays under about 4 * RECORD_LIMIT, time is linear in the inflated size: a line of 2 GB or a bomb is a record
 over the limit, passed over piece by piece.
@@ -23,12 +24,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum, auto
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from filters import packages
 from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump
+from pipelines.readers import Dump, zstd_frames
 
 # Common Crawl cuts pages at 1 MiB (5 MiB from March 2025 on), and their text is shorter.
 RECORD_LIMIT = 32 << 20
@@ -43,18 +44,26 @@ RETRACED_RATIO = 4
 SALVAGED = 1 << 10  # inflated bytes of a damaged member that are had or not
 PROBE = 4 << 10  # compressed bytes that must inflate to the first line of a record
 
-EXPECTED = "a WET or WARC file (*.warc.wet.gz, *.warc.gz)"
+EXPECTED = "a WET, WARC or ARC file (*.warc.wet.gz, *.warc.gz, *.warc.zst, *.arc.gz)"
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP = zlib.MAX_WBITS | 16
 _FAST = packages.ISAL.or_else(zlib)
 _WARC_MAGIC = b"WARC/"
+ARC_MAGIC = b"filedesc:"
+_STARTS = (_WARC_MAGIC, b"http:", b"https", ARC_MAGIC[:5])  # of a record, as many bytes as are looked at
+_ZSTD = (zstd_frames.MAGIC, zstd_frames.DICTIONARY)
 _KINDS = frozenset(["warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"])
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _NEXT_RECORD = re.compile(rb"\r?\n\r?\n(?=WARC/[01]\.\d+\r?\n)")
 _NEXT_RECORD_BYTES = 32
 _AFTER_RECORD = re.compile(rb"[\r\n]{0,16}(?:WARC/|\Z)")
 _AFTER_RECORD_BYTES = 21
+# ARC 1 and 2: URL, address, date, type, what version 2 adds, length. Looked for is one without a space in its URL.
+_ARC_URL = re.compile(rb"[a-z]{2,10}:")
+_ARC_DATE = re.compile(rb" ([0-9]{12,14}) ")
+_NEXT_ARC = re.compile(rb"\n(?=[a-z]{2,10}:[^\s]{1,4000} [^\s]{1,60} [0-9]{12,14} )")
+_ARC_LINE_BYTES = 8_200
 _NEWLINES = re.compile(rb"[\r\n]*")
 EXCERPT_BYTES = 4 * EXCERPT_CHARACTERS
 
@@ -98,7 +107,7 @@ def read_kinds(
 
     Of several kinds in `makers` the first that is met is the file's own; records of any other kind are counted as such.
     A maker takes a whole record, the offset of its member, the dump and the source's name. A stretch of damage is one
-    record, whatever it was. Raises ValueError for a file that is empty, neither gzip nor WARC, or without a single WARC
+    record, whatever it was. Raises ValueError for a file that is empty, of no kind that is read, or without a
     record.
     """
     recognised, own = False, None if len(makers) > 1 else next(iter(makers))
@@ -156,26 +165,29 @@ def unreadable(record: Record, offset: int, dump: Dump, source: str, reason: str
 def records(stream: BinaryIO, dump: Dump) -> Iterator[tuple[int, Record]]:
     """Yield each record with its offset: where its gzip member starts in the file, in a plain file the record itself.
 
-    Raises ValueError for a file that is empty, or neither gzip nor WARC.
+    Raises ValueError for a file that is empty, or neither gzip, zstd, WARC nor ARC.
     """
     tape = _Tape(stream)
     head = tape.peek(PROBE)
     if not head:
         raise ValueError(f"{dump.name}: the file is empty; {EXPECTED} is expected")
-    if head.startswith(_WARC_MAGIC):
-        splitter = _Splitter()
+    if head.startswith(_ZSTD):
+        tape = _Tape(cast(BinaryIO, zstd_frames.Frames(cast(BinaryIO, tape), dump.name)))
+        head = tape.peek(PROBE).lstrip(b"\r\n")  # a first frame that is damaged
+    if head.startswith((_WARC_MAGIC, ARC_MAGIC)):
+        splitter = _ArcSplitter() if head.startswith(ARC_MAGIC) else _Splitter()
         for piece in _plain(tape):
             for record in splitter.feed(piece):
                 yield record.start, replace(record, start=0)
     elif head.startswith(_GZIP_MAGIC):
-        member = -1
+        member, kind = -1, _ArcSplitter if _salvage([head], len(ARC_MAGIC)).startswith(ARC_MAGIC) else _Splitter
         for piece in _members(tape):
             if piece.offset != member:
-                splitter, member = _Splitter(), piece.offset
+                splitter, member = kind(), piece.offset
             for record in splitter.feed(piece):
                 yield member, record
     else:
-        raise ValueError(f"{dump.name}: neither gzip nor WARC; {EXPECTED} is expected")
+        raise ValueError(f"{dump.name}: neither gzip, zstd, WARC nor ARC; {EXPECTED} is expected")
 
 
 class _End(Enum):
@@ -232,6 +244,12 @@ class _Tape:
         """Go on by `size` bytes that are held."""
         self._at += size
 
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, and go on behind them."""
+        data = self.peek(size)
+        self.skip(len(data))
+        return data
+
     def seek_member(self) -> bool:
         """Go on to the next gzip member that inflates to a WARC record, or to the end; return if there is one."""
         while True:
@@ -243,7 +261,7 @@ class _Tape:
                     return False
                 continue
             self._at = at
-            if _salvage([self.peek(PROBE)], len(_WARC_MAGIC)).startswith(_WARC_MAGIC):
+            if _salvage([self.peek(PROBE)], len(_WARC_MAGIC)).startswith(_STARTS):
                 return True
             self._at += 1
 
@@ -344,6 +362,8 @@ def _salvage(slices: Iterable[bytes], size: int) -> bytearray:
 class _Splitter:
     """Splits one member into WARC records, in whatever state they are."""
 
+    next_record, next_bytes = _NEXT_RECORD, _NEXT_RECORD_BYTES
+
     def __init__(self) -> None:
         self._data = b""
         self._start = 0  # of _data in the member
@@ -367,9 +387,9 @@ class _Splitter:
         """Go to where the next record should start; return if there is anything."""
         data = self._data
         if self._lost:
-            found = _NEXT_RECORD.search(data, self._at)
+            found = self.next_record.search(data, self._at)
             if not found:
-                rest = len(data) if self._end is not _End.OPEN else max(self._at, len(data) - _NEXT_RECORD_BYTES)
+                rest = len(data) if self._end is not _End.OPEN else max(self._at, len(data) - self.next_bytes)
                 self._at = rest
                 return False
             self._at, self._lost = found.end(), False
@@ -405,6 +425,56 @@ class _Splitter:
         """Return the damaged record that starts here, and look for the next one from `resume` on."""
         start, self._at, self._lost = self._start + self._at, resume, True
         return Record(start, headers, self._data[body : body + EXCERPT_BYTES], size, _FAULT.get(self._end, reason))
+
+
+class _ArcSplitter(_Splitter):
+    """Splits one member into ARC records: a line that says what follows, and that much."""
+
+    next_record, next_bytes = _NEXT_ARC, _ARC_LINE_BYTES
+
+    def _next(self) -> Record | None:
+        data, at, more = self._data, self._at, self._end is _End.OPEN
+        line = _arc_line(data, at)
+        if not line:
+            wanted = more and len(data) - at < _ARC_LINE_BYTES
+            return None if wanted else self._fault(Reason.MALFORMED, {}, at, at, len(data) - at)
+        address, date, kind, size, body = line
+        of_web, length, stop = address.startswith("http"), int(size), body + int(size)
+        headers = {
+            "warc-type": "response" if of_web else "warcinfo" if address.startswith("filedesc") else "resource",
+            "warc-target-uri": address,
+            "warc-date": f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:] or '00'}Z",
+            "content-type": kind,
+        }
+        if length > RECORD_LIMIT:
+            return self._fault(Reason.TOO_LARGE, headers, body, body - 1, length)
+        if more and len(data) < stop + _ARC_LINE_BYTES:
+            return None
+        next_line = _NEWLINES.match(data, stop)
+        after = next_line.end() if next_line else stop
+        follows = after == len(data) or data.startswith(zstd_frames.DAMAGED, after) or _arc_line(data, after)
+        if len(data) < stop or not follows:
+            return self._fault(Reason.CONTENT_LENGTH, headers, body, body - 1, length)
+        if self._end in _FAULT and after == len(data):
+            return self._fault(_FAULT[self._end], headers, body, body - 1, length)
+        self._at = stop
+        return Record(self._start + at, headers, data[body:stop], length)
+
+
+def _arc_line(data: bytes, at: int) -> tuple[str, str, str, str, int] | None:
+    """Return URL, date, type and length of the ARC record that starts here, and where its content does."""
+    end = data.find(b"\n", at, at + _ARC_LINE_BYTES)
+    date = _ARC_DATE.search(data, at, end) if end > 0 and _ARC_URL.match(data, at) else None
+    if not date:
+        return None
+    address = data[at : date.start()].rpartition(b" ")[0].decode(errors="replace")
+    kind, *rest = data[date.end() : end].decode(errors="replace").split() or [""]
+    size = [kind, *rest][-1]
+    return (
+        (address, date[1].decode(), kind, size, end + 1)
+        if size.isascii() and size.isdecimal() and len(size) < 19
+        else None
+    )
 
 
 _FAULT = {_End.TRUNCATED: Reason.TRUNCATED, _End.CORRUPT: Reason.CORRUPT}

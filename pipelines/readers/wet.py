@@ -29,7 +29,7 @@ def read(
 
     The text is the record's payload as it is (NUL bytes too), the title its first line. A payload over TEXT_LIMIT is
     dropped, and one that is not UTF-8: WET files are written in nothing else, so it is damage. Raises ValueError for a
-    file that is empty, neither gzip nor WARC, or without a single WARC record.
+    file that is empty, of no kind that is read, or without a record.
     """
     return read_kinds(stream, dump, counts, source, {KIND: document})
 

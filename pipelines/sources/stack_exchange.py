@@ -167,7 +167,7 @@ SOURCE = Source(
             models=("stack_exchange_sites",),
             raw=raw_posts,
             columns=COLUMNS,
-            version=3,
+            version=4,
         ),
     ),
     attributes=attributes,

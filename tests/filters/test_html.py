@@ -262,3 +262,16 @@ def test_speed(dumps: Path) -> None:
     for source in sources:
         to_text(source)
     assert sum(map(len, sources)) / (time.process_time() - before) * slowness() > 2e6
+
+
+@pytest.mark.parametrize(
+    "name", ["details", "dialog", "div", "fieldset", "figcaption", "figure", "hgroup", "legend", "section", "summary"]
+)
+def test_no_word_joins_its_neighbour_across_a_block(name: str) -> None:
+    assert to_text(f"one<{name}>two</{name}>three") == "one\n\ntwo\n\nthree"
+
+
+def test_a_summary_and_a_legend_are_blocks_of_their_own() -> None:
+    assert to_text("<details open><summary>Sum</summary>Inside</details>") == "Sum\n\nInside"
+    assert to_text("<fieldset><legend>L</legend>Inside</fieldset>") == "L\n\nInside"
+    assert to_text("<select><option>a<option>b</select>c") == "a\n\nb\n\nc"

@@ -293,7 +293,7 @@ def test_thousands_of_lying_records_take_linear_time() -> None:
     ("data", "message"),
     [
         (b"", "empty"),
-        (b"<html>not a dump</html>", "neither gzip nor WARC"),
+        (b"<html>not a dump</html>", "neither gzip, zstd, WARC nor ARC"),
         (gzip.compress(b'{"text": "not a dump"}\n' * 50), "no WARC record"),
         (gzip.compress(b""), "no WARC record"),
     ],
