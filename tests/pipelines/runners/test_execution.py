@@ -30,9 +30,13 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def late(element: tuple[str, float]) -> None:
-    time.sleep(element[1])
-    Path(element[0]).touch()
+def after(element: tuple[str, str]) -> None:
+    path, other = element
+    limit = time.monotonic() + LONG
+    while other and not Path(other).exists():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    Path(path).touch()
 
 
 def fail(number: int) -> None:
@@ -107,12 +111,12 @@ def test_an_error_of_the_build_itself_ends_the_training(tmp_path: Path) -> None:
 def test_trainings_of_a_graph_run_beside_its_waves(tmp_path: Path) -> None:
     order = [f"{tmp_path}/{name}" for name in ("model", "first", "second", "last")]
 
-    def node(number: int, needs: tuple[str, ...], seconds: float) -> Node:
+    def node(number: int, needs: tuple[str, ...], other: str = "") -> Node:
         path = order[number]
-        job = Job(path, late, [(path, seconds), (f"{path}-", seconds)][: 1 if number == 0 else 2], [path])
+        job = Job(path, after, [(path, other), (f"{path}-", other)][: 1 if number == 0 else 2], [path])
         return Node(path, needs, lambda: [] if Path(path).exists() else [job], training=number == 0)
 
-    nodes = [node(0, (), 8.0), node(1, (), 0.0), node(2, (order[1],), 0.0), node(3, (order[0], order[2]), 0.0)]
+    nodes = [node(0, (), order[2]), node(1, ()), node(2, (order[1],)), node(3, (order[0], order[2]))]
     with execution([]) as executed:
         run_waves(nodes, executed.run, beside=executed.beside)
     assert sorted(order, key=lambda path: Path(path).stat().st_mtime_ns) == [order[n] for n in (1, 2, 0, 3)]
