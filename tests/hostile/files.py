@@ -371,6 +371,22 @@ BOOK = (
 )
 
 
+def frames(data: bytes) -> bytes:
+    """Return the responses of a WARC file as frames of zstd, each of at most 500 bytes."""
+    whole = responses(data)
+    pieces = [whole[at : at + 500] for at in range(0, len(whole), 500)]
+    return b"".join(pyarrow.compress(piece, "zstd", asbytes=True) for piece in pieces)
+
+
+def archived(data: bytes) -> bytes:
+    """Return an ARC file whose responses are the parts of data."""
+    records = [b"filedesc://x.arc 0.0.0.0 20080402030405 text/plain 0\n"]
+    for _, content in parts(data):
+        page = b"HTTP/1.1 200 OK\r\n\r\n" + content
+        records.append(b"http://example.org/ 0.0.0.0 20080402030405 text/html %d\n%s\n" % (len(page), page))
+    return b"".join(records)
+
+
 def published(data: bytes) -> bytes:
     """Return an EPUB whose chapters are the parts of data."""
     stream = io.BytesIO()
@@ -404,6 +420,8 @@ FILES: dict[str, Target] = {
         warc.read,
         responses,
         members,
+        frames,
+        archived,
         partial(responses, encode=partial(gzip.compress, mtime=0), header=b"Content-Encoding: gzip\r\n"),
         tokens=(*HTTP, *WARC),
         seeds=[RESPONSE, RESPONSE + CUT + RESPONSE],
