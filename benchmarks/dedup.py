@@ -3,6 +3,9 @@
     folder of texts ─ passages, and pairs made at overlaps of 0.5 to 1.0 ─ brute force over all pairs ─> the truth
                                 └ ours and the peers' candidates, in CPU seconds ─> recall by overlap, precision, MB/s
 
+Then 20,000 documents of 10 to 100 shingles in pairs that differ by nothing, by their ends, by a word, or by what is
+around them; and long texts without words, spaces or letters, each size twice the one before.
+
 Usage: `python benchmarks/dedup.py FOLDER [--output DIR] [--pairs N] [--picture docs/recall.png]`. The peers run in a
 virtual environment of their own, made once under the output folder; where it cannot be made they are left out. Brute
 force compares sets of word tuples, without hashes. `--picture` draws the curves. The last line is one JSON object.
@@ -46,9 +49,29 @@ PUBLISHED = {
 THRESHOLD = 0.9
 # What one stage promises, so that the measured recall is at least 0.99 whatever the sample of pairs.
 WANTED = 0.999
+SHORTEST = 10
 LEVELS = tuple(level / 100 for level in range(50, 101, 5))
 PASSAGE_WORDS = 300
 LONG_WORDS = 1_500
+# Short documents: so many shingles, and what a part of them lies in.
+SHORT = (10, 100)
+SHORT_DOCUMENTS = 20_000
+AROUND = (0, 60, 1_500)
+# Texts that no splitter of words is made for, and by how much twice the size may multiply the time: twice, and what
+# larger caches and pages cost.
+ODD_TEXTS = {
+    "symbols": "*-=+#/|<>~^",
+    "wide symbols": "\u2605\u2606\u25cb\U0001f600",
+    "digits": "0123456789",
+    "digits and spaces": "0123456789 ",
+    "Chinese": "\u5929\u5730\u7384\u9ec4\u5b87\u5b99\u6d2a\u8352",
+    "combining marks": "\u0301\u0323\u0308\u0316",
+    "letters and marks": "ae\u0301\u0323\u0308\u0316",
+    "one huge word": "x",
+    "spaces": " ",
+}
+ODD_SIZES = (1_125_000, 2_250_000, 4_500_000, 9_000_000)
+MOST_GROWTH = 2.3
 # Speed is measured on texts of a web page's size, 7 KB.
 PAGE_WORDS = 1_250
 LEAST = 0.45
@@ -98,6 +121,47 @@ def made_pairs(rng: random.Random, fresh: Sequence[str], per_level: int) -> list
     return found
 
 
+def short_pairs(rng: random.Random, fresh: Sequence[str], count: int) -> list[str]:
+    """Return so many short documents in pairs: copies, other ends, another word inside, parts, shifted ones."""
+    found: list[str] = []
+    while len(found) < count:
+        words = rng.choices(fresh, k=rng.randint(*SHORT) + near.SHINGLE_WORDS - 1)
+        end, place = rng.randint(1, max(1, len(words) // 10)), rng.randrange(len(words))
+        before, after = (rng.choices(fresh, k=rng.randint(0, rng.choice(AROUND))) for _ in range(2))
+        other = (
+            list(words),
+            [*words[:-end], *rng.choices(fresh, k=end)],
+            [*words[:place], rng.choice(fresh), *words[place + 1 :]],
+            [*before, *words, *after],
+            [*rng.choices(fresh, k=end), *words[end // 2 :]],
+        )[len(found) // 2 % 5]
+        found += [" ".join(words), " ".join(other)]
+    return found
+
+
+def growth() -> float:
+    """Print the CPU seconds of odd texts by size; return by how much twice the size multiplies them, at most."""
+    print("\nCPU seconds of odd texts, shingles and anchors, " + ", ".join(f"{size:,}" for size in ODD_SIZES))
+    worst = 0.0
+    for name, alphabet in ODD_TEXTS.items():
+        seconds = [_seconds("".join(random.Random(size).choices(alphabet, k=size))) for size in ODD_SIZES]
+        # The mean over all doublings: a single one has the steps of caches in it.
+        mean = (seconds[-1] / seconds[0]) ** (1 / (len(seconds) - 1))
+        print(f"  {name:20}" + "".join(f"{found:8.3f}" for found in seconds) + f"   x {mean:.2f}")
+        worst = max(worst, mean)
+    return worst
+
+
+def _seconds(text: str) -> float:
+    """Return the least of three."""
+    found = []
+    for _ in range(3):
+        began = time.process_time()
+        near.anchors(near.in_order(text), near.window(THRESHOLD, SHORTEST))
+        found.append(time.process_time() - began)
+    return min(found)
+
+
 def brute_force(texts: Sequence[str]) -> tuple[dict[Pair, float], dict[Pair, float]]:
     """Return the Jaccard and the containment (of the smaller in the larger) of every pair of at least `LEAST`."""
     n = near.SHINGLE_WORDS
@@ -133,11 +197,11 @@ def ours(texts: Sequence[str], measure: pairs.Measure) -> Found:
     """Run our chain on texts in memory: shingles, keys, candidates, verification on the texts, the decision."""
     began = time.process_time()
     cut = near.bands(THRESHOLD, WANTED)
-    one_in = near.sampling(round(THRESHOLD * PASSAGE_WORDS / 3), WANTED)
+    window = near.window(THRESHOLD, SHORTEST)
     chunks = []
     for number, text in enumerate(texts):
         document = Document(id=f"{number:09d}", source="", text=text, dump="", offset=0)
-        by = pairs.containment_keys(document, one_in) if measure == "containment" else pairs.jaccard_keys(document, cut)
+        by = pairs.containment_keys(document, window) if measure == "containment" else pairs.jaccard_keys(document, cut)
         chunks.append(np.empty(len(by[0]), runs.RANKED_KEY))
         chunks[-1]["hash"], chunks[-1]["rank"], chunks[-1]["line"], chunks[-1]["doc"] = *by, number
     records = np.concatenate(chunks)
@@ -264,6 +328,15 @@ def main() -> None:
         print(f"ours, verified: recall {recall:.4f} of {count:,} pairs above {THRESHOLD}, precision {precision:.4f}")
         result[f"recall_{measure.lower()}"] = {"ratio": round(recall, 5), "bar": 0.99}
         result[f"precision_{measure.lower()}"] = {"ratio": round(precision, 5), "bar": 1.0}
+    texts = short_pairs(rng, fresh, SHORT_DOCUMENTS)
+    print(f"\n{len(texts):,} short documents")
+    for measure, known in zip(measures, brute_force(texts), strict=True):
+        short = ours(texts, measure)
+        recall, count = recall_above(known, short.verified)
+        wrong = len(short.verified - {pair for pair, overlap in known.items() if overlap > THRESHOLD})
+        print(f"{measure}: recall {recall:.4f} of {count:,} pairs above {THRESHOLD}, {wrong} others")
+        result[f"recall_short_{measure}"] = {"ratio": round(recall, 5), "bar": 0.99}
+    result["growth_of_odd_texts"] = {"ratio": round(MOST_GROWTH / growth(), 2), "bar": 1.0}
     print("\nsettings elsewhere, computed at the threshold that they state:")
     for name, (bands, rows, stated) in PUBLISHED.items():
         print(f"  {name:14} {bands:2} x {rows:2} finds {near.Bands(bands, rows).recall(stated):.2f} at {stated}")

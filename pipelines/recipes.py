@@ -27,14 +27,15 @@ LEAST_KEPT = 0.01
 class NearDuplicates:
     """Any source but books, last of all: near-duplicates removed by containment or Jaccard, each verified; off here.
 
-    `recall` is the probability that a pair at the threshold is looked at; by containment that holds for documents of at
-    least `shortest` shingles of five words.
+    Documents with the same words are always found. By Jaccard a pair at the threshold is looked at with the probability
+    `recall`; by containment whenever the smaller document has at least `shortest` shingles of five words: a larger
+    number takes less time.
     """
 
     measure: Literal["off", "containment", "jaccard"] = "off"
     threshold: float = 0.9
     recall: float = 0.999
-    shortest: int = 100
+    shortest: int = 10
 
 
 @dataclass(frozen=True)

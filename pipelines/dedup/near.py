@@ -1,11 +1,13 @@
 """Near-duplicates: texts to hashes, hashes to candidate pairs, pairs to verified overlaps, overlaps to what is removed.
 
-    containment   text -> shingles -> sample ------------> candidates -> overlaps (exact) -> resolve
-    Jaccard       text -> shingles -> minhash -> band_keys -> candidates -> overlaps (exact) -> resolve
+    containment   text -> shingles -> anchors, or a sample ---> candidates -> overlaps (exact) -> resolve
+    Jaccard       text -> shingles -> minhash -> band_keys ---> candidates -> overlaps (exact) -> resolve
+    both          text -> shingles -> whole ------------------> candidates
 
 A short text inside a long one has a small Jaccard, which MinHash bands miss: containment takes its candidates from an
-inverted index over a content-defined sample of the shingles instead. Nothing that a sketch suggests is believed: every
-pair is verified on the full shingles. Nothing is removed through a chain: a document goes only if it overlaps one that
+inverted index over a content-defined choice of the shingles instead. Texts with the same shingles share `whole`, so
+that no copy depends on what is chosen. Nothing that a sketch suggests is believed: every pair is verified on the full
+shingles. Nothing is removed through a chain: a document goes only if it overlaps one that
 stays. All functions are pure and give the same result for any order of documents; `candidates` works on any subset of
 hashes (a bucket), and `merged` adds up what the buckets found, so that memory is bounded by a bucket.
 
@@ -27,6 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.hashing import keyed
+
 Hashes = npt.NDArray[np.uint64]
 Pairs = npt.NDArray[np.int64]
 
@@ -38,8 +42,12 @@ SHINGLE_WORDS = 5
 MAX_SHARING = 64
 PERMUTATIONS = 256
 
-_BLOCK = 1 << 19
+_BLOCK = 1 << 17
 _PAIR_BLOCK = 1 << 23
+# Unicode's Stream-Safe Text Format (UAX 15, section 13): no more marks in a row than any language needs; normalising a
+# longer row takes quadratic time.
+_MOST_MARKS = 30
+_JOINER = 0x034F
 _FIRST_LENDERS = 8
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _WORD_BASE = 0xD1342543DE82EF95
@@ -96,7 +104,7 @@ def words(text: str) -> Hashes:
     ends and kinds of apostrophes make no difference; in scripts without spaces each character is a word.
     """
     lower = text.lower()
-    points = _code_points(lower if lower.isascii() else unicodedata.normalize("NFC", lower))
+    points = _code_points(lower if lower.isascii() else _normalised(lower))
     if len(points) <= _BLOCK:
         return _hash_words(points)
     kinds, parts, start = _kinds(), [], 0
@@ -108,6 +116,31 @@ def words(text: str) -> Hashes:
         parts.append(_hash_words(points[start:end]))
         start = end
     return np.concatenate(parts)
+
+
+def _normalised(text: str) -> str:
+    """Return a text in NFC, after breaks in rows of combining marks that are too long."""
+    points = _code_points(text)
+    marks = np.flatnonzero(_marks()[points])
+    if len(marks) <= _MOST_MARKS:
+        return unicodedata.normalize("NFC", text)
+    starts = np.flatnonzero(np.diff(marks, prepend=-2) != 1)
+    ends = np.append(starts[1:], len(marks))
+    rows = np.flatnonzero(ends - starts > _MOST_MARKS)
+    breaks = [marks[starts[row] + _MOST_MARKS : ends[row] : _MOST_MARKS] for row in rows]
+    if breaks:
+        text = (
+            np.insert(points.astype("<u4"), np.concatenate(breaks), _JOINER)
+            .tobytes()
+            .decode("utf-32-le", "surrogatepass")
+        )
+    return unicodedata.normalize("NFC", text)
+
+
+@cache
+def _marks() -> npt.NDArray[np.bool_]:
+    """Tell for each code point whether it is a combining mark."""
+    return np.array([unicodedata.combining(point) != 0 for point in map(chr, range(sys.maxunicode + 1))])
 
 
 def _code_points(text: str) -> npt.NDArray[Any]:
@@ -155,31 +188,48 @@ def _weights(points: npt.NDArray[Any]) -> tuple[Hashes, npt.NDArray[np.int64]]:
 def shingles(text: str, n: int = SHINGLE_WORDS) -> Hashes:
     """Return the distinct hashes of a text's word n-grams, sorted, shape (shingles,).
 
-    A text with fewer than `n` words is one shingle, one without words is hashed by its characters, an empty one has
-    none: documents shorter than the n-gram are compared like others. ValueError for n < 1.
+    A text with fewer than `n` words is one shingle, and so is one without words, which is hashed by its characters, and
+    an empty one: documents shorter than the n-gram are compared like others. ValueError for n < 1.
     """
+    return distinct(in_order(text, n))
+
+
+def in_order(text: str, n: int = SHINGLE_WORDS) -> Hashes:
+    """Return the hashes of a text's word n-grams as they follow each other: see `shingles`."""
     if n < 1:
         raise ValueError(f"n is {n}: a shingle has at least 1 word")
     hashed = words(text)
     if not len(hashed):
-        points = _code_points("".join(text.split())).astype(np.uint64) + np.uint64(1)
-        hashed = mix(points)
-        n = max(1, len(hashed))
+        return np.array([keyed("no_words", "".join(text.split()))], np.uint64)
     size = min(n, len(hashed))
-    if not size:
-        return hashed
-    grams = hashed[: len(hashed) - size + 1].copy()
+    if len(hashed) <= _BLOCK:
+        return _combined(hashed, size)
+    grams = np.empty(len(hashed) - size + 1, np.uint64)
+    for start in range(0, len(grams), _BLOCK):
+        grams[start : start + _BLOCK] = _combined(hashed[start : start + _BLOCK + size - 1], size)
+    return grams
+
+
+def _combined(hashed: Hashes, size: int) -> Hashes:
+    """Return the hash of each `size` values in a row."""
+    grams = hashed[: len(hashed) - size + 1] + np.uint64(size)
     for place, power in enumerate(_powers(_SHINGLE_BASE, size)[1:], start=1):
         grams += hashed[place : place + len(grams)] * power
-    return _distinct(mix(grams + np.uint64(size)))
+    return mix(grams)
 
 
-def _distinct(values: Hashes) -> Hashes:
+def distinct(values: Hashes) -> Hashes:
     """Return the distinct values, sorted; several times faster than np.unique, which hashes."""
     ordered = np.sort(values)
     new = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
     return ordered[new]
+
+
+def whole(found: Hashes) -> Hashes:
+    """Return the sum of all hashes, shape (1,): texts with the same shingles have it in common, however short."""
+    total: Hashes = found.sum(keepdims=True)
+    return total
 
 
 def sample(found: Hashes, one_in: int) -> Hashes:
@@ -189,15 +239,41 @@ def sample(found: Hashes, one_in: int) -> Hashes:
     return found if one_in == 1 else found[found % np.uint64(one_in) == 0]
 
 
-def sampling(shared: int, recall: float) -> int:
-    """Return the largest `one_in` that still finds documents with `shared` common shingles at this recall.
+def anchors(ordered: Hashes, window: int) -> Hashes:
+    """Return the smallest of each `window` shingles in a row, each once: two texts with such a row in common share one.
 
-    One sampled common shingle makes a candidate: P(found) = 1 - (1 - 1/one_in)^shared. ValueError outside (0, 1).
+    About 2 in window + 1 shingles are chosen (winnowing: Schleimer, Wilkerson and Aiken 2003). They are mixed again, so
+    that they fill all buckets of hashes alike.
     """
-    if not 0 < recall < 1 or shared < 1:
-        raise ValueError(f"shared={shared} must be at least 1 and recall={recall} between 0 and 1")
-    missed: float = (1 - recall) ** (1 / shared)
-    return max(1, math.floor(1 / (1 - missed)))
+    if window < 1:
+        raise ValueError(f"window is {window}: 1 takes every shingle")
+    width = min(window, len(ordered))
+    rows = len(ordered) - width + 1
+    parts = [_least(ordered[start : start + _BLOCK + width - 1], width) for start in range(0, rows, _BLOCK)]
+    return mix(distinct(np.concatenate(parts)))
+
+
+def _least(ordered: Hashes, width: int) -> Hashes:
+    """Return the smallest of each `width` values in a row, but once where rows side by side have the same one."""
+    least, covered = ordered, 1
+    while covered < width:
+        step = min(covered, width - covered)
+        least = np.minimum(least[:-step], least[step:])
+        covered += step
+    new = np.ones(len(least), bool)
+    np.not_equal(least[1:], least[:-1], out=new[1:])
+    return least[new]
+
+
+def window(threshold: float, shortest: int) -> int:
+    """Return the largest window of `anchors` that finds any document of at least so many shingles in a larger one.
+
+    If more than `threshold` of its n shingles are there too, fewer than (1 - threshold) n are not; these leave a row of
+    more than threshold n / ((1 - threshold) n + 1) that both have. ValueError outside (0, 1), or for shortest < 1.
+    """
+    if not 0 < threshold < 1 or shortest < 1:
+        raise ValueError(f"threshold={threshold} must lie between 0 and 1, shortest={shortest} be at least 1")
+    return math.floor(threshold * shortest / ((1 - threshold) * shortest + 1)) + 1
 
 
 def shared_count(a: Hashes, b: Hashes) -> int:

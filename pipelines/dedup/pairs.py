@@ -47,23 +47,29 @@ def rank(document: Document, shingles: int) -> int:
     return (_LARGEST - min(shingles, _LARGEST)) << 32 | keyed("near", document.id) >> 32
 
 
-def keys(document: Document, made: near.Hashes, shingles: int) -> RankedKeys:
-    """Return the keys of a document that has so many shingles, with its rank and the number of its keys."""
-    ranks = np.full(len(made), rank(document, shingles), np.uint64)
-    return made, ranks, np.full(len(made), len(made), np.uint32)
+def keys(document: Document, chosen: near.Hashes, shingles: near.Hashes) -> RankedKeys:
+    """Return the keys of a document, with its rank and how many they are; and one of the whole, not counted."""
+    made = np.concatenate([chosen, near.whole(shingles)])
+    ranks = np.full(len(made), rank(document, len(shingles)), np.uint64)
+    return made, ranks, np.full(len(made), len(chosen), np.uint32)
 
 
-def containment_keys(document: Document, one_in: int) -> RankedKeys:
-    """Return one key for each shingle of the sample."""
+def sampled_keys(document: Document, one_in: int) -> RankedKeys:
+    """Return one key for each shingle of a sample: enough for long documents."""
     found = near.shingles(document.text)
-    return keys(document, near.sample(found, one_in), len(found))
+    return keys(document, near.sample(found, one_in), found)
+
+
+def containment_keys(document: Document, window: int) -> RankedKeys:
+    """Return one key for each anchor of the document: enough for short ones too."""
+    ordered = near.in_order(document.text)
+    return keys(document, near.anchors(ordered, window), near.distinct(ordered))
 
 
 def jaccard_keys(document: Document, cut: near.Bands) -> RankedKeys:
-    """Return one key for each band of the MinHash signature; none for a document without shingles."""
+    """Return one key for each band of the MinHash signature."""
     found = near.shingles(document.text)
-    made = near.band_keys(near.minhash(found, cut.bands * cut.rows), cut) if len(found) else found
-    return keys(document, made, len(found))
+    return keys(document, near.band_keys(near.minhash(found, cut.bands * cut.rows), cut), found)
 
 
 def candidates(records: runs.Records, items: npt.NDArray[np.uint32]) -> tuple[runs.Records, int]:

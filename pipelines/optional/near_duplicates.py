@@ -1,6 +1,6 @@
 """Near-duplicates of any source, switched on by its recipe: three stages after the source's own (before GitHub's last).
 
-documents ─ near_keys ─> staged, band keys or sampled shingles ─ near (resolve) ─ near_unique ─> documents
+documents ─ near_keys ─> staged, band keys or anchors ─ near (resolve) ─ near_unique ─> documents
 
 The texts are staged once more for it; `--set c4.near.measure=jaccard` is all there is to do.
 """
@@ -20,17 +20,16 @@ from pipelines.stages.steps import drop_marked, same
 
 
 def keys(raw: Document, document: Document, context: Context[NearDuplicates]) -> Keys:
-    """Return what finds the document among its like: sampled shingles, or the bands of its signature."""
-    sample, cut = _found_by(context.recipe)
-    return pairs.containment_keys(document, sample) if sample else pairs.jaccard_keys(document, cut)
+    """Return what finds the document among its like: anchors, or the bands of its signature; and a key of the whole."""
+    cut, window = _found_by(context.recipe)
+    by_share = context.recipe.measure == "containment"
+    return pairs.containment_keys(document, window) if by_share else pairs.jaccard_keys(document, cut)
 
 
 @cache
-def _found_by(recipe: NearDuplicates) -> tuple[int, near.Bands]:
-    """Return one in how many shingles is compared (0: by Jaccard), and the bands."""
-    cut = near.bands(recipe.threshold, recipe.recall)
-    shared = max(1, round(recipe.threshold * recipe.shortest))
-    return (near.sampling(shared, recipe.recall) if recipe.measure == "containment" else 0), cut
+def _found_by(recipe: NearDuplicates) -> tuple[near.Bands, int]:
+    """Return the bands of a signature, and in how many shingles in a row there is an anchor."""
+    return near.bands(recipe.threshold, recipe.recall), near.window(recipe.threshold, recipe.shortest)
 
 
 def near_part(source: str, recipe: Recipe) -> NearDuplicates:
@@ -47,7 +46,7 @@ def chosen(source: Source, recipe: Any) -> Source:
     _found_by(wanted)  # a threshold that no signature finds is a mistake to name now
     part = partial(near_part, source.name)
     added: tuple[Stage, ...] = (
-        Map("near_keys", same, part, keys=keys, ranked=True),
+        Map("near_keys", same, part, keys=keys, ranked=True, version=2),
         Resolve("near", part, measure=wanted.measure),
         Map("near_unique", drop_marked("near_duplicate"), part),
     )

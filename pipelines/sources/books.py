@@ -82,7 +82,7 @@ def one_of_each(book: Document, removed: Lines, context: Context[BookTexts]) -> 
 
 def keys(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
     """Return the sampled shingles of a book."""
-    return pairs.containment_keys(book, context.recipe.sample)
+    return pairs.sampled_keys(book, context.recipe.sample)
 
 
 def items(inputs: Sequence[Input], recipe: Books) -> list[Item]:
@@ -124,7 +124,7 @@ SOURCE = Source(
     stages=(
         Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=5),
         Decide("encodings", exact.not_owner, ranked=True),
-        Map("one_encoding", one_of_each, texts_part, keys=keys, ranked=True, version=2),
+        Map("one_encoding", one_of_each, texts_part, keys=keys, ranked=True, version=3),
         Resolve("contained", overlap_part, version=2),
         Map("books", drop_marked("contained_in_another"), overlap_part),
     ),

@@ -208,7 +208,9 @@ def shingled(text: str) -> None:
     assert near.shared_count(found, found) == len(found)
     assert near.jaccard(found, half) <= near.containment(half, found)
     document = Document(id=text, source="books", text=text, dump="d1", offset=0)
-    pairs.containment_keys(document, 4)
+    assert (near.distinct(near.in_order(text)) == found).all()
+    assert (pairs.containment_keys(document, 4)[0][-1] == near.whole(found)).all()
+    pairs.sampled_keys(document, 4)
     pairs.jaccard_keys(document, near.bands(0.8, 0.9, 16))
     dedup_lines.without(text, np.array([0], np.uint32), Counter())
 

@@ -43,10 +43,10 @@ def books(dumps: Path) -> dict[str, str]:
 def gone(folder: Path, books: dict[str, str], *names: str) -> set[str]:
     documents = [document(name, books[name]) for name in names]
     folder.mkdir(exist_ok=True)
-    found = removed(folder, [[one] for one in documents], one_in=16)
+    found = removed(folder, [[one] for one in documents], measure="sampled")
     assert found == by_brute_force(documents)
     (folder / "turned").mkdir()
-    assert removed(folder / "turned", [documents[::-1]], one_in=16) == found
+    assert removed(folder / "turned", [documents[::-1]], measure="sampled") == found
     return {name.removeprefix("books/") for name in found}
 
 
