@@ -21,7 +21,7 @@ from pipelines.sources import arxiv
 from tests.pipelines import tiny
 
 ARXIV, TOKENS = Path("arxiv"), Path("tokens/arxiv")
-BIN, INDEX, ROWS = (TOKENS / f"train-00000.{suffix}" for suffix in ("bin", "index", "documents.parquet"))
+BIN, INDEX, ROWS = (TOKENS / f"train-00004.{suffix}" for suffix in ("bin", "index", "documents.parquet"))
 MANIFEST = TOKENS / "manifest.json"
 
 
@@ -241,16 +241,16 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         in_manifest(MANIFEST, lambda m: m.update(tokenizer_sha256="0")),
         "made with another tokenizer",
     ),
-    "no shard": (unlink(BIN), "train-00000.bin: missing"),
-    "no index": (unlink(INDEX), "train-00000.index: missing"),
-    "no rows": (unlink(ROWS), "train-00000.documents.parquet: missing"),
-    "bit in the tokens": (flip(BIN), "train-00000.bin: its SHA-256 is not the manifest's"),
-    "bit in the index": (flip(INDEX), "train-00000.index: its SHA-256 is not the manifest's"),
+    "no shard": (unlink(BIN), "train-00004.bin: missing"),
+    "no index": (unlink(INDEX), "train-00004.index: missing"),
+    "no rows": (unlink(ROWS), "train-00004.documents.parquet: missing"),
+    "bit in the tokens": (flip(BIN), "train-00004.bin: its SHA-256 is not the manifest's"),
+    "bit in the index": (flip(INDEX), "train-00004.index: its SHA-256 is not the manifest's"),
     "shard cut": (lambda output: (output / BIN).write_bytes(b"ab"), "2 bytes, the manifest says"),
-    "token out of range": (large_token, "train-00000.bin: token 60000 of a vocabulary of 500"),
-    "no eos": (no_eos, "train-00000.bin: a document does not end with eos"),
-    "no bos": (no_bos, "train-00000.bin: a document does not begin with bos"),
-    "ends that fall": (falling_ends, "train-00000.index: document ends do not rise to"),
+    "token out of range": (large_token, "train-00004.bin: token 60000 of a vocabulary of 500"),
+    "no eos": (no_eos, "train-00004.bin: a document does not end with eos"),
+    "no bos": (no_bos, "train-00004.bin: a document does not begin with bos"),
+    "ends that fall": (falling_ends, "train-00004.index: document ends do not rise to"),
     "a strange row": (
         in_row(0, lambda rows: {"id": "arxiv/strange"}),
         "tokens/arxiv: 1 documents are in no document file: arxiv/strange",
@@ -273,7 +273,7 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         in_manifest(MANIFEST, lambda m: m["languages"].update(train={})),
         "tokens by language are not those of the train shards",
     ),
-    "an empty document": (empty_document, "train-00000.index: a document is too short for its bos and eos"),
+    "an empty document": (empty_document, "train-00004.index: a document is too short for its bos and eos"),
     "an older manifest": (
         in_manifest(ARXIV / "manifest.json", lambda m: m.update(version=0)),
         "arxiv/manifest.json: damaged, or of another build: its SHA-256 is not that in the corpus' manifest",

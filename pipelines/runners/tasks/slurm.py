@@ -77,9 +77,17 @@ class Site:
 
 @contextmanager
 def connected(options: argparse.Namespace, work: Worklist) -> Iterator[Callable[[str], Slurm]]:
-    """Ask what the site allows; give what makes a wave's own part of it. Errors as `Site.asked`'s."""
+    """Ask what the site allows; give what makes a wave's own part of it.
+
+    Raises ValueError if the controller does not answer, or a node does not see the output.
+    """
     build = work.fence.build if work.fence else ""
     site, record = Site.asked(options), Record(f"{options.output}/work/slurm.json", build, digest_of(work.facts))
+    if work.fence and (node := slurm_jobs.look(work.fence.lock, site.arguments)):
+        raise ValueError(
+            f"--output {options.output}: {node} of Slurm does not see it, or another folder of that name: let it be a "
+            "folder that all nodes share, by its absolute path"
+        )
     yield lambda name: Slurm(site, record, name)
     # A controller that was killed may have forgotten that jobs are done, and begin with them again.
     with suppress(AwayError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ from pipelines.runners.tasks.protocol import POLL_SECONDS
 
 ASK_SECONDS = 5.0  # between questions to Slurm's controller
 CANCEL_SECONDS = 90.0  # a job has 30 of them after its first signal
+# That a node may take to see the lock, with what a shared folder remembers of what was not there; and to be free.
+LOOK_SECONDS, FREE_SECONDS = 30.0, 8.0
+UNSEEN = 3  # the exit code of a look that does not see it
 _LIVING = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "STOPPED")
 # Why trying again is no use, by the state of a job that has ended, or its exit code and signal.
 _FINAL = {
@@ -104,9 +108,30 @@ class Record:
         self.change(remove=self.jobs)
 
 
+def look(lock: str, arguments: Sequence[str]) -> str:
+    """Return the node that does not see the output's lock, "" if one sees it, or none is free to look at once."""
+    seen = f"for second in 0 1 2 3 4 5 6 7 8 9; do test -e {shlex.quote(lock)} && exit 0; sleep 1; done; exit {UNSEEN}"
+    options = ["--job-name=altiplano-look", "--output=/dev/null", "--mem=16M", *arguments]
+    job = said("sbatch", "--parsable", *options, given=f"#!/bin/sh\n{seen}\n").strip().partition(";")[0]
+    begun = time.monotonic()
+    while (took := time.monotonic() - begun) < LOOK_SECONDS:
+        time.sleep(POLL_SECONDS)
+        facts = _facts(job)
+        if facts.get("JobState") not in _LIVING:
+            return facts.get("NodeList", "a node") if facts.get("ExitCode") == f"{UNSEEN}:0" else ""
+        if facts["JobState"] == "PENDING" and took > FREE_SECONDS:
+            break
+    end([job])
+    return ""
+
+
+def _facts(task: str) -> dict[str, str]:
+    done = subprocess.run(["scontrol", "show", "job", task, "--oneliner"], capture_output=True, text=True, check=False)
+    return dict(re.findall(r"(\w+)=(\S*)", done.stdout))
+
+
 def end_of(task: str) -> tuple[str, str]:
     """Return why trying a task again is no use, or "", and how it ended; Slurm forgets it after some minutes."""
-    done = subprocess.run(["scontrol", "show", "job", task, "--oneliner"], capture_output=True, text=True, check=False)
-    found = dict(re.findall(r"(\w+)=(\S*)", done.stdout))
+    found = _facts(task)
     state, code, node = (found.get(name, "unknown") for name in ("JobState", "ExitCode", "NodeList"))
     return _FINAL.get(state, _FINAL.get(code, "")), f"{state}, exit code and signal {code}, on {node}"

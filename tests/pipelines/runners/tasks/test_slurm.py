@@ -263,13 +263,18 @@ class TestFailures:
             cluster.start(name, ["unshare", "--mount", "sh", "-c", other, "sh"])
         cluster.wait()
         started = time.monotonic()
-        said = ended(attempt.start(), 1)
+        said = ended(attempt.start(), 2)
         for name in ("n1", "n2"):
             cluster.kill(name)
             cluster.start(name)
         cluster.wait()
-        assert "could not open its log there: all nodes must share the folder" in said
+        assert re.fullmatch(
+            r"error: --output \S+/corpus: n[12] of Slurm does not see it, or another folder of that name: let it be a "
+            r"folder that all nodes share, by its absolute path",
+            said.strip(),
+        ), said
         assert time.monotonic() - started < 60
+        assert not (attempt.output / "trying").exists()
 
     def test_the_controller_is_away(self, tmp_path: Path, cluster: slurm_here.Slurm) -> None:
         cluster.kill("slurmctld")
