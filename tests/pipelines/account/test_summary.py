@@ -81,7 +81,7 @@ def test_a_build_that_fails_says_why_in_its_events(tmp_path: Path, c4: list[str]
     options = [f"c4={bad}" if word.startswith("c4=") else word for word in c4]
     log = tmp_path / "events.jsonl"
     arguments = [*options, "--output", str(tmp_path / "corpus"), "--runner", "plain", "--log-json", str(log)]
-    assert corpus.main(arguments) == 1
+    assert corpus.main(arguments) == 2
     last = json.loads(log.read_text().splitlines()[-1])
     assert (last["event"], last["level"]) == ("build_failed", "ERROR")
     assert "bad.warc.wet.gz" in last["error"]
