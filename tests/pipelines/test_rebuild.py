@@ -154,7 +154,7 @@ def test_mistakes_are_named(
     ("name", "content", "message"),
     [
         ("c4=a.warc.wet.gz", b"", "--input c4={path}: this is an empty file"),
-        ("c4=a.warc.wet.gz", b"no gzip", "--input c4={path}: this is text; a WET or WARC file"),
+        ("c4=a.warc.wet.gz", b"no gzip", "--input c4={path}: this is text; a WET, WARC or ARC file"),
         (
             "stack_exchange=a.example.org.7z",
             b"no archive",
