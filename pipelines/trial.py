@@ -334,7 +334,8 @@ def _shared_out(costs: Iterable[Cost]) -> Iterator[Cost]:
     for cost in costs:
         stages[cost.of, cost.stage].append(cost)
     for found in stages.values():
-        usual = statistics.median_low([cost.start for cost in found if cost.start] or [0.0])
+        # One item alone does not show which part of its start is its own.
+        usual = statistics.median_low([0.0, *(cost.start for cost in found if cost.seconds or cost.start)])
         for cost in found:
             own = min(cost.start, usual)
             yield replace(cost, seconds=cost.seconds + own, start=cost.start - own)
