@@ -92,14 +92,14 @@ class Trial:
                 f"files would be counted; remove it (altiplano clean {prepared.output}), or name another --output"
             )
         storage.write_json(self._path, facts)
-        self._waves -= self._driver(list(self._costs()))
+        self._waves -= self._driver(self._costs())
 
     def end(self) -> None:
         """Note what the waves took of this process, which grows with the items."""
-        self._waves = max(0.0, self._waves + self._driver(list(self._costs())))
+        self._waves = max(0.0, self._waves + self._driver(self._costs()))
 
     def _driver(self, costs: Iterable[Cost]) -> float:
-        """Return the CPU seconds of this process, without what items took that it did itself."""
+        """Return the CPU seconds of this process, without those of items that it did itself; `costs` are read for these."""
         items = sum(cost.seconds + cost.start for cost in costs) if self._options.runner == "plain" else 0.0
         return time.process_time() - items
 
