@@ -99,7 +99,7 @@ class Trial:
         self._waves = max(0.0, self._waves + self._driver(self._costs()))
 
     def _driver(self, costs: Iterable[Cost]) -> float:
-        """Return the CPU seconds of this process, without those of items that it did itself; `costs` are read for these."""
+        """Return the CPU seconds of this process, without those of items that it did; `costs` are read for these."""
         items = sum(cost.seconds + cost.start for cost in costs) if self._options.runner == "plain" else 0.0
         return time.process_time() - items
 
