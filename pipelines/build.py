@@ -17,7 +17,8 @@ from pipelines.inputs import part
 from pipelines.models import draws, training, web
 from pipelines.models.by_path import Given
 from pipelines.optional import decontamination, filters, near_duplicates
-from pipelines.recipes import Recipe, Shards, Texts
+from pipelines.recipe_parts import Texts
+from pipelines.recipes import Recipe, Shards
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, texts, wikipedia
 from pipelines.stages.chain import Chain
 from pipelines.stages.graph import Node, needed

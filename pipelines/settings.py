@@ -18,7 +18,8 @@ from filters.wikitext.names import LANGUAGES
 from pipelines import fields
 from pipelines.divergences import Mode, divergences, in_mode
 from pipelines.problems import RefusedError
-from pipelines.recipes import PAPER, Filters, NearDuplicates, Recipe, Texts
+from pipelines.recipe_parts import Filters, NearDuplicates, Texts
+from pipelines.recipes import PAPER, Recipe
 
 TEXTS = "texts"  # the group of a recipe that names own texts
 

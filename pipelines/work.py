@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pipelines import recipes
+from pipelines import recipe_parts, recipes
 from pipelines.build import Build, listed, made_of, source_of, with_own_texts
 from pipelines.files import storage
 from pipelines.models import draws, language, reference, training
@@ -164,11 +164,12 @@ def names(facts: Mapping[str, Any]) -> Names:
     return _names([source_of(made_of(sources[name], learned.get(name)), recipe) for name in facts["built"]], recipe)
 
 
-def _names(sources: Iterable[Source], *recipe_parts: Any) -> Names:
+def _names(sources: Iterable[Source], *given: Any) -> Names:
     things: dict[str, Any] = {f"{called.__module__}.{called.__qualname__}": called for called in (*_CALLED, *_MODELS)}
     for source in sources:
         things |= {f"{source.name}/{stage.name}": stage for stage in source.stages}
         own = {"read": source.read, "group": source.group, "unpack": source.unpack}
         things |= {f"{source.name} {what}": thing for what, thing in own.items() if thing is not None}
-    parts = {one for one in vars(recipes).values() if isinstance(one, type) and hasattr(one, "__dataclass_fields__")}
-    return Names(things, {*_TASKS, *parts, *kinds_in(recipe_parts)})
+    known = (*vars(recipes).values(), *vars(recipe_parts).values())
+    parts = {one for one in known if isinstance(one, type) and hasattr(one, "__dataclass_fields__")}
+    return Names(things, {*_TASKS, *parts, *kinds_in(given)})

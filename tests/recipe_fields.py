@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
 
-from pipelines.recipes import PAPER, RECIPES, Filters, NearDuplicates, Texts
+from pipelines.recipe_parts import Filters, NearDuplicates, Texts
+from pipelines.recipes import PAPER, RECIPES
 from tests.conftest import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "recipe_fields.md"

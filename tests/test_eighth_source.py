@@ -16,7 +16,8 @@ from model import configs
 from model.configs import ModelConfig
 from pipelines import build, clean, corpus, report, table1, trace, verify
 from pipelines.export.__main__ import main as export
-from pipelines.recipes import PAPER, NearDuplicates
+from pipelines.recipe_parts import NearDuplicates
+from pipelines.recipes import PAPER
 from pipelines.stages.kinds import Map
 from pipelines.stages.source import Breakdown, Measured, Shown, Source
 from tests.letters import LETTERS, SOURCES, Letters, key, long_enough, part

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pipelines.recipes import PAPER, Texts
+from pipelines.recipe_parts import Texts
+from pipelines.recipes import PAPER
 from tests import recipe_fields
 from tests.pipelines import tiny
 

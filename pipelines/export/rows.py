@@ -27,7 +27,7 @@ from pipelines.files import arrow_batches, parquet_pages, storage, tables
 from pipelines.files.blocks import TooLargeError
 from pipelines.readers import Dump, rows, texts
 from pipelines.readers.columns import as_text, type_of, widened
-from pipelines.recipes import Fields
+from pipelines.recipe_parts import Fields
 from pipelines.stages.source import input_digest
 
 _AT_ONCE: Final = 4_096  # rows of JSON

@@ -27,7 +27,8 @@ from pipelines.models.training import FILE, TOKENIZER, copied
 from pipelines.optional import decontamination, filters
 from pipelines.optional.personal_information import DEFAULT_SITES, SITES
 from pipelines.problems import Problems, RefusedError
-from pipelines.recipes import Filters, Recipe
+from pipelines.recipe_parts import Filters
+from pipelines.recipes import Recipe
 from pipelines.stages.source import Model
 from pipelines.tokens import tokenizers
 from tokenizer.encode import Tokenizer

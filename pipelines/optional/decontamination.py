@@ -20,7 +20,8 @@ from pipelines import contamination
 from pipelines.document import Document, Drop
 from pipelines.files import runs
 from pipelines.files.runs import Keys, Lines
-from pipelines.recipes import Contamination, Recipe
+from pipelines.recipe_parts import Contamination
+from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Context, Decide, Map, Stage
 from pipelines.stages.source import Source
 from pipelines.stages.steps import same

@@ -29,7 +29,8 @@ from pipelines.files.runs import Keys, Lines
 from pipelines.files.tables import columns, merged
 from pipelines.hashing import keyed
 from pipelines.optional import personal_information
-from pipelines.recipes import Filters, Recipe
+from pipelines.recipe_parts import Filters
+from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Context, Decide, Map, Stage
 from pipelines.stages.source import Source
 from pipelines.stages.steps import drop_marked

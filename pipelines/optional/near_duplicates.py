@@ -13,7 +13,8 @@ from typing import Any
 from pipelines.dedup import near, pairs
 from pipelines.document import Document
 from pipelines.files.runs import Keys
-from pipelines.recipes import NearDuplicates, Recipe
+from pipelines.recipe_parts import NearDuplicates
+from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Context, Map, Resolve, Stage
 from pipelines.stages.source import Source
 from pipelines.stages.steps import drop_marked, same

@@ -6,7 +6,7 @@
     an input with the attribute format=text ─> its whole content ─> Document | Drop
 
 The number of the row or line in its file, from 0, is the `offset` and the last part of the id.
-`pipelines.recipes.Fields` tells which field of a row holds what.
+`pipelines.recipe_parts.Fields` tells which field of a row holds what.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from pipelines.readers.columns import (
     without,
 )
 from pipelines.readers.github import decode
-from pipelines.recipes import Fields
+from pipelines.recipe_parts import Fields
 
 # What a document has itself, by the names of `Fields`.
 _OWN: Final = ("text", "url", "title", "license", "language", "timestamp")

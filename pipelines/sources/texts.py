@@ -18,7 +18,8 @@ from pipelines.optional import filters
 from pipelines.readers import Dump
 from pipelines.readers import texts as reader
 from pipelines.readers.columns import Columns
-from pipelines.recipes import Fields, Recipe, Texts
+from pipelines.recipe_parts import Fields, Texts
+from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Item, Map
 from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, items_by_group, one_item_per_file
 from pipelines.stages.steps import same

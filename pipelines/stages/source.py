@@ -13,7 +13,7 @@ from pipelines.files import storage
 from pipelines.files.current import TOOK
 from pipelines.hashing import digest_of, keyed
 from pipelines.readers import Dump
-from pipelines.recipes import Fields
+from pipelines.recipe_parts import Fields
 from pipelines.stages import losses
 from pipelines.stages.kinds import Decide, Item, Part, Read, Resolve, Stage
 

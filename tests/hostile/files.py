@@ -39,7 +39,7 @@ from pipelines.document import Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, texts, warc, wet
 from pipelines.readers.columns import Columns
-from pipelines.recipes import Fields
+from pipelines.recipe_parts import Fields
 from tests.filters.models import kenlm_files
 from tests.hostile.targets import Target
 from tests.hostile.tokens import BOOK_FILES, HTTP, INDEX, REPOSITORY, ROW, SUBMISSION, WARC, XML

@@ -558,7 +558,7 @@ import io, sys
 from collections import Counter
 import pyarrow as pa, pyarrow.parquet as pq
 from pipelines.readers import Dump, texts
-from pipelines.recipes import Fields
+from pipelines.recipe_parts import Fields
 
 table = pa.table({"text": ["a", None], "list": [[["x"], []], None], "size": [1, 2], "row": [{"n": 1}, {"n": None}]})
 target = io.BytesIO()

@@ -17,7 +17,8 @@ from pipelines.inputs.listings import Entry, entries_of
 from pipelines.models.by_path import given
 from pipelines.readers import Dump, mediawiki, texts
 from pipelines.readers.columns import Columns
-from pipelines.recipes import PAPER, Fields
+from pipelines.recipe_parts import Fields
+from pipelines.recipes import PAPER
 
 MARKS = [b"", codecs.BOM_UTF8]
 ENDS = [b"\n", b"\r\n"]

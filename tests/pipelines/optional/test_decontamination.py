@@ -14,7 +14,7 @@ from pipelines import corpus, verify
 from pipelines.document import Document, Drop
 from pipelines.files import runs, tables
 from pipelines.optional import decontamination
-from pipelines.recipes import Contamination
+from pipelines.recipe_parts import Contamination
 from pipelines.stages.kinds import Context
 from tests.pipelines import tiny
 

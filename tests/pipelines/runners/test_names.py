@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pipelines import work
 from pipelines.build import SOURCES, listed, source_of, with_own_texts, with_parts
 from pipelines.readers.columns import Columns
-from pipelines.recipes import PAPER, RECIPES, SAMPLE, Texts
+from pipelines.recipe_parts import Texts
+from pipelines.recipes import PAPER, RECIPES, SAMPLE
 from pipelines.runners import environment
 from pipelines.runners.names import Names
 from pipelines.settings import override, with_texts

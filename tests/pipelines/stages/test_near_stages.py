@@ -15,7 +15,8 @@ from pipelines import build, corpus
 from pipelines.account import manifest
 from pipelines.files import tables
 from pipelines.optional import near_duplicates
-from pipelines.recipes import RECIPES, NearDuplicates
+from pipelines.recipe_parts import NearDuplicates
+from pipelines.recipes import RECIPES
 from pipelines.sources import books, github
 from tests.pipelines import tiny
 
