@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipelines.dedup import clusters, pairs
 from pipelines.files import runs, storage
@@ -96,9 +97,13 @@ class Resolution:
         """Write the candidate pairs of one bucket of keys."""
         with self._renewed(CANDIDATES, bucket) as facts:
             records, items, _ = runs.gather(found, runs.RANKED_KEY)
-            made, hot = pairs.candidates(records, items)
+            made, hot = self.candidates(records, items)
             runs.write_keys(self._file(CANDIDATES, bucket, "run"), made, self.verifiers)
             facts |= {"pairs": len(made), "hot": hot}
+
+    def candidates(self, records: runs.Records, items: npt.NDArray[np.uint32]) -> tuple[runs.Records, int]:
+        """Return the pairs of one bucket that are to be verified, and how many keys are hot."""
+        return pairs.candidates(records, items)
 
     def verify(self, bucket: int, found: Sequence[runs.Slice]) -> None:
         """Write the overlaps among one bucket of pairs."""
@@ -123,7 +128,7 @@ class Resolution:
             yield facts
 
     def decide(self) -> None:
-        """Write what must go; RuntimeError if a pair was lost on the way to its verification."""
+        """Write what is concluded; RuntimeError if a pair was lost on the way to its verification."""
         with renewed(self.manifest, self.identity) as facts:
             found = [storage.read_json(self._manifest(CANDIDATES, bucket)) for bucket in range(self.buckets)]
             done = [storage.read_json(self._manifest(VERIFIED, bucket)) for bucket in range(self.verifiers)]
@@ -134,17 +139,20 @@ class Resolution:
                 )
             files = (self._file(VERIFIED, bucket, "overlaps") for bucket in range(self.verifiers))
             overlaps = np.concatenate([np.frombuffer(storage.read_bytes(path), pairs.OVERLAP) for path in files])
-            items, removals, sizes = pairs.resolved(overlaps)
-            path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
-            runs.write_removals(path, items, removals, self.items)
             facts |= {
                 "item": reducer_name(0),
-                "marked": len(removals),
-                "cluster_sizes": clusters.by_size(sizes),
+                **self.conclude(overlaps),
                 "pairs_verified": sum(row["pairs_verified"] for row in done),
                 "pairs_overlapping": len(overlaps),
                 "hot_keys": sum(row["hot"] for row in found),
             }
+
+    def conclude(self, overlaps: runs.Records) -> dict[str, Any]:
+        """Write what must go; return the facts of it."""
+        items, removals, sizes = pairs.resolved(overlaps)
+        path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
+        runs.write_removals(path, items, removals, self.items)
+        return {"marked": len(removals), "cluster_sizes": clusters.by_size(sizes)}
 
 
 def buckets_for(keys: int, most: int) -> int:
