@@ -39,18 +39,33 @@ OVERLAP = np.dtype([*_BOTH, ("share", "<f8")])
 MARGIN = 0.5
 # Shingles (of 8 bytes) that are held while pairs are verified.
 BUDGET = 1 << 25
-_LARGEST = (1 << 32) - 1
+# Of a rank: 4 bits of a place that is given, 28 of the number of shingles, 32 of a hash.
+LAST_PLACE = 15
+_LARGEST = (1 << 28) - 1
 
 
-def rank(document: Document, shingles: int) -> int:
-    """Return the place of a document in the order of being kept: most shingles first, then by a hash of its id."""
-    return (_LARGEST - min(shingles, _LARGEST)) << 32 | keyed("near", document.id) >> 32
+def rank(document: Document, shingles: int, place: int = LAST_PLACE) -> int:
+    """Return where a document is in the order of being kept.
+
+    By the place that it is given, from 0 to 15; then most shingles first, then by a hash of its id.
+    """
+    return place << 60 | (_LARGEST - min(shingles, _LARGEST)) << 32 | keyed("near", document.id) >> 32
 
 
-def keys(document: Document, chosen: near.Hashes, shingles: near.Hashes) -> RankedKeys:
+def place_of(ranks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return the places that are in ranks."""
+    return ranks >> np.uint64(60)
+
+
+def shingles_of(ranks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return how many shingles the documents of these ranks have."""
+    return np.uint64(_LARGEST) - ((ranks >> np.uint64(32)) & np.uint64(_LARGEST))
+
+
+def keys(document: Document, chosen: near.Hashes, shingles: near.Hashes, place: int = LAST_PLACE) -> RankedKeys:
     """Return the keys of a document, with its rank and how many they are; and one of the whole, not counted."""
     made = np.concatenate([chosen, near.whole(shingles)])
-    ranks = np.full(len(made), rank(document, len(shingles)), np.uint64)
+    ranks = np.full(len(made), rank(document, len(shingles), place), np.uint64)
     return made, ranks, np.full(len(made), len(chosen), np.uint32)
 
 
@@ -66,10 +81,10 @@ def containment_keys(document: Document, window: int) -> RankedKeys:
     return keys(document, near.anchors(ordered, window), near.distinct(ordered))
 
 
-def jaccard_keys(document: Document, cut: near.Bands) -> RankedKeys:
+def jaccard_keys(document: Document, cut: near.Bands, place: int = LAST_PLACE) -> RankedKeys:
     """Return one key for each band of the MinHash signature."""
     found = near.shingles(document.text)
-    return keys(document, near.band_keys(near.minhash(found, cut.bands * cut.rows), cut), found)
+    return keys(document, near.band_keys(near.minhash(found, cut.bands * cut.rows), cut), found, place)
 
 
 def candidates(records: runs.Records, items: npt.NDArray[np.uint32]) -> tuple[runs.Records, int]:
@@ -134,12 +149,12 @@ def _chunks(pairs: runs.Records, budget: int) -> Iterator[tuple[int, int]]:
     """Yield ranges of pairs whose distinct documents have no more than `budget` shingles; one pair at least."""
     seen: set[Place] = set()
     begin = total = 0
-    ends = [(_places(pairs, end), (_LARGEST - (pairs[f"{end}_rank"] >> 32)).tolist()) for end in ("inner", "outer")]
+    ends = [(_places(pairs, end), shingles_of(pairs[f"{end}_rank"]).tolist()) for end in ("inner", "outer")]
     for number in range(len(pairs)):
-        new = {places[number]: sizes[number] for places, sizes in ends if places[number] not in seen}
+        new = {found[number]: shingles[number] for found, shingles in ends if found[number] not in seen}
         if number > begin and total + sum(new.values()) > budget:
             yield begin, number
-            new = {places[number]: sizes[number] for places, sizes in ends}
+            new = {found[number]: shingles[number] for found, shingles in ends}
             seen, begin, total = set(), number, 0
         seen |= new.keys()
         total += sum(new.values())
