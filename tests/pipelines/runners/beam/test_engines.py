@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -172,7 +173,7 @@ def test_a_failing_item_is_named_by_the_job_api(
     tmp_path: Path, options: list[str], wheel_python: Path, job_service: str
 ) -> None:
     bad = tmp_path / "bad.warc.wet.gz"
-    bad.write_bytes(b"\x1f\x8b damaged")
+    bad.write_bytes(gzip.compress(b"WARC/1.0\r\n" + b"x" * 40))  # it begins as it should
     models = options[options.index("--model") :]
     more = ["--runner", "portable", f"--job_endpoint={job_service}", f"--environment_type={SUBPROCESS}"]
     worker = f"--environment_config={wheel_python} -m apache_beam.runners.worker.sdk_worker_main"
