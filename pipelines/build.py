@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.account import damage, manifest
+from pipelines.across import together
+from pipelines.across.together import Together
 from pipelines.hashing import digest_of
 from pipelines.inputs import part
 from pipelines.models import draws, training, web
 from pipelines.models.by_path import Given
-from pipelines.optional import decontamination, filters, near_duplicates
+from pipelines.optional import decontamination, filters, near_duplicates, once
 from pipelines.recipe_parts import Texts
 from pipelines.recipes import Recipe, Shards
 from pipelines.sources import arxiv, books, c4, common_crawl, github, stack_exchange, texts, wikipedia
@@ -120,7 +122,8 @@ def source_of(source: Source, recipe: Recipe) -> Source:
     if source.stages_of:
         source = replace(source, stages=source.stages_of(recipe.part(source.name)))
     filtered = filters.chosen(source, recipe)
-    return decontamination.chosen(near_duplicates.chosen(filtered, recipe.part(source.name)), recipe)
+    apart = decontamination.chosen(near_duplicates.chosen(filtered, recipe.part(source.name)), recipe)
+    return once.chosen(apart, recipe)
 
 
 def made_of(source: Source, learned: Any) -> Source:
@@ -158,8 +161,21 @@ class Build:
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains, chosen)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains, self.only_models)
         encoded = self.chains if self.recipe.tokenize else {}
+        self.together = Together(
+            self.output,
+            self.recipe,
+            {name: chain.final.shards for name, chain in self.chains.items()},
+            {name: self._shards_recipe(name).validation for name in encoded},
+        )
         self.tokens = {
-            name: Tokens(name, self.output, self._shards_recipe(name), chain.final.shards, self._tokenizer)
+            name: Tokens(
+                name,
+                self.output,
+                self._shards_recipe(name),
+                chain.final.shards,
+                self._tokenizer,
+                self.together.leaving,
+            )
             for name, chain in encoded.items()
         }
 
@@ -193,8 +209,15 @@ class Build:
             yield from chain.nodes()
         not_trained = {f"models/{name}{draw}" for name in self.given for draw in ("", "_draw")}
         yield from (node for node in self._model_nodes() if node.name not in not_trained)
-        for name, tokens in self.tokens.items():
-            yield from tokens.nodes(self.chains[name].final.name)
+        if self.looks_across:
+            yield from self.together.nodes([chain.final.name for chain in self.chains.values()])
+        for tokens in self.tokens.values():
+            yield from tokens.nodes(together.NODE)
+
+    @property
+    def looks_across(self) -> bool:
+        """Whether documents are compared with those of all sources: where some are held out, or there are several."""
+        return bool(self.tokens) or len(self.chains) > 1
 
     def _model_nodes(self) -> Iterator[Node]:
         read = {name for link in self._links() for name in link.models}
@@ -274,6 +297,8 @@ class Build:
     def finished(self, node: Node) -> list[str]:
         """Write what a finished node completes: a source's manifest, or its token manifest. Return what to tell."""
         told: list[str] = []
+        if node.name == together.NODE:
+            self.together.finish()
         for name, chain in self.chains.items():
             if node.name == chain.links[0].name:
                 told += damage.warnings(chain, chain.links[0].manifests())

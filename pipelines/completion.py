@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.account import manifest
+from pipelines.across import together
 from pipelines.build import Build, shares_of
 from pipelines.files import storage
 from pipelines.models import by_path, training
@@ -18,7 +19,7 @@ def withdraw(prepared: Build, jobs: Sequence[Job | Shuffle]) -> None:
     labels = [job.label.partition("/") for job in jobs]
     changed = {source for source, _, _ in labels if source in prepared.chains}
     documents = {source for source, _, stage in labels if stage not in ("encode", "shards")}
-    for path in ("manifest.json", "models/manifest.json"):
+    for path in ("manifest.json", "models/manifest.json", *([together.FILE] if documents else [])):
         storage.remove(f"{prepared.output}/{path}")
     for source in sorted(changed):
         storage.remove(f"{prepared.output}/tokens/{source}/manifest.json")
@@ -44,7 +45,8 @@ def write_corpus_manifest(prepared: Build) -> None:
     first = next(iter(prepared.tokens), None)
     digest = shards.Manifest.load(f"{output}/tokens/{first}").tokenizer_sha256 if first else None
     shares = {name: share for name, share in shares_of(prepared.sources).items() if name in finished}
-    manifest.write_corpus_manifest(output, prepared.recipe.name, finished, digest, shares)
+    more = [together.FILE] if prepared.looks_across else []
+    manifest.write_corpus_manifest(output, prepared.recipe.name, finished, digest, shares, more)
 
 
 def check_neighbours(prepared: Build) -> None:

@@ -22,6 +22,11 @@ def share(purpose: str, value: str) -> float:
     return (keyed(purpose, value) >> 11) / (1 << 53)
 
 
+def is_held_out(identifier: str, validation: float) -> bool:
+    """Tell whether a document is of the share `validation`: by the hash of its id alone, however the corpus grows."""
+    return share("split", identifier) < validation
+
+
 def digest_of(*parts: Any) -> str:
     """Return 16 hexadecimal digits that identify configuration: JSON values and frozen dataclasses."""
     text = json.dumps(parts, sort_keys=True, default=_plain, ensure_ascii=False)

@@ -131,3 +131,21 @@ class Contamination:
     drop: bool = False
     words: int = 13
     max_documents: int = 10
+
+
+@dataclass(frozen=True)
+class Across:
+    """All sources together, once their documents are finished: which have near-duplicates elsewhere.
+
+    Two documents are near-duplicates if more than `threshold` of their shingles of five words (Jaccard) are the same; a
+    pair at the threshold is found with the probability `recall`. The paper removes none across sources; by `remove` a
+    document that stands several times in the corpus, in any of its sources or crawls, stays once.
+    """
+
+    remove: bool = False  # off: C4 and CommonCrawl share pages, in the paper too
+    # Whose copy stays, the first of these; a source that is not named comes before them.
+    preferred: tuple[str, ...] = ("books", "wikipedia", "arxiv", "stack_exchange", "github", "c4", "common_crawl")
+    threshold: float = 0.8
+    recall: float = 0.999
+    sample: float = 0.01  # share of the documents, by hash of their id, that the other sources' are compared with
+    apart: bool = True  # a held-out document with a near-duplicate in training goes to training too

@@ -15,7 +15,7 @@ from filters.web.language import Newlines
 from filters.wikitext.names import LANGUAGES
 from pipelines.divergences import Mode, differs
 from pipelines.fields import NOT_BY_PATH
-from pipelines.recipe_parts import LEAST_KEPT, Contamination, Filters, NearDuplicates
+from pipelines.recipe_parts import LEAST_KEPT, Across, Contamination, Filters, NearDuplicates
 
 Match = Literal["url", "host"]
 Copies = Literal["raw", "cleaned"]
@@ -302,6 +302,7 @@ class Recipe:
     tokenizer: Tokenizer = Tokenizer()
     shards: Shards = Shards()
     contamination: Contamination = Contamination()
+    across: Across = Across()
     # How global decisions are cut, which decides nothing: parts that keys are sorted into (a power of two, the most
     # reducers there can be), keys that a reducer may hold (80 bytes each), and runs that are merged into one before a
     # shuffle where a window has more.
@@ -366,6 +367,7 @@ SAMPLE = Recipe(
         validation=0.02,
         validation_of=(("arxiv", 0.35), ("stack_exchange", 0.1), ("wikipedia", 0.05)),
     ),
+    across=Across(sample=1.0),
     buckets=16,
     excerpts=1.0,
     keep_staged=True,

@@ -94,6 +94,8 @@ def print_summary(output: str, seconds: float | None = None, **options: Any) -> 
     console.print(funnel_table(corpus))
     if mixed := facts.mixture(corpus, options.get("run_tokens")):
         console.print(mixture_table(mixed))
+    for line in facts.shared_lines(corpus):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     for warning in facts.warnings(corpus):
         console.print(f"warning: {warning}", style="bold", highlight=False, soft_wrap=True, markup=False)
     for name in corpus.manifests:

@@ -36,7 +36,7 @@ MB, GB = 10**6, 10**9
 CPU_NOISE = MEMORY_NOISE = 0.1
 # That of what does not grow in proportion: files that are cut into a fixed number, copies that are found among more.
 DISK_NOISE = 0.05
-MODELS = "models"
+MODELS, ACROSS = "models", "across"
 _FOLDS = (1, 10, 100, 1000)  # times as many workers as here
 
 
@@ -220,6 +220,7 @@ class Trial:
         """How many times as much a model of the whole costs: as its text grows, up to what is wanted of it."""
         prepared, recipe = self._prepared, self._prepared.recipe
         found: dict[str, float] = {}
+        found[ACROSS] = self._all_sources
         for path in storage.files_in(f"{prepared.output}/{MODELS}"):
             name = path.removeprefix(f"{prepared.output}/").removesuffix("/manifest.json")
             facts = storage.read_json(path) if path.endswith("/manifest.json") else None
@@ -237,6 +238,12 @@ class Trial:
             elif name == "models/tokenizer":
                 found[name] = self._tokenizer_growth(facts["drawn"])
         return found
+
+    @property
+    def _all_sources(self) -> float:
+        """How many times as much there is of all sources together, by the bytes of their inputs."""
+        sizes = {name: sum(self._sizes[name].values()) for name in self._scale}
+        return sum(self._scale[name] * size for name, size in sizes.items()) / max(1.0, sum(sizes.values()))
 
     def _language_model_growth(self, language: str, facts: Mapping[str, Any]) -> float:
         recipe = self._prepared.recipe.language_models
@@ -299,6 +306,7 @@ class Trial:
             "models": {
                 name: {"grows": round(grown, 4), "cpu_seconds": _shown(self._of(name, seconds.get(name, {})))}
                 for name, grown in self._growth.items()
+                if name.startswith(MODELS)
             },
         }
 
@@ -356,6 +364,9 @@ def _owner(parts: Sequence[str], sources: Mapping[str, Chain]) -> tuple[str, str
         return parts[1], "tokens"
     if parts[0] in sources:
         return parts[0], parts[1] if len(parts) > 2 else ""
+    if parts[0] == ACROSS and len(parts) > 2:
+        source = parts[-1].partition("-")[0]
+        return (source, parts[1]) if source in sources else (ACROSS, parts[1])
     if parts[0] == MODELS and len(parts) > 2:
         # Each language's model has a manifest of its own.
         return "/".join(parts[:3] if parts[1] == "language_models" else parts[:2]), ""

@@ -26,7 +26,7 @@ from pipelines import command_lines, withdraw
 from pipelines.account.finished import check_format
 from pipelines.account.summary import content
 from pipelines.files import addresses, commands, lock, ours, storage, tables
-from pipelines.hashing import SCALE, keyed, seal, share
+from pipelines.hashing import SCALE, is_held_out, keyed, seal
 from pipelines.tokens import shards
 
 BUCKETS: Final = 4096
@@ -178,12 +178,17 @@ def _shard_problems(output: str, source: str, tokenizer: str, documents: Members
         for what in shards.COUNTS:
             if manifest.language_total(split, what) != manifest.total(split, what):
                 yield f"{directory}/manifest.json: {what} by language are not those of the {split} shards"
-    seen = Members()
+    seen, leaving = Members(), Counter[str]()
     for where in _places(manifest):
         try:
-            yield from _one_shard(directory, manifest, where, seen)
+            yield from _one_shard(directory, manifest, where, seen, leaving)
         except (ValueError, OSError) as error:
             yield f"{directory} ({where.split}): {error}"
+    if leaving.total() != manifest.leaving:
+        yield (
+            f"{directory}: {leaving.total()} documents are trained on whose hash says that they are held out, the "
+            f"manifest says {manifest.leaving}"
+        )
     if differing := documents.differing(seen):
         yield from _differences(output, source, manifest, differing)
 
@@ -198,8 +203,8 @@ class _Place:
     count: int
 
     def holds(self, identifier: str, validation: float) -> bool:
-        """Tell whether a document belongs into the shard."""
-        return (share("split", identifier) < validation) == (self.split == "validation") and (
+        """Tell whether a document belongs into the shard; training may have one that would be held out by its hash."""
+        return (self.split == "train" or is_held_out(identifier, validation)) and (
             keyed("shard", identifier) * self.count // SCALE == self.number
         )
 
@@ -245,7 +250,9 @@ def _said(
         yield f"{tokens}: {len(moved)} documents are not where the shards say: {moved[0][0]}"
 
 
-def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, seen: Members) -> Iterator[str]:
+def _one_shard(
+    directory: str, manifest: shards.Manifest, where: _Place, seen: Members, leaving: Counter[str]
+) -> Iterator[str]:
     shard = where.shard
     digests = (shard.bin_sha256, shard.index_sha256, shard.documents_sha256)
     for suffix, digest in zip(shards.SUFFIXES, digests, strict=True):
@@ -265,6 +272,7 @@ def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, seen: M
             yield f"{path}: {identifier} does not follow the document before it in the order of hashes"
         if not where.holds(identifier, manifest.recipe["validation"]):
             yield f"{path}: {identifier} belongs to another shard"
+        leaving[where.split] += where.split == "train" and is_held_out(identifier, manifest.recipe["validation"])
         seen.add(identifier, row["file"], row["row"])
         before = key
     if (count, size) != (shard.documents, shard.text_bytes):

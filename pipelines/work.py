@@ -15,6 +15,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipelines import recipe_parts, recipes
+from pipelines.across import overlaps
+from pipelines.across.overlaps import Overlaps
+from pipelines.across.signatures import Sign, sign
 from pipelines.build import Build, listed, made_of, source_of, with_own_texts
 from pipelines.files import storage
 from pipelines.models import draws, language, reference, training
@@ -29,7 +32,7 @@ from pipelines.runners.needs import Needs
 from pipelines.runners.plans import Worklist
 from pipelines.stages import kinds, losses, run
 from pipelines.stages.decisions import Cut, Decision, Group
-from pipelines.stages.resolution import Resolution, run_resolve
+from pipelines.stages.resolution import Resolution, Together, run_resolve
 from pipelines.stages.source import Source, Unpacking
 from pipelines.tokens.encode import Encode, WriteShards, encode
 
@@ -49,6 +52,7 @@ _CALLED = (
     Resolution.find,
     Resolution.verify,
     run_resolve,
+    sign,
     losses.add_up,
     draws.draw,
     training.train,
@@ -74,6 +78,9 @@ _TASKS = (
     Cut,
     Group,
     Resolution,
+    Together,
+    Overlaps,
+    Sign,
     losses.Sum,
     losses.Alarm,
     draws.Draw,
@@ -166,6 +173,7 @@ def names(facts: Mapping[str, Any]) -> Names:
 
 def _names(sources: Iterable[Source], *given: Any) -> Names:
     things: dict[str, Any] = {f"{called.__module__}.{called.__qualname__}": called for called in (*_CALLED, *_MODELS)}
+    things[f"across/{overlaps.STAGE.name}"] = overlaps.STAGE
     for source in sources:
         things |= {f"{source.name}/{stage.name}": stage for stage in source.stages}
         own = {"read": source.read, "group": source.group, "unpack": source.unpack}

@@ -195,11 +195,17 @@ def folders(*, tokens: bool) -> tuple[str, ...]:
 
 
 def write_corpus_manifest(
-    output: str, recipe: str, sources: Sequence[str], tokenizer: str | None, shares: Mapping[str, float]
+    output: str,
+    recipe: str,
+    sources: Sequence[str],
+    tokenizer: str | None,
+    shares: Mapping[str, float],
+    more: Sequence[str] = (),
 ) -> None:
     """Write OUTPUT/manifest.json, last of all: what makes up the corpus, each manifest with its SHA-256, sealed.
 
-    `shares` are those of sources that are not in Table 1, `tokenizer` is None if there are no tokens.
+    `shares` are those of sources that are not in Table 1, `tokenizer` is None if there are no tokens, `more` names
+    manifests besides those of sources and models.
     """
     parts = folders(tokens=tokenizer is not None)
     paths = [f"{folder}{source}/manifest.json" for source in sources for folder in parts]
@@ -208,6 +214,7 @@ def write_corpus_manifest(
         for path in storage.files_in(f"{output}/models")
         if path.endswith("/manifest.json")
     ]
+    paths += more
     content: dict[str, Any] = {
         "format": tables.VERSION,
         "recipe": recipe,

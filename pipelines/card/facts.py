@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines import table1
 from pipelines.account.finished import check_format
+from pipelines.across.together import FILE as ACROSS
 from pipelines.files import storage
 from pipelines.recipes import PAPER
 from pipelines.table1 import SOURCES, TABLE_1, Row
@@ -55,10 +56,30 @@ class Mixed:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What all sources together say of one: how many of its `sampled` documents stand in another one too.
+
+    `by_source` has those of each other one, `same_words` are those of them that are alike to the last word. Of the
+    documents that were to be held out, `near_training` have a near-duplicate in training and `leaving` are trained on.
+    """
+
+    name: str
+    title: str
+    sampled: int
+    elsewhere: int
+    same_words: int
+    by_source: Mapping[str, int]
+    held_out: int
+    near_training: int
+    leaving: int
+
+
+@dataclass(frozen=True)
 class Corpus:
     """A corpus directory and its manifests, by source: those of Table 1 in its order, then the added ones.
 
-    `shares` are those of the added sources; `documents_alone` says that its recipe makes no tokens.
+    `shares` are those of the added sources; `documents_alone` says that its recipe makes no tokens; `across` is the
+    manifest over all sources, empty if there is none.
     """
 
     path: str
@@ -70,6 +91,7 @@ class Corpus:
     sites: Json
     shares: Mapping[str, float] = field(default_factory=dict)
     documents_alone: bool = False
+    across: Json = field(default_factory=dict)
 
     @property
     def of_the_paper(self) -> bool:
@@ -128,6 +150,7 @@ def load(output: str) -> Corpus:
         drawn=_model(output, "tokenizer").get("drawn", {}),
         sites=_model(output, "stack_exchange_sites"),
         documents_alone=corpus.get("tokenizer", "") is None,
+        across=(storage.read_json(f"{output}/{ACROSS}") or {}) if ACROSS in corpus.get("files", {}) else {},
         shares={name: share for name, share in corpus.get("shares", {}).items() if name in listed},
     )
 
@@ -233,6 +256,42 @@ def checks(corpus: Corpus, name: str) -> list[Check]:
             label = what.replace("text_", "")
             found.append(Check(f"{held:,} {label} are in the token shards, {counted:,} were kept", held == counted))
     return found
+
+
+def shared(corpus: Corpus) -> list[Shared]:
+    """Return what all sources together say of each, nothing of a corpus that is not finished."""
+    found, sources = [], corpus.across.get("sources", {})
+    for name, row in ((name, sources[name]) for name in corpus.manifests if name in sources):
+        others = {other: counts["near_duplicates"] for other, counts in row["elsewhere"].items()}
+        any_other = row["elsewhere"].get("any", {"near_duplicates": 0, "same_words": 0})
+        found.append(
+            Shared(
+                name=name,
+                title=corpus.titles.get(name, name),
+                sampled=row["sampled"],
+                elsewhere=any_other["near_duplicates"],
+                same_words=any_other["same_words"],
+                by_source={corpus.titles.get(other, other): n for other, n in others.items() if other != "any"},
+                held_out=row["held_out"],
+                near_training=row["near_training"],
+                leaving=row["leaving"],
+            )
+        )
+    return found
+
+
+def shared_lines(corpus: Corpus) -> Iterator[str]:
+    """Yield in a line each what other sources have too, and what was done for what is held out."""
+    rows = shared(corpus)
+    if len(rows) > 1:
+        named = [f"{row.title} {row.elsewhere / row.sampled:.1%}" for row in rows if row.elsewhere]
+        yield f"documents that another source has too, by a sample: {', '.join(named) or 'none'}"
+    if held_out := sum(row.held_out for row in rows):
+        beside, leaving = (sum(getattr(row, what) for row in rows) for what in ("near_training", "leaving"))
+        yield (
+            f"held out: {held_out - leaving:,} documents, without a near-duplicate in training: of {held_out:,} chosen "
+            f"by hash {beside:,} had one, and {leaving:,} are trained on"
+        )
 
 
 def warnings(corpus: Corpus) -> list[str]:

@@ -100,6 +100,7 @@ def render(
             total=facts.total,
             paper_tokens=TOKENS,
             notes=facts.notes(corpus),
+            shared=facts.shared(corpus),
             titles=corpus.titles,
             warnings=facts.warnings(corpus),
             views=views,

@@ -9,10 +9,10 @@ from typing import Any
 from pipelines.files import storage
 from pipelines.hashing import digest_of
 from pipelines.stages import losses, unpacking
-from pipelines.stages.deciders import DecideLink, ResolveLink
+from pipelines.stages.deciders import DecideLink, ResolveLink, TogetherLink
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job, pending
-from pipelines.stages.kinds import Decide, Join, Map, Resolve
+from pipelines.stages.kinds import Decide, Join, Map, Resolve, ResolveTogether
 from pipelines.stages.link import Decider, Link, Setting, Writer
 from pipelines.stages.writers import JoinLink, MapLink
 
@@ -22,6 +22,7 @@ _LINKS: Mapping[type, Callable[..., Link[Any]]] = {
     Join: JoinLink,
     Decide: DecideLink,
     Resolve: ResolveLink,
+    ResolveTogether: TogetherLink,
 }
 
 

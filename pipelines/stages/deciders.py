@@ -9,11 +9,15 @@ from typing import Any
 from pipelines.dedup import clusters
 from pipelines.files import runs, storage
 from pipelines.files.current import is_current
+from pipelines.hashing import digest_of
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.jobs import Job, Shuffle, first_not_done
-from pipelines.stages.kinds import Decide, Removals, Resolve, reducer_name
+from pipelines.stages.kinds import Decide, Paths, Removals, Resolve, reducer_name
 from pipelines.stages.link import Decider, Writer
-from pipelines.stages.resolution import Resolution, buckets_for
+from pipelines.stages.resolution import Resolution, Together, buckets_for
+
+# What is made over all sources lies under this name, as if it were one.
+ALL = "across"
 
 
 class DecideLink(Decider[Decide]):
@@ -142,3 +146,67 @@ class ResolveLink(Decider[Resolve]):
     def clusters(self) -> dict[str, Any] | None:
         """Return how large the clusters of near-duplicates are."""
         return {"cluster_sizes": self._manifest().get("cluster_sizes", {})}
+
+
+class TogetherLink(ResolveLink):
+    """A `ResolveTogether` in its place: the first source's link makes the decision, the others wait for it."""
+
+    @cached_property
+    def everyone(self) -> list[TogetherLink]:
+        """The links of all sources, in the order of their names."""
+        found = [chain.decider(self.stage.name) for _, chain in sorted(self.setting.neighbours.items())]
+        return [link for link in found if isinstance(link, TogetherLink)]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The names of the nodes that it needs besides the one before."""
+        first, *others = self.everyone
+        if self is not first:
+            return (first.name,)
+        return tuple(link.before.name for link in others if link.before)
+
+    @cached_property
+    def _over_all(self) -> str:
+        over = [[link.texts.identity(item) for item in link.items()] for link in self.everyone]
+        return digest_of(*self.own_identity, over, self.setting.recipe.buckets)
+
+    def plan(self) -> Sequence[Job | Shuffle]:
+        """Return what is left of the first step that is not done, or first of the shards that it needs again."""
+        if self is not self.everyone[0] or is_current(self._decided, self.identity()):
+            return []
+        restored = [link.texts.restore(self.stage.name, list(enumerate(link.items()))) for link in self.everyone]
+        if before := [job for jobs in restored for job in jobs]:
+            return before
+        task = self._resolution()
+        shards = [link.texts.staged(item) for link in self.everyone for item in link.items()]
+        return first_not_done(task.steps(f"{ALL}/{self.stage.name}", shards, self._runs), task.step_identity)
+
+    @property
+    def _runs(self) -> list[str]:
+        return [path for link in self.everyone for path in link.texts.run_paths()]
+
+    def _resolution(self) -> Together:
+        recipe, sizes = self.setting.recipe, [(link.setting.source.name, len(link.items())) for link in self.everyone]
+        return Together(
+            stage=self.stage,
+            paths=Paths(self.setting.output, ALL),
+            identity=self.identity(),
+            items=sum(size for _, size in sizes),
+            buckets=buckets_for(sum(storage.together(runs.records, self._runs, self.setting.output)), recipe.buckets),
+            threshold=self.recipe.threshold,
+            sources=tuple(sizes),
+        )
+
+    @property
+    def _decided(self) -> str:
+        return Paths(self.setting.output, ALL).manifest(self.stage.name, reducer_name(0))
+
+    def removals_of(self, ordinal: int) -> Removals:
+        """Return where an item finds what it must remove."""
+        place = self.everyone.index(self)
+        return Removals(self.stage.name, "bucket", range(place, place + 1), ordinal, ALL)
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """Return how many pairs were verified, of all sources, and how many documents marked, of this one."""
+        (facts,) = super().manifests()
+        return [{**facts, "marked": self._manifest()["marked_of"][self.setting.source.name]}]

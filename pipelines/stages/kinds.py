@@ -183,6 +183,10 @@ class Resolve:
     version: int = 1
 
 
+class ResolveTogether(Resolve):
+    """Decide the same over the documents of all sources of a build: each has this stage, and one decision is made."""
+
+
 Stage = Map[Any] | Decide | Resolve | Join[Any]
 
 
@@ -228,15 +232,20 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """Where an item finds what it must remove: as the `place`-th item in each of the `files` that a stage wrote."""
+    """Where an item finds what it must remove: as the `place`-th item in each of the `files` that a stage wrote.
+
+    `of` is what the stage's files lie under, if that is not the item's own source.
+    """
 
     stage: str
     kind: str
     files: range
     place: int
+    of: str = ""
 
     def paths(self, paths: Paths) -> list[str]:
         """Return the paths of the files."""
+        paths = Paths(paths.output, self.of) if self.of else paths
         return [paths.work(self.stage, f"{self.kind}-{number:06d}.removals") for number in self.files]
 
     def read(self, paths: Paths) -> runs.Records:

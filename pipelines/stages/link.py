@@ -39,6 +39,10 @@ class Neighbour(Protocol):
         """Return the link of a stage that writes documents."""
         ...
 
+    def decider(self, name: str) -> Decider[Any]:
+        """Return the link of a stage that decides."""
+        ...
+
 
 @dataclass
 class Setting:

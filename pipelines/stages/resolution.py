@@ -155,6 +155,26 @@ class Resolution:
         return {"marked": len(removals), "cluster_sizes": clusters.by_size(sizes)}
 
 
+@dataclass(frozen=True)
+class Together(Resolution):
+    """One decision over the items of several sources, which follow each other; `sources` says how many each has."""
+
+    sources: tuple[tuple[str, int], ...]
+
+    def conclude(self, overlaps: runs.Records) -> dict[str, Any]:
+        """Write what must go, a file for each source; return the facts of it."""
+        items, removals, sizes = pairs.resolved(overlaps)
+        ends = np.cumsum([count for _, count in self.sources])
+        number = np.searchsorted(ends, items, side="right")
+        marked: dict[str, int] = {}
+        for place, (source, count) in enumerate(self.sources):
+            own = number == place
+            path = self.paths.work(self.stage.name, f"{reducer_name(place)}.removals")
+            runs.write_removals(path, items[own] - np.uint32(ends[place] - count), removals[own], count)
+            marked[source] = int(own.sum())
+        return {"marked": len(removals), "marked_of": marked, "cluster_sizes": clusters.by_size(sizes)}
+
+
 def buckets_for(keys: int, most: int) -> int:
     """Return into how many buckets so many keys are cut, a power of two up to `most`."""
     return max(min(LEAST_BUCKETS, most), reducers_for(keys, most, BUCKET_KEYS))

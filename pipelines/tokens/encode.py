@@ -22,7 +22,7 @@ import numpy as np
 
 from pipelines.files import runs, storage, strays, tables
 from pipelines.files.current import renewed
-from pipelines.hashing import SCALE, digest_of, keyed, share
+from pipelines.hashing import SCALE, digest_of, is_held_out, keyed
 from pipelines.recipes import Shards
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job, Shuffle, not_done, pending
@@ -39,14 +39,13 @@ UNDETERMINED = "und"  # ISO 639's code for a document whose language nobody said
 Totals = dict[str, list[int]]
 
 
-def split_of(identifier: str, validation: float) -> str:
-    """Return the split of a document: by the hash of its id alone, so that it stays when the corpus grows."""
-    return "validation" if share("split", identifier) < validation else "train"
-
-
 @dataclass(frozen=True)
 class Encode:
-    """One document shard to be encoded into a run for each split."""
+    """One document shard to be encoded into a run for each split.
+
+    `leaving` are the rows of documents that are trained on though the hash of their id says that they are held out:
+    training has near-duplicates of them.
+    """
 
     documents: str
     directory: str
@@ -54,11 +53,17 @@ class Encode:
     tokenizer: str
     recipe: Shards
     identity: str
+    leaving: tuple[int, ...] = ()
 
     @property
     def manifest(self) -> str:
         """The path of the manifest."""
         return f"{self.directory}/{self.name}.json"
+
+    def split_of(self, identifier: str, row: int) -> str:
+        """Return the split of the document in a row."""
+        held_out = is_held_out(identifier, self.recipe.validation) and row not in self.leaving
+        return "validation" if held_out else "train"
 
     def run(self, split: str) -> str:
         """Return the path of a split's run."""
@@ -76,7 +81,7 @@ def encode(task: Encode) -> None:
             texts = [document["text"] for _, document in batch]
             encoded = tokenizer.encode_batch(texts, bos=task.recipe.bos, eos=task.recipe.eos)
             for (row, document), tokens in zip(batch, encoded, strict=True):
-                split = split_of(document["id"], task.recipe.validation)
+                split = task.split_of(document["id"], row)
                 name, size = document["id"].encode(), len(document["text"].encode())
                 header = _HEADER.pack(len(name), size, row)
                 found[split][0].append(keyed("shard", document["id"]))
@@ -84,7 +89,7 @@ def encode(task: Encode) -> None:
                 _count(totals[split], document["language"] or UNDETERMINED, (1, len(tokens), size))
         for split, (hashes, payloads) in found.items():
             runs.write_blobs(task.run(split), hashes, payloads, buckets=1)
-        facts["totals"] = totals
+        facts |= {"totals": totals, "leaving": len(task.leaving)}
 
 
 def _count(totals: Totals, language: str, counts: Sequence[int]) -> None:
@@ -194,13 +199,17 @@ def _file_of(run: str) -> str:
 
 @dataclass
 class Tokens:
-    """One source's way from finished documents to shards, as two nodes of the graph."""
+    """One source's way from finished documents to shards, as two nodes of the graph.
+
+    `leaving` gives the rows of a file of documents that are not held out, though the hash of their id says so.
+    """
 
     source: str
     output: str
     recipe: Shards
     documents: Callable[[], Sequence[tuple[str, str]]]
     tokenizer: Callable[[], Model]
+    leaving: Callable[[str], tuple[int, ...]] = lambda documents: ()
 
     @property
     def directory(self) -> str:
@@ -213,7 +222,7 @@ class Tokens:
         return f"{self.output}/work/tokens/{self.source}"
 
     def nodes(self, after: str) -> Iterator[Node]:
-        """Yield the nodes; `after` is the node that finishes the source's documents."""
+        """Yield the nodes; `after` is the node that says which documents are held out."""
         yield Node(f"{self.source}/encode", (after, "models/tokenizer"), self._plan_encode)
         yield Node(f"{self.source}/shards", (f"{self.source}/encode",), self._plan_shards)
 
@@ -227,9 +236,10 @@ class Tokens:
                 name=Path(path).stem,
                 tokenizer=model.path,
                 recipe=self.recipe,
-                identity=digest_of(VERSION, digest, model.digest, encoding),
+                identity=digest_of(VERSION, digest, model.digest, encoding, *([leaving] if leaving else [])),
+                leaving=leaving,
             )
-            for path, digest in sorted(self.documents())
+            for path, digest, leaving in ((*found, self.leaving(found[0])) for found in sorted(self.documents()))
         ]
 
     def _plan_encode(self) -> list[Job]:
@@ -276,7 +286,7 @@ class Tokens:
 
         Raises RuntimeError if the shards do not hold as much as was encoded.
         """
-        write, _, totals = self._shuffle()
+        write, tasks, totals = self._shuffle()
         tokenizer = tokenizers.loaded(self.tokenizer().path)
         found: dict[str, list[shards.Shard]] = {split: [] for split in shards.SPLITS}
         names = write.names()
@@ -291,6 +301,7 @@ class Tokens:
             eos_id=tokenizer.eos if self.recipe.eos else None,
             recipe=asdict(self.recipe),
             dtype=tokenizer.dtype.name,
+            leaving=sum(len(task.leaving) for task in tasks),
             splits={split: tuple(entries) for split, entries in found.items()},
             languages={
                 split: {

@@ -63,7 +63,8 @@ class Manifest:
 
     `tokenizer_sha256` is the digest of the tokenizer's file, `vocabulary` its number of ids, `dtype` how they are
     stored; `bos_id` and `eos_id` stand around every document (None: not written). `languages` says what each split
-    holds by language.
+    holds by language. `leaving` counts the documents that are trained on though the hash of their id says that they are
+    held out: training has near-duplicates of them.
     """
 
     source: str
@@ -75,6 +76,7 @@ class Manifest:
     splits: dict[str, tuple[Shard, ...]]
     languages: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
     dtype: str = "uint16"
+    leaving: int = 0
     format: str = FORMAT
 
     @property

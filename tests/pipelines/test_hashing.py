@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.hashing import SCALE, digest_of, keyed, share
+from pipelines.hashing import SCALE, digest_of, is_held_out, keyed, share
 
 
 def test_values_that_corpora_are_keyed_by_stay() -> None:
@@ -68,3 +68,11 @@ def test_what_is_no_configuration_is_refused() -> None:
         digest_of(object())
     with pytest.raises(TypeError, match="is no configuration"):
         digest_of(Part)
+
+
+def test_what_is_held_out_stays_held_out() -> None:
+    small = {f"c4/{n}" for n in range(3000) if is_held_out(f"c4/{n}", 0.01)}
+    large = {f"c4/{n}" for n in range(3000) if is_held_out(f"c4/{n}", 0.1)}
+    assert small < large
+    assert 10 < len(small) < 60
+    assert 230 < len(large) < 370

@@ -68,6 +68,7 @@ def test_the_sample_differs_in_size_and_in_what_it_says() -> None:
             different.add(path)
     assert different == {
         "name",
+        "across.sample",
         "common_crawl.quality.match",
         "common_crawl.training.pages",
         "common_crawl.training.epochs",

@@ -278,11 +278,3 @@ def test_a_shard_that_lost_documents_is_found(tmp_path: Path, model: Path, monke
     monkeypatch.setattr(encode.WriteShards, "split", lambda self, element: list(split(self, element))[1:])
     with pytest.raises(RuntimeError, match=r"c4/shards does not add up: train has"):
         built(tmp_path, [documents(30)], model, RECIPE)
-
-
-def test_the_split_of_a_document_stays() -> None:
-    small = {f"c4/{n}" for n in range(3000) if encode.split_of(f"c4/{n}", 0.01) == "validation"}
-    large = {f"c4/{n}" for n in range(3000) if encode.split_of(f"c4/{n}", 0.1) == "validation"}
-    assert small < large
-    assert 10 < len(small) < 60
-    assert 230 < len(large) < 370
