@@ -22,7 +22,7 @@ from pipelines.hashing import seal
 from pipelines.stages.kinds import Paths
 from pipelines.tokens import shards
 
-MANIFEST = "manifest.json"
+MANIFEST, ACROSS = "manifest.json", "across"
 
 
 def withdraw(output: str) -> list[str]:
@@ -53,7 +53,7 @@ def _damaged(output: str) -> Iterator[tuple[str, str]]:
             yield from _of_model(path) if whole else [(path, path)]
         elif whole and kind == "tokens":
             yield from _of_shards(output, source)
-        elif whole:
+        elif whole and kind != ACROSS:
             yield from _of_documents(Paths(output, kind), storage.read_json(path))
 
 

@@ -267,6 +267,10 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a row of another row": (in_row(0, lambda rows: {"row": 77}), "1 documents are not where the shards say: arxiv/"),
     "a document of another split": (
         in_manifest(MANIFEST, lambda m: m["recipe"].update(validation=1.0)),
+        "documents are trained on whose hash says that they are held out, the manifest says 0",
+    ),
+    "a held-out document that is not chosen by hash": (
+        in_manifest(MANIFEST, lambda m: m["splits"].update(validation=m["splits"]["train"])),
         "belongs to another shard",
     ),
     "languages": (

@@ -83,7 +83,8 @@ def connected(options: argparse.Namespace, work: Worklist) -> Iterator[Callable[
     """
     build = work.fence.build if work.fence else ""
     site, record = Site.asked(options), Record(f"{options.output}/work/slurm.json", build, digest_of(work.facts))
-    if work.fence and (node := slurm_jobs.look(work.fence.lock, site.arguments)):
+    if work.fence and (node := slurm_jobs.look(work.fence.lock, site.arguments, record)):
+        record.change(remove=record.jobs)
         raise ValueError(
             f"--output {options.output}: {node} of Slurm does not see it, or another folder of that name: let it be a "
             "folder that all nodes share, by its absolute path"

@@ -108,11 +108,15 @@ class Record:
         self.change(remove=self.jobs)
 
 
-def look(lock: str, arguments: Sequence[str]) -> str:
-    """Return the node that does not see the output's lock, "" if one sees it, or none is free to look at once."""
+def look(lock: str, arguments: Sequence[str], record: Record) -> str:
+    """Return the node that does not see the output's lock, "" if one sees it, or none is free to look at once.
+
+    The job is noted: a controller that is killed may begin with it again.
+    """
     seen = f"for second in 0 1 2 3 4 5 6 7 8 9; do test -e {shlex.quote(lock)} && exit 0; sleep 1; done; exit {UNSEEN}"
     options = ["--job-name=altiplano-look", "--output=/dev/null", "--mem=16M", *arguments]
     job = said("sbatch", "--parsable", *options, given=f"#!/bin/sh\n{seen}\n").strip().partition(";")[0]
+    record.change(add=[job])
     begun = time.monotonic()
     while (took := time.monotonic() - begun) < LOOK_SECONDS:
         time.sleep(POLL_SECONDS)
