@@ -90,6 +90,18 @@ class Slurm:
         self.daemons[name].send_signal(number)
         self.daemons.pop(name).wait()
 
+    def forget_nothing(self) -> None:
+        """Wait until the controller has saved what it knows now, which it does every few seconds.
+
+        One that is killed before has lost its latest jobs: it gives their numbers again, and nodes that know these
+        are drained.
+        """
+        now, state = time.time(), self.folder / "state/job_state"
+        limit = time.monotonic() + START_SECONDS
+        while not state.exists() or state.stat().st_mtime <= now:
+            assert time.monotonic() < limit, "the controller does not save its jobs"
+            time.sleep(0.1)
+
     def ask(self, *command: str) -> str:
         """Return what a command of Slurm says."""
         environment = {**os.environ, **self.environment}

@@ -165,6 +165,7 @@ class TestAccidents:
         attempt = Tried(tmp_path, cluster)
         process = attempt.start()
         before = attempt.some_done()
+        cluster.forget_nothing()
         cluster.kill("slurmctld")
         time.sleep(3)
         cluster.start("slurmctld")
