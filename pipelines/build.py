@@ -165,7 +165,7 @@ class Build:
             self.output,
             self.recipe,
             {name: chain.final.shards for name, chain in self.chains.items()},
-            {name: self._shards_recipe(name).validation for name in encoded},
+            {name: self._shards_recipe(name).validation for name in self.chains},
         )
         self.tokens = {
             name: Tokens(

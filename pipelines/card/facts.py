@@ -286,7 +286,8 @@ def shared_lines(corpus: Corpus) -> Iterator[str]:
     if len(rows) > 1:
         named = [f"{row.title} {row.elsewhere / row.sampled:.1%}" for row in rows if row.elsewhere]
         yield f"documents that another source has too, by a sample: {', '.join(named) or 'none'}"
-    if held_out := sum(row.held_out for row in rows):
+    held_out = sum(row.held_out for row in rows)
+    if held_out and not corpus.documents_alone:
         beside, leaving = (sum(getattr(row, what) for row in rows) for what in ("near_training", "leaving"))
         yield (
             f"held out: {held_out - leaving:,} documents, without a near-duplicate in training: of {held_out:,} chosen "
