@@ -198,20 +198,29 @@ def ours(texts: Sequence[str], measure: pairs.Measure) -> Found:
     began = time.process_time()
     cut = near.bands(THRESHOLD, WANTED)
     window = near.window(THRESHOLD, SHORTEST)
-    chunks = []
+    found = []
     for number, text in enumerate(texts):
         document = Document(id=f"{number:09d}", source="", text=text, dump="", offset=0)
-        by = pairs.containment_keys(document, window) if measure == "containment" else pairs.jaccard_keys(document, cut)
-        chunks.append(np.empty(len(by[0]), runs.RANKED_KEY))
-        chunks[-1]["hash"], chunks[-1]["rank"], chunks[-1]["line"], chunks[-1]["doc"] = *by, number
-    records = np.concatenate(chunks)
-    found, _ = pairs.candidates(records, np.zeros(len(records), np.uint32))
-    wanted = pairs.merged(found, measure, THRESHOLD)
+        by_share = measure == "containment"
+        found.append(pairs.containment_keys(document, window) if by_share else pairs.jaccard_keys(document, cut))
+    records = _records(found)
+    candidates, _ = pairs.candidates(records, np.zeros(len(records), np.uint32))
+    wanted = pairs.merged(candidates, measure, THRESHOLD)
     load: pairs.Load = lambda places: {place: near.shingles(texts[place[1]]) for place in places}  # noqa: E731
     overlaps = pairs.verified(wanted, load, measure, THRESHOLD)
     pairs.resolved(overlaps)
     seconds = time.process_time() - began
     return Found(_pairs_of(wanted), _pairs_of(overlaps), seconds)
+
+
+def _records(found: Sequence[pairs.RankedKeys]) -> runs.Records:
+    """Return the keys of all documents as one array, field by field, as a stage does."""
+    counts = [len(hashes) for hashes, _, _ in found]
+    records = np.empty(sum(counts), runs.RANKED_KEY)
+    for name, column in zip(("hash", "rank", "line"), zip(*found, strict=True), strict=True):
+        records[name] = np.concatenate(column)
+    records["doc"] = np.repeat(np.arange(len(counts)), counts)
+    return records
 
 
 def _pairs_of(found: runs.Records) -> set[Pair]:

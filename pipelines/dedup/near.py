@@ -50,6 +50,8 @@ _MOST_MARKS = 30
 _JOINER = 0x034F
 _FIRST_LENDERS = 8
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_SHIFTS = tuple(map(np.uint64, (30, 27, 31)))
+_FACTORS = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)))
 _WORD_BASE = 0xD1342543DE82EF95
 _WORD_INVERSE = pow(_WORD_BASE, -1, 1 << 64)
 _SHINGLE_BASE = 0x2545F4914F6CDD1D
@@ -60,12 +62,11 @@ _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x30
 
 def mix(values: Hashes) -> Hashes:
     """Return SplitMix64's finalizer of each value: a permutation of 64 bits without visible structure."""
-    z = values.copy()
-    z ^= z >> np.uint64(30)
-    z *= np.uint64(0xBF58476D1CE4E5B9)
-    z ^= z >> np.uint64(27)
-    z *= np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
+    z = values ^ (values >> _SHIFTS[0])
+    z *= _FACTORS[0]
+    z ^= z >> _SHIFTS[1]
+    z *= _FACTORS[1]
+    z ^= z >> _SHIFTS[2]
     return z
 
 
@@ -129,11 +130,8 @@ def _normalised(text: str) -> str:
     rows = np.flatnonzero(ends - starts > _MOST_MARKS)
     breaks = [marks[starts[row] + _MOST_MARKS : ends[row] : _MOST_MARKS] for row in rows]
     if breaks:
-        text = (
-            np.insert(points.astype("<u4"), np.concatenate(breaks), _JOINER)
-            .tobytes()
-            .decode("utf-32-le", "surrogatepass")
-        )
+        broken = np.insert(points.astype("<u4"), np.concatenate(breaks), _JOINER)
+        text = broken.tobytes().decode("utf-32-le", "surrogatepass")
     return unicodedata.normalize("NFC", text)
 
 
@@ -167,8 +165,12 @@ def _hash_words(points: npt.NDArray[Any]) -> Hashes:
     if not len(starts):
         return np.empty(0, np.uint64)
     letters *= _powers(_WORD_BASE, _BLOCK)[: len(letters)]
+    # Sums of all letters so far, and their differences: half the time of np.add.reduceat.
+    np.add.accumulate(letters, out=letters)
+    ends = letters[starts[1:] - 1]
+    sums: Hashes = np.append(ends, letters[-1])
+    sums[1:] -= ends
     # Dividing by the power at the word's start, modulo 2^64, makes the hash independent of where the word stands.
-    sums: Hashes = np.add.reduceat(letters, starts)
     sums *= _powers(_WORD_INVERSE, _BLOCK)[starts]
     return mix(sums)
 
@@ -212,9 +214,11 @@ def in_order(text: str, n: int = SHINGLE_WORDS) -> Hashes:
 
 def _combined(hashed: Hashes, size: int) -> Hashes:
     """Return the hash of each `size` values in a row."""
-    grams = hashed[: len(hashed) - size + 1] + np.uint64(size)
-    for place, power in enumerate(_powers(_SHINGLE_BASE, size)[1:], start=1):
-        grams += hashed[place : place + len(grams)] * power
+    grams = hashed[size - 1 :].copy()
+    for place in range(size - 2, -1, -1):
+        grams *= np.uint64(_SHINGLE_BASE)
+        grams += hashed[place : place + len(grams)]
+    grams += np.uint64(size)
     return mix(grams)
 
 
@@ -313,6 +317,13 @@ class Candidates:
     left_out: int = 0
 
 
+def repeated(hashes: Hashes) -> Pairs:
+    """Return, in order, where those hashes stand that are not the only one of their value."""
+    order = np.argsort(hashes)
+    _, counts = _runs(hashes[order])
+    return np.sort(order[np.repeat(counts > 1, counts)])
+
+
 def candidates(hashes: Hashes, documents: Pairs, cap: int = MAX_SHARING) -> Candidates:
     """Return the pairs of documents that share a hash, from an inverted index as two arrays of shape (entries,).
 
@@ -324,14 +335,15 @@ def candidates(hashes: Hashes, documents: Pairs, cap: int = MAX_SHARING) -> Cand
         raise ValueError(f"cap is {cap}: a hash must be allowed for 1 document")
     if len(documents) and not 0 <= int(documents.min()) <= int(documents.max()) < 1 << 32:
         raise ValueError(f"documents are numbered {documents.min()} to {documents.max()}: expected 0 to 2^32 - 1")
-    order = np.lexsort((documents, hashes))
-    keys, members = hashes[order], documents[order].astype(np.uint64)
-    new = np.ones(len(keys), bool)
-    new[1:] = (keys[1:] != keys[:-1]) | (members[1:] != members[:-1])
-    keys, members = keys[new], members[new]
-    starts, counts = _runs(keys)
+    order = np.argsort(hashes)
+    starts, counts = _runs(hashes[order])
+    # Hashes by number: with a document's number one integer, which is sorted several times as fast as two.
+    numbers = np.repeat(np.arange(len(starts), dtype=np.uint64), counts)
+    entries = distinct(numbers << np.uint64(32) | documents[order].astype(np.uint64))
+    members = entries & np.uint64(0xFFFFFFFF)
+    starts, counts = _runs(entries >> np.uint64(32))
     owner = np.repeat(starts, counts)
-    reach = np.minimum(np.arange(len(keys)) - owner, cap)
+    reach = np.minimum(np.arange(len(entries)) - owner, cap)
     parts = [_pairs_of(members, owner, reach, begin, end) for begin, end in _blocks(reach)]
     beyond = counts[counts > cap] - cap
     left_out = int((beyond * (beyond - 1) // 2).sum())
@@ -455,15 +467,14 @@ def minhash(found: Hashes, permutations: int = PERMUTATIONS) -> Hashes:
     similarity, as with as many permutations, at a cost that hardly grows with the set (optimal
     densification: Shrivastava 2017). A set without shingles has the largest value everywhere.
     """
-    signature = np.full(permutations, np.iinfo(np.uint64).max, np.uint64)
     if not len(found):
-        return signature
+        return np.full(permutations, np.iinfo(np.uint64).max, np.uint64)
     bins, orders = _bins(permutations)
     starts = np.searchsorted(found, bins)
     filled = np.empty(permutations, bool)
     np.less(starts[:-1], starts[1:], out=filled[:-1])
     filled[-1] = starts[-1] < len(found)
-    signature[filled] = found[starts[filled]]
+    signature = found.take(starts, mode="clip")
     empty = np.flatnonzero(~filled)
     for tried in (orders[:, :_FIRST_LENDERS], orders):  # nearly always one of the first lends
         if not len(empty):
@@ -479,7 +490,7 @@ def minhash(found: Hashes, permutations: int = PERMUTATIONS) -> Hashes:
 def band_keys(signature: Hashes, cut: Bands) -> Hashes:
     """Return one hash for each band of a signature, shape (bands,), different between bands: input for `candidates`."""
     table = signature[: cut.bands * cut.rows].reshape(cut.bands, cut.rows)
-    keys = (table * _powers(_SHINGLE_BASE, cut.rows)).sum(axis=1, dtype=np.uint64)
+    keys: Hashes = table @ _powers(_SHINGLE_BASE, cut.rows)
     keys += _band_seeds(cut.bands)
     return mix(keys)
 

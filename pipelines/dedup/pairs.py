@@ -89,6 +89,9 @@ def jaccard_keys(document: Document, cut: near.Bands, place: int = LAST_PLACE) -
 
 def candidates(records: runs.Records, items: npt.NDArray[np.uint32]) -> tuple[runs.Records, int]:
     """Return the pairs (`PAIR`) that share keys of one bucket (`runs.RANKED_KEY`), and how many keys are hot."""
+    # Most keys are of one document only, and are done with before anything else looks at them.
+    shared = near.repeated(records["hash"].astype(np.uint64))
+    records, items = records[shared], items[shared]
     first, numbers = _numbered([records["doc"], items, records["rank"]])
     found = near.candidates(records["hash"].astype(np.uint64), numbers)
     pairs = np.empty(len(found.pairs), PAIR)

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "pipelines.readers.first_bytes.looker": "makes the looks of sources, which are tried",
     "pipelines.dedup.clusters.of_runs": "reads runs of hashes, our own files",
     "pipelines.dedup.near.candidates": "takes hashes, see test_order",
+    "pipelines.dedup.near.repeated": "takes hashes",
     "pipelines.dedup.pairs.load": "reads shards of documents, our own files",
 }
 

@@ -64,6 +64,33 @@ def test_hashes_are_the_same_everywhere() -> None:
     assert near.shingles("one two three four five six").tolist() == [1637796438524842251, 2242128344993067408]
 
 
+def mixed(value: int) -> int:
+    """SplitMix64's finalizer, as its author writes it."""
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    value = (value ^ value >> 27) * 0x94D049BB133111EB % 2**64
+    return value ^ value >> 31
+
+
+def polynomial(values: Sequence[int], base: int) -> int:
+    return sum(value * pow(base, power, 1 << 64) for power, value in enumerate(values)) % (1 << 64)
+
+
+@settings(deadline=None)
+@given(ALPHABET.filter(split), st.integers(1, 6), st.integers(0, 3))
+def test_shingles_are_polynomials_of_words_and_words_of_letters(text: str, n: int, repeats: int) -> None:
+    text *= 1 + repeats**4
+    hashed = [
+        mixed(polynomial([mixed((ord(letter) + 1) * 0x9E3779B97F4A7C15 % 2**64) for letter in word], near._WORD_BASE))
+        for word in split(text)
+    ]
+    size = min(n, len(hashed))
+    rows = [hashed[i : i + size] for i in range(len(hashed) - size + 1)]
+    assert near.words(text).tolist() == hashed
+    assert near.in_order(text, n).tolist() == [
+        mixed((polynomial(row, near._SHINGLE_BASE) + size) % 2**64) for row in rows
+    ]
+
+
 @settings(deadline=None)
 @given(st.text(alphabet="ab .", max_size=60), st.integers(1, 4))
 def test_shingles_count_like_sets_of_tuples(text: str, n: int) -> None:
@@ -238,6 +265,12 @@ def test_candidates_equal_brute_force_in_any_order_and_buckets(
     assert as_dict(near.merged([])) == {}
 
 
+@given(st.lists(st.integers(0, 9), max_size=12))
+def test_hashes_are_repeated_that_stand_twice(values: list[int]) -> None:
+    found = near.repeated(np.array(values, np.uint64))
+    assert found.tolist() == [place for place, value in enumerate(values) if values.count(value) > 1]
+
+
 def test_candidates_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = random.Random(4)
     index = [(chosen.randrange(40), chosen.randrange(30)) for _ in range(600)]
@@ -406,6 +439,13 @@ def minhash_by_force(found: list[int], permutations: int) -> list[int]:
 def test_minhash_takes_the_smallest_of_each_bin(found: set[int], permutations: int) -> None:
     made = near.minhash(np.array(sorted(found), np.uint64), permutations)
     assert made.tolist() == minhash_by_force(sorted(found), permutations)
+
+
+def test_a_band_is_a_polynomial_of_its_values() -> None:
+    signature = near.mix(np.arange(60, dtype=np.uint64))
+    bands = [polynomial(signature[i : i + 12].tolist(), near._SHINGLE_BASE) for i in (0, 12, 24, 36)]
+    expected = [mixed((band + mixed(i * 0x9E3779B97F4A7C15 % 2**64)) % 2**64) for i, band in enumerate(bands, 1)]
+    assert near.band_keys(signature, Bands(4, 12)).tolist() == expected
 
 
 def test_minhash_of_nothing() -> None:
