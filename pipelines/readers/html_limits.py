@@ -11,7 +11,7 @@ take 13 s and 4.7 GB. What is opened again is copied with its attributes. Browse
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from filters.patterns import skip_all
 
@@ -37,7 +37,8 @@ _NOT_NESTED = frozenset([*_WITHOUT_CONTENT.split(" "), *_ENDED_BY_OTHERS.split("
 _REOPENED = "b big code em font i s small strike strong tt u"
 _REOPENED_ONCE = frozenset(["a", "nobr"])  # of these one is open at a time
 _FORMATTING = frozenset(_REOPENED.split(" "))
-_FORMATTING_START = re.compile(rf"<(?:{_REOPENED.replace(' ', '|')})(?![^\t\n\f\r />])", re.IGNORECASE)
+_OPENED_BY_A_SLASH = _FORMATTING | {"div", "span"}  # in foreign content
+_FORMATTING_START = re.compile(rf"<(?=[bcefistu])(?:{_REOPENED.replace(' ', '|')})(?![^\t\n\f\r />])", re.IGNORECASE)
 _ANY_FORMATTING_START = re.compile(rf"<(?:a|nobr|{_REOPENED.replace(' ', '|')})(?=[\t\n\f\r /])", re.IGNORECASE)
 # Section 13.2.5, "Tokenization": an attribute's value is quoted only after an equals sign that follows its name.
 _SPACE = r"[\t\n\f\r ]"
@@ -47,13 +48,15 @@ _ATTRIBUTE = (
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes"
 _COMMENT = "<!--"
 _COMMENT_END = re.compile(r"--!?>")
-_TOKEN = re.compile(
-    rf"{_COMMENT}(?:-?>)?|<[!?][^>]*+|</(?![A-Za-z])[^>]*+|<(?P<end>/?)(?P<name>[A-Za-z][^\t\n\f\r />]*+)"
-)
 # What may follow a tag's name, so many parts at a time.
-_REST = re.compile(rf"(?:[\t\n\f\r /]++|{_ATTRIBUTE}|=){{1,100}}")
+_PARTS = rf"(?:[\t\n\f\r /]++|{_ATTRIBUTE}|=)"
+_REST = re.compile(rf"{_PARTS}{{1,100}}")
+_TOKEN = re.compile(
+    rf"<(/?)([A-Za-z][^\t\n\f\r />]*+)({_PARTS}{{0,100}})(>?)|{_COMMENT}(?:-?>)?|<[!?][^>]*+|</(?![A-Za-z])[^>]*+"
+)
 _RAW_END = {name: re.compile(rf"</{name}(?=[\t\n\f\r />])", re.IGNORECASE) for name in _RAW.split("|")}
-_SHORT_REST = re.compile(rf"(?:[\t\n\f\r /]++|{_ATTRIBUTE}|=){{0,40}}>")
+# Nothing may follow in the pattern: where it did not, each part could be read in several ways, and all would be tried.
+_SHORT_REST = re.compile(rf"{_PARTS}{{0,40}}")
 _ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
 
 
@@ -73,34 +76,39 @@ def too_intricate(html: str) -> bool:
 
 def _has_short_attributes(html: str) -> bool:
     """Tell whether no formatting element has attributes of more than _EASY_ATTRIBUTES bytes."""
-    ends = (found.end() for found in _ANY_FORMATTING_START.finditer(html))
-    return all(_SHORT_REST.match(html, end, end + _EASY_ATTRIBUTES) for end in ends)
+    return all(_ends_soon(html, found.end()) for found in _ANY_FORMATTING_START.finditer(html))
+
+
+def _ends_soon(html: str, at: int) -> bool:
+    rest = _SHORT_REST.match(html, at, at + _EASY_ATTRIBUTES)
+    return rest is not None and rest.end() < at + _EASY_ATTRIBUTES and html.startswith(">", rest.end())
 
 
 def _beyond_limits(html: str) -> bool:
-    opened: Counter[str] = Counter()
+    opened: dict[str, int] = defaultdict(int)
     depth = formatting = once = reopened = at = raw_end = 0
     sizes: dict[str, list[int]] = defaultdict(list)  # of the formatting elements that are open, in bytes
     while tag := _TOKEN.search(html, at):
-        at, name, rest = tag.end(), (tag["name"] or "").lower(), ""
-        if name:
+        end, name, rest, closed = tag.groups("")
+        at, name = tag.end(), name.lower()
+        if name and not closed:
             at = skip_all(_REST, html, at)
-            rest = html[tag.end() : at]
+            rest = html[tag.start(3) : at]
             at += html.startswith(">", at)
         elif tag[0] == _COMMENT:
             at = closing.end() if (closing := _COMMENT_END.search(html, at)) else len(html)
         if len(rest) > 2 * ATTRIBUTES_LIMIT and sum(1 for _ in _ONE_ATTRIBUTE.finditer(rest)) > ATTRIBUTES_LIMIT:
             return True
         reopened += formatting + once
-        if name in _RAW_END and not tag["end"] and at >= raw_end:
+        if name in _RAW_END and not end and at >= raw_end:
             closing = _RAW_END[name].search(html, at)
             raw_end = closing.start() if closing else len(html)
             # In SVG and MathML these are elements like any other: their content counts, but ends nothing outside.
             at = at if opened["svg"] or opened["math"] else raw_end
-        elif rest.endswith("/") and (opened["svg"] or opened["math"]) and name not in _FORMATTING | {"div", "span"}:
+        elif rest.endswith("/") and (opened["svg"] or opened["math"]) and name not in _OPENED_BY_A_SLASH:
             continue
         elif name and name not in _NOT_NESTED:
-            step = 1 if not tag["end"] else -1 if opened[name] and at >= raw_end else 0
+            step = 1 if not end else -1 if opened[name] and at >= raw_end else 0
             opened[name] += step
             depth += step
             if name in _FORMATTING and step > 0:
@@ -109,7 +117,7 @@ def _beyond_limits(html: str) -> bool:
             elif name in _FORMATTING and step:
                 formatting -= sizes[name].pop()
         elif name in _REOPENED_ONCE:
-            once = 0 if tag["end"] else ELEMENT_BYTES + len(rest)
+            once = 0 if end else ELEMENT_BYTES + len(rest)
         if depth > DEPTH_LIMIT or reopened > REOPENED_LIMIT:
             return True
     return False

@@ -25,6 +25,17 @@ BLOCKS = (
 NAMES = BLOCKS.split(" ")
 
 
+def test_the_table_says_what_the_rules_say() -> None:
+    for tag, mark in visible._PLAIN.items():
+        assert visible._State().shown(None, "", tag, "", "") == mark
+
+
+def test_what_is_looked_at_is_looked_at_once() -> None:
+    assert lines("<textarea>look</textarea>look<textarea>\nlook\nlook</textarea>") == ["look look look", "look"]
+    assert lines("<p hidden>a<p>b</p></p><b hidden=until-found>c</b>") == ["b", "c"]
+    assert lines("<xmp>" + "a<b &amp; " * 1_500 + "</xmp>c") == [("a<b &amp; " * 1_500).strip(), "c"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_word_joins_its_neighbour_across_a_block(name: str) -> None:
     assert lines(f"one<{name}>two</{name}>three") == ["one", "two", "three"]

@@ -280,6 +280,7 @@ HARMLESS = {
     "an icon": "<svg><title>Icon</title><path d='M0 0'/></svg>text" * 5_000,
     "an embedded image": "text<img alt='a' src='data:image/png;base64," + "A" * 1_000_000 + "'>",
     "anchors that are not closed": "<p><a name=x>text" * 20_000,
+    "a link of many attributes": "<a " + "a=b " * 200 + ">link</a>" + "<p>text" * 9_000,
     "a few open fonts": "<font color=red>" * 5 + "<p>text</p>" * 20_000,
 }
 
