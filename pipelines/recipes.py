@@ -20,6 +20,7 @@ from pipelines.recipe_parts import LEAST_KEPT, Across, Contamination, Filters, N
 Match = Literal["url", "host"]
 Copies = Literal["raw", "cleaned"]
 Licenses = Literal["file", "repository"]
+Kept = Literal["best", "any"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ class GitHubFiles:
 
     boilerplate: Mode = differs("corrected", published="published")  # RedPajama's rule cuts more than that
     copies: Copies = differs("cleaned", published="raw")  # what is compared; the paper: the resulting files
+    kept: Kept = differs("best", published="any")  # of several copies, which stays: the one from its own project
     licenses: Licenses = differs("file", published="repository")  # whose statement decides; a file's own comes first
 
 

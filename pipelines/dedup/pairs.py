@@ -5,7 +5,7 @@
     └ pairs of a bucket ─ merged, verified on the texts ─> overlaps ─ resolved, all of them ─> what must go
 
 Documents are known by (rank, item, row), the order in which they are kept: the rank puts the one with the most shingles
-first, equals by a hash of their id. A pair's inner document is the later one. Only packed records travel; texts
+first, equals by what `ranks` says of them. A pair's inner document is the later one. Only packed records travel; texts
 are read where they lie, so many at a time as `budget` allows. `near` has the functions on hashes.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.dedup import near
+from pipelines.dedup.ranks import of_document, packed
 from pipelines.document import Document
 from pipelines.files import runs, tables
 from pipelines.hashing import keyed
@@ -39,7 +40,7 @@ OVERLAP = np.dtype([*_BOTH, ("share", "<f8")])
 MARGIN = 0.5
 # Shingles (of 8 bytes) that are held while pairs are verified.
 BUDGET = 1 << 25
-# Of a rank: 4 bits of a place that is given, 28 of the number of shingles, 32 of a hash.
+# Of a rank: 4 bits of a place that is given, 28 of the number of shingles, 32 of `dedup.ranks`.
 LAST_PLACE = 15
 _LARGEST = (1 << 28) - 1
 
@@ -47,9 +48,10 @@ _LARGEST = (1 << 28) - 1
 def rank(document: Document, shingles: int, place: int = LAST_PLACE) -> int:
     """Return where a document is in the order of being kept.
 
-    By the place that it is given, from 0 to 15; then most shingles first, then by a hash of its id.
+    By the place that it is given, from 0 to 15; then most shingles first, then by `dedup.ranks`.
     """
-    return place << 60 | (_LARGEST - min(shingles, _LARGEST)) << 32 | keyed("near", document.id) >> 32
+    low = packed(of_document(document), keyed("near", document.id), 32)
+    return place << 60 | (_LARGEST - min(shingles, _LARGEST)) << 32 | low
 
 
 def place_of(ranks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

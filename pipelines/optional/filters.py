@@ -23,7 +23,7 @@ from filters.web import c4, fineweb, gopher, paragraphs, perplexity, reference, 
 from filters.web.language import LanguageIdentifier
 from filters.web.language import reason as language_reason
 from filters.web.quality_models import load_cutoffs, load_language_model
-from pipelines.dedup import exact, lines
+from pipelines.dedup import exact, lines, ranks
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.files.tables import columns, merged
@@ -119,9 +119,10 @@ def _by_classifier(document: Document, context: Context[Filters]) -> Outcome:
 
 
 def text_key(raw: Document, document: Document, context: Context[Filters]) -> Keys:
-    """Return the hash of a document's text, and a rank that chooses one of those of the same text."""
+    """Return the hash of a document's text, and the rank that chooses one of those of the same text."""
     hashes = np.array([keyed("text", document.text)], np.uint64)
-    return hashes, np.array([keyed("text_owner", document.id)], np.uint64), None
+    rank = ranks.packed(ranks.of_document(document), keyed("text_owner", document.id))
+    return hashes, np.array([rank], np.uint64), None
 
 
 def line_keys(raw: Document, document: Document, context: Context[Filters]) -> Keys:
@@ -224,7 +225,7 @@ def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
         columns=COLUMNS,
         scores=SCORES,
         packages=needed(wanted),
-        version=2,
+        version=3,
     )
     if wanted.copies:
         yield Decide("copies", exact.not_owner, ranked=True)

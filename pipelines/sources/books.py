@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from filters import gutenberg
 from filters.gutenberg import header
-from pipelines.dedup import exact, pairs
+from pipelines.dedup import exact, pairs, ranks
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.files.tables import columns
@@ -46,13 +46,16 @@ def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
 def encoding_key(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
     """Return the key of the book in its mirror, the best first; a book outside of one has a key of its own.
 
-    What the mirror has now comes before what it keeps in `old`, of those the newest first; then what lost least.
+    What the mirror has now comes before what it keeps in `old`, of those the newest first; then what lost least, then
+    the newest, then the one of which most is known.
     """
     found = book.attributes
     number, _, old = str(found.get("book", "")).partition("/")
     name = f"{found['collection']}/{number}" if number else book.id
-    age = 1 + _DAYS - _day(raw) if old else 0
-    rank = age << 44 | _loss(book) << 40 | keyed("book_encoding", book.id) >> 24
+    age = _DAYS - _day(raw)
+    edition = ((1, 1), (age, 16)) if old else ((0, 1), (0, 16))
+    criteria = (*edition, (_loss(book), 3), (age, 16), (ranks.untold(book), ranks.UNTOLD_BITS))
+    rank = ranks.packed(criteria, keyed("book_encoding", book.id))
     return np.array([keyed("book", name)], np.uint64), np.array([rank], np.uint64), None
 
 
@@ -122,9 +125,9 @@ SOURCE = Source(
     read=reader.read,
     look=reader.look,
     stages=(
-        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=5),
+        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=6),
         Decide("encodings", exact.not_owner, ranked=True),
-        Map("one_encoding", one_of_each, texts_part, keys=keys, ranked=True, version=3),
+        Map("one_encoding", one_of_each, texts_part, keys=keys, ranked=True, version=4),
         Resolve("contained", overlap_part, version=2),
         Map("books", drop_marked("contained_in_another"), overlap_part),
     ),

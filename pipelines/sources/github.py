@@ -1,10 +1,11 @@
 """GitHub: licence, boilerplate, heuristics, exact deduplication, and last the rule that needs the tokenizer.
 
-BigQuery rows or source archives ─ files ─> staged ─ duplicates (exact, owner by keyed hash) ─ unique ─> staged
+BigQuery rows or source archives ─ files ─> staged ─ duplicates (exact, owner by rank) ─ unique ─> staged
 ─ tokens ─> documents
 
 Of files with the same text one is kept: the same resulting text, as the paper says; with `copies="raw"` the same raw
-content, as in RedPajama, so that boilerplate and heuristics come only after the decision, in `unique`.
+content, as in RedPajama, so that boilerplate and heuristics come only after the decision, in `unique`. Which one stays
+is `rank`'s to say.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters.code import boilerplate, heuristics, license
-from pipelines.dedup import exact
+from pipelines.dedup import exact, ranks
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
 from pipelines.files.tables import columns
@@ -68,9 +69,22 @@ def without_boilerplate(file: Document, mode: boilerplate.Mode) -> Document | Dr
 
 
 def content_key(raw: Document, file: Document, context: Context[GitHubFiles]) -> Keys:
-    """Return the key of the file as it is staged (see the module): its text, owned by the smallest keyed hash."""
+    """Return the key of the file as it is staged (see the module): its text, and the rank that says who owns it."""
     content = hashlib.sha256(file.text.encode("utf-8", "replace")).digest()
-    return np.frombuffer(content[:8], ">u8").astype(np.uint64), np.array([keyed("owner", file.id)], np.uint64), None
+    owner = keyed("owner", file.id) if context.recipe.kept == "any" else rank(raw, file)
+    return np.frombuffer(content[:8], ">u8").astype(np.uint64), np.array([owner], np.uint64), None
+
+
+def rank(raw: Document, file: Document) -> int:
+    """Return which of several copies of a file stays, the smallest: see docs/copies.md.
+
+    One in a project of its own before one that another project carries along, one that states its licence itself, the
+    one of which most is known, the newest, the one that lies highest in its repository.
+    """
+    place, *others = ranks.of_document(file)
+    states_none = with_own_license(raw) is raw
+    depth = file.attributes["path"].count("/")
+    return ranks.packed((place, (states_none, 1), *others, (depth, 6)), keyed("owner", file.id))
 
 
 def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Document | Drop:
@@ -112,7 +126,7 @@ SOURCE = Source(
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=7),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=8),
         Decide("duplicates", exact.not_owner, ranked=True),
         Map("unique", unique, files_part),
         Map(

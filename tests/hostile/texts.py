@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from filters import gutenberg, html
-from filters.code import boilerplate, heuristics, languages, license, license_text, phrases
+from filters.code import boilerplate, heuristics, languages, license, license_text, phrases, places
 from filters.latex import arguments as latex_arguments
 from filters.latex import cleaner as latex_cleaner
 from filters.latex import encodings, expand, styles
@@ -179,6 +179,7 @@ def book(text: str) -> str:
 def source_file(text: str) -> None:
     path = text[:40]
     languages.language_of(path)
+    places.standing(path)
     heuristics.reason(text, PATHS[len(text) % len(PATHS)])
     heuristics.letters_per_token_reason(text, len(text) // 3)
     assert heuristics.letters(text) <= heuristics.alphanumerics(text)
@@ -207,7 +208,9 @@ def shingled(text: str) -> None:
     assert (found[1:] > found[:-1]).all()
     assert near.shared_count(found, found) == len(found)
     assert near.jaccard(found, half) <= near.containment(half, found)
-    document = Document(id=text, source="books", text=text, dump="d1", offset=0)
+    document = Document(
+        id=text, source="books", text=text, dump="d1", offset=0, timestamp=text, attributes={"path": text}
+    )
     assert (near.distinct(near.in_order(text)) == found).all()
     assert (pairs.containment_keys(document, 4)[0][-1] == near.whole(found)).all()
     pairs.sampled_keys(document, 4)

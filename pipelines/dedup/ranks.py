@@ -1,0 +1,60 @@
+"""Which of several copies stays: what a reader would ask of them, packed into one number, the smallest of which wins.
+
+    (criterion, bits), (criterion, bits) ... the first counts most ─┬─> rank
+    keyed hash of the id, which decides between equals ─────────────┘
+
+A rank is made of its own document alone, so that the order in which copies are found decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from filters.code import places
+from pipelines import timestamps
+from pipelines.document import Document
+
+# A criterion, the smaller the better, and how many bits it takes.
+Criterion = tuple[int, int]
+
+# What tells where a text comes from: fields of all documents, and attributes that some have.
+_FIELDS: Final = ("url", "title", "license", "timestamp")
+_ATTRIBUTES: Final = ("author", "number")
+STANDING_BITS, UNTOLD_BITS, AGE_BITS = 2, 3, 15
+_OLDEST: Final = (1 << AGE_BITS) - 1
+_DAYS_TO_1970: Final = 719_163  # of the proleptic calendar, as date.toordinal counts
+
+
+def packed(criteria: Iterable[Criterion], hashed: int, bits: int = 64) -> int:
+    """Return the rank of a document in so many bits: its criteria in their order, then what fits of a 64-bit hash.
+
+    A criterion that is too large for its bits counts as the largest. ValueError if no bit is left for the hash.
+    """
+    rank, left = 0, bits
+    for value, width in criteria:
+        rank = rank << width | min(max(value, 0), (1 << width) - 1)
+        left -= width
+    if left < 1:
+        raise ValueError(f"criteria take {bits - left} of {bits} bits: none is left for the hash")
+    return rank << left | hashed >> 64 - left
+
+
+def of_document(document: Document) -> Iterator[Criterion]:
+    """Yield what any source's copies are told apart by: whose place it is, how much is known of it, how new it is."""
+    path = document.attributes.get("path")
+    yield places.standing(path) if isinstance(path, str) else places.OWN, STANDING_BITS
+    yield untold(document), UNTOLD_BITS
+    yield age(document.timestamp), AGE_BITS
+
+
+def untold(document: Document) -> int:
+    """Return how much of a document's provenance is missing: URL, title, licence, time, author, number."""
+    known = [getattr(document, name) for name in _FIELDS] + [document.attributes.get(name) for name in _ATTRIBUTES]
+    return sum(value is None or value == "" for value in known)
+
+
+def age(timestamp: str | None) -> int:
+    """Return how old a time is, in days before the last that is counted (in 2059); what is unknown is the oldest."""
+    found = timestamps.parse(timestamp) if timestamp else None
+    return _OLDEST if found is None else min(_OLDEST, max(0, _OLDEST - (found.at.toordinal() - _DAYS_TO_1970)))

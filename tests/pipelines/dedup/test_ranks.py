@@ -1,0 +1,125 @@
+"""Which copy stays: ranks order documents by their criteria, then by hash, in any order of finding."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.dedup import pairs, ranks
+from pipelines.document import Document
+from pipelines.hashing import keyed
+from pipelines.optional import filters
+from pipelines.recipe_parts import Filters
+from pipelines.recipes import GitHubFiles
+from pipelines.sources import github
+from pipelines.stages.kinds import Context
+
+WIDTHS = (2, 3, 15)
+VALUES = st.tuples(*(st.integers(0, (1 << width) - 1) for width in WIDTHS))
+DOCUMENT = Document(id="a", source="github", text="x = 1\n", dump="d", offset=0)
+TIMES = (None, "1950", "1999-12-31", "2012", "2012-02", "2012-02-03T04:05:06Z", "2058", "3000-01-01", "no time")
+DOCUMENTS = st.builds(
+    replace,
+    st.just(DOCUMENT),
+    id=st.text("abc", min_size=1, max_size=3),
+    url=st.sampled_from((None, "", "http://a.org")),
+    license=st.sampled_from((None, "mit")),
+    timestamp=st.sampled_from(TIMES),
+    attributes=st.fixed_dictionaries({"path": st.sampled_from(("a.py", "vendor/a.py", "dist/a.py", 5))}),
+)
+
+
+@given(VALUES, VALUES, st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1), st.sampled_from((32, 64)))
+def test_criteria_count_in_their_order_and_then_the_hash(
+    one: tuple[int, ...], other: tuple[int, ...], a: int, b: int, bits: int
+) -> None:
+    first, second = (
+        ranks.packed(zip(values, WIDTHS, strict=True), hashed, bits) for values, hashed in ((one, a), (other, b))
+    )
+    left = bits - sum(WIDTHS)
+    assert 0 <= first < 1 << bits
+    assert (first < second) == ((one, a >> 64 - left) < (other, b >> 64 - left))
+
+
+def test_what_is_too_large_counts_as_the_largest() -> None:
+    assert ranks.packed([(9, 2), (-1, 3)], 0) == ranks.packed([(3, 2), (0, 3)], 0)
+    with pytest.raises(ValueError, match="criteria take 32 of 32 bits"):
+        ranks.packed([(0, 30), (0, 2)], 0, 32)
+
+
+@given(st.lists(DOCUMENTS, min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_one_stays_whatever_the_order(documents: list[Document], order: random.Random) -> None:
+    def rank(document: Document) -> tuple[int, str]:
+        return pairs.rank(document, 7), document.id
+
+    best = min(documents, key=rank)
+    order.shuffle(documents)
+    assert rank(min(documents, key=rank)) == rank(best)
+
+
+def test_more_shingles_count_before_anything_else() -> None:
+    poor = replace(DOCUMENT, attributes={"path": "vendor/a.py"})
+    rich = replace(DOCUMENT, url="http://a.org", title="A", license="mit", timestamp="2020", attributes={})
+    assert pairs.rank(poor, 8) < pairs.rank(rich, 7)
+    assert pairs.rank(rich, 7) < pairs.rank(poor, 7)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ({"timestamp": "2020-02-03"}, {"timestamp": "2020-02-02"}),
+        ({"timestamp": "1950"}, {"timestamp": None}),
+        ({"url": "http://a.org", "license": "mit"}, {"timestamp": "2020", "url": ""}),
+        ({"attributes": {"path": "a.py"}}, {"url": "http://a.org", "attributes": {"path": "vendor/a.py"}}),
+        ({"attributes": {"author": "A", "number": 5}}, {"attributes": {"author": "A"}}),
+    ],
+)
+def test_a_document_that_tells_more_or_is_newer_stays(better: dict[str, Any], worse: dict[str, Any]) -> None:
+    first, second = replace(DOCUMENT, **better), replace(DOCUMENT, **worse)
+    times = [("a", "b"), ("b", "a")]  # the ids, and with them the hashes, decide nothing
+    for names in times:
+        one, other = (replace(document, id=name) for document, name in zip((first, second), names, strict=True))
+        assert pairs.rank(one, 7) < pairs.rank(other, 7)
+
+
+HEADER = "# SPDX-License-Identifier: MIT\n"
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (("six.py", ""), ("pip/_vendor/six.py", HEADER)),
+        (("six.py", HEADER), ("six.py", "")),
+        (("six.py", ""), ("src/six.py", "")),
+        (("src/deep/six.py", ""), ("dist/six.py", "")),
+    ],
+)
+def test_the_file_in_its_own_project_stays(better: tuple[str, str], worse: tuple[str, str]) -> None:
+    for names in (("a", "b"), ("b", "a")):
+        one, other = (
+            replace(DOCUMENT, id=name, text=header + DOCUMENT.text, attributes={"path": path})
+            for name, (path, header) in zip(names, (better, worse), strict=True)
+        )
+        assert github.rank(one, one) < github.rank(other, other)
+
+
+def test_published_any_copy_stays() -> None:
+    found = [replace(DOCUMENT, id=name, attributes={"path": "six.py"}) for name in ("a", "b")]
+    keys = [github.content_key(one, one, Context(GitHubFiles(kept="any"), {})) for one in found]
+    assert [list(key[1] if key[1] is not None else ()) for key in keys] == [
+        [keyed("owner", name)] for name in ("a", "b")
+    ]
+
+
+def test_copies_of_own_texts_stay_by_the_same_rule() -> None:
+    old, new = replace(DOCUMENT, timestamp="2001"), replace(DOCUMENT, timestamp="2002")
+    for names in (("a", "b"), ("b", "a")):
+        one, other = (replace(document, id=name) for document, name in zip((new, old), names, strict=True))
+        first, second = (filters.text_key(found, found, Context(Filters(copies=True), {})) for found in (one, other))
+        assert first[0] == second[0]
+        assert tuple(() if first[1] is None else first[1]) < tuple(() if second[1] is None else second[1])
