@@ -208,7 +208,7 @@ def ours(texts: Sequence[str], measure: pairs.Measure) -> Found:
     wanted = pairs.merged(candidates, measure, THRESHOLD)
     load: pairs.Load = lambda places: {place: near.shingles(texts[place[1]]) for place in places}  # noqa: E731
     overlaps = pairs.verified(wanted, load, measure, THRESHOLD)
-    pairs.resolved(overlaps)
+    pairs.resolved(overlaps, measure)
     seconds = time.process_time() - began
     return Found(_pairs_of(wanted), _pairs_of(overlaps), seconds)
 

@@ -253,7 +253,14 @@ def damaged_input(trials: Trials, folder: Path) -> str:
 def damaged_output(trials: Trials, folder: Path) -> str:
     """Change a byte of a finished corpus, or cut a file's end off; the check must name the file and withdraw it."""
     shutil.copytree(trials.folder.parent / "wanted", folder / "corpus")
-    kinds = ("*/documents/*.parquet", "*/drops/*.parquet", "tokens/*/*", "*/manifest.json", "models/**/*")
+    kinds = (
+        "*/documents/*.parquet",
+        "*/drops/*.parquet",
+        "*/copies/*.parquet",
+        "tokens/*/*",
+        "*/manifest.json",
+        "models/**/*",
+    )
     there = (folder / "corpus").glob(trials.rng.choice(kinds))
     files = sorted(path for path in there if path.is_file() and path.stat().st_size)
     victim = trials.rng.choice(files)

@@ -57,7 +57,14 @@ def kinds(lines: Iterable[str]) -> Counter[str]:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Return what makes up a corpus by name: documents, drops, tokens and models."""
-    names = ("*/documents/*.parquet", "*/drops/*.parquet", "tokens/**/*.bin", "tokens/**/*.index", "models/**/*")
+    names = (
+        "*/documents/*.parquet",
+        "*/drops/*.parquet",
+        "*/copies/*.parquet",
+        "tokens/**/*.bin",
+        "tokens/**/*.index",
+        "models/**/*",
+    )
     found = {path for name in names for path in folder.glob(name) if path.is_file() and path.name != "manifest.json"}
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 

@@ -30,7 +30,7 @@ _WORK = re.compile(
       | (?P<of>[a-z][a-z0-9_]*)/(?:[a-z0-9_]+/)?(?:
             begun | shards\.json | runs\.json
           | (?:[a-z0-9_]+-)?{_ITEM}(?:[-.][a-z]+){{0,2}}\.
-            (?:json|parquet|changes|run|removals|overlaps|losses|xml)(?:\.blobs)?
+            (?:json|parquet|changes|run|removals|clusters|overlaps|losses|xml)(?:\.blobs)?
           | (?:train|validation)-\d{{5}}\.json
         )
     )""",
@@ -127,6 +127,8 @@ def _begun(folder: str, manifests: Sequence[str], sources: Set[str]) -> Iterator
             yield from (f"tokens/{stage}/{item}.{suffix}" for suffix in ("bin", "index", "documents.parquet"))
         else:
             yield from (f"{source}/documents/{item}.parquet", f"{source}/drops/{stage}-{item}.parquet")
+            if stage == "kept_copies":
+                yield f"{source}/copies/{item}.parquet"
 
 
 def _of_manifest(folder: str, manifest: dict[str, Any]) -> Iterator[str]:

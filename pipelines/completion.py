@@ -10,19 +10,24 @@ from pipelines.across import together
 from pipelines.build import Build, shares_of
 from pipelines.files import storage
 from pipelines.models import by_path, training
+from pipelines.stages.copies import TABLE
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.tokens import shards
 
 
 def withdraw(prepared: Build, jobs: Sequence[Job | Shuffle]) -> None:
     """Remove the manifests of what these jobs are about to change: until they are written again, it is not there."""
-    labels = [job.label.partition("/") for job in jobs]
-    changed = {source for source, _, _ in labels if source in prepared.chains}
-    documents = {source for source, _, stage in labels if stage not in ("encode", "shards")}
-    for path in ("manifest.json", "models/manifest.json", *([together.FILE] if documents else [])):
+    labels = [(source, stage) for source, _, stage in (job.label.partition("/") for job in jobs)]
+    documents = {source for source, stage in labels if stage not in ("encode", "shards")}
+    # The table of copies is beside the documents: while it is written, all that is made of them may be finished.
+    others = [(source, stage) for source, stage in labels if stage.partition(",")[0] != TABLE]
+    changed = {source for source, _ in others}
+    again = [together.FILE for _, stage in others if stage not in ("encode", "shards")]
+    for path in ("manifest.json", "models/manifest.json", *again[:1]):
         storage.remove(f"{prepared.output}/{path}")
-    for source in sorted(changed):
-        storage.remove(f"{prepared.output}/tokens/{source}/manifest.json")
+    for source in sorted({source for source, _ in labels} & prepared.chains.keys()):
+        if source in changed:
+            storage.remove(f"{prepared.output}/tokens/{source}/manifest.json")
         if source in documents:
             storage.remove(f"{prepared.output}/{source}/manifest.json")
 

@@ -121,6 +121,23 @@ class Members:
         return frozenset(n for n, pair in enumerate(zip(self._sums, other._sums, strict=True)) if pair[0] != pair[1])
 
 
+class Copies:
+    """The documents that a source dropped as copies, and those of its table of copies: as `Members`, for comparison."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        self._reasons: Mapping[str, Sequence[str]] = manifest.get("copies", {}).get("reasons", {})
+        self._found = {"drops": Members(), "copies": Members()}
+
+    def add(self, kind: str, row: Mapping[str, Any]) -> None:
+        """Take note of a row of the table of drops, or of copies."""
+        if kind == "copies" or row["reason"] in self._reasons.get(row["stage"], ()):
+            self._found[kind].add(row["id"], f"{row['stage']}/{row['reason']}", 0)
+
+    def differ(self) -> bool:
+        """Tell whether the two are not the same documents, dropped by the same stages for the same reasons."""
+        return bool(self._found["drops"].differing(self._found["copies"]))
+
+
 def bucket_of(identifier: str) -> int:
     """Return the bucket of a document."""
     return keyed("verify", identifier) % BUCKETS
@@ -145,9 +162,11 @@ def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
 def _table_problems(output: str, source: str, manifest: dict[str, Any], documents: Members) -> Iterator[str]:
     if shown := manifest.get("changes"):
         yield from _file_problems(output, {shown["path"]: shown["sha256"]}, f"{source}/manifest.json")
-    for kind in ("documents", "drops"):
+    copies = Copies(manifest)
+    for kind in ("documents", "drops", "copies"):
         count = 0
-        for entry in manifest[kind]["files"]:
+        table = manifest.get(kind) or {"count": 0, "files": []}
+        for entry in table["files"]:
             path = f"{output}/{entry['path']}"
             digests: list[bytes] = []
             if (strange := _strange(entry["path"], f"{output}/{source}/manifest.json")) is not None:
@@ -159,14 +178,18 @@ def _table_problems(output: str, source: str, manifest: dict[str, Any], document
                     digests.append(tables.row_digest(found))
                     if kind == "documents":
                         documents.add(found["id"], Path(path).stem, row)
+                    else:
+                        copies.add(kind, found)
             except (OSError, ValueError) as error:
                 yield f"{path}: cannot be read: {error}"
                 continue
             if tables.table_digest(digests) != entry["digest"]:
                 yield f"{path}: its rows are not those that the manifest names"
             count += len(digests)
-        if count != manifest[kind]["count"]:
-            yield f"{source}: {count} {kind} in the files, the manifest says {manifest[kind]['count']}"
+        if count != table["count"]:
+            yield f"{source}: {count} {kind} in the files, the manifest says {table['count']}"
+    if copies.differ():
+        yield f"{output}/{source}/copies: its rows are not the documents that were dropped as copies"
 
 
 def _shard_problems(output: str, source: str, tokenizer: str, documents: Members) -> Iterator[str]:

@@ -4,6 +4,7 @@
 
     documents/ITEM.parquet         work/SOURCE/STAGE/ITEM.json, of the last stage
     drops/STAGE-ITEM.parquet       work/SOURCE/STAGE/ITEM.json
+    copies/ITEM.parquet            work/SOURCE/kept_copies/ITEM.json
     tokens/SOURCE/SHARD.*          work/tokens/SOURCE/SHARD.json
     models/NAME/*                  models/NAME/manifest.json
 
@@ -19,6 +20,7 @@ from typing import Any
 
 from pipelines.files import storage
 from pipelines.hashing import seal
+from pipelines.stages.copies import TABLE
 from pipelines.stages.kinds import Paths
 from pipelines.tokens import shards
 
@@ -68,11 +70,11 @@ def _of_model(manifest: str) -> Iterator[tuple[str, str]]:
 def _of_documents(paths: Paths, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     named_by = f"{paths.output}/{paths.source}/{MANIFEST}"
     last = storage.inside(manifest["stages"][-1]["stage"].partition("/")[2], named_by)
-    for kind in ("documents", "drops"):
-        for entry in manifest[kind]["files"]:
+    for kind, writer in (("documents", last), ("drops", None), ("copies", TABLE)):
+        for entry in manifest.get(kind, {}).get("files", ()):
             path = f"{paths.output}/{storage.inside(entry['path'], named_by)}"
             name = path.rpartition("/")[2].removesuffix(".parquet")
-            stage, _, item = (last, "-", name) if kind == "documents" else name.partition("-")
+            stage, _, item = (writer, "-", name) if writer else name.partition("-")
             if _differs(path, entry["sha256"]):
                 yield path, paths.manifest(stage, item)
 

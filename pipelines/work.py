@@ -30,7 +30,7 @@ from pipelines.runners.environment import SOURCES
 from pipelines.runners.names import Names, kinds_in
 from pipelines.runners.needs import Needs
 from pipelines.runners.plans import Worklist
-from pipelines.stages import kinds, losses, run
+from pipelines.stages import copies, kinds, losses, run
 from pipelines.stages.decisions import Cut, Decision, Group
 from pipelines.stages.resolution import Resolution, Together, run_resolve
 from pipelines.stages.source import Source, Unpacking
@@ -54,6 +54,10 @@ _CALLED = (
     run_resolve,
     sign,
     losses.add_up,
+    copies.Step.split,
+    copies.Pairs.reduce,
+    copies.Followed.reduce,
+    copies.Table.reduce,
     draws.draw,
     training.train,
     encode,
@@ -83,6 +87,9 @@ _TASKS = (
     Sign,
     losses.Sum,
     losses.Alarm,
+    copies.Pairs,
+    copies.Followed,
+    copies.Table,
     draws.Draw,
     reference.Pages,
     reference.Examples,
@@ -94,6 +101,7 @@ _TASKS = (
     kinds.Part,
     kinds.Paths,
     kinds.Removals,
+    kinds.Clusters,
     kinds.Schema,
     Columns,
 )

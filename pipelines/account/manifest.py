@@ -14,8 +14,9 @@ from pipelines.files import storage, strays, tables
 from pipelines.hashing import seal
 from pipelines.stages import changes, losses
 from pipelines.stages.chain import Chain
+from pipelines.stages.copies import TABLE
 
-KINDS = ("documents", "drops")
+KINDS = ("documents", "drops", "copies")
 # The manifests of each stage of a source, as its links read them.
 Rows = Sequence[Sequence[dict[str, Any]]]
 
@@ -73,6 +74,40 @@ def decisions(chain: Chain, rows: Rows) -> list[dict[str, Any]]:
     return [{"stage": link.stage.name, "items": len(link.items()), **facts} for link, (facts,) in decided]
 
 
+def copies(chain: Chain, accounts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the table of copies holds; RuntimeError if it has not a row for each document dropped as a copy.
+
+    `reasons` are those of such drops by stage, `kept` is how many documents stay for others, `largest` the one that
+    stays for most copies, and for how many.
+    """
+    rows = chain.copied()
+    files = [row["copies"] for row in rows]
+    reasons = chain.copy_reasons()
+    count, gone = _rows(chain.output, files), dropped_as_copies(accounts, reasons)
+    if count != gone:
+        raise RuntimeError(f"{chain.source.name}: {count} copies in the table, {gone} documents dropped as copies")
+    largest = min((row["largest"] for row in rows if row["largest"]), key=lambda row: (-row[1], row[0]), default=None)
+    return {
+        "count": count,
+        "kept": sum(row["kept"] for row in rows),
+        "largest": largest,
+        "reasons": reasons,
+        "digest": combined_digest(files),
+        "files": files,
+    }
+
+
+def dropped_as_copies(accounts: Sequence[Mapping[str, Any]], reasons: Mapping[str, Sequence[str]]) -> int:
+    """Return how many documents were dropped for these reasons, given by stage."""
+    return sum(
+        counts[0]
+        for account in accounts
+        for stage, found in account["dropped"].items()
+        for reason, counts in found.items()
+        if reason in reasons.get(stage, ())
+    )
+
+
 def cluster_sizes(chain: Chain) -> dict[str, Any]:
     """Return how large the clusters of copies are, by decision on duplicates: within the first window."""
     sizes = {link.stage.name: link.clusters() for link in chain.deciders}
@@ -114,6 +149,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     kept = _rows(output, documents)
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
+    copied = copies(chain, accounts)
     silent = silence.warnings(chain, accounts)
     wanted = chain.recipe.contamination
     options = {"contamination": asdict(wanted)} if wanted.drop else {}
@@ -152,6 +188,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             "digest": combined_digest(drops),
             "files": drops,
         },
+        "copies": copied,
     }
     write_if_changed(f"{output}/{chain.source.name}/manifest.json", manifest)
     if not chain.recipe.keep_staged:
@@ -174,8 +211,8 @@ def remove_strays(chain: Chain) -> list[str]:
 
     The source's stages are finished, and its own manifest is not written yet.
     """
-    rows = [row for link in chain.writers for row in link.manifests()]
-    kept = {f"{chain.output}/{row[kind]['path']}" for row in rows for kind in KINDS if row[kind]}
+    rows = [*(row for link in chain.writers for row in link.manifests()), *chain.copied()]
+    kept = {f"{chain.output}/{row[kind]['path']}" for row in rows for kind in KINDS if row.get(kind)}
 
     def manifest_of(name: str) -> str:
         stage, dash, item = name.removesuffix(".parquet").partition("-")
@@ -184,9 +221,13 @@ def remove_strays(chain: Chain) -> list[str]:
     def manifest_of_documents(name: str) -> str:
         return chain.paths.manifest(chain.final.stage.name, name.removesuffix(".parquet"))
 
+    def manifest_of_copies(name: str) -> str:
+        return chain.paths.manifest(TABLE, name.removesuffix(".parquet"))
+
     folder = f"{chain.output}/{chain.source.name}"
     documents = strays.clear(f"{folder}/documents", kept, manifest_of_documents)
-    return documents + strays.clear(f"{folder}/drops", kept, manifest_of)
+    drops = strays.clear(f"{folder}/drops", kept, manifest_of)
+    return [*documents, *drops, *strays.clear(f"{folder}/copies", kept, manifest_of_copies)]
 
 
 def folders(*, tokens: bool) -> tuple[str, ...]:

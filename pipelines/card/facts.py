@@ -158,7 +158,8 @@ def load(output: str) -> Corpus:
 def _check_names(output: str, manifests: Mapping[str, Json], tokens: Mapping[str, Json | None]) -> None:
     """Refuse a corpus whose manifests name what is not in it: a card would show the files of others."""
     for name, manifest in manifests.items():
-        for entry in (*manifest["documents"]["files"], *manifest["drops"]["files"]):
+        copies = manifest.get("copies", {}).get("files", ())
+        for entry in (*manifest["documents"]["files"], *manifest["drops"]["files"], *copies):
             storage.inside(entry["path"], f"{output}/{name}/manifest.json")
     for name, manifest in ((name, found) for name, found in tokens.items() if found):
         if not isinstance(manifest["vocabulary"], int) or not 1 <= manifest["vocabulary"] <= LARGEST_VOCABULARY:
@@ -348,7 +349,17 @@ def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
 
 
 def _shown_notes(corpus: Corpus, name: str) -> Iterator[str]:
+    yield from _copies(corpus.manifests[name].get("copies", {}))
     yield from corpus.manifests[name].get("shown", {}).get("notes", ())
+
+
+def _copies(copies: Json) -> Iterator[str]:
+    if copies.get("count"):
+        kept, most = copies["largest"]
+        yield (
+            f"{copies['kept']:,} documents stay for {copies['count']:,} copies that were dropped; the largest cluster "
+            f"has {most + 1:,}, of which {kept} stays"
+        )
 
 
 def _windows(manifest: Json) -> Iterator[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ _PLACE = [("rank", "<u8"), ("item", "<u4"), ("doc", "<u4")]
 _BOTH = [(f"{end}_{name}", kind) for end in ("inner", "outer") for name, kind in _PLACE]
 PAIR = np.dtype([("hash", "<u8"), *_BOTH, ("keys", "<u4"), ("shared", "<u4")])
 OVERLAP = np.dtype([*_BOTH, ("share", "<f8")])
+MEMBER = np.dtype([("item", "<u4"), ("doc", "<u4"), ("cluster", "<u8"), ("share", "<f8")])
 # A pair is verified if it shares this part of what the threshold wants among the sampled shingles: a sample of a few
 # shingles scatters, and verification decides anyway.
 MARGIN = 0.5
@@ -77,10 +78,10 @@ def sampled_keys(document: Document, one_in: int) -> RankedKeys:
     return keys(document, near.sample(found, one_in), found)
 
 
-def containment_keys(document: Document, window: int) -> RankedKeys:
+def containment_keys(document: Document, window: int, place: int = LAST_PLACE) -> RankedKeys:
     """Return one key for each anchor of the document: enough for short ones too."""
     ordered = near.in_order(document.text)
-    return keys(document, near.anchors(ordered, window), near.distinct(ordered))
+    return keys(document, near.anchors(ordered, window), near.distinct(ordered), place)
 
 
 def jaccard_keys(document: Document, cut: near.Bands, place: int = LAST_PLACE) -> RankedKeys:
@@ -179,10 +180,12 @@ def load(shards: Sequence[str], places: Sequence[Place]) -> dict[Place, near.Has
     }
 
 
-def resolved(overlaps: runs.Records) -> tuple[npt.NDArray[np.uint32], runs.Records, list[int]]:
-    """Return the item of each document that must go, the removals (`runs.REMOVAL`), and the sizes of the clusters.
+def resolved(
+    overlaps: runs.Records, measure: Measure
+) -> tuple[npt.NDArray[np.uint32], runs.Records, list[int], runs.Records]:
+    """Return the item of each document that must go, the removals (`runs.REMOVAL`), sizes and members of the clusters.
 
-    A cluster is a document that stays with those that go for it.
+    A cluster is a document that stays with those that go for it. A `MEMBER` says how much of it is in that one.
     """
     columns = [
         np.concatenate([overlaps[f"{end}_{name}"] for end in ("inner", "outer")]) for name in ("doc", "item", "rank")
@@ -195,4 +198,29 @@ def resolved(overlaps: runs.Records) -> tuple[npt.NDArray[np.uint32], runs.Recor
     removals = np.empty(len(gone), runs.REMOVAL)
     removals["doc"], removals["line"] = columns[0][gone], runs.WHOLE
     sizes = [1 + count for _, count in sorted(Counter(removed.values()).items())]
-    return columns[1][gone].astype(np.uint32), removals, sizes
+    shares = dict(zip(zip(inner, outer, strict=True), _contained(overlaps, measure).tolist(), strict=True))
+    rows = [(one, kept, shares[one, kept]) for one, kept in removed.items()]
+    rows += [(kept, kept, 1.0) for kept in sorted(set(removed.values()))]
+    return columns[1][gone].astype(np.uint32), removals, sizes, _members(columns, first, rows)
+
+
+def _contained(overlaps: runs.Records, measure: Measure) -> npt.NDArray[np.float64]:
+    """Return which share of each inner document is in the outer one."""
+    share: npt.NDArray[np.float64] = overlaps["share"]
+    if measure == "containment":
+        return share
+    inner, outer = (shingles_of(overlaps[f"{end}_rank"]).astype(np.float64) for end in ("inner", "outer"))
+    common = np.rint(share * (inner + outer) / (1 + share))  # J = c / (a + b - c)
+    return np.minimum(common / inner, 1.0)
+
+
+def _members(
+    columns: Sequence[npt.NDArray[Any]], first: npt.NDArray[np.int64], rows: Sequence[tuple[int, int, float]]
+) -> runs.Records:
+    """Return members by rows of (number, number of the one that stays, share); a cluster's key is that one's place."""
+    members = np.zeros(len(rows), MEMBER)
+    one, kept = (first[np.array([row[column] for row in rows], np.int64)] for column in (0, 1))
+    members["doc"], members["item"] = columns[0][one], columns[1][one]
+    place = columns[1][kept].astype(np.uint64) << np.uint64(32) | columns[0][kept].astype(np.uint64)
+    members["cluster"], members["share"] = near.mix(place + np.uint64(1)), [row[2] for row in rows]
+    return members

@@ -42,10 +42,15 @@ def packed(criteria: Iterable[Criterion], hashed: int, bits: int = 64) -> int:
 
 def of_document(document: Document) -> Iterator[Criterion]:
     """Yield what any source's copies are told apart by: whose place it is, how much is known of it, how new it is."""
-    path = document.attributes.get("path")
-    yield places.standing(path) if isinstance(path, str) else places.OWN, STANDING_BITS
+    yield standing(document), STANDING_BITS
     yield untold(document), UNTOLD_BITS
     yield age(document.timestamp), AGE_BITS
+
+
+def standing(document: Document) -> int:
+    """Return whose place a file stands in (`filters.code.places`); OWN for a document that is no file."""
+    path = document.attributes.get("path")
+    return places.standing(path) if isinstance(path, str) else places.OWN
 
 
 def untold(document: Document) -> int:

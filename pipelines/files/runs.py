@@ -175,32 +175,41 @@ REMOVAL = np.dtype([("doc", "<u4"), ("line", "<u4")])
 
 def write_removals(path: str, items: npt.NDArray[np.uint32], removals: Records, item_count: int) -> None:
     """Write removals (fields `doc`, `line`) grouped by item (from 0 up to `item_count`), for `read_removals`."""
+    rows = np.empty(len(removals), REMOVAL)
+    rows["doc"], rows["line"] = removals["doc"], removals["line"]
+    write_by_item(path, items, rows, item_count)
+
+
+def write_by_item(path: str, items: npt.NDArray[np.uint32], records: Records, item_count: int) -> None:
+    """Write records grouped by item (from 0 up to `item_count`), with a table that says where each item's begin."""
     order = np.argsort(items.astype(np.uint16) if item_count <= 1 << 16 else items, kind="stable")  # 16 bits: radix
-    rows = np.empty(len(order), REMOVAL)
-    rows["doc"] = removals["doc"][order]
-    rows["line"] = removals["line"][order]
     starts = np.searchsorted(items[order], np.arange(item_count + 1)).astype(START)
     with storage.write(path) as stream:
-        stream.write(rows.tobytes())
+        stream.write(records[order].tobytes())
         stream.write(starts.tobytes())
         stream.write(np.array([item_count], START).tobytes())
+
+
+def read_by_item(path: str, item: int, dtype: np.dtype[Any], count: int = 1) -> list[Records]:
+    """Read the records of `count` items from `item` on, for each of shape (n,)."""
+    with storage.open_read(path) as stream:
+        stream.seek(-START.itemsize, 2)
+        item_count = int(np.frombuffer(stream.read(START.itemsize), START)[0])
+        stream.seek(-START.itemsize * (item_count + 2 - item), 2)
+        starts = np.frombuffer(stream.read(START.itemsize * (count + 1)), START).astype(np.int64)
+        if starts[-1] == starts[0]:
+            return [np.empty(0, dtype)] * count
+        stream.seek(int(starts[0]) * dtype.itemsize)
+        rows = np.frombuffer(stream.read(int(starts[-1] - starts[0]) * dtype.itemsize), dtype)
+    return [rows[start:end] for start, end in pairwise((starts - starts[0]).tolist())]
 
 
 def read_removals(paths: Iterable[str], item: int, count: int = 1) -> list[Records]:
     """Read the removals of `count` items from `item` on, from all decision files: for each of shape (n,), sorted."""
     found: list[list[Records]] = [[] for _ in range(count)]
     for path in paths:
-        with storage.open_read(path) as stream:
-            stream.seek(-START.itemsize, 2)
-            item_count = int(np.frombuffer(stream.read(START.itemsize), START)[0])
-            stream.seek(-START.itemsize * (item_count + 2 - item), 2)
-            starts = np.frombuffer(stream.read(START.itemsize * (count + 1)), START).astype(np.int64)
-            if starts[-1] == starts[0]:
-                continue
-            stream.seek(int(starts[0]) * REMOVAL.itemsize)
-            rows = np.frombuffer(stream.read(int(starts[-1] - starts[0]) * REMOVAL.itemsize), REMOVAL)
-        for number, (start, end) in enumerate(pairwise((starts - starts[0]).tolist())):
-            found[number].append(rows[start:end])
+        for number, rows in enumerate(read_by_item(path, item, REMOVAL, count)):
+            found[number].append(rows)
     return [_sorted(np.concatenate(rows)) if rows else np.empty(0, REMOVAL) for rows in found]
 
 

@@ -65,6 +65,11 @@ DROP_SCHEMA: Final = columns(
     timestamp_precision=pa.string(),
     license=pa.string(),
 )
+# The columns of the table of copies: the document that stays, the one that was dropped, where and why, and how much of
+# it is in the one that stays.
+COPY_SCHEMA: Final = columns(
+    kept=pa.string(), id=pa.string(), stage=pa.string(), reason=pa.string(), share=pa.float64()
+)
 NO_COLUMNS: Final = columns()
 # A schema makes its names anew whenever it is asked for them.
 _OF_DOCUMENTS, _OF_DROPS = frozenset(DOCUMENT_SCHEMA.names), frozenset(DROP_SCHEMA.names)
@@ -223,8 +228,10 @@ def _well_formed(value: Any) -> Any:
 
 def _digests(table: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """Return the digests of rows as a reader of the table finds them: the column's type decides that 1 is 1.0."""
-    place = table.column_names.index("timestamp")
-    others = table.set_column(place, "timestamp", table.column(place).cast(pa.int64()))
+    others = table
+    if "timestamp" in table.column_names:
+        place = table.column_names.index("timestamp")
+        others = table.set_column(place, "timestamp", table.column(place).cast(pa.int64()))
     if "text" not in table.column_names:
         return [row_digest(found) for found in others.to_pylist()]
     columns = others.drop_columns(["text"]).to_pylist()
@@ -292,6 +299,17 @@ class DropWriter(TableWriter):
             "license": drop.license,
         }
         self.add(row, drop.size)
+
+
+class CopyWriter(TableWriter):
+    """Writes copies: rows of `COPY_SCHEMA`."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, COPY_SCHEMA)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one copy."""
+        self.add(row, 0)
 
 
 def merged(first: pa.Schema, second: pa.Schema) -> pa.Schema:

@@ -35,6 +35,7 @@ from pipelines.stages.kinds import Context, Decide, Map, Stage
 from pipelines.stages.source import Source
 from pipelines.stages.steps import drop_marked
 
+DUPLICATE = "duplicate"
 CLASSIFIER = "classifier"  # the model: a fastText classifier
 MEASURED = ("language_score", "perplexity", "classifier_probability")
 SCORES = (*MEASURED, "value", "limit")  # the last two are of Gopher's and FineWeb's rules
@@ -228,8 +229,16 @@ def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
         version=3,
     )
     if wanted.copies:
-        yield Decide("copies", exact.not_owner, ranked=True)
-        yield Map("distinct", drop_marked("duplicate"), part, keys=by_lines, ranked=by_lines is not None)
+        yield Decide("copies", exact.not_owner, ranked=True, share=1.0)
+        yield Map(
+            "distinct",
+            drop_marked(DUPLICATE),
+            part,
+            keys=by_lines,
+            ranked=by_lines is not None,
+            copies=(DUPLICATE,),
+            version=2,
+        )
     if by_lines:
         rule = exact.not_owner if wanted.lines == "all_but_one" else lines.seen_twice
         yield Decide("repeated_lines", rule, ranked=True, part=part)

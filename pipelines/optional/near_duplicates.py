@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import Any
 
-from pipelines.dedup import near, pairs
+from filters.code import places
+from pipelines.dedup import near, pairs, ranks
 from pipelines.document import Document
 from pipelines.files.runs import Keys
 from pipelines.recipe_parts import NearDuplicates
@@ -19,12 +20,18 @@ from pipelines.stages.kinds import Context, Map, Resolve, Stage
 from pipelines.stages.source import Source
 from pipelines.stages.steps import drop_marked, same
 
+NEAR = "near_duplicate"
+
 
 def keys(raw: Document, document: Document, context: Context[NearDuplicates]) -> Keys:
-    """Return what finds the document among its like: anchors, or the bands of its signature; and a key of the whole."""
+    """Return what finds the document among its like: anchors, or the bands of its signature; and a key of the whole.
+
+    What stands among a project's own files stays before a fuller copy that another project carries along.
+    """
     cut, window = _found_by(context.recipe)
+    place = pairs.LAST_PLACE - places.FROM_ELSEWHERE + ranks.standing(document)
     by_share = context.recipe.measure == "containment"
-    return pairs.containment_keys(document, window) if by_share else pairs.jaccard_keys(document, cut)
+    return pairs.containment_keys(document, window, place) if by_share else pairs.jaccard_keys(document, cut, place)
 
 
 @cache
@@ -47,8 +54,8 @@ def chosen(source: Source, recipe: Any) -> Source:
     _found_by(wanted)  # a threshold that no signature finds is a mistake to name now
     part = partial(near_part, source.name)
     added: tuple[Stage, ...] = (
-        Map("near_keys", same, part, keys=keys, ranked=True, version=3),
-        Resolve("near", part, measure=wanted.measure),
-        Map("near_unique", drop_marked("near_duplicate"), part),
+        Map("near_keys", same, part, keys=keys, ranked=True, version=4),
+        Resolve("near", part, measure=wanted.measure, version=2),
+        Map("near_unique", drop_marked(NEAR), part, copies=(NEAR,), version=2),
     )
     return source.extended(added)

@@ -111,6 +111,7 @@ def overlap_part(recipe: Recipe) -> BookOverlap:
     return recipe.books.overlap
 
 
+CONTAINED = "contained_in_another"
 COLUMNS = columns(
     collection=pa.string(),
     encoding=pa.string(),
@@ -127,9 +128,17 @@ SOURCE = Source(
     stages=(
         Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=6),
         Decide("encodings", exact.not_owner, ranked=True),
-        Map("one_encoding", one_of_each, texts_part, keys=keys, ranked=True, version=4),
-        Resolve("contained", overlap_part, version=2),
-        Map("books", drop_marked("contained_in_another"), overlap_part),
+        Map(
+            "one_encoding",
+            one_of_each,
+            texts_part,
+            keys=keys,
+            ranked=True,
+            copies=("older_edition", "other_encoding"),
+            version=5,
+        ),
+        Resolve("contained", overlap_part, version=3),
+        Map("books", drop_marked(CONTAINED), overlap_part, copies=(CONTAINED,), version=2),
     ),
     attributes=attributes,
     attribute_names=("collection", "language", "license", "encoding", "book"),

@@ -32,6 +32,8 @@ from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.source import Breakdown, Shown, Source
 from pipelines.tokens import tokenizers
 
+DUPLICATE = "duplicate"
+
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
     """Read an export or an archive; raise ValueError for a file without a single record or member."""
@@ -90,7 +92,7 @@ def rank(raw: Document, file: Document) -> int:
 def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Document | Drop:
     """Drop the copies; clean what is kept if raw content was compared."""
     if len(removed):
-        return file.drop("duplicate")
+        return file.drop(DUPLICATE)
     return without_boilerplate(file, context.recipe.boilerplate) if context.recipe.copies == "raw" else file
 
 
@@ -127,8 +129,8 @@ SOURCE = Source(
     look=github_input.look,
     stages=(
         Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=8),
-        Decide("duplicates", exact.not_owner, ranked=True),
-        Map("unique", unique, files_part),
+        Decide("duplicates", exact.not_owner, ranked=True, share=1.0),
+        Map("unique", unique, files_part, copies=(DUPLICATE,), version=2),
         Map(
             "tokens",
             enough_letters,

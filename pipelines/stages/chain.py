@@ -8,10 +8,10 @@ from typing import Any
 
 from pipelines.files import storage
 from pipelines.hashing import digest_of
-from pipelines.stages import losses, unpacking
+from pipelines.stages import copies, losses, unpacking
 from pipelines.stages.deciders import DecideLink, ResolveLink, TogetherLink
 from pipelines.stages.graph import Node
-from pipelines.stages.jobs import Job, pending
+from pipelines.stages.jobs import Job, Shuffle, pending
 from pipelines.stages.kinds import Decide, Join, Map, Resolve, ResolveTogether
 from pipelines.stages.link import Decider, Link, Setting, Writer
 from pipelines.stages.writers import JoinLink, MapLink
@@ -77,12 +77,49 @@ class Chain(Setting):
             yield Node(link.name, (*before, *link.needs), link.plan)
             before = (link.name,)
         if self._watched:
-            yield Node(self.last_node, before, self._plan_losses)
+            yield Node(self._losses, before, self._plan_losses)
+            before = (self._losses,)
+        if self.copies:
+            yield Node(f"{self.source.name}/{copies.TABLE}", before, self._plan_copies)
 
     @property
     def last_node(self) -> str:
         """The name of the node with which the source is finished."""
-        return f"{self.source.name}/losses" if self._watched else self.links[-1].name
+        if self.copies:
+            return f"{self.source.name}/{copies.TABLE}"
+        return self._losses if self._watched else self.links[-1].name
+
+    @property
+    def _losses(self) -> str:
+        return f"{self.source.name}/losses"
+
+    @cached_property
+    def copies(self) -> copies.Plan | None:
+        """What tells which document stays for which copies, of a source that drops some."""
+        found = [link for link in self.writers if isinstance(link, MapLink) and link.stage.copies]
+        if not found:
+            return None
+        return copies.Plan(
+            paths=self.paths,
+            identity=digest_of("copies", [link.identities() for link in found]),
+            buckets=self.recipe.buckets,
+            runs={
+                link.stage.name: [self.paths.standing(link.stage.name, item.key) for item in link.items()]
+                for link in found
+            },
+        )
+
+    def _plan_copies(self) -> list[Job | Shuffle]:
+        assert self.copies is not None
+        return self.copies.left(self.last_node)
+
+    def copied(self) -> list[dict[str, Any]]:
+        """Return the manifests of the files of the table of copies."""
+        return storage.read_jsons(self.copies.manifests()) if self.copies else []
+
+    def copy_reasons(self) -> dict[str, list[str]]:
+        """Return for which reasons documents go as copies, by stage."""
+        return {link.stage.name: list(link.stage.copies) for link in self.writers if getattr(link.stage, "copies", ())}
 
     @property
     def _watched(self) -> list[Writer[Any]]:
@@ -113,7 +150,7 @@ class Chain(Setting):
             if storage.read_json(sums[0].listed) != listed:
                 storage.write_json(sums[0].listed, listed)
             tasks += sums
-        return pending(self.last_node, losses.add_up, tasks)
+        return pending(self._losses, losses.add_up, tasks)
 
     def lost(self) -> list[dict[str, Any]]:
         """Return what hosts, repositories or sites lost at each stage, see `pipelines.stages.losses.merged`."""

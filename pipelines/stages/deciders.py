@@ -12,9 +12,9 @@ from pipelines.files.current import is_current
 from pipelines.hashing import digest_of
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.jobs import Job, Shuffle, first_not_done
-from pipelines.stages.kinds import Decide, Paths, Removals, Resolve, reducer_name
+from pipelines.stages.kinds import Clusters, Decide, Item, Paths, Removals, Resolve, reducer_name
 from pipelines.stages.link import Decider, Writer
-from pipelines.stages.resolution import Resolution, Together, buckets_for
+from pipelines.stages.resolution import Resolution, Together, buckets_for, clusters_file
 
 # What is made over all sources lies under this name, as if it were one.
 ALL = "across"
@@ -85,6 +85,10 @@ class DecideLink(Decider[Decide]):
         """Return where an item finds what it must remove."""
         return self.decision.removals_of(ordinal)
 
+    def clusters_of(self, ordinal: int, item: Item) -> Clusters:
+        """Return where an item finds which of its documents are copies of one: documents of one key are."""
+        return Clusters(self.paths.work(self.texts.stage.name, f"{item.key}.run"), share=self.stage.share)
+
     def manifests(self) -> list[dict[str, Any]]:
         """Return how many keys were compared and marked; RuntimeError if one was lost on the way."""
         return [self.decision.facts(self.compared, self._keys)]
@@ -134,6 +138,10 @@ class ResolveLink(Decider[Resolve]):
     def removals_of(self, ordinal: int) -> Removals:
         """Return where an item finds what it must remove."""
         return Removals(self.stage.name, "bucket", range(1), ordinal)
+
+    def clusters_of(self, ordinal: int, item: Item) -> Clusters:
+        """Return where an item finds which of its documents are copies of one."""
+        return Clusters(clusters_file(self.paths, self.stage.name), ordinal)
 
     def _manifest(self) -> dict[str, Any]:
         row: dict[str, Any] = storage.read_json(self._decided)

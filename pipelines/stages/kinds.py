@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from operator import attrgetter
 from typing import Any, BinaryIO, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -102,7 +103,8 @@ class Map(Generic[R]):
     line numbers or None (`pipelines.files.runs.Keys`).
     `spill(record)` turns what is kept into a (hash, payload) for a later `Join` instead of a document.
     `statistics(document)` says what to add up, for the manifest, over the documents that are kept; `raw(record)` is the
-    text of a record that is no document yet, to be shown beside what became of it.
+    text of a record that is no document yet, to be shown beside what became of it. `copies` are the reasons of drops
+    for which, by the decision before, another document stays: `pipelines.stages.copies` says which.
     `columns` are those of the attributes that the step (of the first stage: the reader too) adds to a document, with
     their types; `scores` names what it measures of a document that it drops, numbers each. `packages` are those that it
     cannot do without: a build that lacks one is refused.
@@ -121,6 +123,7 @@ class Map(Generic[R]):
     raw: Callable[[Any], str] = attrgetter("text")
     columns: pa.Schema = NO_COLUMNS
     scores: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     packages: tuple[Package, ...] = ()
     version: int = 1
 
@@ -132,7 +135,8 @@ class Decide:
     `items` says which item each record came from; those below `own` are this source's. `other` is a stage of another
     source whose keys are compared too. `window` gives the number of items, by a recipe, that are compared with each
     other (0: all of them), `part` the part of a recipe that the rule was made with. `duplicates` says that what is
-    marked is a copy: then too many raise an alarm, and what is marked among some records is marked among more.
+    marked is a copy: then too many raise an alarm, and what is marked among some records is marked among more. `share`
+    is how much of such a copy is in the document that stays, if the keys tell: 1.0 where they are of whole texts.
     """
 
     decides: ClassVar[bool] = True
@@ -144,6 +148,7 @@ class Decide:
     other: StageOf | None = None
     part: Callable[[Any], Any] | None = None
     duplicates: bool = True
+    share: float | None = None
     version: int = 1
 
 
@@ -209,6 +214,14 @@ class Paths:
         """Return the path of a shard of drops."""
         return f"{self.output}/{self.source}/drops/{stage}-{item}.parquet"
 
+    def copies(self, name: str) -> str:
+        """Return the path of a file of the table of copies."""
+        return f"{self.output}/{self.source}/copies/{name}.parquet"
+
+    def standing(self, stage: str, item: str) -> str:
+        """Return the path of the run in which an item says which documents stay or go as copies."""
+        return self.work(stage, f"{item}.copies.run")
+
     def losses(self, stage: str, item: str) -> str:
         """Return the path of the run in which an item says what each host or repository lost."""
         return self.work(stage, f"{item}.losses")
@@ -251,6 +264,34 @@ class Removals:
     def read(self, paths: Paths) -> runs.Records:
         """Return the removals, shape (n,), sorted by document and line."""
         return runs.read_removals(self.paths(paths), self.place)[0]
+
+
+# A document, the cluster of copies that it is of, and how much of it is in the one that stays (nan: nobody knows).
+MEMBER = np.dtype([("doc", "<u4"), ("cluster", "<u8"), ("share", "<f8")])
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """Where an item finds the clusters of its documents: the `place`-th part of a decision's file, or its own keys.
+
+    `share` goes with keys: how much of a copy is in the document that stays, if they tell.
+    """
+
+    path: str
+    place: int | None = None
+    share: float | None = None
+
+    def read(self) -> dict[int, tuple[int, float | None]]:
+        """Return cluster and share by row of the item's documents."""
+        if self.place is None:
+            every = runs.Slice(0, self.path, 0, runs.records(self.path))
+            keys = runs.read_keys(every, runs.RANKED_KEY)
+            return {
+                row: (key, self.share) for row, key in zip(keys["doc"].tolist(), keys["hash"].tolist(), strict=True)
+            }
+        rows = runs.read_by_item(self.path, self.place, MEMBER)[0]
+        columns = (rows[name].tolist() for name in ("doc", "cluster", "share"))
+        return {row: (cluster, None if isnan(share) else share) for row, cluster, share in zip(*columns, strict=True)}
 
 
 def reducer_name(reducer: int) -> str:

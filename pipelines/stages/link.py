@@ -22,7 +22,7 @@ from pipelines.hashing import digest_of
 from pipelines.recipes import Recipe
 from pipelines.stages import unpacking
 from pipelines.stages.jobs import Job, Shuffle
-from pipelines.stages.kinds import Decide, Item, Join, Map, Paths, Removals, Resolve, Schema
+from pipelines.stages.kinds import Clusters, Decide, Item, Join, Map, Paths, Removals, Resolve, Schema
 from pipelines.stages.source import Input, Model, Source, Unpacking, one_item_per_file
 
 S = TypeVar("S", bound=Map[Any] | Join[Any] | Decide | Resolve)
@@ -244,6 +244,10 @@ class Decider(Link[D]):
     @abstractmethod
     def removals_of(self, ordinal: int) -> Removals:
         """Return where an item finds what it must remove."""
+
+    @abstractmethod
+    def clusters_of(self, ordinal: int, item: Item) -> Clusters:
+        """Return where an item finds which of its documents are copies of one."""
 
     @abstractmethod
     def clusters(self) -> dict[str, Any] | None:

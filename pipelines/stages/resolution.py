@@ -24,7 +24,7 @@ from pipelines.files.current import renewed
 from pipelines.hashing import digest_of
 from pipelines.stages.decisions import reducers_for
 from pipelines.stages.jobs import Job, Shuffle
-from pipelines.stages.kinds import Paths, Resolve, reducer_name
+from pipelines.stages.kinds import MEMBER, Paths, Resolve, reducer_name
 
 # Verification tasks: enough for any number of workers, few enough for slices of every bucket's pairs.
 MAX_VERIFIERS = 256
@@ -149,9 +149,11 @@ class Resolution:
 
     def conclude(self, overlaps: runs.Records) -> dict[str, Any]:
         """Write what must go; return the facts of it."""
-        items, removals, sizes = pairs.resolved(overlaps)
+        items, removals, sizes, members = pairs.resolved(overlaps, self.stage.measure)
         path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
         runs.write_removals(path, items, removals, self.items)
+        path = clusters_file(self.paths, self.stage.name)
+        runs.write_by_item(path, members["item"], members[list(MEMBER.names or ())].astype(MEMBER), self.items)
         return {"marked": len(removals), "cluster_sizes": clusters.by_size(sizes)}
 
 
@@ -163,7 +165,7 @@ class Together(Resolution):
 
     def conclude(self, overlaps: runs.Records) -> dict[str, Any]:
         """Write what must go, a file for each source; return the facts of it."""
-        items, removals, sizes = pairs.resolved(overlaps)
+        items, removals, sizes, _ = pairs.resolved(overlaps, self.stage.measure)
         ends = np.cumsum([count for _, count in self.sources])
         number = np.searchsorted(ends, items, side="right")
         marked: dict[str, int] = {}
@@ -173,6 +175,11 @@ class Together(Resolution):
             runs.write_removals(path, items[own] - np.uint32(ends[place] - count), removals[own], count)
             marked[source] = int(own.sum())
         return {"marked": len(removals), "marked_of": marked, "cluster_sizes": clusters.by_size(sizes)}
+
+
+def clusters_file(paths: Paths, stage: str) -> str:
+    """Return the path of the file that says which documents are copies of one, by item."""
+    return paths.work(stage, f"{reducer_name(0)}.clusters")
 
 
 def buckets_for(keys: int, most: int) -> int:

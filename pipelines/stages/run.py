@@ -29,7 +29,8 @@ from pipelines.hashing import share
 from pipelines.readers import Dump
 from pipelines.stages import losses
 from pipelines.stages.changes import Changes
-from pipelines.stages.kinds import Context, Item, Join, Map, Part, Paths, Read, Removals, Schema, reducer_name
+from pipelines.stages.copies import Collector
+from pipelines.stages.kinds import Clusters, Context, Item, Join, Map, Part, Paths, Read, Removals, Schema, reducer_name
 
 E = TypeVar("E")
 
@@ -143,6 +144,7 @@ class MapTask:
     schema: Schema
     excerpts: float = 1.0
     group: losses.Group | None = None
+    clusters: Clusters | None = None
 
 
 def run_map(task: MapTask) -> None:
@@ -160,12 +162,13 @@ def run_map(task: MapTask) -> None:
     seen: set[str] = set()
     run = paths.work(stage.name, f"{key}.run")
     lost = losses.Counts(task.group) if task.group else None
+    standing = Collector(task.clusters, stage.copies) if task.clusters else None
     start = Start()
     with (
         renewed(paths.manifest(stage.name, key), task.identity) as facts,
         Tally(paths, stage.name, key, documents, task.schema, task.excerpts, final=task.final) as tally,
     ):
-        for record, removed in start.watched(_records(task, counts)):
+        for row, (record, removed) in enumerate(start.watched(_records(task, counts))):
             outcome, keys = _apply(task, record, removed, context)
             if isinstance(outcome, Document) and task.previous is None:
                 if outcome.id in seen:
@@ -174,6 +177,8 @@ def run_map(task: MapTask) -> None:
                     seen.add(outcome.id)
             if lost:
                 lost.add(record, outcome)
+            if standing and removed is not None:
+                standing.add(row, record.id, outcome, marked=bool(len(removed)))
             if isinstance(outcome, Drop):
                 tally.drop(outcome)
             elif stage.spill:
@@ -190,6 +195,8 @@ def run_map(task: MapTask) -> None:
         changes.write(paths.changes(stage.name, key))
         if lost:
             lost.write(paths.losses(stage.name, key), task.buckets)
+        if standing:
+            standing.write(paths.standing(stage.name, key), task.buckets)
         tally.spilled = runs.records(run) if stage.spill else 0
         records_in = tables.rows(task.previous) if task.previous else counts["records"]
         facts |= tally.finish(records_in, counts)

@@ -127,6 +127,10 @@ class Source:
             if stage.decides and not before.decides and getattr(before, "ranked", False) != ranked:
                 wants = "compares ranks" if ranked else "compares no ranks"
                 raise ValueError(f"source {self.name!r}: {stage.name} {wants}: {before.name} needs ranked={ranked}")
+            if getattr(stage, "copies", ()) and (not before.decides or getattr(before, "window", None)):
+                raise ValueError(
+                    f"source {self.name!r}: {stage.name} drops copies: the stage before must decide over all items"
+                )
         for measure in self.shown.measures:
             place = attrgetter(measure.threshold)
             if self.recipe is not None and not _is_there(place, self.recipe):

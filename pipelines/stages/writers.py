@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from pipelines.files import storage
@@ -31,6 +32,11 @@ class MapLink(Writer[Map[Any]]):
     def watched(self) -> bool:
         """Whether it carries out a decision on duplicates, and names are counted that lose implausibly many."""
         return bool(self.setting.source.group and self.decision and self.decision.duplicates)
+
+    @cached_property
+    def own_identity(self) -> tuple[Any, ...]:
+        """What identifies the stage itself, without what it is given."""
+        return (*super().own_identity, *self.stage.copies)
 
     def identity(self, item: Item | None = None) -> str:
         """Return what identifies the result for one item."""
@@ -101,6 +107,7 @@ class MapLink(Writer[Map[Any]]):
             schema=self.schema,
             excerpts=recipe.excerpts,
             group=source.group if self.watched else None,
+            clusters=self.decision.clusters_of(ordinal, item) if self.decision and self.stage.copies else None,
         )
 
     def shards(self) -> list[tuple[str, str]]:

@@ -84,7 +84,7 @@ def removed(documents: list[Document], cut: near.Bands) -> set[str]:
     shingles = {(0, int(document.id)): near.shingles(document.text) for document in documents}
     merged = pairs.merged(candidates, "jaccard", 0.5)
     overlaps = pairs.verified(merged, lambda places: {place: shingles[place] for place in places}, "jaccard", 0.5)
-    return {str(row["doc"]) for row in pairs.resolved(overlaps)[1]}
+    return {str(row["doc"]) for row in pairs.resolved(overlaps, "jaccard")[1]}
 
 
 @settings(deadline=None)

@@ -35,6 +35,7 @@ def dumps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "arxiv/documents/*",
         "books/documents/*",
         "books/drops/*",
+        "books/copies/*",
         "tokens/arxiv/train-*",
         "models/tokenizer/tokenizer.model",
         "models/tokenizer/manifest.json",

@@ -255,7 +255,7 @@ def identity(output: Path) -> dict[str, Any]:
         found[str(path.relative_to(output))] = path.read_bytes()
     for path in sorted(output.glob("*/manifest.json")):
         manifest = json.loads(path.read_text())
-        for kind in ("documents", "drops"):
+        for kind in ("documents", "drops", "copies"):
             if kind in manifest:
                 found[f"{path.parent.name}/{kind}"] = (manifest[kind]["count"], manifest[kind]["digest"])
     return found

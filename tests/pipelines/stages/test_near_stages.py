@@ -68,7 +68,7 @@ def test_a_runner_leaves_what_the_plain_loop_leaves(tmp_path: Path, dumps_with_n
     options = switched_on(dumps_with_near_copies, "containment")
     plain = built(tmp_path / "plain", [*options, "--runner", "plain"])
     local = built(tmp_path / "local", [*options, "--workers", "2"])
-    for kind in ("documents", "drops"):
+    for kind in ("documents", "drops", "copies"):
         assert local[kind]["digest"] == plain[kind]["digest"]
 
 

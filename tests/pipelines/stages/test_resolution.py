@@ -161,7 +161,7 @@ def test_buckets_are_as_many_as_the_keys_fill(tmp_path: Path) -> None:
     assert buckets_for(1 << 40, 2) == 2
     assert buckets_for(1 << 40, 4_096) == 4_096
     assert removed(tmp_path, [documents[:5], documents[5:]], 1, of_runs=4_096) == by_brute_force(documents)
-    assert len(list(tmp_path.glob("work/books/near*/*"))) == 7
+    assert len(list(tmp_path.glob("work/books/near*/*"))) == 8
 
 
 def test_files_of_another_cut_are_not_taken_for_these(tmp_path: Path) -> None:
