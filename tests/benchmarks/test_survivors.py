@@ -1,0 +1,90 @@
+"""The page of removed copies beside what stayed, and the figures, of a small corpus."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import survivors
+from pipelines import corpus
+from tests.pipelines import tiny
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("survivors")
+    draw = random.Random(2)
+    texts = [tiny.prose(draw, 12) for _ in range(4)]
+    near = f"{texts[1]}\nAnd <nothing> more of it"
+    lines = [
+        json.dumps({"text": text}) for text in (*texts, texts[0], texts[0], near, texts[2].replace("the", "tha", 1))
+    ]
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    options = ["--recipe", "texts", "--input", f"own={folder}/rows.jsonl", "--output", str(folder / "corpus")]
+    settings = ("keep_staged=true", "texts.own.filters.copies=true", "texts.own.near.measure=containment")
+    options += [word for setting in settings for word in ("--set", setting)]
+    assert corpus.main([*options, "--runner", "plain"]) == 0
+    return folder / "corpus"
+
+
+def run(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *more: str
+) -> dict[str, Any]:
+    page = output.parent / "page.html"
+    monkeypatch.setattr(sys, "argv", ["survivors.py", str(output), "--page", str(page), *more])
+    survivors.main()
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    return found
+
+
+def test_the_figures_are_of_words_that_only_the_copy_has(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(output, capsys, monkeypatch)
+    assert found["of"] == {"own/distinct": 2, "own/near_unique": 2}
+    assert (found["pairs"], found["with_words_missing"], found["words_missing"]) == (4, 1, 1)
+    assert found["worse"] == {}
+    assert found["verdicts"] is None
+
+
+def test_the_page_has_the_rule_and_what_differs(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(output, capsys, monkeypatch)
+    page = (output.parent / "page.html").read_text()
+    assert page.count("<fieldset data-id=") == 4
+    assert page.count("a repository&#x27;s own file, as for GitHub. 2. the most complete") == 2
+    assert "<nothing>" not in page
+
+
+def test_verdicts_are_counted(
+    output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    verdicts = tmp_path / "verdicts.csv"
+    verdicts.write_text('id,loses_information,keeps_the_worse_copy\n"a",0,1\n"b",0,0\n"c",1,1\n')
+    found = run(output, capsys, monkeypatch, "--verdicts", str(verdicts))
+    assert found["verdicts"] == {"read": 3, "loses_information": 1, "keeps_the_worse_copy": 2}
+
+
+def test_a_draw_takes_of_each_stage_and_is_the_same_again(output: Path) -> None:
+    rows = survivors.drawn(output, 2)
+    assert {row["stage"] for _, row in rows} == {"distinct", "near_unique"}
+    assert survivors.drawn(output, 2) == rows
+
+
+def test_a_corpus_without_staged_texts_is_refused(output: Path, tmp_path: Path) -> None:
+    rows = survivors.drawn(output, 1)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/manifest.json").write_text((output / "own/manifest.json").read_text())
+    with pytest.raises(SystemExit, match=r"no staged text of own/.*keep_staged=true"):
+        survivors.pairs(tmp_path, rows)
+
+
+def test_every_stage_that_drops_copies_has_its_rule() -> None:
+    for stage in survivors.ROWS:
+        assert survivors.rule(stage), stage
