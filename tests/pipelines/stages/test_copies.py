@@ -7,6 +7,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +22,10 @@ from pipelines.document import Document
 from pipelines.files import runs, tables
 from pipelines.optional import near_duplicates
 from pipelines.recipe_parts import NearDuplicates
+from pipelines.sources import github
 from pipelines.stages import copies
 from pipelines.stages.copies import Copy
-from pipelines.stages.kinds import MEMBER, Clusters, Context, Paths
+from pipelines.stages.kinds import MEMBER, Clusters, Context, Decide, Paths
 from tests.pipelines import tiny
 
 SETTINGS = ("texts.own.filters.copies=true", "texts.own.near.measure=containment", "texts.own.near.threshold=0.8")
@@ -272,3 +274,15 @@ def test_of_near_files_the_one_in_its_own_project_stays(measure: Literal["contai
     assert own is not None
     assert carried is not None
     assert max(own) < min(carried)
+
+
+def test_copies_that_nothing_decides_on_over_all_items_are_refused() -> None:
+    source = github.SOURCE
+    source.check()
+    undecided = [stage for stage in source.stages if stage.name != "duplicates"]
+    windowed = [
+        replace(stage, window=lambda recipe: 5) if isinstance(stage, Decide) else stage for stage in source.stages
+    ]
+    for stages in (undecided, windowed):
+        with pytest.raises(ValueError, match=r"source 'github': unique drops copies: .* decide over all items"):
+            replace(source, stages=tuple(stages)).check()
