@@ -63,10 +63,18 @@ def _zeros(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
 
 def write_keys(path: str, records: Records, buckets: int) -> None:
     """Write records of a dtype with a `hash` field as a run: sorted by all fields, bucket table at the end."""
-    names = records.dtype.names
-    assert names is not None
-    ordered = records[np.lexsort([records[name] for name in reversed(names)])]
-    write_sorted(path, [ordered], buckets)
+    write_sorted(path, [_ordered(records)], buckets)
+
+
+def _ordered(records: Records) -> Records:
+    """Return records sorted by all fields: by hash first, for few share one, and those that do by the others."""
+    rows = records[np.argsort(records["hash"].astype(np.uint64))]
+    tied = np.zeros(len(rows), bool)
+    tied[1:] = rows["hash"][1:] == rows["hash"][:-1]
+    tied[:-1] |= tied[1:]
+    again = rows[tied]
+    rows[tied] = again[np.lexsort([again[name] for name in reversed(records.dtype.names or ())])]
+    return rows
 
 
 def write_sorted(path: str, pieces: Iterable[Records], buckets: int) -> None:

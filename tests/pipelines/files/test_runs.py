@@ -37,6 +37,20 @@ def test_slices_hold_each_record_once_in_its_bucket(
     assert found == sorted(hashes)
 
 
+FIELDS = st.tuples(*[st.sampled_from([0, 1, 7, 2**32 - 1])] * 4)
+
+
+@given(st.lists(FIELDS, max_size=40))
+@settings(deadline=None, max_examples=50)
+def test_keys_are_written_in_the_order_of_all_fields(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, ...]]
+) -> None:
+    path = str(tmp_path_factory.mktemp("runs") / "a.run")
+    runs.write_keys(path, np.array(rows, runs.RANKED_KEY), 1)
+    written = [row for _, where in runs.slices(0, path) for row in runs.read_keys(where, runs.RANKED_KEY).tolist()]
+    assert written == sorted(rows)
+
+
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=20)), max_size=60))
 @settings(deadline=None, max_examples=50)
 def test_blobs_come_back_with_their_hashes(
