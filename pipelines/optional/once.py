@@ -16,6 +16,7 @@ from pipelines.across.signatures import PERMUTATIONS
 from pipelines.dedup import near, pairs
 from pipelines.document import Document
 from pipelines.files.runs import Keys
+from pipelines.optional.near_duplicates import NEAR
 from pipelines.recipe_parts import Across
 from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Context, Map, ResolveTogether, Stage
@@ -51,6 +52,6 @@ def chosen(source: Source, recipe: Recipe) -> Source:
             ranked=True,
         ),
         ResolveTogether("once", across_part, measure="jaccard"),
-        Map("unique_across", drop_marked("near_duplicate"), across_part),
+        Map("unique_across", drop_marked(NEAR), across_part, copies=(NEAR,)),
     )
     return source.extended(added)

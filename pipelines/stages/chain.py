@@ -79,13 +79,14 @@ class Chain(Setting):
         if self._watched:
             yield Node(self._losses, before, self._plan_losses)
             before = (self._losses,)
-        if self.copies:
-            yield Node(f"{self.source.name}/{copies.TABLE}", before, self._plan_copies)
+        if self._copying:
+            others = (name for link in self._copying for name in self._with(link))
+            yield Node(f"{self.source.name}/{copies.TABLE}", (*before, *others), self._plan_copies)
 
     @property
     def last_node(self) -> str:
         """The name of the node with which the source is finished."""
-        if self.copies:
+        if self._copying:
             return f"{self.source.name}/{copies.TABLE}"
         return self._losses if self._watched else self.links[-1].name
 
@@ -96,18 +97,29 @@ class Chain(Setting):
     @cached_property
     def copies(self) -> copies.Plan | None:
         """What tells which document stays for which copies, of a source that drops some."""
-        found = [link for link in self.writers if isinstance(link, MapLink) and link.stage.copies]
-        if not found:
+        if not self._copying:
             return None
         return copies.Plan(
             paths=self.paths,
-            identity=digest_of("copies", [link.identities() for link in found]),
+            identity=digest_of("copies", [link.identities() for link in self._copying]),
             buckets=self.recipe.buckets,
             runs={
-                link.stage.name: [self.paths.standing(link.stage.name, item.key) for item in link.items()]
-                for link in found
+                link.stage.name: [path for one in self._with(link).values() for path in one.standing_paths()]
+                for link in self._copying
             },
         )
+
+    @property
+    def _copying(self) -> list[MapLink]:
+        """The links that drop copies."""
+        return [link for link in self.writers if isinstance(link, MapLink) and link.stage.copies]
+
+    def _with(self, link: MapLink) -> dict[str, MapLink]:
+        """Return a link that drops copies with those of other sources whose copies were decided with its own."""
+        if not isinstance(link.before, TogetherLink):
+            return {link.name: link}
+        found = (chain.writer(link.stage.name) for _, chain in sorted(self.neighbours.items()))
+        return {one.name: one for one in found if isinstance(one, MapLink)}
 
     def _plan_copies(self) -> list[Job | Shuffle]:
         assert self.copies is not None

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -107,7 +109,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Pairs(Step):
-    """The copies of one stage with those that stay for them: the runs of all items, by cluster."""
+    """The copies of one stage with those that stay for them: the runs of all items, by cluster.
+
+    Documents of other sources may stay for this one's; their own copies have rows in their own tables.
+    """
 
     stage: str
 
@@ -116,10 +121,10 @@ class Pairs(Step):
         with renewed(self.file(reducer, "json"), self.identity) as facts:
             kept: dict[int, str] = {}
             copies: list[tuple[int, Any]] = []
-            for cluster, payload in _blobs(found):
+            for cluster, payload, own in self._blobs(found):
                 row = orjson.loads(payload)
                 if len(row) > 1:
-                    copies.append((cluster, row))
+                    copies += [(cluster, row)] if own else []
                 elif kept.setdefault(cluster, row[0]) != row[0]:
                     raise RuntimeError(f"{self._name}: both {kept[cluster]} and {row[0]} stay")
             pairs = []
@@ -130,6 +135,12 @@ class Pairs(Step):
             for by in ("kept", "id"):
                 self._write(reducer, pairs, by)
             facts |= {"item": reducer_name(reducer), "copies": len(pairs)}
+
+    def _blobs(self, found: Sequence[runs.Slice]) -> Iterator[tuple[int, bytes, bool]]:
+        """Yield cluster and payload of each document, and whether it is of this source."""
+        for path, slices in groupby(sorted(found, key=lambda where: (where.path, where.start)), attrgetter("path")):
+            own = path.startswith(f"{self.paths.output}/work/{self.paths.source}/")
+            yield from ((cluster, payload, own) for cluster, payload in _blobs(list(slices)))
 
     @property
     def _name(self) -> str:

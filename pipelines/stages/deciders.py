@@ -214,6 +214,11 @@ class TogetherLink(ResolveLink):
         place = self.everyone.index(self)
         return Removals(self.stage.name, "bucket", range(place, place + 1), ordinal, ALL)
 
+    def clusters_of(self, ordinal: int, item: Item) -> Clusters:
+        """Return where an item finds the clusters of its documents."""
+        before = sum(len(link.items()) for link in self.everyone[: self.everyone.index(self)])
+        return Clusters(clusters_file(Paths(self.setting.output, ALL), self.stage.name), before + ordinal)
+
     def manifests(self) -> list[dict[str, Any]]:
         """Return how many pairs were verified, of all sources, and how many documents marked, of this one."""
         (facts,) = super().manifests()

@@ -165,7 +165,9 @@ class Together(Resolution):
 
     def conclude(self, overlaps: runs.Records) -> dict[str, Any]:
         """Write what must go, a file for each source; return the facts of it."""
-        items, removals, sizes, _ = pairs.resolved(overlaps, self.stage.measure)
+        items, removals, sizes, members = pairs.resolved(overlaps, self.stage.measure)
+        path = clusters_file(self.paths, self.stage.name)
+        runs.write_by_item(path, members["item"], members[list(MEMBER.names or ())].astype(MEMBER), self.items)
         ends = np.cumsum([count for _, count in self.sources])
         number = np.searchsorted(ends, items, side="right")
         marked: dict[str, int] = {}

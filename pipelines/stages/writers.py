@@ -114,6 +114,10 @@ class MapLink(Writer[Map[Any]]):
         """Return (path, identity) of each shard of documents."""
         return [(self.staged(item), self.identity(item)) for item in self.items()]
 
+    def standing_paths(self) -> list[str]:
+        """Return the runs in which its items say which documents stay or go as copies."""
+        return [self.paths.standing(self.stage.name, item.key) for item in self.items()]
+
     def unstage(self) -> None:
         """Remove the shards that nothing reads once the source is finished."""
         if not self.final and not self.stage.spill:

@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import corpus, verify
@@ -147,6 +148,20 @@ class TestEachDocumentOnce:
         # Each that went has a near-duplicate that stayed.
         assert gone == {one for a, b, _ in alike(before) for one in (a, b) if before[one][0] == "one"}
         assert list(verify.problems(str(once / "corpus"))) == []
+
+    def test_the_table_of_copies_names_the_document_of_the_other_source(self, folder: Path, once: Path) -> None:
+        before, after = documents(folder / "corpus"), documents(once / "corpus")
+        rows = [
+            row
+            for name in ("one", "two")
+            for path in (once / f"corpus/{name}/copies").glob("*.parquet")
+            for row in pq.read_table(path).to_pylist()
+        ]
+        assert {row["id"] for row in rows} == before.keys() - after.keys()
+        for row in rows:
+            assert row["kept"] in after and after[row["kept"]][0] == "two"
+            assert row["share"] == near.containment(before[row["id"]][1], after[row["kept"]][1]) > 0.8
+            assert (row["stage"], row["reason"]) == ("unique_across", "near_duplicate")
 
     def test_the_account_says_why(self, once: Path) -> None:
         for name in ("one", "two"):

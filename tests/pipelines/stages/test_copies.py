@@ -235,9 +235,10 @@ def one_run(path: Path, found: list[tuple[int, list[Any]]]) -> list[runs.Slice]:
 def test_a_cluster_in_which_not_one_stays_ends_the_build(
     tmp_path: Path, found: list[tuple[int, list[Any]]], message: str
 ) -> None:
-    step = copies.Pairs(Paths(str(tmp_path), "own"), "i", "kept_pairs_distinct", 1, 4, "distinct")
+    paths = Paths(str(tmp_path), "own")
+    step = copies.Pairs(paths, "i", "kept_pairs_distinct", 1, 4, "distinct")
     with pytest.raises(RuntimeError, match=message):
-        step.reduce(0, one_run(tmp_path / "a.run", found))
+        step.reduce(0, one_run(Path(paths.standing("distinct", "a")), found))
 
 
 @pytest.mark.parametrize(
