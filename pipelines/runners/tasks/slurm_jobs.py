@@ -81,10 +81,11 @@ class Record:
 
     @classmethod
     def left(cls, output: str) -> Record | None:
-        """Return what an earlier driver left, if any of its jobs is still there; ValueError if Slurm does not say."""
+        """Return what an earlier driver left, with its jobs that are still there; ValueError if Slurm does not say."""
         found = storage.read_json(path := f"{output}/work/slurm.json")
         try:
-            return cls(path, **found) if found and living(found["jobs"]) else None
+            there = {name.partition("_")[0] for name in living(found["jobs"])} if found else set()
+            return cls(path, **found | {"jobs": [job for job in found["jobs"] if job in there]}) if there else None
         except AwayError as error:
             raise ValueError(f"--runner slurm: jobs of an earlier build may run, and squeue says: {error}") from error
 
