@@ -71,7 +71,7 @@ def test_a_file_is_a_document(pack: object) -> None:
         text="x = 1\n",
         dump="d1",
         offset=1,
-        url="https://github.com/herd-1.0/blob/HEAD/src/a%20b.py",
+        url=None,  # only a repository has an address, no archive
         title="src/a b.py",
         license="MIT",
         attributes={"repository": "herd-1.0", "path": "src/a b.py", "code_language": "Python"},
