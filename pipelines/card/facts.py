@@ -285,7 +285,7 @@ def shared_lines(corpus: Corpus) -> Iterator[str]:
     """Yield in a line each what other sources have too, and what was done for what is held out."""
     rows = shared(corpus)
     if len(rows) > 1:
-        named = [f"{row.title} {row.elsewhere / row.sampled:.1%}" for row in rows if row.elsewhere]
+        named = [f"{row.title} {100 * row.elsewhere / row.sampled:.1f} %" for row in rows if row.elsewhere]
         yield f"documents that another source has too, by a sample: {', '.join(named) or 'none'}"
     held_out = sum(row.held_out for row in rows)
     if held_out and not corpus.documents_alone:

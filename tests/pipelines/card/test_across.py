@@ -30,7 +30,7 @@ def test_each_source_has_a_row(output: Path) -> None:
 def test_lines_say_it(output: Path) -> None:
     rows = facts.shared(corpus := facts.load(str(output)))
     shares, held = facts.shared_lines(corpus)
-    assert all(f"{row.title} {row.elsewhere / row.sampled:.1%}" in shares for row in rows)
+    assert all(f"{row.title} {100 * row.elsewhere / row.sampled:.1f} %" in shares for row in rows)
     chosen, leaving = sum(row.held_out for row in rows), sum(row.leaving for row in rows)
     assert f"held out: {chosen - leaving:,} documents" in held and f"and {leaving:,} are trained on" in held
 
