@@ -8,6 +8,7 @@ A rank is made of its own document alone, so that the order in which copies are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -22,6 +23,10 @@ Criterion = tuple[int, int]
 _FIELDS: Final = ("url", "title", "license", "timestamp")
 _ATTRIBUTES: Final = ("author", "number")
 STANDING_BITS, UNTOLD_BITS, AGE_BITS = 2, 3, 15
+_NUMBER_BITS: Final = 8  # of each of a release's three numbers
+RELEASE_BITS: Final = 3 * _NUMBER_BITS
+# A release in the name of a folder: pip-26.0, iam@v1.12.0.
+_RELEASE: Final = re.compile(r"[-@]v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
 _OLDEST: Final = (1 << AGE_BITS) - 1
 _DAYS_TO_1970: Final = 719_163  # of the proleptic calendar, as date.toordinal counts
 
@@ -57,6 +62,19 @@ def untold(document: Document) -> int:
     """Return how much of a document's provenance is missing: URL, title, licence, time, author, number."""
     known = [getattr(document, name) for name in _FIELDS] + [document.attributes.get(name) for name in _ATTRIBUTES]
     return sum(value is None or value == "" for value in known)
+
+
+def release(path: str) -> int:
+    """Return how far a release, named in a path, is from the highest that is counted; what names none is the farthest.
+
+    Of the same text in two releases of a project, which rarely have dates, it tells the newer one.
+    """
+    found = _RELEASE.search(path)
+    highest = (1 << _NUMBER_BITS) - 1
+    distance = 0
+    for number in found.groups("0") if found else ("0", "0", "0"):
+        distance = distance << _NUMBER_BITS | highest - min(int(number), highest)
+    return distance
 
 
 def age(timestamp: str | None) -> int:

@@ -129,16 +129,19 @@ def _record(member: _Member, dump: Dump, layout: _Layout) -> Document | Drop:
         text=text,
         dump=dump.digest,
         offset=member.number,
-        url=_url(repository, dump.attributes.get("ref", "HEAD"), inner),
+        url=_url(dump, inner),
         title=inner,
         license=layout.license or layout.licences.of(path, layout.top),
         attributes={"repository": repository, "path": inner} | ({"code_language": language} if language else {}),
     )
 
 
-def _url(repository: str, ref: str, path: str) -> str | None:
-    """Return the address of a file; None of an archive that is known by its folder alone, which has no owner."""
-    return f"https://github.com/{quote(repository)}/blob/{quote(ref)}/{quote(path)}" if "/" in repository else None
+def _url(dump: Dump, path: str) -> str | None:
+    """Return the address of a file; None of an archive that is known by its folder alone: that is no repository."""
+    if "repository" not in dump.attributes:
+        return None
+    repository, ref = dump.attributes["repository"], dump.attributes.get("ref", "HEAD")
+    return f"https://github.com/{quote(repository)}/blob/{quote(ref)}/{quote(path)}"
 
 
 def _is_safe(path: str) -> bool:

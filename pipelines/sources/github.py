@@ -81,12 +81,14 @@ def rank(raw: Document, file: Document) -> int:
     """Return which of several copies of a file stays, the smallest: see docs/copies.md.
 
     One in a project of its own before one that another project carries along, one that states its licence itself, the
-    one of which most is known, the newest, the one that lies highest in its repository.
+    one of which most is known, the newest by its time or its release, the one that lies highest in its repository.
     """
     place, *others = ranks.of_document(file)
     states_none = with_own_license(raw) is raw
-    depth = file.attributes["path"].count("/")
-    return ranks.packed((place, (states_none, 1), *others, (depth, 6)), keyed("owner", file.id))
+    path = file.attributes["path"]
+    release = ranks.release(f"{losses.repository(file)}/{path}")
+    criteria = (place, (states_none, 1), *others, (release, ranks.RELEASE_BITS), (path.count("/"), 6))
+    return ranks.packed(criteria, keyed("owner", file.id))
 
 
 def unique(file: Document, removed: Lines, context: Context[GitHubFiles]) -> Document | Drop:
@@ -128,7 +130,7 @@ SOURCE = Source(
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=9),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=10),
         Decide("duplicates", exact.not_owner, ranked=True, share=1.0),
         Map("unique", unique, files_part, copies=(DUPLICATE,), version=2),
         Map(

@@ -123,3 +123,19 @@ def test_copies_of_own_texts_stay_by_the_same_rule() -> None:
         first, second = (filters.text_key(found, found, Context(Filters(copies=True), {})) for found in (one, other))
         assert first[0] == second[0]
         assert tuple(() if first[1] is None else first[1]) < tuple(() if second[1] is None else second[1])
+
+
+def test_the_newer_release_comes_first() -> None:
+    names = ["pip-26.1/a.py", "iam@v1.12.0/a.go", "iam@v1.11.9/a.go", "iam@v1.9/a.go", "pip-0.3.1/a.py", "pip/a.py"]
+    found = [ranks.release(name) for name in names]
+    assert found == sorted(found) and len(set(found)) == len(found)
+    assert all(0 <= one < 1 << ranks.RELEASE_BITS for one in found)
+    assert ranks.release("x-9999.1/a") == ranks.release("x-255.1/a")
+
+
+def test_of_one_text_in_two_releases_the_newer_stays() -> None:
+    def file(repository: str) -> Document:
+        return replace(DOCUMENT, attributes={"repository": repository, "path": "a.py"}, id=repository)
+
+    for newer, older in (("iam@v1.12.0", "iam@v1.11.0"), ("pip-26.0.1", "pip-26.0")):
+        assert github.rank(file(newer), file(newer)) < github.rank(file(older), file(older))
