@@ -302,15 +302,20 @@ class Build:
         for name, chain in self.chains.items():
             if node.name == chain.links[0].name:
                 told += damage.warnings(chain, chain.links[0].manifests())
+            if node.name == chain.final.name and manifest.is_empty(chain):
+                self._say_silent(manifest.silent(chain), told)  # now: what comes next may fail for it
             if node.name == chain.last_node:
                 told += manifest.remove_strays(chain)
-                silent = manifest.write_source_manifest(chain)["silent"]
-                self.silent += silent
-                told += silent
+                self._say_silent(manifest.write_source_manifest(chain)["silent"], told)
             elif name in self.tokens and node.name == f"{name}/shards":
                 told += self.tokens[name].remove_strays()
                 told += _empty_splits(self.tokens[name].finish())
         return told
+
+    def _say_silent(self, found: Sequence[str], told: list[str]) -> None:
+        new = [line for line in found if line not in self.silent]
+        self.silent += new
+        told += new
 
 
 def _empty_splits(found: shards.Manifest) -> list[str]:

@@ -137,6 +137,16 @@ def _alarms(chain: Chain, groups: Sequence[dict[str, Any]]) -> list[str]:
     return [warning for warnings in found for warning in warnings]
 
 
+def is_empty(chain: Chain) -> bool:
+    """Tell whether a source whose last stage is done has kept no document."""
+    return not any(row["kept"] for row in chain.final.manifests())
+
+
+def silent(chain: Chain) -> list[str]:
+    """Return what a source whose last stage is done has to say of stages or files that kept next to nothing."""
+    return silence.warnings(chain, source_account(chain, [link.manifests() for link in chain.links]))
+
+
 def write_source_manifest(chain: Chain) -> dict[str, Any]:
     """Check the account from the data and write the source's manifest, last."""
     output = chain.output
@@ -150,7 +160,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     if kept != accounts[-1]["kept"]:
         raise RuntimeError(f"{chain.source.name}: {kept} documents written, {accounts[-1]['kept']} counted")
     copied = copies(chain, accounts)
-    silent = silence.warnings(chain, accounts)
+    said = silence.warnings(chain, accounts)
     wanted = chain.recipe.contamination
     options = {"contamination": asdict(wanted)} if wanted.drop else {}
     shown = f"{chain.source.name}/changes.json"
@@ -174,9 +184,9 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
             *warnings(accounts, chain.recipe.max_duplicates),
             *_alarms(chain, groups),
             *_model_warnings(chain),
-            *silent,
+            *said,
         ],
-        "silent": silent,
+        "silent": said,
         "documents": {
             "count": kept,
             "bytes": accounts[-1]["kept_bytes"],

@@ -17,10 +17,11 @@ from pipelines.files import runs, storage
 from pipelines.files.current import is_current
 from pipelines.hashing import digest_of
 from pipelines.recipes import Recipe
+from pipelines.stages.decisions import reducers_for
 from pipelines.stages.graph import Node
 from pipelines.stages.jobs import Job, Shuffle, first_not_done, pending
 from pipelines.stages.kinds import Paths
-from pipelines.stages.resolution import buckets_for
+from pipelines.stages.resolution import BUCKET_KEYS
 
 FILE = "across/manifest.json"
 NODE = "across/overlaps"
@@ -86,7 +87,9 @@ class Together:
             paths=self._paths,
             identity=digest_of(VERSION, [task.identity for task in self._all]),
             items=len(self._all),
-            buckets=buckets_for(keys, self.recipe.buckets),
+            buckets=reducers_for(
+                keys, self.recipe.buckets, BUCKET_KEYS
+            ),  # few pairs are made: one does for a small corpus
             threshold=self.recipe.across.threshold,
             sources=tuple((source, len(tasks)) for source, tasks in self._tasks.items()),
         )
