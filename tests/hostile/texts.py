@@ -35,7 +35,7 @@ from filters.web import (
 from filters.wikitext import brackets, names, tags, templates
 from filters.wikitext import cleaner as wikitext_cleaner
 from filters.wikitext import lines as wikitext_lines
-from pipelines.dedup import citations, near, pairs
+from pipelines.dedup import citations, near, pairs, ranks
 from pipelines.dedup import lines as dedup_lines
 from pipelines.document import Document
 from pipelines.readers import arxiv, book_encodings, epub, github_input, mediawiki, stack_exchange
@@ -180,6 +180,7 @@ def source_file(text: str) -> None:
     path = text[:40]
     languages.language_of(path)
     places.standing(path)
+    assert ranks.release(path) >= 0
     heuristics.reason(text, PATHS[len(text) % len(PATHS)])
     heuristics.letters_per_token_reason(text, len(text) // 3)
     assert heuristics.letters(text) <= heuristics.alphanumerics(text)
