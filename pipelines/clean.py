@@ -20,7 +20,6 @@ from pipelines.files import addresses, commands, lock, ours, storage
 from pipelines.table1 import SOURCES
 
 DOWNLOADS = "work/downloads/"
-ACROSS = "across"  # what is made over all sources
 _ITEM = r"(?:(?:\d{5}-)?[0-9a-f]{16}(?:-\d{6,12}){0,2}|(?:bucket|group)-\d{6}|part-\d{3})"
 # What lies between stages, by the forms of its names: no manifest needs to name it.
 _WORK = re.compile(
@@ -78,7 +77,7 @@ def _is_file(path: Path) -> bool:
 
 def _staged(corpus: str, there: set[str]) -> set[str]:
     """Return the names of what lies between stages, of the sources that are built in a corpus."""
-    sources = {*_sources(corpus), "models", "tokens", ACROSS, None}
+    sources = {*_sources(corpus), "models", "tokens", ours.ACROSS, None}
     matched = {name: match for name in there if (match := _WORK.fullmatch(name)) and match["of"] in sources}
     begun = {name.rpartition("/")[0] for name in matched if name.endswith("/begun")}
     return {name for name, match in matched.items() if match["of"] is None or name.rpartition("/")[0] in begun}
@@ -138,7 +137,7 @@ def _of_manifest(folder: str, manifest: dict[str, Any]) -> Iterator[str]:
         yield f"{folder}/manifest.json"
         yield from (f"{folder}/{name}" for name in manifest["files"])
     elif (parts[0] == "tokens" and parts[1:] == [manifest.get("source")] and "tokenizer_sha256" in manifest) or (
-        folder == ACROSS and "sources" in manifest
+        folder == ours.ACROSS and "sources" in manifest
     ):
         yield f"{folder}/manifest.json"
     elif len(parts) == 1 and manifest.get("source") == folder and "stages" in manifest:

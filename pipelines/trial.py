@@ -36,7 +36,7 @@ MB, GB = 10**6, 10**9
 CPU_NOISE = MEMORY_NOISE = 0.1
 # That of what does not grow in proportion: files that are cut into a fixed number, copies that are found among more.
 DISK_NOISE = 0.05
-MODELS, ACROSS = "models", "across"
+MODELS = "models"
 _FOLDS = (1, 10, 100, 1000)  # times as many workers as here
 
 
@@ -220,7 +220,7 @@ class Trial:
         """How many times as much a model of the whole costs: as its text grows, up to what is wanted of it."""
         prepared, recipe = self._prepared, self._prepared.recipe
         found: dict[str, float] = {}
-        found[ACROSS] = self._all_sources
+        found[ours.ACROSS] = self._all_sources
         for path in storage.files_in(f"{prepared.output}/{MODELS}"):
             name = path.removeprefix(f"{prepared.output}/").removesuffix("/manifest.json")
             facts = storage.read_json(path) if path.endswith("/manifest.json") else None
@@ -364,9 +364,9 @@ def _owner(parts: Sequence[str], sources: Mapping[str, Chain]) -> tuple[str, str
         return parts[1], "tokens"
     if parts[0] in sources:
         return parts[0], parts[1] if len(parts) > 2 else ""
-    if parts[0] == ACROSS and len(parts) > 2:
+    if parts[0] == ours.ACROSS and len(parts) > 2:
         source = parts[-1].partition("-")[0]
-        return (source, parts[1]) if source in sources else (ACROSS, parts[1])
+        return (source, parts[1]) if source in sources else (ours.ACROSS, parts[1])
     if parts[0] == MODELS and len(parts) > 2:
         # Each language's model has a manifest of its own.
         return "/".join(parts[:3] if parts[1] == "language_models" else parts[:2]), ""

@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.files import storage
+from pipelines.files import ours, storage
 from pipelines.hashing import seal
 from pipelines.stages.copies import TABLE
 from pipelines.stages.kinds import Paths
 from pipelines.tokens import shards
 
-MANIFEST, ACROSS = "manifest.json", "across"
+MANIFEST = "manifest.json"
 
 
 def withdraw(output: str) -> list[str]:
@@ -55,7 +55,7 @@ def _damaged(output: str) -> Iterator[tuple[str, str]]:
             yield from _of_model(path) if whole else [(path, path)]
         elif whole and kind == "tokens":
             yield from _of_shards(output, source)
-        elif whole and kind != ACROSS:
+        elif whole and kind != ours.ACROSS:
             yield from _of_documents(Paths(output, kind), storage.read_json(path))
 
 

@@ -24,7 +24,7 @@ from pipelines.files import runs
 from pipelines.recipe_parts import Across
 from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Resolve, reducer_name
-from pipelines.stages.resolution import Resolution
+from pipelines.stages.resolution import Together
 
 ENDS = ("inner", "outer")
 
@@ -38,10 +38,8 @@ STAGE = Resolve("overlaps", across_part, measure="jaccard")
 
 
 @dataclass(frozen=True)
-class Overlaps(Resolution):
-    """The overlaps of marked documents; `sources` says how many items each source has, which follow each other."""
-
-    sources: tuple[tuple[str, int], ...]
+class Overlaps(Together):
+    """The overlaps of marked documents."""
 
     def candidates(self, records: runs.Records, items: npt.NDArray[np.uint32]) -> tuple[runs.Records, int]:
         """Return the pairs of one bucket of which one document at least is marked, and how many keys are hot."""
@@ -67,12 +65,8 @@ class Overlaps(Resolution):
         """The path of the file that says which documents leave the held-out ones, by item."""
         return self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
 
-    def _source_of(self, items: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-        ends = np.cumsum([count for _, count in self.sources])
-        return np.searchsorted(ends, items, side="right")
-
     def _counted(self, places: set[Place]) -> dict[str, int]:
-        numbers = self._source_of(np.array([item for item, _ in sorted(places)], np.uint32))
+        numbers = self.source_of(np.array([item for item, _ in sorted(places)], np.uint32))
         return dict(sorted(Counter(self.sources[number][0] for number in numbers.tolist()).items()))
 
     def elsewhere(self, overlaps: runs.Records) -> dict[str, dict[str, dict[str, int]]]:
@@ -82,7 +76,7 @@ class Overlaps(Resolution):
         """
         near: dict[tuple[str, str], set[Place]] = defaultdict(set)
         same: dict[tuple[str, str], set[Place]] = defaultdict(set)
-        of = {end: [self.sources[n][0] for n in self._source_of(overlaps[f"{end}_item"]).tolist()] for end in ENDS}
+        of = {end: [self.sources[n][0] for n in self.source_of(overlaps[f"{end}_item"]).tolist()] for end in ENDS}
         for end, other in (ENDS, ENDS[::-1]):
             taken = sampled(pairs.place_of(overlaps[f"{end}_rank"])).tolist()
             places = list(_places(overlaps, end))

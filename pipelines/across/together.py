@@ -15,6 +15,7 @@ from pipelines.across.overlaps import STAGE, Overlaps
 from pipelines.across.signatures import VERSION, Sign, sign
 from pipelines.files import runs, storage
 from pipelines.files.current import is_current
+from pipelines.files.ours import ACROSS
 from pipelines.hashing import digest_of
 from pipelines.recipes import Recipe
 from pipelines.stages.decisions import reducers_for
@@ -23,8 +24,9 @@ from pipelines.stages.jobs import Job, Shuffle, first_not_done, pending
 from pipelines.stages.kinds import Paths
 from pipelines.stages.resolution import BUCKET_KEYS
 
-FILE = "across/manifest.json"
-NODE = "across/overlaps"
+FILE = f"{ACROSS}/manifest.json"
+NODE = f"{ACROSS}/overlaps"
+SIGNATURES = f"{ACROSS}/signatures"
 
 # (path, identity) of each file of documents that a source finished.
 Shards = Callable[[], Sequence[tuple[str, str]]]
@@ -41,8 +43,8 @@ class Together:
 
     def nodes(self, after: Sequence[str]) -> Iterator[Node]:
         """Yield the nodes; `after` are those that finish the sources' documents."""
-        yield Node("across/signatures", tuple(after), self._plan_signatures)
-        yield Node(NODE, ("across/signatures",), self._plan_overlaps)
+        yield Node(SIGNATURES, tuple(after), self._plan_signatures)
+        yield Node(NODE, (SIGNATURES,), self._plan_overlaps)
 
     @cached_property
     def _tasks(self) -> dict[str, list[Sign]]:
@@ -66,13 +68,13 @@ class Together:
 
     @property
     def _paths(self) -> Paths:
-        return Paths(self.output, "across")
+        return Paths(self.output, ACROSS)
 
     def _plan_signatures(self) -> list[Job]:
         def weigh(tasks: Sequence[Sign]) -> list[float]:
             return storage.together(lambda task: float(storage.size(task.documents)), tasks, self.output)
 
-        return pending("across/signatures", sign, self._all, weigh)
+        return pending(SIGNATURES, sign, self._all, weigh)
 
     @property
     def _all(self) -> list[Sign]:

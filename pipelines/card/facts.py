@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines import table1
 from pipelines.account.finished import check_format
-from pipelines.across.together import FILE as ACROSS
+from pipelines.across import together
 from pipelines.files import storage
 from pipelines.recipes import PAPER
 from pipelines.table1 import SOURCES, TABLE_1, Row
@@ -150,7 +150,9 @@ def load(output: str) -> Corpus:
         drawn=_model(output, "tokenizer").get("drawn", {}),
         sites=_model(output, "stack_exchange_sites"),
         documents_alone=corpus.get("tokenizer", "") is None,
-        across=(storage.read_json(f"{output}/{ACROSS}") or {}) if ACROSS in corpus.get("files", {}) else {},
+        across=(storage.read_json(f"{output}/{together.FILE}") or {})
+        if together.FILE in corpus.get("files", {})
+        else {},
         shares={name: share for name, share in corpus.get("shares", {}).items() if name in listed},
     )
 

@@ -435,6 +435,7 @@ class Bands:
         return 1.0 - (1.0 - similarity**self.rows) ** self.bands
 
 
+@cache  # asked for each document
 def bands(threshold: float, recall: float, permutations: int = PERMUTATIONS) -> Bands:
     """Return the most selective bands that find pairs at `threshold` with at least this `recall`.
 

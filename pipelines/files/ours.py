@@ -30,6 +30,7 @@ from pipelines.hashing import seal
 
 MARK: Final = ".altiplano"
 MADE_BY: Final = "altiplano-corpus"
+ACROSS: Final = "across"  # where a corpus has what is made over all sources, as if they were one
 GENERATOR: Final = b'<meta name="generator" content="altiplano-corpus">'
 _SIGNATURE: Final = re.compile(rb'<meta name="generator" content="altiplano-corpus [0-9a-f]{64}">')
 # What a new disk has before anything is on it.

@@ -9,15 +9,13 @@ from typing import Any
 from pipelines.dedup import clusters
 from pipelines.files import runs, storage
 from pipelines.files.current import is_current
+from pipelines.files.ours import ACROSS
 from pipelines.hashing import digest_of
 from pipelines.stages.decisions import Cut, Decision, reducers_for
 from pipelines.stages.jobs import Job, Shuffle, first_not_done
 from pipelines.stages.kinds import Clusters, Decide, Item, Paths, Removals, Resolve, reducer_name
 from pipelines.stages.link import Decider, Writer
 from pipelines.stages.resolution import Resolution, Together, buckets_for, clusters_file
-
-# What is made over all sources lies under this name, as if it were one.
-ALL = "across"
 
 
 class DecideLink(Decider[Decide]):
@@ -187,7 +185,7 @@ class TogetherLink(ResolveLink):
             return before
         task = self._resolution()
         shards = [link.texts.staged(item) for link in self.everyone for item in link.items()]
-        return first_not_done(task.steps(f"{ALL}/{self.stage.name}", shards, self._runs), task.step_identity)
+        return first_not_done(task.steps(f"{ACROSS}/{self.stage.name}", shards, self._runs), task.step_identity)
 
     @property
     def _runs(self) -> list[str]:
@@ -197,7 +195,7 @@ class TogetherLink(ResolveLink):
         recipe, sizes = self.setting.recipe, [(link.setting.source.name, len(link.items())) for link in self.everyone]
         return Together(
             stage=self.stage,
-            paths=Paths(self.setting.output, ALL),
+            paths=Paths(self.setting.output, ACROSS),
             identity=self.identity(),
             items=sum(size for _, size in sizes),
             buckets=buckets_for(sum(storage.together(runs.records, self._runs, self.setting.output)), recipe.buckets),
@@ -207,17 +205,17 @@ class TogetherLink(ResolveLink):
 
     @property
     def _decided(self) -> str:
-        return Paths(self.setting.output, ALL).manifest(self.stage.name, reducer_name(0))
+        return Paths(self.setting.output, ACROSS).manifest(self.stage.name, reducer_name(0))
 
     def removals_of(self, ordinal: int) -> Removals:
         """Return where an item finds what it must remove."""
         place = self.everyone.index(self)
-        return Removals(self.stage.name, "bucket", range(place, place + 1), ordinal, ALL)
+        return Removals(self.stage.name, "bucket", range(place, place + 1), ordinal, ACROSS)
 
     def clusters_of(self, ordinal: int, item: Item) -> Clusters:
         """Return where an item finds the clusters of its documents."""
         before = sum(len(link.items()) for link in self.everyone[: self.everyone.index(self)])
-        return Clusters(clusters_file(Paths(self.setting.output, ALL), self.stage.name), before + ordinal)
+        return Clusters(clusters_file(Paths(self.setting.output, ACROSS), self.stage.name), before + ordinal)
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return how many pairs were verified, of all sources, and how many documents marked, of this one."""

@@ -152,9 +152,12 @@ class Resolution:
         items, removals, sizes, members = pairs.resolved(overlaps, self.stage.measure)
         path = self.paths.work(self.stage.name, f"{reducer_name(0)}.removals")
         runs.write_removals(path, items, removals, self.items)
+        self._write_clusters(members)
+        return {"marked": len(removals), "cluster_sizes": clusters.by_size(sizes)}
+
+    def _write_clusters(self, members: runs.Records) -> None:
         path = clusters_file(self.paths, self.stage.name)
         runs.write_by_item(path, members["item"], members[list(MEMBER.names or ())].astype(MEMBER), self.items)
-        return {"marked": len(removals), "cluster_sizes": clusters.by_size(sizes)}
 
 
 @dataclass(frozen=True)
@@ -163,19 +166,22 @@ class Together(Resolution):
 
     sources: tuple[tuple[str, int], ...]
 
+    def source_of(self, items: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+        """Return the number of each item's source."""
+        return np.searchsorted(np.cumsum([count for _, count in self.sources]), items, side="right")
+
     def conclude(self, overlaps: runs.Records) -> dict[str, Any]:
         """Write what must go, a file for each source; return the facts of it."""
         items, removals, sizes, members = pairs.resolved(overlaps, self.stage.measure)
-        path = clusters_file(self.paths, self.stage.name)
-        runs.write_by_item(path, members["item"], members[list(MEMBER.names or ())].astype(MEMBER), self.items)
-        ends = np.cumsum([count for _, count in self.sources])
-        number = np.searchsorted(ends, items, side="right")
+        self._write_clusters(members)
+        number, first = self.source_of(items), 0
         marked: dict[str, int] = {}
         for place, (source, count) in enumerate(self.sources):
             own = number == place
             path = self.paths.work(self.stage.name, f"{reducer_name(place)}.removals")
-            runs.write_removals(path, items[own] - np.uint32(ends[place] - count), removals[own], count)
+            runs.write_removals(path, items[own] - np.uint32(first), removals[own], count)
             marked[source] = int(own.sum())
+            first += count
         return {"marked": len(removals), "marked_of": marked, "cluster_sizes": clusters.by_size(sizes)}
 
 
