@@ -50,7 +50,9 @@ COMMANDS: Final = {
     "run report": Command("train.report", f"{_TRAIN}:report", "train", "write a run's page"),
     "run trace": Command("train.trace", f"{_TRAIN}:trace", "train", "show what a step of a run read"),
     "run export": Command("train.export", f"{_TRAIN}:export", "train", "write a run's model for Hugging Face"),
-    "run evaluate": Command("train.benchmarks", f"{_TRAIN}:evaluate", "train", "score a run's model on benchmarks"),
+    "run evaluate": Command(
+        "train.evaluation.__main__", f"{_TRAIN}:evaluate", "train", "score a run's model on benchmarks"
+    ),
 }
 OURS: Final = ("altiplano", "filters", "model", "pipelines", "tokenizer", "train")
 

@@ -126,11 +126,15 @@ def test_what_names_no_command_is_wrong_use() -> None:
 
 def test_lists_in_command_lines_are_those_of_the_modules() -> None:
     from pipelines import contamination
-    from train import benchmarks, export
+    from train import export
+    from train.evaluation import registry
+    from train.evaluation.tasks import Format
 
     assert tuple(sorted(recipes.RECIPES)) == corpus_lines.RECIPES
     assert tuple(FORMATS) == corpus_lines.FORMATS
-    assert tuple(benchmarks.TASKS) == run_lines.TASKS
+    assert tuple(registry.TASKS) == run_lines.TASKS
+    for format in Format:
+        run_lines.evaluate().parse_args(["boolq=x", "--format", format])
     given = corpus_lines.trace().parse_args(["corpus", "--source", "c4", "--token", "0"])
     assert given.split == shards.SPLITS[0]
     for split in shards.SPLITS:

@@ -10,7 +10,11 @@ from pipelines.files.commands import Parser
 
 PAPER_MFU = 0.477  # LLaMA 65B's 380 tokens/s on an A100 (section 2.4), counted as 6N as scaling laws do
 SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
-TASKS = ("boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc", "openbookqa", "mmlu")
+TASKS = (
+    *("boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa"),
+    *("commonsense_qa", "race_middle", "race_high", "mmlu", "agieval"),
+    *("crows_pairs", "winogender", "truthfulqa_mc1", "truthfulqa_mc2"),
+)
 
 
 def plan() -> Parser:
@@ -85,15 +89,33 @@ def export() -> Parser:
 
 
 def evaluate() -> Parser:
-    """Return that of `train.benchmarks`."""
+    """Return that of `train.evaluation`."""
     parser = Parser(
-        "train.benchmarks",
+        "train.evaluation",
         "--run data/run --corpus data/corpus piqa=piqa.parquet",
-        description="Score a run on zero-shot multiple-choice tasks.",
+        description="Score a model on benchmarks.",
     )
     _add_run(parser)
+    parser.add_argument(
+        "--format",
+        choices=("paper", "harness"),
+        default="paper",
+        help="prompts and rules of LLaMA's papers, or of lm-evaluation-harness (%(default)s)",
+    )
+    parser.add_argument(
+        "--examples",
+        action="append",
+        default=[],
+        metavar="TASK=PATH",
+        help="the file that a task's solved examples are taken from (default: the same as its questions')",
+    )
     parser.add_argument("--limit", type=int, default=0, help="questions of each task; 0: all")
-    parser.add_argument("tasks", nargs="+", metavar="TASK=PATH", help=f"task and file; tasks are {', '.join(TASKS)}")
+    parser.add_argument(
+        "tasks",
+        nargs="+",
+        metavar="TASK[@SHOTS]=PATH",
+        help=f"task, number of solved examples and file or folder; tasks are {', '.join(TASKS)}",
+    )
     return parser
 
 

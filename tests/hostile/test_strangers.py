@@ -45,7 +45,8 @@ torch = pytest.importorskip("torch", reason="the training side is not installed"
 from model import convert, saved, sharded_files  # noqa: E402
 from model.sharded_table import METADATA  # noqa: E402
 from tests.train import test_sharded as runs  # noqa: E402
-from train import benchmarks, checkpoint, corpus, export, sharded  # noqa: E402
+from train import checkpoint, corpus, export, sharded  # noqa: E402
+from train.evaluation import rows  # noqa: E402
 
 
 class Code:
@@ -485,9 +486,11 @@ PICKLES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a benchmark of Arrow": ("b.arrow", lambda path: list(contamination.examples(path))),
     "a benchmark of lines": ("b.jsonl", lambda path: list(contamination.examples(path))),
     "a packed benchmark": ("b.jsonl.gz", lambda path: list(contamination.examples(path))),
-    "questions of Parquet": ("q.parquet", lambda path: list(benchmarks.rows(path))),
-    "questions of Arrow": ("q.arrow", lambda path: list(benchmarks.rows(path))),
-    "questions of lines": ("q.jsonl", lambda path: list(benchmarks.rows(path))),
+    "questions of Parquet": ("q.parquet", lambda path: list(rows.records(path))),
+    "questions of Arrow": ("q.arrow", lambda path: list(rows.records(path))),
+    "questions of lines": ("q.jsonl", lambda path: list(rows.records(path))),
+    "questions of a document": ("q.json.gz", lambda path: list(rows.records(path))),
+    "questions of a table": ("q.tsv", lambda path: list(rows.records(path))),
     "a manifest of shards": ("manifest.json", lambda path: shards.Manifest.load(path.parent)),
 }
 

@@ -10,7 +10,7 @@ from pipelines.files import commands
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("train.plan", "train.report", "train.pretrain", "train.trace", "train.export", "train.benchmarks"),
+    *("train.plan", "train.report", "train.pretrain", "train.trace", "train.export", "train.evaluation"),
     *("model.convert", "model.generate"),
 )
 

@@ -13,7 +13,8 @@ import pytest
 from model import configs, convert
 from pipelines import clean
 from tests.train.test_pretrain import TINY, arguments
-from train import benchmarks, export, plan, report, trace
+from train import export, plan, report, trace
+from train.evaluation.__main__ import main as evaluate
 from train.pretrain import main as pretrain
 
 NAME = "my données"
@@ -58,9 +59,7 @@ COMMANDS: dict[str, Callable[[str], int]] = {
     "report": lambda run: report.main([run]),
     "trace": lambda run: traced(run),
     "export": lambda run: export.main(["--run", run, "--corpus", "corpus/", "--output", "./made/"]),
-    "benchmarks": lambda run: benchmarks.main(
-        ["--run", run, "--corpus", "~/corpus", f"boolq=file://{Path.cwd()}/q.jsonl"]
-    ),
+    "evaluation": lambda run: evaluate(["--run", run, "--corpus", "~/corpus", f"boolq=file://{Path.cwd()}/q.jsonl"]),
 }
 
 

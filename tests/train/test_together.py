@@ -18,8 +18,9 @@ from model.trained import open_trained
 from pipelines import clean
 from pipelines.files import lock
 from tests.train.test_pretrain import TINY, arguments
-from train import benchmarks, export, report
+from train import export, report
 from train.display import Display
+from train.evaluation.__main__ import main as evaluate
 from train.pretrain import main
 
 QUESTION = {"question": "is it", "passage": "It is.", "answer": True}
@@ -91,7 +92,7 @@ def test_what_reads_changes_nothing_of_a_run_that_is_saving(
         (half / "model.pt").write_bytes(b"half")
         before = files(output)
         assert export.main([*of_run, "--output", str(tmp_path / "made")]) == 0
-        assert benchmarks.main([*of_run, f"boolq={tmp_path / 'q.jsonl'}"]) == 0
+        assert evaluate([*of_run, f"boolq={tmp_path / 'q.jsonl'}"]) == 0
         assert files(output) == before
         assert report.main([str(output)]) == 0
         assert {name for name, content in files(output).items() if before.get(name) != content} == pages
@@ -136,7 +137,7 @@ def test_an_earlier_step_is_read(
     of_run = ["--run", str(run), "--corpus", str(shared_corpus)]
     for step in ("2", "3"):
         assert export.main([*of_run, "--output", str(tmp_path / f"made-{step}"), "--step", step]) == 0
-        assert benchmarks.main([*of_run, "--step", step, f"boolq={tmp_path / 'q.jsonl'}"]) == 0
+        assert evaluate([*of_run, "--step", step, f"boolq={tmp_path / 'q.jsonl'}"]) == 0
     made = [(tmp_path / f"made-{step}" / "model.safetensors").read_bytes() for step in (2, 3)]
     assert made[0] != made[1]
     with pytest.raises(SystemExit):

@@ -1,0 +1,152 @@
+"""Log-likelihoods of completions after their contexts, and what a question scores by them.
+
+The tokens of a pair are those of its context, and those that the text of both has behind as many: as
+lm-evaluation-harness takes them. A space at the end of a context goes to its completion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from model.llama import LLaMA
+from tokenizer.encode import Ids
+from train.evaluation.tasks import Likelihood, Metric, Normalisation, Question
+from train.loss import token_losses
+
+BATCH = 16  # completions scored at once
+
+
+class Tokenizer(Protocol):
+    """What turns text into token ids."""
+
+    def encode(self, text: str) -> list[int] | Ids:
+        """Return the ids of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A completion's log-likelihood in nats, its tokens, and how many tokens before it did not fit the context."""
+
+    value: float
+    tokens: int
+    cut: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """A model with its tokenizer: `bos` are the tokens before every text, `eos` what stands before one without them."""
+
+    model: LLaMA
+    tokenizer: Tokenizer
+    bos: tuple[int, ...] = ()
+    eos: tuple[int, ...] = ()
+
+    def pair(self, context: str, completion: str) -> tuple[list[int], int]:
+        """Return the tokens of both, and how many at their end are the completion's."""
+        bare = context.rstrip()
+        completion, context = context[len(bare) :] + completion, bare
+        if not context:
+            before = list(self.bos or self.eos)
+            whole = [*before, *map(int, self.tokenizer.encode(completion))]
+        else:
+            before = [*self.bos, *map(int, self.tokenizer.encode(context))]
+            whole = [*self.bos, *map(int, self.tokenizer.encode(context + completion))]
+        tokens = before + whole[len(before) :]
+        # Where a completion has no token of its own, the last one is scored, and without bos all but the first are.
+        return tokens, max(1, min(len(whole) - len(before), len(tokens) - 1))
+
+    @torch.no_grad()
+    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Scored]:
+        """Return what each completion scores after its context; what does not fit is cut from the left."""
+        room = self.model.config.context
+        encoded = [self.pair(*pair) for pair in pairs]
+        cuts = [(tokens[-(room + 1) :], min(scored, room)) for tokens, scored in encoded]
+        order = sorted(range(len(cuts)), key=lambda n: len(cuts[n][0]))  # like lengths beside each other
+        values = [0.0] * len(cuts)
+        for start in range(0, len(order), BATCH):
+            group = order[start : start + BATCH]
+            width = max(len(cuts[n][0]) for n in group)
+            batch = torch.tensor([cuts[n][0] + [0] * (width - len(cuts[n][0])) for n in group])
+            losses = token_losses(self.model, batch.to(self.model.rotary.device)).cpu()
+            for row, n in zip(losses, group, strict=True):
+                tokens, scored = cuts[n]
+                values[n] = -float(row[len(tokens) - 1 - scored : len(tokens) - 1].double().sum())
+        return [
+            Scored(value, scored, len(tokens) - len(kept))
+            for value, (kept, scored), (tokens, _) in zip(values, cuts, encoded, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question's choices as scored: raw, and as the format compares them."""
+
+    raw: tuple[float, ...]
+    compared: tuple[float, ...]
+    cut: int
+
+    def score(self, question: Question, metric: Metric) -> float:
+        """Return what the question scores by the compared values."""
+        return _score(self.compared, question, metric)
+
+    def plain(self, question: Question, metric: Metric) -> float:
+        """Return what it scores by the log-likelihoods themselves."""
+        return _score(self.raw, question, metric)
+
+
+def _score(values: Sequence[float], question: Question, metric: Metric) -> float:
+    if metric is Metric.MASS:
+        top = max(values)
+        weights = [math.exp(value - top) for value in values]
+        return sum(weights[number] for number in question.answers) / sum(weights)
+    best = max(range(len(values)), key=values.__getitem__)
+    if metric is Metric.PREFERENCE:
+        return float(values[0] > max(values[1:]))
+    return float(best in question.answers)
+
+
+def answer(scorer: Scorer, questions: Sequence[Question], form: Likelihood) -> list[Answered]:
+    """Score every choice of all questions, normalised as the format says."""
+    pairs = [
+        (context, question.delimiter + choice)
+        for question in questions
+        for context, choice in zip(question.contexts, question.choices, strict=True)
+    ]
+    found = scorer.likelihoods(pairs)
+    compared = _normalised(scorer, pairs, found, questions, form)
+    answered, start = [], 0
+    for question in questions:
+        mine = slice(start, start + len(question.choices))
+        raw = tuple(one.value for one in found[mine])
+        answered.append(Answered(raw, tuple(compared[mine]), max(one.cut for one in found[mine])))
+        start = mine.stop
+    return answered
+
+
+def _normalised(
+    scorer: Scorer,
+    pairs: Sequence[tuple[str, str]],
+    found: Sequence[Scored],
+    questions: Sequence[Question],
+    form: Likelihood,
+) -> list[float]:
+    values = [one.value for one in found]
+    if form.normalisation is Normalisation.UNCONDITIONAL:
+        alone = scorer.likelihoods([(form.unconditional, completion) for _, completion in pairs])
+        return [value - other.value for value, other in zip(values, alone, strict=True)]
+    if form.normalisation is Normalisation.CHARACTERS:
+        lengths = [len(choice) for question in questions for choice in question.choices]
+        return [value / max(1, length) for value, length in zip(values, lengths, strict=True)]
+    if form.normalisation is Normalisation.TOKENS:
+        return [one.value / one.tokens for one in found]
+    return values
+
+
+def chance(questions: Sequence[Question]) -> float:
+    """Return what guessing scores on average."""
+    return sum(len(question.answers) / len(question.choices) for question in questions) / max(1, len(questions))
