@@ -9,7 +9,6 @@ The text is printed as it comes, after its prompt. `--step` takes an earlier che
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from model import command_lines
+from model.batched import draw
 from model.llama import Cache, LLaMA
 from model.spoken import Spoken
 from model.trained import Trained, open_trained
@@ -33,22 +33,9 @@ def as_text(content: bytes) -> str:
 
 
 def sample(logits_v: Tensor, temperature: float, top_p: float, generator: torch.Generator | None = None) -> int:
-    """Draw one token from logits of shape (V,).
-
-    Temperature 0 takes the most likely token. Of the tokens sorted by probability, the smallest set that reaches
-    `top_p` is kept (the token that crosses it included). Raises ValueError for values outside their range.
-    """
-    if not 0 <= temperature < math.inf or not 0 < top_p <= 1:
-        raise ValueError(
-            f"temperature is {temperature} and top_p {top_p}; temperature must be finite and at least 0, top_p above 0 "
-            "and at most 1"
-        )
-    if temperature == 0:
-        return int(logits_v.argmax())
-    probabilities, order = torch.softmax(logits_v.float() / temperature, dim=-1).sort(descending=True)
-    before = probabilities.cumsum(-1) - probabilities
-    probabilities[before >= top_p] = 0.0
-    return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+    """Draw one token from logits of shape (V,) as `draw` does, by a number of the generator's; errors as its."""
+    device = logits_v.device if generator is None else generator.device
+    return int(draw(logits_v[None], temperature, top_p, torch.rand(1, generator=generator, device=device)))
 
 
 def generate(

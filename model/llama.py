@@ -48,8 +48,11 @@ def rotary_table(config: ModelConfig, device: torch.device | None = None) -> Ten
 
 
 def rotate(x_bthc: Tensor, table: Tensor) -> Tensor:
-    """Turn each interleaved pair (x[2i], x[2i + 1]) by its position's angle; `table` is rotary_table's rows for T."""
-    pairs, turns = x_bthc.float().view(*x_bthc.shape[:-1], -1, 2), table[:, None].float()
+    """Turn each interleaved pair (x[2i], x[2i + 1]) by its position's angle.
+
+    `table` is rotary_table's rows for T, or for (B, T).
+    """
+    pairs, turns = x_bthc.float().view(*x_bthc.shape[:-1], -1, 2), table.unsqueeze(-3).float()
     if torch.compiler.is_compiling():  # it has no complex products; elsewhere one is several times as fast
         (even, odd), (cosine, sine) = pairs.unbind(-1), turns.unbind(-1)
         turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
@@ -60,11 +63,16 @@ def rotate(x_bthc: Tensor, table: Tensor) -> Tensor:
 
 @dataclass
 class Cache:
-    """Keys and values of the positions seen so far, each of shape (layers, B, K, capacity, C)."""
+    """Keys and values of the positions seen so far, each of shape (layers, B, K, capacity, C).
+
+    Of rows that are padded on the left `starts` (B,) says where each begins: its own positions count from there, and
+    what is before them is hidden.
+    """
 
     keys: Tensor
     values: Tensor
     length: int = 0
+    starts: Tensor | None = None
 
     @classmethod
     def empty(cls, model: LLaMA, batch: int, capacity: int) -> Cache:
@@ -80,6 +88,33 @@ class Cache:
         self.values[layer, :, :, self.length : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
+    def rows(self, index: Tensor, capacity: int | None = None) -> Cache:
+        """Return a copy of these rows, each as often as it is named, with room for `capacity` positions."""
+        shape = (self.keys.shape[0], len(index), self.keys.shape[2], capacity or self.keys.shape[3], self.keys.shape[4])
+        starts = None if self.starts is None else self.starts[index]
+        copied = Cache(self.keys.new_empty(shape), self.values.new_empty(shape), self.length, starts)
+        for old, new in ((self.keys, copied.keys), (self.values, copied.values)):
+            new[..., : self.length, :] = old[:, index, :, : self.length]
+        return copied
+
+    def turns(self, table: Tensor, new: int) -> Tensor:
+        """Return rotary_table's rows for the next `new` positions, (new, C / 2, 2); (B, new, C / 2, 2) if padded."""
+        end = self.length + new
+        if self.starts is None:
+            return table[self.length : end]
+        return table[(torch.arange(self.length, end, device=table.device) - self.starts[:, None]).clamp(min=0)]
+
+    def visible(self, new: int) -> Tensor:
+        """Return which positions each of the next `new` may see, True: visible; (new, S), or (B, 1, new, S) if padded.
+
+        Padding sees itself, for what sees nothing has no attention.
+        """
+        shown = torch.ones(new, self.length + new, dtype=torch.bool, device=self.keys.device).tril(self.length)
+        if self.starts is None:
+            return shown
+        own = torch.arange(self.length + new, device=self.keys.device) >= self.starts[:, None, None]
+        return (shown & own | shown.triu(self.length))[:, None]
+
 
 class Attention(nn.Module):
     """Causal self-attention; with fewer key/value heads than heads, queries share them in groups."""
@@ -94,13 +129,12 @@ class Attention(nn.Module):
         self.wo = nn.Linear(config.heads * config.head_dim, config.dim, bias=False)
 
     def forward(self, x_btd: Tensor, table: Tensor, cache: Cache | None, mask: Mask | None = None) -> Tensor:
-        """Attend to this position and those before it, the cache's included, or to what a mask shows."""
+        """Attend to this position and those before it, or to what a mask shows, which a cache needs."""
         heads = (*x_btd.shape[:2], -1, self.head_dim)
         query, key, value = (weight(x_btd).view(heads) for weight in (self.wq, self.wk, self.wv))
         query, key = rotate(query, table), rotate(key, table)
         query, key, value = (x.transpose(1, 2) for x in (query, key, value))
         if cache is not None:
-            mask = _causal_mask(cache.length, query.shape[2], query.device)
             key, value = cache.extend(self.layer, key, value)
         mixed: Tensor = self.wo(attend(query, key, value, mask, self.grouped).transpose(1, 2).flatten(-2))
         return mixed
@@ -112,11 +146,6 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Mask | None, grouped
         out = flex_attention(query, key, value, block_mask=mask, enable_gqa=grouped)
         return out if isinstance(out, Tensor) else out[0]
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None, enable_gqa=grouped)
-
-
-def _causal_mask(start: int, length: int, device: torch.device) -> Tensor:
-    """Return which of the first start + length positions each of the last `length` may see, True: visible."""
-    return torch.ones(length, start + length, dtype=torch.bool, device=device).tril(start)
 
 
 class FeedForward(nn.Module):
@@ -190,9 +219,12 @@ class LLaMA(nn.Module):
         capacity = self.config.context if cache is None else min(self.config.context, cache.keys.shape[3])
         if end > capacity:
             raise ValueError(f"{end} positions, but context and cache hold {capacity}")
+        table = self.rotary[:end]
+        if cache is not None:
+            table, mask = cache.turns(self.rotary, end - start), cache.visible(end - start) if mask is None else mask
         x: Tensor = self.tok_embeddings(tokens_bt)
         for layer in self.layers:
-            x = layer(x, self.rotary[start:end], cache, mask)
+            x = layer(x, table, cache, mask)
         if cache is not None:
             cache.length = end
         normal: Tensor = self.norm(x)
