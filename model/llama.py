@@ -4,8 +4,9 @@
 
 Suffixes name dimensions: B batch, T positions, D model width, H heads, K key/value heads, C head width, V vocabulary.
 Parallelism, precision and checkpointing are applied from outside; nothing here knows of them. A mask can keep documents
-that share a sequence apart: booleans (B, 1, T, T), True where visible, or FlexAttention's blocks. Positions need not
-restart with a document: a rotary score depends on the distance of two positions alone.
+that share a sequence apart: booleans (B, 1, T, T), True where visible, or FlexAttention's blocks; with a cache, of S
+positions in all, (B, 1, T, S). Positions need not restart with a document: a rotary score depends on the distance of
+two positions alone. Where one text goes on in several ways, each way's positions are given.
 """
 
 from __future__ import annotations
@@ -212,16 +213,28 @@ class LLaMA(nn.Module):
         deviation = INITIAL_DEVIATION / math.sqrt(2 * self.config.layers) if residual else INITIAL_DEVIATION
         weight.normal_(0.0, deviation, generator=generator)
 
-    def hidden(self, tokens_bt: Tensor, cache: Cache | None = None, mask: Mask | None = None) -> Tensor:
-        """Return the normalised last states (B, T, D); raise ValueError past the context or the cache's capacity."""
+    def hidden(
+        self,
+        tokens_bt: Tensor,
+        cache: Cache | None = None,
+        mask: Mask | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """Return the normalised last states (B, T, D); raise ValueError past the context or the cache's capacity.
+
+        Positions (T) or (B, T) are those within each text, below the context, where a mask lets texts share a sequence,
+        which may then be longer.
+        """
         start = 0 if cache is None else cache.length
         end = start + tokens_bt.shape[1]
-        capacity = self.config.context if cache is None else min(self.config.context, cache.keys.shape[3])
+        room = [self.config.context] if positions is None else []
+        capacity = min([*room, *([] if cache is None else [cache.keys.shape[3]])], default=end)
         if end > capacity:
             raise ValueError(f"{end} positions, but context and cache hold {capacity}")
-        table = self.rotary[:end]
+        table = self.rotary[:end] if positions is None else self.rotary[positions]
         if cache is not None:
-            table, mask = cache.turns(self.rotary, end - start), cache.visible(end - start) if mask is None else mask
+            table = cache.turns(self.rotary, end - start) if positions is None else table
+            mask = cache.visible(end - start) if mask is None else mask
         x: Tensor = self.tok_embeddings(tokens_bt)
         for layer in self.layers:
             x = layer(x, table, cache, mask)

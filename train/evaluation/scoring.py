@@ -9,22 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from model.llama import LLaMA
-from tokenizer.encode import Ids
+from model.llama import Cache, LLaMA
+from tokenizer import encode
+from train.evaluation.packing import Ids, Pack, packs
 from train.evaluation.tasks import Likelihood, Metric, Normalisation, Question
-from train.loss import token_losses
 
-BATCH = 16  # completions scored at once
+PACK = 1024  # tokens that are computed at once
 
 
 class Tokenizer(Protocol):
     """What turns text into token ids."""
 
-    def encode(self, text: str) -> list[int] | Ids:
+    def encode(self, text: str) -> list[int] | encode.Ids:
         """Return the ids of a text."""
 
 
@@ -57,6 +59,8 @@ class Scorer:
             before = [*self.bos, *map(int, self.tokenizer.encode(context))]
             whole = [*self.bos, *map(int, self.tokenizer.encode(context + completion))]
         tokens = before + whole[len(before) :]
+        if len(tokens) < 2:
+            raise ValueError(f"{(context + completion)[:40]!r} is one token, and nothing says what comes before it")
         # Where a completion has no token of its own, the last one is scored, and without bos all but the first are.
         return tokens, max(1, min(len(whole) - len(before), len(tokens) - 1))
 
@@ -65,21 +69,48 @@ class Scorer:
         """Return what each completion scores after its context; what does not fit is cut from the left."""
         room = self.model.config.context
         encoded = [self.pair(*pair) for pair in pairs]
-        cuts = [(tokens[-(room + 1) :], min(scored, room)) for tokens, scored in encoded]
-        order = sorted(range(len(cuts)), key=lambda n: len(cuts[n][0]))  # like lengths beside each other
-        values = [0.0] * len(cuts)
-        for start in range(0, len(order), BATCH):
-            group = order[start : start + BATCH]
-            width = max(len(cuts[n][0]) for n in group)
-            batch = torch.tensor([cuts[n][0] + [0] * (width - len(cuts[n][0])) for n in group])
-            losses = token_losses(self.model, batch.to(self.model.rotary.device)).cpu()
-            for row, n in zip(losses, group, strict=True):
-                tokens, scored = cuts[n]
-                values[n] = -float(row[len(tokens) - 1 - scored : len(tokens) - 1].double().sum())
-        return [
-            Scored(value, scored, len(tokens) - len(kept))
-            for value, (kept, scored), (tokens, _) in zip(values, cuts, encoded, strict=True)
-        ]
+        kept = [tokens[-(room + 1) :] for tokens, _ in encoded]
+        scored = [min(count, room) for _, count in encoded]
+        values = [0.0] * len(kept)
+        cache: Cache | None = None
+        before: Ids = []
+        for pack in packs([tokens[:-1] for tokens in kept], scored, PACK):
+            if pack.prefix and (cache is None or pack.prefix != before):
+                cache, before = self._begun(pack.prefix), pack.prefix
+            targets = [kept[number][-scored[number] :] for number in pack.numbers]
+            for number, value in zip(pack.numbers, self._scored(pack, targets, cache), strict=True):
+                values[number] = value
+        cut = [len(tokens) - len(rest) for (tokens, _), rest in zip(encoded, kept, strict=True)]
+        return [Scored(*of) for of in zip(values, scored, cut, strict=True)]
+
+    def _begun(self, prefix: Ids) -> Cache:
+        """Return the keys and values of a beginning, with room for a pack behind it."""
+        cache = Cache.empty(self.model, 1, len(prefix) + max(PACK, self.model.config.context))
+        self.model.hidden(self._tensor([prefix]), cache)
+        return cache
+
+    def _tensor(self, values: Sequence[Ids] | NDArray[Any]) -> torch.Tensor:
+        return torch.as_tensor(values, device=self.model.rotary.device)
+
+    def _scored(self, pack: Pack, targets: Sequence[Ids], cache: Cache | None) -> list[float]:
+        """Return the sum of the log-likelihoods of each text's last tokens, which are `targets`."""
+        mask = self._tensor(pack.seen)
+        if pack.prefix:
+            assert cache is not None
+            cache.length = len(pack.prefix)
+            mask = torch.cat([mask.new_ones(len(mask), len(pack.prefix)), mask], 1)
+        positions = self._tensor(pack.positions)
+        states = self.model.hidden(
+            self._tensor(pack.tokens[None]), cache if pack.prefix else None, mask[None, None], positions
+        )
+        # Only where a token is scored are there logits, and where several choices go on, once.
+        ends = [path[len(path) - len(target) :] for path, target in zip(pack.paths, targets, strict=True)]
+        nodes, index = np.unique(np.concatenate(ends), return_inverse=True)
+        logits = self.model.output(states[0, self._tensor(nodes)]).float()
+        wanted = np.array([token for target in targets for token in target])
+        chosen = logits[self._tensor(index), self._tensor(wanted)]
+        logs = (chosen - logits.logsumexp(-1)[self._tensor(index)]).double().cpu()
+        return [float(part.sum()) for part in logs.split([len(target) for target in targets])]
 
 
 @dataclass(frozen=True, slots=True)
