@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -201,25 +202,31 @@ def build(benchmarks: Sequence[str], longest: int = LONGEST) -> Index:
     """Index the runs of `longest` words, or of a whole shorter text, of these benchmarks (PATH or NAME=PATH)."""
     if longest < 2:
         raise ValueError(f"n is {longest}; it must be at least 2")
+    found: dict[str, Iterable[Any]] = {}
+    for argument in benchmarks:
+        name, files = benchmark_files(argument)
+        if name in found:
+            raise ValueError(f"two benchmarks are called {name}: name one with NAME=PATH")
+        found[name] = itertools.chain.from_iterable(map(examples, files))
+    return index(found, longest)
+
+
+def index(benchmarks: Mapping[str, Iterable[Any]], longest: int = LONGEST) -> Index:
+    """Index the runs of the examples of benchmarks by their names."""
     lengths = range(min(SHORTEST, longest), longest + 1)
-    names: list[str] = []
     total, short = [], []
     found: list[NDArray[np.uint64]] = []
     owners: list[NDArray[np.int64]] = []
     benchmark: list[int] = []
-    for argument in benchmarks:
-        name, files = benchmark_files(argument)
-        if name in names:
-            raise ValueError(f"two benchmarks are called {name}: name one with NAME=PATH")
+    for number, rows in enumerate(benchmarks.values()):
         first = len(benchmark)
         without = 0
-        for example in (row for file in files for row in examples(file)):
+        for example in rows:
             hashes = _example_runs(example, lengths)
             found.append(hashes)
             owners.append(np.full(len(hashes), len(benchmark), np.int64))
             without += not len(hashes)
-            benchmark.append(len(names))
-        names.append(name)
+            benchmark.append(number)
         total.append(len(benchmark) - first)
         short.append(without)
     every = np.concatenate([np.empty(0, np.uint64), *found])
@@ -227,7 +234,7 @@ def build(benchmarks: Sequence[str], longest: int = LONGEST) -> Index:
     hashes, starts = np.unique(every[order], return_index=True)
     owner = np.concatenate([np.empty(0, np.int64), *owners])[order]
     bounds = np.append(starts, len(every)).astype(np.int64)
-    return Index(lengths, names, hashes, bounds, owner, np.array(benchmark, np.int64), total, short)
+    return Index(lengths, list(benchmarks), hashes, bounds, owner, np.array(benchmark, np.int64), total, short)
 
 
 def _example_runs(example: Any, lengths: range) -> NDArray[np.uint64]:
@@ -261,6 +268,22 @@ class Overlap:
         """Return the runs that are in no more documents than the limit, with those documents."""
         return {run: found for run, found in self.documents.items() if len(found) <= self.limit}
 
+    def examples(self) -> dict[str, set[int]]:
+        """Return of each benchmark the numbers of its examples, from 0, that have a run in a document."""
+        index = self.index
+        numbers = {example for run in self.evidence() for example in self._owners(run)}
+        firsts = np.searchsorted(index.benchmark, np.arange(len(index.names))).tolist()
+        found: dict[str, set[int]] = {name: set() for name in index.names}
+        for example in numbers:
+            benchmark = int(index.benchmark[example])
+            found[index.names[benchmark]].add(example - firsts[benchmark])
+        return found
+
+    def _owners(self, run: int) -> list[int]:
+        index = self.index
+        owners: list[int] = index.owners[index.starts[run] : index.starts[run + 1]].tolist()
+        return owners
+
     def contaminated(self) -> list[tuple[str, str]]:
         """Return (source, id) of the documents that hold a run of a benchmark, sorted."""
         return sorted({document for found in self.evidence().values() for document in found})
@@ -271,7 +294,7 @@ class Overlap:
         documents_in: dict[tuple[int, str], set[str]] = {}
         index = self.index
         for run, found in self.evidence().items():
-            for example in index.owners[index.starts[run] : index.starts[run + 1]].tolist():
+            for example in self._owners(run):
                 for source, identifier in found:
                     key = (int(index.benchmark[example]), source)
                     examples_in.setdefault(key, set()).add(example)

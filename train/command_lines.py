@@ -111,6 +111,19 @@ def evaluate() -> Parser:
     )
     parser.add_argument("--limit", type=int, default=0, help="questions of each task; 0: all")
     parser.add_argument(
+        "--context", type=int, help="context of a model in Meta's format, which does not say it (default: 2048)"
+    )
+    parser.add_argument(
+        "--without-contamination",
+        action="store_true",
+        help="do not look for the questions in the corpus' documents, all of which are read for it",
+    )
+    parser.add_argument(
+        "--output",
+        type=paths.local_output_option,
+        help="file of JSON lines to append to (default: benchmarks.jsonl in the run; none for others' models)",
+    )
+    parser.add_argument(
         "tasks",
         nargs="+",
         metavar="TASK[@SHOTS]=PATH",

@@ -70,6 +70,7 @@ def test_every_command_means_the_same_run(here: Path, spelling: str, command: st
     before = sorted(path.name for path in here.iterdir())
     assert COMMANDS[command](spelling.format(here=here)) == 0
     made = {"made"} if command == "export" else set()
+    assert (here / NAME / "benchmarks.jsonl").exists() == (command == "evaluation")
     assert {path.name for path in here.iterdir()} == {*before, *made}
     steps = [json.loads(line)["step"] for line in (here / NAME / "log.jsonl").read_text().splitlines()]
     assert steps == ([1, 2] if command == "resume" else [1])

@@ -93,6 +93,8 @@ def test_what_reads_changes_nothing_of_a_run_that_is_saving(
         before = files(output)
         assert export.main([*of_run, "--output", str(tmp_path / "made")]) == 0
         assert evaluate([*of_run, f"boolq={tmp_path / 'q.jsonl'}"]) == 0
+        assert files(output).keys() - before.keys() == {"benchmarks.jsonl"}
+        (output / "benchmarks.jsonl").unlink()
         assert files(output) == before
         assert report.main([str(output)]) == 0
         assert {name for name, content in files(output).items() if before.get(name) != content} == pages

@@ -1,25 +1,28 @@
 """Score a model on benchmarks in local files, as LLaMA's papers do or as lm-evaluation-harness does.
 
 python -m train.evaluation --run data/run --corpus data/corpus piqa=PATH mmlu@5=PATH --format harness
+
+The table goes to the terminal, a row for each task to RUN/benchmarks.jsonl (or `--output`).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from pipelines.files import commands, paths
-from tokenizer.encode import Tokenizer
 from train import command_lines
 from train.config import choose_device
+from train.evaluation import contaminated
 from train.evaluation.asking import Asking, Wanted, ask
+from train.evaluation.opening import Opened, open_model
+from train.evaluation.results import FILE, Result, result, show, write
 from train.evaluation.scoring import Scorer, answer, chance
 from train.evaluation.tasks import Format, Likelihood
-from train.export import open_checkpoint
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,40 +30,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_lines.evaluate()
     options = parser.parse_args(arguments)
     try:
-        _evaluate(options, Console())
+        _evaluate(options, Console(width=None if Console().is_terminal else 140))
     except (ValueError, OSError) as error:
         parser.end(error)
     return 0
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    examples = {wanted.name: wanted.path for wanted in (Wanted.parse(text, paths.form) for text in options.examples)}
+    def report(message: str) -> None:
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    format = Format(options.format)
+    # Questions are read before the model is: what is wrong with a file is said at once.
+    asked = [ask(one, format, options.limit) for one in _wanted(options)]
+    opened = open_model(options, report, choose_device("auto"))
+    found = _contaminated(options, opened, asked, report)
+    results = [evaluate(one, format, opened.scorer, found.get(one.task.name)) for one in asked]
+    show(results, console)
+    output = options.output or (None if opened.step is None else Path(options.run) / FILE)
+    if output is not None:
+        write(output, results, opened.step)
+        report(f"written: {output}")
+
+
+def _wanted(options: argparse.Namespace) -> list[Wanted]:
+    examples = {one.name: one.path for one in (Wanted.parse(text, paths.form) for text in options.examples)}
     wanted = [Wanted.parse(text, paths.form) for text in options.tasks]
-    wanted = [replace(one, examples=examples.get(one.name)) for one in wanted]
-    asked = [ask(one, Format(options.format), options.limit) for one in wanted]
-    scorer = _scorer(options, console)
-    for one in asked:
-        _show(one, scorer, console)
+    names = [one.name for one in wanted]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"task {twice[0]} is given twice; give it once, with one number of shots")
+    if unused := sorted(set(examples) - set(names)):
+        raise ValueError(f"--examples names {unused[0]}, which is no task of this command")
+    return [replace(one, examples=examples.get(one.name)) for one in wanted]
 
 
-def _scorer(options: argparse.Namespace, console: Console) -> Scorer:
-    run = open_checkpoint(Path(options.run), options.corpus, console.print, options.step, choose_device("auto"))
-    manifest = next(iter(run.corpus.manifests.values()))
-    bos, eos = (() if one is None else (one,) for one in (manifest.bos_id, manifest.eos_id))
-    return Scorer(run.model, Tokenizer(run.corpus.tokenizer), bos, eos)
+def evaluate(asking: Asking, format: Format, scorer: Scorer, found: contaminated.Found | None = None) -> Result:
+    """Return a task's result on a model."""
+    form = asking.form
+    assert isinstance(form, Likelihood)
+    questions = asking.questions
+    answered = answer(scorer, questions, form)
+    both = list(zip(answered, questions, strict=True))
+    plain = [{"not normalised": one.plain(question, form.metric)} for one, question in both]
+    main = [{str(form.metric): one.score(question, form.metric)} for one, question in both]
+    # Where nothing is normalised both are the same.
+    values = main if form.normalisation == "none" else [a | b for a, b in zip(main, plain, strict=True)]
+    return result(asking, format, values, [one.cut for one in answered], chance(questions), found)
 
 
-def _show(asking: Asking, scorer: Scorer, console: Console) -> None:
-    assert isinstance(asking.form, Likelihood)
-    questions, metric = asking.questions, asking.form.metric
-    answered = answer(scorer, questions, asking.form)
-    scores = [one.score(question, metric) for one, question in zip(answered, questions, strict=True)]
-    plain = [one.plain(question, metric) for one, question in zip(answered, questions, strict=True)]
-    console.print(
-        f"{asking.task.name}: {sum(scores) / len(scores):.1%} of {len(scores)} ({sum(plain) / len(plain):.1%} not "
-        f"normalised; chance {chance(questions):.1%}), {asking.shots} shots, format: {asking.form.source}",
-        highlight=False,
-    )
+def _contaminated(
+    options: argparse.Namespace, opened: Opened, asked: Sequence[Asking], report: Callable[[str], None]
+) -> Mapping[str, contaminated.Found]:
+    if opened.corpus is None or options.without_contamination:
+        return {}
+    try:
+        return contaminated.search(opened.corpus, opened.sources, {one.task.name: one.rows for one in asked})
+    except ValueError as error:
+        report(f"contamination is not known: {error}")
+        return {}
 
 
 if __name__ == "__main__":

@@ -346,6 +346,7 @@ TASKS = (
         split="test",
         columns=("question", "A", "B", "C", "D", "answer"),
         of_path=_mmlu_subject,
+        macro=True,
     ),
     Task(
         "agieval",
@@ -357,5 +358,6 @@ TASKS = (
         ),
         split="test",
         of_path=_agieval_part,
+        macro=True,
     ),
 )

@@ -158,7 +158,7 @@ class Task:
 
     `split` is the part of the data that the papers score. `unfold` makes of a file's rows those that are asked, where a
     published one holds several; `columns` are the names of a table's columns that has none; `of_path` returns
-    fields that a file's path tells.
+    fields that a file's path tells. Where `macro`, the mean of the parts' scores is reported too.
     """
 
     name: str
@@ -169,6 +169,7 @@ class Task:
     unfold: Callable[[Sequence[Row]], Sequence[Row]] | None = None
     columns: tuple[str, ...] = ()
     of_path: Callable[[PurePath], Row] | None = None
+    macro: bool = False
 
     def has(self, row: Row) -> bool:
         """Return whether a row has all fields of the task."""

@@ -1,0 +1,117 @@
+"""Every log-likelihood beside lm-evaluation-harness's: the same rows, an exported model, an environment of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks.evaluation_data import Compared, Data, ask_harness, environment, write_lines
+from model.configs import ModelConfig
+from model.llama import LLaMA
+from pipelines.files.packages import PackageError
+from pipelines.table1 import SOURCES
+from tokenizer.encode import Tokenizer
+from train.corpus import open_corpus
+from train.evaluation.asking import Asking, Wanted, ask
+from train.evaluation.registry import TASKS
+from train.evaluation.scoring import Scorer, answer
+from train.evaluation.tasks import Format, Likelihood, Metric, Normalisation
+from train.export import Opened, export
+
+pytestmark = pytest.mark.full
+ROWS = 300
+CONTEXT = 2048
+
+
+@pytest.fixture(scope="module")
+def compared() -> list[Compared]:
+    try:
+        return list(Data().tasks(ROWS))
+    except PackageError as error:
+        pytest.skip(f"NOT compared with lm-evaluation-harness: {error}")
+
+
+@pytest.fixture(scope="module")
+def scorer(shared_corpus: Path) -> Scorer:
+    """Return a model that has learned nothing, but is sure of itself: its log-likelihoods are far from each other."""
+    corpus = open_corpus(shared_corpus, SOURCES)
+    tokenizer = Tokenizer(corpus.tokenizer)
+    config = ModelConfig(
+        dim=64, layers=2, heads=4, kv_heads=2, hidden=128, vocabulary=tokenizer.vocabulary, context=CONTEXT
+    )
+    model = LLaMA(config).initialise(torch.Generator().manual_seed(3)).requires_grad_(False)
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            weight.mul_(8.0)
+    assert tokenizer.bos is not None
+    return Scorer(model, tokenizer, (tokenizer.bos,))
+
+
+@pytest.fixture(scope="module")
+def theirs(
+    scorer: Scorer, shared_corpus: Path, compared: list[Compared], tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Any]:
+    folder = tmp_path_factory.mktemp("harness")
+    export(Opened(scorer.model, open_corpus(shared_corpus, SOURCES)), folder / "model")
+    return ask_harness(environment(), folder / "model", CONTEXT, compared, folder)
+
+
+def asked(task: Compared, folder: Path) -> Asking:
+    for split, rows in task.ours.items():
+        write_lines(folder / f"{split}.jsonl", rows)
+    return ask(Wanted(task.name, folder, task.shots), Format.HARNESS)
+
+
+NAMES = [name for name, task in TASKS.items() if isinstance(task.forms[Format.HARNESS], Likelihood)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_log_likelihood_is_the_harness_own(
+    name: str, scorer: Scorer, compared: list[Compared], theirs: Mapping[str, Any], tmp_path: Path
+) -> None:
+    name = "race_high" if name == "race_middle" else name  # one task there
+    mine = [task for task in compared if task.name == name]
+    assert mine
+    count, largest, spread = 0, 0.0, 0.0
+    for task in mine:
+        asking = asked(task, tmp_path / task.theirs)
+        assert isinstance(asking.form, Likelihood)
+        answered = answer(scorer, asking.questions, asking.form)
+        found = theirs[task.theirs]
+        assert len(found["answers"]) == len(answered)
+        for ours, other in zip(answered, found["answers"], strict=True):
+            values = [one[0] for one in other]
+            assert len(values) == len(ours.raw)
+            largest = max(largest, *(abs(a - b) for a, b in zip(ours.raw, values, strict=True)))
+            spread = max(spread, max(values) - min(values))
+            count += 1
+        check_scores(asking, answered, found["scores"])
+    print(f"{name}: {count} questions, largest difference {largest:.1e} nats, choices up to {spread:.0f} nats apart")
+    assert largest <= 1e-4
+    assert spread > 1
+    assert count >= min(ROWS, 299)  # ARC's challenge has no more in the package
+
+
+def check_scores(asking: Asking, answered: list[Any], scores: Mapping[str, float]) -> None:
+    form, questions = asking.form, asking.questions
+    assert isinstance(form, Likelihood)
+    plain = [one.plain(question, form.metric) for one, question in zip(answered, questions, strict=True)]
+    key = "pct_stereotype,none" if form.metric is Metric.PREFERENCE else "acc,none"
+    assert sum(plain) / len(plain) == pytest.approx(scores[key], abs=1e-9 if form.metric is not Metric.MASS else 1e-4)
+    if form.normalisation is Normalisation.CHARACTERS:
+        normalised = [one.score(question, form.metric) for one, question in zip(answered, questions, strict=True)]
+        assert sum(normalised) / len(normalised) == pytest.approx(scores["acc_norm,none"], abs=1e-9)
+
+
+def test_the_prompts_are_the_harness_own(compared: list[Compared], theirs: Mapping[str, Any], tmp_path: Path) -> None:
+    for task in compared:
+        asking = asked(task, tmp_path / task.theirs)
+        for question, prompts in islice(zip(asking.questions, theirs[task.theirs]["prompts"], strict=True), 20):
+            expected = [tuple(prompt.values() if isinstance(prompt, dict) else prompt)[:2] for prompt in prompts]
+            texts = [question.delimiter + choice for choice in question.choices]
+            assert list(zip(question.contexts, texts, strict=True)) == expected, task.theirs
