@@ -13,7 +13,10 @@ SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
 TASKS = (
     *("boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa"),
     *("commonsense_qa", "race_middle", "race_high", "mmlu", "agieval"),
+    *("naturalquestions", "triviaqa", "squad", "quac", "gsm8k", "gsm8k_majority", "math", "math_majority", "bbh"),
+    *("humaneval", "humaneval_pass100", "mbpp", "mbpp_pass80"),
     *("crows_pairs", "winogender", "truthfulqa_mc1", "truthfulqa_mc2"),
+    *("toxicity_basic", "toxicity_respectful", "truthfulqa_generation"),
 )
 
 

@@ -86,6 +86,14 @@ class World:
         dist.all_gather(everyone, value)
         return torch.stack(everyone[:: self.tensor], dim=1).flatten()
 
+    def all_of(self, value: T) -> list[T]:
+        """Return the values of all ranks, on every rank."""
+        if self.mesh is None:
+            return [value]
+        everyone: list[Any] = [None] * self.size
+        dist.all_gather_object(everyone, value)
+        return everyone
+
     def sum(self, value: float) -> float:
         """Return the sum of all ranks' values, on every rank."""
         if self.mesh is None:

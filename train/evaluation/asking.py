@@ -187,7 +187,7 @@ class _Examples:
         self.same = self.where == wanted.path and self.shots.split == of.split
         source = [Record(dict(row), Path(of.name), n) for n, row in enumerate(self.shots.rows, 1)]
         if count and not source:
-            source = read(of, self.where, self.shots.split)
+            source = read(of, self.where, self.shots.split, only=self.shots.only)
         self.rows = [record.row for record in source]
         self.items = [made(of, form, record) for record in source]
 

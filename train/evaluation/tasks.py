@@ -94,7 +94,8 @@ class Shots:
     """Solved examples before a question: `count` of them by default, each with `separator` behind it.
 
     They are the task's own `rows`, if it has some, else rows of `split`, those of the question's own last group where
-    questions have groups. `description`, of the question's row, comes before all of them, also where there are none.
+    questions have groups, and for which `only` is true. `description`, of the question's row, comes before all of them,
+    also where there are none.
     """
 
     count: int = 0
@@ -103,6 +104,7 @@ class Shots:
     drawn: Drawn = Drawn.FIRST
     rows: tuple[Row, ...] = ()
     description: Callable[[Row], str] | None = None
+    only: Callable[[Row], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +139,17 @@ class Generation:
     """A format in which prompts are continued; `only` as for `Likelihood`.
 
     `score` takes a prompt and its continuations and returns values by the name of their metric, the main one first.
-    Where `runs_code`, scoring runs what was generated, and is refused unless that is asked for.
+    Where `runs_code`, scoring runs what was generated, and is refused unless that is asked for. A form that names a
+    `judge` wants one of that kind, which `score` takes behind the continuations.
     """
 
     source: str
     prompt: Callable[[Row], Prompt]
     decoding: Decoding
-    score: Callable[[Prompt, Sequence[str]], Mapping[str, float]]
+    score: Callable[..., Mapping[str, float]]
     shots: Shots = Shots()
     runs_code: bool = False
+    judge: str = ""
     only: Callable[[Row], bool] | None = None
 
 
