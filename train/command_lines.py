@@ -13,7 +13,7 @@ SEQUENCE_LENGTH = 2048  # LLaMA, section 2.2
 TASKS = (
     *("boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa"),
     *("commonsense_qa", "race_middle", "race_high", "mmlu", "agieval"),
-    *("naturalquestions", "triviaqa", "squad", "quac", "gsm8k", "gsm8k_majority", "math", "math_majority", "bbh"),
+    *("natural_questions", "triviaqa", "squad", "quac", "bbh", "gsm8k", "gsm8k_majority", "math", "math_majority"),
     *("humaneval", "humaneval_pass100", "mbpp", "mbpp_pass80"),
     *("crows_pairs", "winogender", "truthfulqa_mc1", "truthfulqa_mc2"),
     *("toxicity_basic", "toxicity_respectful", "truthfulqa_generation"),
@@ -116,6 +116,19 @@ def evaluate() -> Parser:
     parser.add_argument(
         "--context", type=int, help="context of a model in Meta's format, which does not say it (default: 2048)"
     )
+    parser.add_argument(
+        "--run-code",
+        action="store_true",
+        help="run the programs that the model writes, as humaneval and mbpp need (docs/safety.md)",
+    )
+    parser.add_argument(
+        "--judge",
+        action="append",
+        default=[],
+        metavar="KIND=NAME",
+        help="what scores toxicity or truth of generated text: toxicity=perspective, or the path of a classifier",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn (%(default)s)")
     parser.add_argument(
         "--without-contamination",
         action="store_true",

@@ -2,7 +2,8 @@
 
 python -m train.evaluation --run data/run --corpus data/corpus piqa=PATH mmlu@5=PATH --format harness
 
-The table goes to the terminal, a row for each task to RUN/benchmarks.jsonl (or `--output`).
+The table goes to the terminal, a row for each task to RUN/benchmarks.jsonl (or `--output`). Under torchrun each rank
+holds the model, and they share the prompts of tasks that generate.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from pipelines.files import commands, paths
 from train import command_lines
-from train.config import choose_device
+from train.config import choose_device, launched
 from train.evaluation import contaminated
 from train.evaluation.asking import Asking, Wanted, ask
+from train.evaluation.generated import ONE_SEED, Means, generate, means
 from train.evaluation.opening import Opened, open_model
 from train.evaluation.results import FILE, Result, result, show, write
 from train.evaluation.scoring import Scorer, answer, chance
 from train.evaluation.tasks import Format, Likelihood
+from train.parallel import joined
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,15 +41,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    def report(message: str) -> None:
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
-
-    format = Format(options.format)
+    format, device = Format(options.format), choose_device("auto")
     # Questions are read before the model is: what is wrong with a file is said at once.
     asked = [ask(one, format, options.limit) for one in _wanted(options)]
-    opened = open_model(options, report, choose_device("auto"))
+    with joined(device, 1, launched()) as world:
+        using = means(asked, options.run_code, options.judge, options.seed, world)
+        _score(options, asked, format, using, console, device)
+
+
+def _score(
+    options: argparse.Namespace,
+    asked: Sequence[Asking],
+    format: Format,
+    using: Means,
+    console: Console,
+    device: torch.device,
+) -> None:
+    def report(message: str) -> None:
+        if using.world.first:
+            console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    opened = open_model(options, report, device)
     found = _contaminated(options, opened, asked, report)
-    results = [evaluate(one, format, opened.scorer, found.get(one.task.name)) for one in asked]
+    results = [evaluate(one, format, opened.scorer, found.get(one.task.name), using) for one in asked]
+    if not using.world.first:
+        return
     show(results, console)
     output = options.output or (None if opened.step is None else Path(options.run) / FILE)
     if output is not None:
@@ -64,10 +84,18 @@ def _wanted(options: argparse.Namespace) -> list[Wanted]:
     return [replace(one, examples=examples.get(one.name)) for one in wanted]
 
 
-def evaluate(asking: Asking, format: Format, scorer: Scorer, found: contaminated.Found | None = None) -> Result:
+def evaluate(
+    asking: Asking,
+    format: Format,
+    scorer: Scorer,
+    found: contaminated.Found | None = None,
+    using: Means = ONE_SEED,
+) -> Result:
     """Return a task's result on a model."""
     form = asking.form
-    assert isinstance(form, Likelihood)
+    if not isinstance(form, Likelihood):
+        generated = generate(asking, scorer, using)
+        return result(asking, format, generated.values, generated.cut, None, found, generated.unfinished)
     questions = asking.questions
     answered = answer(scorer, questions, form)
     both = list(zip(answered, questions, strict=True))

@@ -1,8 +1,7 @@
-"""Texts that are generated: closed-book answers (LLaMA, Tables 4 and 5), reading, arithmetic, mathematics (Table 7).
+"""Texts that are generated: closed-book answers (LLaMA, Tables 4 and 5), reading (Llama 2), BIG-Bench Hard (Llama 2).
 
-Prompts of `Format.PAPER` are LLaMA's where its appendix prints one, else those of the papers that it compares with:
-GPT-3's appendix G, Wei et al. 2022 for GSM8k and Minerva's appendix for MATH. Solved examples come from files, never
-from here; `--examples TASK=PATH` names them.
+Prompts of `Format.PAPER` are LLaMA's where its appendix prints one, else GPT-3's (appendix G). Solved examples come
+from files, never from here; `--examples TASK=PATH` names them.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, Final
 
-from train.evaluation import answers, symbolic
-from train.evaluation.estimates import majority
+from train.evaluation import answers
 from train.evaluation.tasks import (
     GPT3,
     HARNESS,
@@ -29,11 +27,9 @@ from train.evaluation.tasks import (
 )
 
 LLAMA_A: Final = "LLaMA, appendix A"
-WEI: Final = "Wei et al. 2022"
-MINERVA: Final = "Minerva, appendix D"
 _SHORT: Final = Decoding(32)  # the papers state no length; an answer of NaturalQuestions has at most five words
-_HARNESS_LENGTH: Final = 256  # lm-evaluation-harness' own, where a task has none
-_PHRASE: Final = Decoding(_HARNESS_LENGTH, ("\n", ".", ","))
+HARNESS_LENGTH: Final = 256  # lm-evaluation-harness' own, where a task has none
+_PHRASE: Final = Decoding(HARNESS_LENGTH, ("\n", ".", ","))
 _HARNESS_ARTICLES: Final = re.compile(r"\b(?:The |the |An |A |The |a |an )")
 
 Score = Callable[[Prompt, Sequence[str]], Mapping[str, float]]
@@ -216,112 +212,6 @@ def _f1(prompt: Prompt, text: str) -> Mapping[str, float]:
     return {"f1": answers.f1(answers.first_line(text), prompt.references)}
 
 
-# --- arithmetic ------------------------------------------------------------------------------------------------------
-
-_CALCULATED: Final = re.compile(r"<<[^<>\n]*>>")
-_STRICT: Final = re.compile(r"#### (-?[0-9.,]+)")
-_FLEXIBLE: Final = re.compile(r"(-?[$0-9.,]{2,})|(-?[0-9]+)")
-
-
-def _gsm_solution(row: Row) -> tuple[str, str]:
-    """Return the steps and the answer of a row's solution: GSM8k's own, or one that ends as Wei et al.'s do."""
-    solution = text_of(row, "answer" if "answer" in row else "target")
-    steps, mark, right = solution.rpartition("####")
-    if not mark:
-        steps, mark, right = solution.rpartition("The answer is ")
-    if not mark or not any(map(str.isdigit, right)):
-        raise ValueError(f"field answer has no '#### NUMBER': {solution[-40:]!r}")
-    return steps.strip(), right.strip()
-
-
-def _gsm_paper(row: Row) -> Prompt:
-    steps, right = _gsm_solution(row)
-    told = " ".join(_CALCULATED.sub("", steps).split())
-    solution = f" {told} The answer is {answers.plain_number(right)}."
-    return Prompt(f"Q: {row['question']}\nA:", (answers.plain_number(right),), solution)
-
-
-def _gsm_harness(row: Row) -> Prompt:
-    _gsm_solution(row)
-    return Prompt(f"Question: {row['question']}\nAnswer:", (row["answer"],), f" {row['answer']}")
-
-
-def _number(prompt: Prompt, text: str) -> Mapping[str, float]:
-    return {"exact_match": float(answers.number(text) == prompt.references[0])}
-
-
-def _number_of_most(prompt: Prompt, continuations: Sequence[str]) -> Mapping[str, float]:
-    found = [answers.number(text) for text in continuations]
-    share = sum(answer == prompt.references[0] for answer in found) / len(found)
-    return {f"maj1@{len(found)}": float(majority(found) == prompt.references[0]), "pass@1": share}
-
-
-def strict_number(text: str) -> str:
-    """Return the number behind "#### " as lm-evaluation-harness takes it."""
-    found = _STRICT.search(text)
-    return found[1].strip() if found else "[invalid]"
-
-
-def flexible_number(text: str) -> str:
-    """Return the last number as lm-evaluation-harness takes it: dollars, dots and commas are part of it."""
-    found = _FLEXIBLE.findall(text)
-    return next(part for part in found[-1] if part).strip() if found else "[invalid]"
-
-
-def _harness_number(text: str) -> str:
-    bare = text.replace(",", "").replace("$", "").rpartition("#### ")[2]
-    return re.sub(r"\.$", "", bare).lower()
-
-
-def _harness_numbers(prompt: Prompt, text: str) -> Mapping[str, float]:
-    right = _harness_number(prompt.references[0])
-    return {
-        "exact_match": float(_harness_number(strict_number(text)) == right),
-        "exact_match (flexible)": float(_harness_number(flexible_number(text)) == right),
-    }
-
-
-_GSM_PAPER: Final = partial(Generation, WEI, _gsm_paper, shots=Shots(8))
-_GSM_TEXT: Final = Decoding(256, ("\nQ:", "\n\n"))
-_SAMPLED: Final = {"temperature": 0.6, "top_p": 0.95}  # Minerva, section 2.3; LLaMA states none
-
-
-# --- mathematics -----------------------------------------------------------------------------------------------------
-
-
-def _math(row: Row, spelling: Callable[[str], str]) -> Prompt:
-    solution = text_of(row, "solution")
-    right = answers.boxed(solution)
-    if right is None:
-        raise ValueError(f"field solution has no \\boxed answer: {solution[-40:]!r}")
-    shown = solution
-    if answers.final_answer(solution) is None:
-        shown = f"{solution}\nFinal Answer: The final answer is ${right}$. I hope it is correct."
-    return Prompt(f"Problem:\n{row['problem']}\n\nSolution:", (spelling(right),), f" {shown}")
-
-
-def _spelt(text: str, spelling: Callable[[str], str]) -> str | None:
-    found = answers.final_answer(text)
-    return None if found is None else spelling(found)
-
-
-def _mathematics(prompt: Prompt, text: str, spelling: Callable[[str], str]) -> Mapping[str, float]:
-    found = _spelt(text, spelling)
-    return {"exact_match": float(found is not None and symbolic.equal(found, prompt.references[0]))}
-
-
-def _mathematics_of_most(prompt: Prompt, continuations: Sequence[str]) -> Mapping[str, float]:
-    found = [_spelt(text, answers.minerva) for text in continuations]
-    best = majority(found)
-    right = best is not None and symbolic.equal(best, prompt.references[0])
-    return {f"maj1@{len(found)}": float(right)}
-
-
-_math_paper = partial(_math, spelling=answers.minerva)
-_math_harness = partial(_math, spelling=answers.minerva_corrected)
-_MATH_TEXT: Final = Decoding(512, ("Problem:",))
-
-
 # --- BIG-Bench Hard --------------------------------------------------------------------------------------------------
 
 _BBH_ANSWER: Final = re.compile(r"the answer is ([^\n]*)")
@@ -363,7 +253,7 @@ def _bbh_harness(prompt: Prompt, text: str) -> Mapping[str, float]:
 
 TASKS = (
     Task(
-        "naturalquestions",
+        "natural_questions",
         "NaturalQuestions",
         ("question", "answer"),
         both(
@@ -406,7 +296,7 @@ TASKS = (
             Generation(
                 HARNESS,
                 partial(_squad, ask="Question: {}\n\nAnswer:"),
-                Decoding(_HARNESS_LENGTH),
+                Decoding(HARNESS_LENGTH),
                 mean(_words),
                 Shots(drawn=Drawn.HARNESS),
             ),
@@ -419,72 +309,6 @@ TASKS = (
         ("data|questions", "data|orig_answers"),
         both(*[Generation(GPT3, _quac_prompt, Decoding(64), mean(_f1))] * 2),
         unfold=quac_rows,
-    ),
-    Task(
-        "gsm8k",
-        "GSM8k",
-        ("question", "answer|target"),
-        both(
-            _GSM_PAPER(decoding=_GSM_TEXT, score=mean(_number)),
-            Generation(
-                HARNESS,
-                _gsm_harness,
-                Decoding(_HARNESS_LENGTH, ("Question:", "</s>", "<|im_end|>")),
-                mean(_harness_numbers),
-                Shots(5, drawn=Drawn.HARNESS),
-            ),
-        ),
-        split="test",
-    ),
-    Task(
-        "gsm8k_majority",
-        "GSM8k, maj1@100",
-        ("question", "answer|target"),
-        both(
-            *[
-                _GSM_PAPER(
-                    decoding=Decoding(_GSM_TEXT.length, _GSM_TEXT.stop, samples=100, **_SAMPLED), score=_number_of_most
-                )
-            ]
-            * 2
-        ),
-        split="test",
-    ),
-    Task(
-        "math",
-        "MATH",
-        ("problem", "solution"),
-        both(
-            Generation(
-                MINERVA, _math_paper, _MATH_TEXT, mean(partial(_mathematics, spelling=answers.minerva)), Shots(4)
-            ),
-            Generation(
-                HARNESS,
-                _math_harness,
-                Decoding(_HARNESS_LENGTH, ("Problem:",)),
-                mean(partial(_mathematics, spelling=answers.minerva_corrected)),
-                Shots(4),
-            ),
-        ),
-        split="test",
-    ),
-    Task(
-        "math_majority",
-        "MATH, maj1@256",
-        ("problem", "solution"),
-        both(
-            *[
-                Generation(
-                    MINERVA,
-                    _math_paper,
-                    Decoding(_MATH_TEXT.length, _MATH_TEXT.stop, samples=256, **_SAMPLED),
-                    _mathematics_of_most,
-                    Shots(4),
-                )
-            ]
-            * 2
-        ),
-        split="test",
     ),
     Task(
         "bbh",
@@ -501,7 +325,7 @@ TASKS = (
             Generation(
                 HARNESS,
                 _bbh,
-                Decoding(_HARNESS_LENGTH, ("</s>", "Q", "\n\n")),
+                Decoding(HARNESS_LENGTH, ("</s>", "Q", "\n\n")),
                 mean(_bbh_harness),
                 Shots(3, description=_bbh_described),
             ),

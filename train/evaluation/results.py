@@ -40,7 +40,8 @@ class Result:
     """A task's score: `parts` by metric, the main one first, `groups` and `macro` of the main one.
 
     `chance` is what guessing scores, None where nothing can be guessed. `cut` are the questions whose prompt did not
-    fit the context, `cut_tokens` what was left out of them. Of the corpus `contaminated` questions are not in `clean`.
+    fit the context, `cut_tokens` what was left out of them, `unfinished` the continuations that their length ended.
+    Of the corpus `contaminated` questions are not in `clean`.
     """
 
     task: str
@@ -55,6 +56,7 @@ class Result:
     macro: Part | None = None
     cut: int = 0
     cut_tokens: int = 0
+    unfinished: int = 0
     contaminated: int | None = None
     too_short: int | None = None
     clean: Part | None = None
@@ -79,7 +81,13 @@ class Result:
 
 
 def result(
-    asking: Asking, format: Format, values: Values, cut: Sequence[int], chance: float | None, found: Found | None
+    asking: Asking,
+    format: Format,
+    values: Values,
+    cut: Sequence[int],
+    chance: float | None,
+    found: Found | None,
+    unfinished: int = 0,
 ) -> Result:
     """Return the result of what each question scored, and of how many tokens of each did not fit."""
     main = [next(iter(one.values())) for one in values]
@@ -99,6 +107,7 @@ def result(
         macro=_macro(main, [kinds[group] for group in last]) if asking.task.macro and len(kinds) > 1 else None,
         cut=sum(tokens > 0 for tokens in cut),
         cut_tokens=sum(cut),
+        unfinished=unfinished,
         contaminated=len(found.questions) if found else None,
         too_short=found.too_short if found else None,
         clean=_part(clean) if clean else None,
@@ -181,6 +190,8 @@ def _remarks(one: Result) -> list[str]:
     said = [f"format {one.format}: {one.source}" + (f", by {one.normalisation}" if one.normalisation else "")]
     if one.cut:
         said.append(f"{one.cut:,} prompts do not fit the context: {one.cut_tokens:,} tokens were cut from their left")
+    if one.unfinished:
+        said.append(f"{one.unfinished:,} continuations were ended by their length, or by the model's context")
     if one.contaminated is not None:
         share = f"{one.contaminated:,} of {one.main.questions:,} questions have a text that is in the corpus"
         said.append(f"{share}; {one.too_short:,} more are too short to tell")

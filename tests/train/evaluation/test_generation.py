@@ -59,7 +59,7 @@ TRUTH: dict[str, Any] = {
     "incorrect_answers": ["No"],
 }
 ROWS: dict[str, dict[str, Any]] = {
-    "naturalquestions": NATURAL,
+    "natural_questions": NATURAL,
     "triviaqa": TRIVIA,
     "squad": SQUAD,
     "quac": QUAC,
@@ -80,8 +80,8 @@ _QUAC_TEXT = (
     "TITLE: Ana - Career\nPARAGRAPH: She sang. CANNOTANSWER\n\nQ: Did she sing?\n\nA: She sang.\n\nQ: Where?\n\nA:"
 )
 ASKED: dict[tuple[str, str], tuple[str, str]] = {
-    ("naturalquestions", "paper"): ("Answer these questions:\nQ: who wrote it?\nA:", " Ana B."),
-    ("naturalquestions", "harness"): ("Answer these questions:\n\nQ: who wrote it?\nA:", " Ana B."),
+    ("natural_questions", "paper"): ("Answer these questions:\nQ: who wrote it?\nA:", " Ana B."),
+    ("natural_questions", "harness"): ("Answer these questions:\n\nQ: who wrote it?\nA:", " Ana B."),
     ("triviaqa", "paper"): ("Answer these questions:\nQ: Which city is it?\nA:", " Paris"),
     ("triviaqa", "harness"): ("Question: Which city is it??\nAnswer:", " City of Light"),
     ("squad", "paper"): ("Title: Cats\n\nBackground: A cat sat.\n\nQ: Who sat?\n\nA:", " cat"),
@@ -129,11 +129,11 @@ def test_every_task_that_generates_is_asked_somewhere() -> None:
 @pytest.mark.parametrize(
     ("name", "format", "text", "scores"),
     [
-        ("naturalquestions", "paper", " The Ana B. wrote", {"exact_match": 1.0}),
-        ("naturalquestions", "paper", " ana b\nQ: more", {"exact_match": 1.0}),
-        ("naturalquestions", "paper", " A. B., who", {"exact_match": 0.0}),  # a dot behind an initial ends it
-        ("naturalquestions", "harness", " an ana b", {"exact_match": 1.0}),
-        ("naturalquestions", "harness", " ana b ", {"exact_match": 0.0}),  # spaces behind an answer count there
+        ("natural_questions", "paper", " The Ana B. wrote", {"exact_match": 1.0}),
+        ("natural_questions", "paper", " ana b\nQ: more", {"exact_match": 1.0}),
+        ("natural_questions", "paper", " A. B., who", {"exact_match": 0.0}),  # a dot behind an initial ends it
+        ("natural_questions", "harness", " an ana b", {"exact_match": 1.0}),
+        ("natural_questions", "harness", " ana b ", {"exact_match": 0.0}),  # spaces behind an answer count there
         ("triviaqa", "paper", " the city of light. It", {"exact_match": 1.0}),
         ("triviaqa", "harness", " the city of light", {"exact_match": 0.0}),
         ("triviaqa", "harness", " paris!", {"exact_match": 1.0}),
@@ -207,7 +207,7 @@ def test_examples_come_from_the_file_that_is_named(tmp_path: Path) -> None:
     prompt = asked("math", lines(tmp_path / "math.jsonl", MATH), "harness", 1, examples).prompts[0]
     assert prompt.text == f"Problem:\n1?\n\nSolution: {solved['solution']}\n\n{_MATH_TEXT}"
     train = lines(tmp_path / "nq.jsonl", {"question": "one?", "answer": ["1"]}, {"question": "two", "answer": ["2"]})
-    prompt = asked("naturalquestions", lines(tmp_path / "q.jsonl", NATURAL), shots=2, examples=train).prompts[0]
+    prompt = asked("natural_questions", lines(tmp_path / "q.jsonl", NATURAL), shots=2, examples=train).prompts[0]
     assert prompt.text == "Answer these questions:\nQ: one?\nA: 1\nQ: two?\nA: 2\nQ: who wrote it?\nA:"
 
 
@@ -257,9 +257,9 @@ def test_squad_and_quac_are_read_as_published(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
-        ("naturalquestions", {"answer": "Ana"}, "field answer is 'Ana'; a list of texts is expected"),
-        ("naturalquestions", {"answer": []}, "field answer is '[]'; a list of texts"),
-        ("naturalquestions", {"question": 3}, "field question is '3'; a text is expected"),
+        ("natural_questions", {"answer": "Ana"}, "field answer is 'Ana'; a list of texts is expected"),
+        ("natural_questions", {"answer": []}, "field answer is '[]'; a list of texts"),
+        ("natural_questions", {"question": 3}, "field question is '3'; a text is expected"),
         ("triviaqa", {"answer": "Paris"}, "field answer is 'Paris'; an object with value and aliases"),
         ("gsm8k", {"answer": "five"}, "field answer has no '#### NUMBER': 'five'"),
         ("math", {"solution": "So 5."}, "field solution has no \\boxed answer: 'So 5.'"),
@@ -279,8 +279,8 @@ def test_a_row_without_an_answer_is_named(tmp_path: Path, name: str, change: dic
 
 def test_rows_of_another_task_are_refused_by_its_name(tmp_path: Path) -> None:
     path = lines(tmp_path / "rows.jsonl", TRIVIA)
-    with pytest.raises(ValueError, match="is not a question of naturalquestions: field answer is"):
-        asked("naturalquestions", path)
+    with pytest.raises(ValueError, match="is not a question of natural_questions: field answer is"):
+        asked("natural_questions", path)
     with pytest.raises(
         ValueError, match=r"is no row of math: no field problem and no solution; it looks like a row of"
     ):
