@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from filters import packages
 from filters.models import fast_text
 
 Judge = Callable[[Sequence[str]], list[float]]  # of each text a number from 0 to 1
@@ -99,9 +100,9 @@ def perspective(key: str, address: str = ADDRESS, longest_wait: float = 60.0) ->
     """
     if not key.strip() or not key.isascii() or not key.isprintable():
         raise ValueError(f"Perspective's API wants a key: set ${KEY}, or name a classifier's path")
-    import httpx2
     import tenacity
 
+    httpx2 = packages.HTTPX.load()
     client = httpx2.Client(headers={"X-Goog-Api-Key": key}, timeout=30.0, follow_redirects=False)
 
     @tenacity.retry(

@@ -1,6 +1,7 @@
 """The command on tasks that generate: what they want is asked for first, and ranks share the work."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.train.evaluation.test_code import HUMANEVAL, MBPP
 from tests.train.evaluation.test_decoding import Letters
 from tests.train.evaluation.test_generation import GSM, NATURAL, TOXIC, asked, lines
 from tests.train.test_pretrain import TINY, arguments
-from train.evaluation import generated
+from train.evaluation import programs
 from train.evaluation.__main__ import main
 from train.evaluation.generated import Means, generate, means
 from train.evaluation.scoring import Scorer
@@ -70,7 +71,7 @@ def test_programs_run_only_where_that_is_asked_for(
             "scored by running programs that the model wrote: that is done with --run-code" in capsys.readouterr().err
         )
     # A machine that cannot keep them apart is told before the model is opened.
-    monkeypatch.setattr(generated.programs.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(SystemExit):
         command(f"humaneval={path}", "--run-code")
     assert "programs are run on Linux alone" in capsys.readouterr().err
@@ -78,7 +79,7 @@ def test_programs_run_only_where_that_is_asked_for(
 
 def test_programs_of_the_model_are_run(command: Callable[..., int], tmp_path: Path) -> None:
     try:
-        generated.programs.run("")
+        programs.run("")
     except ValueError as error:
         pytest.skip(str(error))
     path, output = lines(tmp_path / "rows.jsonl", HUMANEVAL), tmp_path / "out.jsonl"
