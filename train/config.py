@@ -21,13 +21,14 @@ CHECKPOINTING = ("none", "selective", "full")
 ATTENTION = ("sdpa", "cudnn", "flex")
 RESIDUAL = ("float32", "bfloat16")
 REDUCTION = ("micro-batch", "step")
+FORMATS = ("paper", "harness")
 _POSITIVE = (
     *("sequence_length", "batch_sequences", "micro_sequences", "steps", "learning_rate"),
     *("checkpoint_every", "keep_checkpoints", "tensor_parallel", "replicas", "spike_window"),
 )
 _NOT_NEGATIVE = (
     *("minutes", "warmup_steps", "stop_after", "workers", "evaluation_tokens", "sample_tokens", "seed"),
-    *("loss_chunk", "spike_deviations", "evaluate_every", "prefetch"),
+    *("loss_chunk", "spike_deviations", "evaluate_every", "prefetch", "benchmark_limit"),
 )
 
 
@@ -85,6 +86,9 @@ class RunConfig:
     document_mask: bool = _of(False, "attention does not cross documents (LLaMA's does)")
     spike_deviations: float = _of(0.0, "deviations above the recent losses that count as a spike; 0: do not check")
     spike_window: int = _of(100, "number of recent losses that a spike is compared with")
+    benchmarks: str = _of("", "TASK=PATH,...: tasks by likelihood to score at each evaluation", neutral=True)
+    benchmark_limit: int = _of(200, "questions of each of them; 0: all", neutral=True)
+    benchmark_format: str = _of("paper", "prompts and rules: paper, or harness (train.evaluation)", neutral=True)
     prompt: str = _of("The", "prompt for the text generated at each evaluation", neutral=True)
     sample_tokens: int = _of(120, "length of that text in tokens", neutral=True)
 
@@ -99,9 +103,15 @@ class RunConfig:
             if not math.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be finite")
         choices = {"precision": PRECISIONS, "checkpointing": CHECKPOINTING, "attention": ATTENTION}
-        for name, values in {**choices, "reduction": REDUCTION, "residual": RESIDUAL}.items():
+        choices |= {"reduction": REDUCTION, "residual": RESIDUAL, "benchmark_format": FORMATS}
+        for name, values in choices.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(values)}")
+        if self.benchmarks and self.tensor_parallel > 1:
+            raise ValueError(
+                f"benchmarks is {self.benchmarks!r} and tensor_parallel {self.tensor_parallel}: tensor-parallel ranks "
+                "score no benchmarks; score a kept step with train.evaluation"
+            )
         if self.batch_sequences % self.micro_sequences:
             raise ValueError(
                 f"batch_sequences is {self.batch_sequences}; it must be a multiple of micro_sequences, "

@@ -80,7 +80,7 @@ def draw_measures(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mappi
 
 def _panels(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Curve]]:
     """Return the curves of each panel by what they are of."""
-    names = list(evaluations[-1]["bits_per_byte"]) if evaluations else []
+    sources, benchmarks = _names(evaluations, "bits_per_byte"), _names(evaluations, "benchmarks")
     alone = {
         "learning rate": _values(rows, "learning_rate"),
         "gradient norm": _values(rows, "gradient_norm"),
@@ -91,9 +91,15 @@ def _panels(rows: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str
     return {title: {title: curve} for title, curve in alone.items()} | {
         "MFU": {name: _values(rows, "mfu", name) for name in ("6N", "full attention", "causal attention")},
         "held-out bits per byte": {
-            _TITLES.get(name, name): _values(evaluations, "bits_per_byte", name) for name in names
+            _TITLES.get(name, name): _values(evaluations, "bits_per_byte", name) for name in sources
         },
+        "benchmarks, share that is right": {name: _values(evaluations, "benchmarks", name) for name in benchmarks},
     }
+
+
+def _names(evaluations: Sequence[Mapping[str, Any]], key: str) -> list[str]:
+    """Return what any evaluation scored, in the order of their first."""
+    return list(dict.fromkeys(name for row in evaluations for name in row.get(key, {})))
 
 
 def _known(value: Any) -> bool:
@@ -107,7 +113,7 @@ def _values(rows: Sequence[Mapping[str, Any]], *keys: str, scale: float = 1.0) -
     for row in rows:
         value: Any = row
         for key in keys:
-            value = value[key] if value is not None else None
+            value = value.get(key) if value is not None else None
         if _known(value):
             points.append((row["tokens"] / 1e6, value * scale))
     found = np.array(points, np.float64).reshape(-1, 2)

@@ -11,7 +11,7 @@ either. Over a whole stream the bytes are the manifest's `text_bytes`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from torch.nn import functional as F  # noqa: N812
 from model.generate import generate
 from tokenizer.encode import Tokenizer
 from train.corpus import Corpus, Stream
+from train.evaluation import during
+from train.evaluation.asking import Asking
+from train.evaluation.scoring import Scorer
 from train.parallel import ALONE, World, reshard
 from train.run import Run, token_losses
 
@@ -117,6 +120,22 @@ def check_held_out(run: Run) -> list[str]:
     return missing
 
 
+def benchmarks_of(run: Run) -> tuple[Asking, ...]:
+    """Return what the run's benchmarks ask; raise ValueError for a file that is not as it should be."""
+    config = run.config
+    return during.chosen(config.benchmarks, config.benchmark_limit, config.benchmark_format)
+
+
+def _benchmarks(run: Run) -> Mapping[str, Any]:
+    asked = benchmarks_of(run)
+    if not asked:
+        return {}
+    manifest = next(iter(run.corpus.manifests.values()))
+    bos, eos = (() if one is None else (one,) for one in (manifest.bos_id, manifest.eos_id))
+    with run.precision():
+        return during.scores(asked, Scorer(run.model, Tokenizer(run.corpus.tokenizer), bos, eos))
+
+
 @torch.no_grad()
 def evaluate_run(run: Run) -> tuple[dict[str, Score], dict[str, Any]]:
     """Score a run's held-out tokens and let it write; return the scores and their row of evaluations.jsonl."""
@@ -129,12 +148,14 @@ def evaluate_run(run: Run) -> tuple[dict[str, Score], dict[str, Any]]:
         config.evaluation_tokens,
         run.world,
     )
+    benchmarks = _benchmarks(run)
     text = continue_text(run)
     reshard(run.model)
     return scores, {
         "step": run.step,
         "tokens": run.step * config.batch_sequences * config.sequence_length,
         "bits_per_byte": {name: score.bits_per_byte for name, score in scores.items()},
+        **benchmarks,
         "text": text,
     }
 

@@ -26,7 +26,7 @@ from train.config import RunConfig, choose_device, parse
 from train.corpus import rescaled
 from train.dataset import Batch
 from train.display import Display
-from train.evaluate import check_held_out, evaluate_run
+from train.evaluate import benchmarks_of, check_held_out, evaluate_run
 from train.mixture import parse_proportions
 from train.parallel import World, joined
 from train.plan import human, scale_of, show
@@ -204,6 +204,7 @@ def pretrain(config: RunConfig, console: Console, world: World, request: Request
                 soft_wrap=True,
             )
             return
+        benchmarks_of(run)  # what is wrong with their files is said before any training
         if missing := check_held_out(run):
             warn(f"no documents are held out of {', '.join(missing)}")
         # What a killed process left half written; only who holds the directory may remove it.

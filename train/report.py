@@ -2,7 +2,8 @@
 
 python -m train.report data/run          also while the run goes
 
-log.jsonl, evaluations.jsonl, summary.json (of a finished run) -> loss.png, measures.png -> report.html
+log.jsonl, evaluations.jsonl, summary.json (of a finished run), benchmarks.jsonl (of train.evaluation)
+    -> loss.png, measures.png -> report.html
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from typing import Any
 
 from pipelines.files import commands, ours
 from train import command_lines, curves
+from train.evaluation.history import Scored, latest, scored, with_scores
+from train.evaluation.published import SIZES
+from train.evaluation.results import FILE as SCORES
 from train.plan import human
 from train.records import EVALUATIONS, LOG, Row, read_log
 
@@ -36,12 +40,14 @@ def write(run: Path) -> list[Path]:
         raise ValueError(f"{run}: no steps in {LOG}, so there is nothing to report")
     summary = json.loads((run / SUMMARY).read_text(encoding="utf-8")) if (run / SUMMARY).exists() else {}
     sources, title = list(rows[-1]["ledger"]), _title(rows, summary)
+    scores = scored(evaluations, read_log(run / SCORES))
+    tokens = {row["step"]: row["tokens"] for row in rows}
     with tempfile.TemporaryDirectory() as folder:
         drawn = [Path(folder, name) for name in (LOSS, MEASURES)]
         curves.draw(rows, sources, drawn[0], title)
-        curves.draw_measures(rows, evaluations, drawn[1])
+        curves.draw_measures(rows, with_scores(evaluations, scores, tokens), drawn[1])
         pictures = {path.name: path.read_bytes() for path in drawn if path.exists()}
-    contents = {REPORT: _page(title, rows, evaluations, summary, pictures).encode(), **pictures}
+    contents = {REPORT: _page(title, rows, evaluations, scores, summary, pictures).encode(), **pictures}
     return [Path(ours.write(str(run), name, content)) for name, content in contents.items()]
 
 
@@ -56,7 +62,12 @@ def _title(rows: Sequence[Row], summary: Row) -> str:
 
 
 def _page(
-    title: str, rows: Sequence[Row], evaluations: Sequence[Row], summary: Row, pictures: Mapping[str, bytes]
+    title: str,
+    rows: Sequence[Row],
+    evaluations: Sequence[Row],
+    scores: Sequence[Scored],
+    summary: Row,
+    pictures: Mapping[str, bytes],
 ) -> str:
     last = rows[-1]
     parts = [
@@ -70,6 +81,7 @@ def _page(
         *([] if LOSS in pictures else ["<p>One step makes no curve: the curves come with the second.</p>"]),
         "<h2>Ledger</h2>",
         _table(("source", "tokens seen", "share", "bits / byte"), _ledger(last, evaluations)),
+        *_benchmarks(scores),
         "<h2>What it writes</h2>",
         *(f"<p>step {row['step']}</p><pre>{escape(row['text'])}</pre>" for row in reversed(evaluations)),
         "<h2>Measures</h2>",
@@ -77,6 +89,13 @@ def _page(
         *_configuration(summary.get("config", {})),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _benchmarks(scores: Sequence[Scored]) -> list[str]:
+    if not scores:
+        return []
+    headings = ("benchmark", "step", "score", "±", *(f"LLaMA {size}" for size in SIZES))
+    return ["<h2>Benchmarks</h2>", _table(headings, latest(scores))]
 
 
 def _configuration(config: Row) -> list[str]:

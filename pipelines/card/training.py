@@ -1,7 +1,8 @@
 """A run's records as a page shows them: curves of bounded length, the ledger beside Table 1, texts by step.
 
 RUN/log.jsonl          a row per step, read as a stream into at most 2 x BINS means
-RUN/evaluations.jsonl  held-out scores and a generated text, by step
+RUN/evaluations.jsonl  held-out scores, chosen benchmarks and a generated text, by step
+RUN/benchmarks.jsonl   benchmarks that were scored afterwards, by step
 RUN/summary.json       the ledger, the footprint and the last text of a finished run
 """
 
@@ -21,6 +22,7 @@ from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 
 _TITLES = {row.name: row.title for row in TABLE_1}
 LOG, EVALUATIONS, SUMMARY = "log.jsonl", "evaluations.jsonl", "summary.json"
+BENCHMARKS = "benchmarks.jsonl"
 BINS = 120
 TEXTS = 8
 WHOLE = "whole mixture"
@@ -38,11 +40,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A row of the evaluations: bits per byte of each source's held-out documents, and a text; "" if there is none."""
+    """A row of the evaluations: bits per byte of each source's held-out documents, and a text; "" if there is none.
+
+    `benchmarks` are the scores of tasks by their names.
+    """
 
     step: int
     bits_per_byte: Mapping[str, float | None]
     text: str
+    benchmarks: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -114,6 +120,8 @@ def load(path: str) -> Run | None:
     if not bins:
         return None
     evaluations = list(_rows(f"{path}/{EVALUATIONS}", _evaluation))
+    scored = [*evaluations, *_rows(f"{path}/{BENCHMARKS}", _afterwards)]
+    curves = (*_curves(bins), _held_out(evaluations), _benchmarks(scored))
     steps, tokens = sum(found.rows for found in bins), bins[-1].tokens
     with _named(f"{path}/{SUMMARY}"):
         summary: Json = storage.read_json(f"{path}/{SUMMARY}") or {}
@@ -121,7 +129,7 @@ def load(path: str) -> Run | None:
             path=path,
             steps=steps,
             tokens=tokens,
-            curves=[found for curve in (*_curves(bins), _held_out(evaluations)) if (found := _drawn(curve)).series],
+            curves=[found for curve in curves if (found := _drawn(curve)).series],
             ledger=_ledger(summary),
             texts=_texts(evaluations, summary, steps),
             facts=_facts(bins, summary),
@@ -168,7 +176,14 @@ def _step(row: Json) -> Step:
 
 def _evaluation(row: Json) -> Evaluation:
     scores = {str(name): _finite(value) for name, value in row.get("bits_per_byte", {}).items()}
-    return Evaluation(int(row["step"]), scores, str(row.get("text") or ""))
+    benchmarks = {str(name): _finite(value) for name, value in row.get("benchmarks", {}).items()}
+    return Evaluation(int(row["step"]), scores, str(row.get("text") or ""), benchmarks)
+
+
+def _afterwards(row: Json) -> Evaluation:
+    name = str(row["task"]) if row["format"] == "paper" else f"{row['task']} ({row['format']})"
+    main, *_ = row["parts"].values()
+    return Evaluation(int(row["step"]), {}, "", {name: _finite(main["value"])})
 
 
 def compact(rows: Iterator[Step]) -> list[Bin]:
@@ -212,6 +227,16 @@ def _held_out(evaluations: Sequence[Evaluation]) -> Curves:
             if value is not None:
                 series.setdefault(_TITLES.get(name, name), []).append((float(row.step), value))
     return Curves("Held-out documents", "step", "bits per byte", series)
+
+
+def _benchmarks(scored: Sequence[Evaluation]) -> Curves:
+    """Return the benchmarks over the steps; of two scores of one step the later, as it was scored afterwards."""
+    series: dict[str, dict[float, float]] = {}
+    for row in scored:
+        for name, value in row.benchmarks.items():
+            if value is not None:
+                series.setdefault(name, {})[float(row.step)] = value
+    return Curves("Benchmarks", "step", "score", {name: sorted(points.items()) for name, points in series.items()})
 
 
 def _order(name: str) -> int:

@@ -262,6 +262,19 @@ def test_a_run_is_shown_while_it_goes_and_when_it_is_finished(tmp_path: Path) ->
     assert run.ledger[0].paper_share == 0.045
     assert (len(run.texts), run.texts[0], run.texts[-1]) == (training.TEXTS, (0, "text 0"), (10, "the end"))
     assert ("loss, first and last step", "9.000 → 1.000") in run.facts
+    assert [curve.title for curve in run.curves][2:] == ["Held-out documents"]
+    evaluations = [{**found, "benchmarks": {"piqa": 0.5 + 0.01 * n}} for n, found in enumerate(evaluations)]
+    (tmp_path / "evaluations.jsonl").write_text("".join(json.dumps(found) + "\n" for found in evaluations))
+    afterwards = [
+        {"step": step, "task": "piqa", "format": format, "parts": {"accuracy": {"value": value}}}
+        for step, format, value in ((3, "paper", 0.9), (4, "harness", 0.3), (5, "harness", 0.4))
+    ]
+    (tmp_path / "benchmarks.jsonl").write_text("".join(json.dumps(found) + "\n" for found in afterwards))
+    run = training.load(str(tmp_path))
+    assert run is not None
+    assert run.curves[-1].title == "Benchmarks"
+    assert run.curves[-1].series["piqa"][2:5] == [(2.0, 0.52), (3.0, 0.9), (4.0, 0.54)]
+    assert run.curves[-1].series["piqa (harness)"] == [(4.0, 0.3), (5.0, 0.4)]
     assert training.load(str(tmp_path / "nothing")) is None
 
 
