@@ -132,6 +132,8 @@ def survives(use: Mapping[str, Any], window: Sequence[str]) -> bool:
     if use["numbers"]:
         unit = not use["unit"] or any(not token.isdigit() for token in window)
         return unit and not Counter(use["numbers"]) - there
+    if use["word"] and any(not token.isdigit() for token in window):
+        return True
     joined = "".join(window)  # "XX" is seen in "XXe", and letters given one by one in a word
     return any(2 * (Counter(text) & there).total() >= len(text) or "".join(text) in joined for text in use["texts"])
 
@@ -142,13 +144,14 @@ def look(lines: Sequence[Mapping[str, Any]], content: str, found: Found) -> None
     wanted = Counter[str]()
     for line in lines:
         words, uses = line["words"], line["uses"]
-        wanted.update(token for token in words if token.isdigit())
+        if not line["heading"]:  # empty headings leave
+            wanted.update(token for token in words if token.isdigit())
         at = text.line_of(words, near) if words else None
         near = near if at is None else at
         placed = [[]] * len(uses) if at is None else windows(words, text.lines[at], [use["at"] for use in uses])
         for use, window in zip(uses, placed, strict=True):
             wanted.update(use["numbers"])
-            _count(use, window, text, at if words else near, found)
+            _count(use, window, text, at if words else -1, found)
     found.numbers += wanted.total()
     found.numbers_kept += (wanted & text.numbers).total()
 
@@ -162,8 +165,9 @@ def _count(use: Mapping[str, Any], window: list[str], text: Text, at: int | None
     if at is None:
         found.unplaced += 1
         return
-    phrases = use["texts"] or [use["numbers"]]
-    if survives(use, window) or any(text.holds(phrase, range(at - NEAR, at + NEAR + 1)) for phrase in phrases):
+    # A line of nothing but templates has no words that would tell where it is.
+    around = range(len(text.lines)) if at < 0 else range(at - NEAR, at + NEAR + 1)
+    if survives(use, window) or any(text.holds(phrase, around) for phrase in use["texts"] or [use["numbers"]]):
         return
     found.holes += 1
     found.lost[name] += 1

@@ -28,10 +28,15 @@ MAX_LINE = 20_000
 """Characters: a template that opens and does not end within as many is left out with its line."""
 
 TOKEN = re.compile(r"\d+|[^\W\d_]+")
-GROUPED = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f.,'’](?=\d{3}(?!\d))")
+GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0\u2009\u202f.,'’]\d{3})+(?!\d)")
+NO_DIGIT = re.compile(r"\D")
+PLACE = "\0"
+"""Where a use stands in the text of its line."""
+
 NUMBER = re.compile(r"[~≈<>±+−-]?\s*(?:\d[\d.,' \u00a0\u202f]*|\d*[.,]\d+)")
 CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,8})*|[A-Za-z]|#?[0-9a-fA-F]{6}|\d*(?:px|em|%)")
-FILE = re.compile(r".*\.(?:og[gv]|oga|wav|mp3|webm|svg|png|jpe?g|gif|pdf|mid)", re.IGNORECASE)
+CAPITALS = re.compile(r"[A-Z]{2,4}(?:[-–]\d{4})?")
+FILE = re.compile(r"\d+px|.*\.(?:og[gv]|oga|wav|mp3|webm|svg|png|jpe?g|gif|pdf|mid)", re.IGNORECASE)
 # Where a reader of the page sees nothing of the arguments, or a note: read by a person from the lists of uses in the
 # dumps, not taken from the cleaner. `holes.py` prints how many uses these were, by name.
 UNSEEN = re.compile(
@@ -40,7 +45,8 @@ UNSEEN = re.compile(
     r"clear|clr|-|br|break|col-\w+|colonne|end|fine|"
     r"sfn\w*|sfm\w*|harv\w*|efn\w*|refn|ref|rp|r|snf|note|nota|notetag|fn|fußnote|#tag|cite.*|cita .*|citeref|citation|"
     r"cit\w+ (?:web|book|news|journal)|r/\w*|ref-\w+|reflist|isbn|issn|doi|oclc|pmid|arxiv|bibcode|jstor|"
-    r"citation needed|cn|fact|dubious|clarify|when|who|which|by whom|dead link|lien mort|update\w*|senza fonte|"
+    r"citation needed|cn|fact|dubious|clarify|when|who|which|by whom|dead link|lien mort|update.*|senza fonte|"
+    r"нет аи|bron\?|refimprove|inflation-fn|bnf|dnb|ndb|adb|viaf|absatz|main article|vedi anche|"
     r"main|see also|further|details|about|for|commons\w*|stub|.*-stub|.*infobox.*|taxobox.*|"
     r"coord(?:inate)?s? ?missing|defaultsort|displaytitle|sort\w*:.*|ordenar|sitodos|short description|use \w+ dates)"
 )
@@ -50,8 +56,9 @@ UNSEEN = re.compile(
 class Use:
     """One use: where it stands (words of its line before it), its name, and what should be seen of it.
 
-    `numbers` must all be there, or one of the `texts` (most of its words); `unit` says that a word goes with a number.
-    A use without either (`{{endash}}`, `{{ROU}}`) may stand for text or for nothing: only its times are told.
+    `numbers` must all be there, or one of the `texts` (most of its words); `unit` says that a word goes with a number,
+    `word` that its argument is a code in capitals (`{{flag|FRA}}`), for which some word must stand there. A use without
+    any of them (`{{endash}}`, `{{ROU}}`) may stand for text or for nothing: only its times are told.
     """
 
     at: int
@@ -59,6 +66,7 @@ class Use:
     numbers: list[str]
     texts: list[list[str]]
     unit: bool
+    word: bool
     raw: str
 
 
@@ -66,14 +74,17 @@ class Use:
 class Line:
     """A line of prose: its words outside templates, and the uses among them."""
 
+    text: str = ""
     words: list[str] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    heading: bool = False
 
 
 def tokens(text: str) -> list[str]:
     """Return words and numbers as they are compared: digits without separators, one case, no compatibility forms."""
-    return TOKEN.findall(GROUPED.sub("", unicodedata.normalize("NFKC", text).casefold()))
+    ungrouped = GROUPED.sub(lambda number: NO_DIGIT.sub("", number[0]), text)
+    return TOKEN.findall(unicodedata.normalize("NFKC", ungrouped).casefold())
 
 
 def lines(pages: list[dict[str, str]]) -> list[list[dict[str, Any]]]:
@@ -87,8 +98,14 @@ def _page(page: dict[str, str], parse: Any) -> Iterator[Line]:
     for raw in _logical_lines(page["text"], names):
         if "{{" not in raw and not any(map(str.isdigit, raw)):
             continue
-        line = Line()
+        line = Line(heading=raw.startswith("="))
         _walk(parse(raw).nodes, line, names, inside=False)
+        parts, line.text = line.text.split(PLACE), ""
+        before = 0
+        for use, part in zip(line.uses, parts, strict=False):  # the last part has no use behind it
+            before += len(tokens(part))
+            use.at = before
+        line.words = [token for part in parts for token in tokens(part)]
         if not line.words and raw.lstrip()[:1] not in tuple("*#="):
             continue
         if line.uses or line.unseen or any(map(str.isdigit, line.words)):
@@ -122,7 +139,7 @@ def _walk(nodes: Any, line: Line, names: Names, *, inside: bool) -> None:
     for node in nodes:
         kind = type(node).__name__
         if kind in ("Text", "HTMLEntity"):
-            line.words += [] if inside else tokens(str(node.value) if kind == "Text" else node.normalize())
+            line.text += "" if inside else str(node.value if kind == "Text" else node.normalize()).replace(PLACE, "")
         elif kind == "Wikilink":
             _link(node, line, names, inside=inside)
         elif kind == "ExternalLink":
@@ -158,7 +175,8 @@ def _template(node: Any, line: Line, names: Names) -> None:
         line.unseen.append(function.strip().casefold())
         return
     nested = any("{{" in str(given.value) for given in node.params)
-    line.uses.append(_seen(len(line.words), name, [value for value in values if value], str(node), nested=nested))
+    line.uses.append(_seen(name, [value for value in values if value], str(node), nested=nested))
+    line.text += PLACE
     for given in node.params if nested else ():  # what stands inside an argument is a use too
         _walk(given.value.nodes, line, names, inside=True)
 
@@ -174,17 +192,18 @@ def _plain(argument: str) -> str:
     return " ".join(str(value.strip_code()).split())
 
 
-def _seen(at: int, name: str, values: list[str], raw: str, *, nested: bool) -> Use:
+def _seen(name: str, values: list[str], raw: str, *, nested: bool) -> Use:
     numeric = [value for value in values if NUMBER.fullmatch(value)]
     others = [value for value in values if not NUMBER.fullmatch(value) and not FILE.fullmatch(value)]
-    words = [found for value in others if not CODE.fullmatch(value) and (found := tokens(value))]
     if values and NUMBER.fullmatch(values[0]):  # a quantity or a date: its first number, and every year
         numbers = tokens(numeric[0]) + [n for value in numeric[1:] for n in tokens(value) if len(n) >= 4]
         unit = len(values) > 1 and values[1] in others and bool(tokens(values[1]))
-        return Use(at, name, numbers, [], unit, raw[:200])
+        return Use(0, name, numbers, [], unit, False, raw[:200])
+    words = [found for value in others if not CODE.fullmatch(value) and (found := tokens(value))]
+    code = any(CAPITALS.fullmatch(value) for value in others)
     if not words and others and not numeric and not nested:  # only codes: the last of them
         words = [found for value in others[-1:] if (found := tokens(value))]
-    return Use(at, name, [] if words or not numeric else tokens(numeric[0]), words, False, raw[:200])
+    return Use(0, name, [], words + [tokens(value) for value in numeric], False, code and bool(words), raw[:200])
 
 
 def texts(pages: list[dict[str, str]]) -> dict[str, list[str]]:

@@ -9,13 +9,19 @@ their text back at the end. Time is linear in the text (times the depth that is 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from filters.wikitext.names import Names
-from filters.wikitext.templates import BAR, EQUALS, render
+from filters.wikitext.templates import BAR, EQUALS, Unknown, behave, settle, unknown
 
 MAX_DEPTH = 256
 """Open brackets at a time; MediaWiki's preprocessor gives up at 100 levels, and no article comes near."""
+
+MAX_EXPANSIONS = 8
+"""Definitions inside definitions whose links and templates are resolved."""
 
 MAX_TABLE_DEPTH = 8
 """Tables inside tables; what stands deeper is no prose."""
@@ -26,7 +32,7 @@ TEMPLATE, PARAMETER, LINK, TABLE = "{{", "{{{", "[[", "{|"
 TOKEN = re.compile(
     r"\[\[([^\[\]{}|\n]+)(?:\|([^\[\]{}|\n]*))?\]\]"  # 1, 2: a link without markup inside
     r"|\{\{+|\}\}+"
-    r"|\[\[(?=[^\[\]|\n]{1,400}[|\]])|\]\]"
+    r"|\[\[(?=[^\[\]|\n]{1,400}[|\]])|\]\](?:\](?!\]))?"
     r"|\n[ \t:*#;]*\{\|(?!\|?\})"
     r"|\n[ \t]*\|\}+"
 )
@@ -40,6 +46,7 @@ INTERLANGUAGE = re.compile(
 NOT_LANGUAGES = frozenset({"mw", "rfc", "doi", "isbn", "wp", "vp"})
 DISAMBIGUATION = re.compile(r"\s*[(,].*\Z", re.DOTALL)
 NAME = re.compile(r"\A[^|\n]*")
+EXTERNAL_OPEN = re.compile(r"\[(?:[a-z]{3,6}:)?//[^\[\]]*\Z")
 INNER_BAR = re.compile(r"(?<!\n)\|")
 CELL = re.compile(r"^[ \t]*(?:\|[-+]?|!)|\|\||!!", re.MULTILINE)
 CELL_ATTRIBUTES = re.compile(r"[^|\[{<\n]{0,300}=[^|\n]{0,300}\|(?!\|)")
@@ -51,6 +58,18 @@ MIN_CELL_PROSE = 200
 
 MIN_CELL_LIST = 2
 """Lines of a list in a cell that make it a list that a layout table holds."""
+
+
+class Definitions(Protocol):
+    """What a dump says of its own templates."""
+
+    def canonical(self, name: str) -> str:
+        """Return the name of the page that a template's name leads to by redirects, else the name."""
+        ...
+
+    def expand(self, content: str, behave: Callable[[str], str | None]) -> str | None:
+        """Return the wikitext that a template stands for, None if it is not defined or cannot be expanded."""
+        ...
 
 
 @dataclass(slots=True)
@@ -65,6 +84,8 @@ class _Stack:
 
     names: Names
     language: str
+    definitions: Definitions | None = None
+    expansions: int = 0
     frames: list[_Frame] = field(default_factory=lambda: [_Frame("", [])])
     overflow: int = 0
 
@@ -92,7 +113,7 @@ class _Stack:
         while number >= 2:
             if number == 2 and self.frames[-1].kind == TEMPLATE and not self.overflow:
                 content = "".join(self.frames.pop().pieces)
-                self.frames[-1].pieces.append(_mask(render(content, self.names, self.language)))
+                self.frames[-1].pieces.append(_mask(self.template(content)))
                 return
             if self.overflow:
                 drained = min(self.overflow, number // 2)
@@ -107,17 +128,50 @@ class _Stack:
             if parameter:
                 self.add(_mask(content.partition("|")[2]))
             else:
-                self.add(_mask(render(content, self.names, self.language)))
+                self.add(_mask(self.template(content)))
             number -= 3 if parameter else 2
         if number:
             self.add("}")
 
-    def close_link(self) -> None:
+    def template(self, content: str) -> str:
+        """Return what a template stands for: by its behaviour, by the dump's own definition, else marked."""
+        text = behave(content, self.names, self.language)
+        if text is None and self.definitions is not None:
+            text = self.defined(content, self.definitions)
+        if text is None:
+            return unknown(content, self.names, self.language)
+        # As MediaWiki does: what begins as a list begins a line.
+        return "\n" + text if "\n" in text and text[0] in "*#" else text
+
+    def defined(self, content: str, definitions: Definitions) -> str | None:
+        """Return what a template stands for by its canonical name, or by its definition, which is resolved too."""
+        text = self.known(content)
+        if text is not None or self.expansions >= MAX_EXPANSIONS:
+            return text
+        wikitext = definitions.expand(content, self.known)
+        if wikitext is None:
+            return None
+        inner = _Stack(self.names, self.language, definitions, self.expansions + 1)
+        return _walk(wikitext, inner).replace(BAR, "|").replace(EQUALS, "=")
+
+    def known(self, content: str) -> str | None:
+        """Return what a template stands for by its own name or its canonical one, None if no behaviour has it."""
+        name = content.partition("|")[0].strip()
+        canonical = self.definitions.canonical(name) if self.definitions and name else ""
+        return behave(content, self.names, self.language, canonical)
+
+    def close_link(self, brackets: str) -> None:
+        """Close a link; of three brackets the first ends an external link inside it, if one is open, else the last."""
+        outside = brackets[2:]
         if self.overflow:
             self.overflow -= 1
         elif self.frames[-1].kind == LINK:
-            target, bar, text = "".join(self.frames.pop().pieces).partition("|")
+            content = "".join(self.frames.pop().pieces)
+            if outside and EXTERNAL_OPEN.search(content, max(0, content.rfind("\n"))):
+                content, outside = content + "]", ""
+            target, bar, text = content.partition("|")
             self.add(_mask(link_text(target, text if bar else None, self.names)))
+        self.add(outside)
 
     def close_table(self, braces: int) -> None:
         """Take `|}`, or the `|}}` that ends a template with an empty last argument."""
@@ -163,11 +217,29 @@ def _unclosed(frame: _Frame, names: Names) -> list[str]:
     return [INNER_BAR.sub(" ", piece) if "|" in piece else piece for piece in [first, *frame.pieces[1:]]]
 
 
-def resolve(text: str, names: Names, language: str) -> str:
-    """Return the text with links replaced by their text, templates by what they stand for, tables by their prose."""
+def resolve(
+    text: str,
+    names: Names,
+    language: str,
+    definitions: Definitions | None = None,
+    found: Counter[Unknown] | None = None,
+) -> str:
+    """Return the text with links replaced by their text, templates by what they stand for, tables by their prose.
+
+    Templates that nobody knows are counted in `found`.
+    """
     if language == "sr":
         text = VARIANT.sub(_variant, text)
-    stack = _Stack(names, language)
+    resolved = settle(_walk(text, _Stack(names, language, definitions)), Counter() if found is None else found)
+    if "<" in resolved:
+        resolved = LEFTOVER_NOTE.sub("", resolved)
+    if any(map(resolved.__contains__, ("{{", "}}", "[[", "]]"))):
+        resolved = LEFTOVER_BRACKETS.sub("", resolved)
+    return resolved.replace(BAR, "|").replace(EQUALS, "=")
+
+
+def _walk(text: str, stack: _Stack) -> str:
+    """Return the text with its brackets resolved, `|` and `=` of what was in them masked."""
     frames = stack.frames
     position = 0
     text = "\n" + text  # a table begins and ends a line
@@ -181,17 +253,12 @@ def resolve(text: str, names: Names, language: str) -> str:
         if target is None:
             _bracket(match[0], stack)
         elif ":" in target or (shown is not None and not shown.strip()):
-            pieces.append(_mask(link_text(target, shown, names)))
+            pieces.append(_mask(link_text(target, shown, stack.names)))
         else:  # nearly all links, for which `link_text` would say the same
             pieces.append((target.strip().removeprefix("#") if shown is None else shown).replace("=", EQUALS))
     stack.add(text[position:])
     stack.flush(0)
-    resolved = "".join(frames[0].pieces)[1:]
-    if "<" in resolved:
-        resolved = LEFTOVER_NOTE.sub("", resolved)
-    if any(map(resolved.__contains__, ("{{", "}}", "[[", "]]"))):
-        resolved = LEFTOVER_BRACKETS.sub("", resolved)
-    return resolved.replace(BAR, "|").replace(EQUALS, "=")
+    return "".join(frames[0].pieces)[1:]
 
 
 def _bracket(token: str, stack: _Stack) -> None:
@@ -202,8 +269,8 @@ def _bracket(token: str, stack: _Stack) -> None:
         stack.close_braces(len(token))
     elif token == "[[":
         stack.open(LINK)
-    elif token == "]]":
-        stack.close_link()
+    elif token[0] == "]":
+        stack.close_link(token)
     else:
         stack.add("\n")
         if token.endswith("{|"):

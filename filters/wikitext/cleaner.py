@@ -12,15 +12,19 @@ references and links. Every step is linear in the length of the page and bounded
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
-from filters.wikitext.brackets import resolve
+from filters.wikitext.brackets import Definitions, resolve
 from filters.wikitext.citations import cited_urls
 from filters.wikitext.lines import layout
 from filters.wikitext.names import names_of
 from filters.wikitext.tags import restore, strip_extensions, strip_html
+from filters.wikitext.templates import Unknown
 
-__all__ = ["Reason", "cited_urls", "clean", "reason"]
+__all__ = ["Cleaned", "Definitions", "Reason", "Unknown", "cited_urls", "clean", "cleaned", "reason"]
 
 BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -33,14 +37,31 @@ class Reason(StrEnum):
     EMPTY = "empty"
 
 
-def clean(wikitext: str, language: str) -> str:
-    """Return the readable text of a page of the Wikipedia of `language`; ValueError if it is not one of the 20."""
+def clean(wikitext: str, language: str, definitions: Definitions | None = None) -> str:
+    """Return the readable text of a page of the Wikipedia of `language`; ValueError if it is not one of the 20.
+
+    `definitions` is what the dump says of its own templates, if it holds them.
+    """
+    return cleaned(wikitext, language, definitions).text
+
+
+class Cleaned(NamedTuple):
+    """A page's readable text, and the templates of it that nobody knows, each with its times."""
+
+    text: str
+    unknown: Mapping[Unknown, int]
+
+
+def cleaned(wikitext: str, language: str, definitions: Definitions | None = None) -> Cleaned:
+    """Return what `clean` returns, with the templates that neither the behaviours nor the dump's definitions know."""
     names = names_of(language)
+    found = Counter[Unknown]()
     if "\r" in wikitext:
         wikitext = wikitext.replace("\r\n", "\n").replace("\r", "\n")
     text, literals = strip_extensions(wikitext)
-    text = restore(layout(strip_html(resolve(text, names, language)), names), literals)
-    return (BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip()
+    resolved = resolve(text, names, language, definitions, found)
+    text = restore(layout(strip_html(resolved), names), literals)
+    return Cleaned((BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip(), found)
 
 
 def reason(namespace: str, redirect: str | None, text: str, language: str) -> Reason | None:

@@ -15,6 +15,10 @@ from filters.wikitext.tags import HARD_BREAK, MARK_OPEN, decode_entities
 MIN_SECTION_PROSE = 400
 """Characters outside lists: a section with an ambiguous heading ("Literature") that holds as many is about a topic."""
 
+MIN_SENTENCE_WORDS = 10
+MIN_SMALL = 0.65
+"""Words of a sentence in such a section, and the share of them that begin with a small letter; titles have less."""
+
 MAX_INDENT = 8
 """Levels of a list that are shown; deeper ones stay at this one."""
 
@@ -23,6 +27,10 @@ EXTERNAL_LINK = re.compile(
 )
 SWITCH = re.compile(r"__([^\W_][\w]{0,60}?)__")
 QUOTE_RUN = re.compile("'{2,}")
+SENTENCE_WORD = re.compile(r"[^\W\d_]+")
+ENTRY = re.compile(
+    r"\bISBN\b|\b(?:pp?|pag|vol|eds?|hrsg|nr)\.|[^\W\d_], (?:[^\W\d_]+ )?(?:1[5-9]|20)\d\d\b", re.IGNORECASE
+)
 LIST_MARKS = frozenset("*#:;")
 PREFIX = re.compile(r"[*#:;]+")
 BLANKS = r"\t\xa0\u2000-\u200a\u202f\u3000"
@@ -226,11 +234,31 @@ def _without_lists_of_works(sections: list[_Section], names: Names) -> list[_Sec
         if sections[at].name in names.ambiguous_sections:
             end = _subtree(sections, at)
             if not _is_prose(sections[at:end]):
+                kept += _sentences(sections[at:end])
                 at = end
                 continue
         kept.append(sections[at])
         at += 1
     return kept
+
+
+def _sentences(sections: list[_Section]) -> list[_Section]:
+    """Return the sections with the paragraphs that are sentences and no entries; those without any leave."""
+    kept = []
+    for section in sections:
+        section.lines = [line for line in section.lines if _is_sentence(line)]
+        if section.lines:
+            kept.append(section)
+    return kept
+
+
+def _is_sentence(line: str) -> bool:
+    """Return whether a line is a sentence: long enough, mostly words in small letters, no numbers of a book in it."""
+    words = SENTENCE_WORD.findall(line)
+    if len(words) < MIN_SENTENCE_WORDS or not line.endswith((".", "!", "?", "…")) or line[:2] == "- ":
+        return False
+    small = sum(word[0].islower() for word in words)
+    return small >= MIN_SMALL * len(words) and not ENTRY.search(line) and line[0] not in "0123456789"
 
 
 def _is_prose(sections: list[_Section]) -> bool:

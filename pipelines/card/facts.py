@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipelines import table1
+from pipelines import gaps, table1
 from pipelines.account.finished import check_format
 from pipelines.across import together
 from pipelines.files import storage
@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 MATCHES = {"url": "URL", "host": "host (a sample has too few pages that are cited by URL)"}
 _SMALL = 0.01  # of the paper's tokens: a source with fewer is called a sample
+_GAPS = 5  # unknown templates of a wiki that are named
 _WORK = frozenset({"span_bytes", "groups", "posts.range_bytes"})  # how work is cut, not what comes out
 _PAPER_VOCABULARY = 32_000  # section 2.1
 
@@ -344,6 +345,7 @@ def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
         yield "the sample's questions and answers are our own, because no package contains a dump"
     if row.name == "stack_exchange" and corpus.sites.get("chosen"):
         yield f"{len(corpus.sites['chosen'])} sites were used; the paper uses the 28 largest"
+    yield from _gaps(manifest)
     yield from _shown_notes(corpus, row.name)
     changed = list(_changed_fields(manifest["recipe"], asdict(getattr(PAPER, row.name)), ""))
     if changed:
@@ -353,6 +355,21 @@ def _notes_of(corpus: Corpus, row: Row) -> Iterator[str]:
 def _shown_notes(corpus: Corpus, name: str) -> Iterator[str]:
     yield from _copies(corpus.manifests[name].get("copies", {}))
     yield from corpus.manifests[name].get("shown", {}).get("notes", ())
+
+
+def _gaps(manifest: Json) -> Iterator[str]:
+    """Say which templates nobody knows, by wiki, with the text that they hold."""
+    places = {"inside": "inside sentences, their words kept", "alone": "alone on a line, their words gone"}
+    for stage in manifest["stages"]:
+        for wiki, place, found in gaps.listed(stage["statistics"]):
+            most = ", ".join(
+                f"{gap.name} ({_many(gap.uses, 'use')}, {_many(gap.characters, 'character')})" for gap in found[:_GAPS]
+            )
+            yield f"{wiki}: {_many(len(found), 'template')} that no table knows, {places[place]}; most text in: {most}"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _copies(copies: Json) -> Iterator[str]:

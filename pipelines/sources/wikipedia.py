@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from filters.wikitext import cleaner
 from filters.wikitext.names import names_of
+from pipelines import gaps
 from pipelines.dedup.citations import citation_keys
 from pipelines.document import Document, Drop
 from pipelines.files import storage
@@ -30,8 +31,9 @@ def clean(page: Document, context: Context[Articles]) -> Document | Drop:
     namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
     if reason := cleaner.reason(namespace, redirect, page.text, language):
         return page.drop(reason)
-    cleaned = page.with_text(cleaner.clean(page.text, language))
-    return cleaned if cleaned.text.strip() else page.drop("empty")
+    found = cleaner.cleaned(page.text, language)
+    gaps.note(found.unknown, language, context.counts)
+    return page.with_text(found.text) if found.text.strip() else page.drop("empty")
 
 
 def cited_keys(page: Document, article: Document, context: Context[Articles]) -> Keys:
@@ -80,7 +82,7 @@ def articles_part(recipe: Recipe) -> Articles:
 
 
 COLUMNS = columns(namespace=pa.string())
-ARTICLES = Map("articles", clean, articles_part, keys=cited_keys, columns=COLUMNS, version=4)
+ARTICLES = Map("articles", clean, articles_part, keys=cited_keys, columns=COLUMNS, version=5)
 
 SOURCE = Source(
     name="wikipedia",

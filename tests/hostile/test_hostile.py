@@ -23,6 +23,10 @@ EXAMPLES = 50
 # What no hostile text or file reaches, and why.
 FOLDERS = "folders of models: tests/pipelines/models/test_language.py, tests/hostile/test_strangers.py"
 ELSEWHERE = {
+    "filters.wikitext.behaviours.registry.behaviour": "names behaviours in our own source",
+    "filters.wikitext.behaviours.registry.family": "names behaviours in our own source",
+    "filters.wikitext.brackets.Definitions.canonical": "a protocol, no code",
+    "filters.wikitext.brackets.Definitions.expand": "a protocol, no code",
     "filters.models.fast_text.Model.predict": "a protocol, no code",
     "filters.models.fast_text.Model.save_model": "a protocol, no code",
     "filters.models.fast_text.train": "trains on what a build has cleaned",

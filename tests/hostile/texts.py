@@ -32,9 +32,10 @@ from filters.web import (
     visible,
     words,
 )
-from filters.wikitext import brackets, names, tags, templates
+from filters.wikitext import behaviours, brackets, names, tags, templates
 from filters.wikitext import cleaner as wikitext_cleaner
 from filters.wikitext import lines as wikitext_lines
+from filters.wikitext.behaviours import dates, numbers, territories
 from pipelines.dedup import citations, near, pairs, ranks
 from pipelines.dedup import lines as dedup_lines
 from pipelines.document import Document
@@ -164,6 +165,21 @@ def article(text: str) -> str:
     language = LANGUAGES[len(text) % len(LANGUAGES)]
     wikitext_cleaner.reason("0", None, text, language)
     return wikitext_cleaner.clean(text, language)
+
+
+def quantities(text: str) -> None:
+    """Format what a template is given as numbers and dates."""
+    number, _, rest = text.partition("|")
+    numbers.format_number(number, ENGLISH), numbers.decimal(number, ENGLISH)
+    numbers.with_unit(number, rest, one=False, symbols=False)
+    dates.month(number, "fr"), dates.written(number, rest, number, LANGUAGES[len(text) % len(LANGUAGES)])
+
+
+def named_behaviours(text: str) -> None:
+    """Look for the names of templates and of countries."""
+    language = LANGUAGES[len(text) % len(LANGUAGES)]
+    behaviours.find(templates.folded(text), language)
+    territories.territory(text, language), territories.is_territory(text, language), territories.shown(text, language)
 
 
 def links(text: str) -> str:
@@ -344,9 +360,11 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "wikitext_tags.strip_extensions": extensions,
         "wikitext_tags.strip_html": tags.strip_html,
         "wikitext_tags.decode_entities": tags.decode_entities,
-        "wikitext_templates.render": lambda text: templates.render(text, ENGLISH, "en"),
-        "wikitext_templates.kind_of": lambda text: templates.kind_of(text, "de"),
-        "wikitext_templates.format_number": lambda text: templates.format_number(text, ENGLISH),
+        "wikitext_templates.behave": lambda text: templates.behave(text, ENGLISH, LANGUAGES[len(text) % 20]),
+        "wikitext_templates.settle": lambda text: templates.settle(text, Counter()),
+        "wikitext_templates.unknown": lambda text: templates.unknown(text, ENGLISH, "en"),
+        "wikitext_behaviours, numbers": quantities,
+        "wikitext_behaviours, names": named_behaviours,
     },
 }
 SEEDS = {
@@ -375,6 +393,7 @@ SEEDS = {
     + "\f\\documentclass{a}\\title{Paper title}\\begin{document}\\section{B} typeface \\input{\\jobname}\\end{document}"
     * 3,
     "wikitext.clean": """{{Infobox|a=1}}''A'' [[b|c]]<ref>{{cite web|url=http://a.org/|title=t}}</ref> {{val|3|u=km}}
+{{xyzzy|words}} {{flag|FRA}} b
 == D ==\n* {{lang|la|e}} {{date|2001|2|3}} <math>x^2</math>\n{| class="a"\n|-\n| f || g\n|}\n[[Category:h]]""",
 }
 TEXTS = {
@@ -426,7 +445,7 @@ ONCE = {
     "wikitext_tags.decode_entities": "each reference is decoded once: &amp;lt; is &lt;",
     "wikitext_tags.strip_extensions": _STEP,
     "wikitext_tags.strip_html": _STEP,
-    "wikitext_templates.format_number": _OTHER_FORMAT,
-    "wikitext_templates.kind_of": _OTHER_FORMAT,
-    "wikitext_templates.render": _OTHER_FORMAT,
+    "wikitext_templates.behave": _OTHER_FORMAT,
+    "wikitext_templates.settle": _STEP,
+    "wikitext_templates.unknown": _OTHER_FORMAT,
 }

@@ -93,7 +93,8 @@ def wikipedia(path: Path, articles: int) -> None:
     for number in range(1, articles + 1):
         reference = f"<ref>http://{CITED_HOST}/cited/{number}</ref>"
         text = (
-            f"'''Article {number}''' is a [[page]].{reference}\n\n{prose(rng, 8)}\n\n== References ==\n{{{{reflist}}}}"
+            f"'''Article {number}''' ({{{{langx|la|pagina}}}}) is a {{{{xyzzy|short}}}} [[page]].{reference}\n\n"
+            f"{prose(rng, 8)}\n\n== References ==\n{{{{reflist}}}}"
         )
         pages.append(page(number, f"Article {number}", 0, text))
     pages.append(page(articles + 1, "Elsewhere", 0, "#REDIRECT [[Article 1]]", '<redirect title="Article 1" />'))
