@@ -11,6 +11,7 @@ are LogiQA's, and WinoGender's sentences are our own.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import subprocess
@@ -83,12 +84,15 @@ class Compared:
     shots: int = 0
 
 
-def environment(folder: Path = CACHE / "harness") -> Path:
-    """Return the Python of an environment that has lm-evaluation-harness and sees the packages of this one."""
-    python = folder / "bin" / "python"
-    wanted = (ROOT / "evaluation_packages.txt").read_text()
-    done = folder / "packages.txt"
-    if not done.exists() or done.read_text() != wanted:
+def environment(cache: Path = CACHE) -> Path:
+    """Return the Python of an environment that has lm-evaluation-harness and sees the packages of this one.
+
+    It is made once for what evaluation_packages.txt says, and left alone where that changes: others may run it.
+    """
+    wanted = (ROOT / "evaluation_packages.txt").read_bytes()
+    folder = cache / f"harness-{hashlib.sha256(wanted + sys.prefix.encode()).hexdigest()[:12]}"
+    python, done = folder / "bin" / "python", folder / "done"
+    if not done.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         site = subprocess.run(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
@@ -101,7 +105,7 @@ def environment(folder: Path = CACHE / "harness") -> Path:
         packages = str(ROOT / "evaluation_packages.txt")
         install = [str(python), "-m", "pip", "install", "-q", "--no-deps", "-r", packages]
         subprocess.run(install, check=True)
-        done.write_text(wanted)
+        done.touch()
     return python
 
 

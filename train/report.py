@@ -18,9 +18,9 @@ from typing import Any
 
 from pipelines.files import commands, ours
 from train import command_lines, curves
+from train.evaluation.history import FILE as SCORES
 from train.evaluation.history import Scored, latest, scored, with_scores
 from train.evaluation.published import SIZES
-from train.evaluation.results import FILE as SCORES
 from train.plan import human
 from train.records import EVALUATIONS, LOG, Row, read_log
 

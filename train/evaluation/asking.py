@@ -19,13 +19,17 @@ _HARNESS_SEED = 1234  # lm-evaluation-harness's own default for drawing examples
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is asked of a task: the task, its form, how many shots, the rows and what is made of each."""
+    """What is asked of a task: the task, its form, how many shots, the rows and what is made of each.
+
+    `own_examples` says that the shots are among the rows themselves: others than the question's own.
+    """
 
     task: Task
     form: Form
     shots: int
     rows: tuple[Row, ...]
     items: tuple[Question | Prompt, ...]
+    own_examples: bool = False
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -78,7 +82,14 @@ def ask(wanted: Wanted, format: Format, limit: int = 0) -> Asking:
     rows = read(of, wanted.path, of.split, limit, form.only)
     bare = [made(of, form, record) for record in rows]
     items = list(_with_shots(of, form, count, rows, bare, wanted)) if count or form.shots.description else bare
-    return Asking(of, form, count, tuple(record.row for record in rows), tuple(items))
+    own = bool(count) and are_own(of, form, wanted)
+    return Asking(of, form, count, tuple(record.row for record in rows), tuple(items), own)
+
+
+def are_own(of: Task, form: Form, wanted: Wanted) -> bool:
+    """Return whether a task's examples are read from the files of its questions."""
+    where = wanted.examples or wanted.path
+    return not form.shots.rows and files(where, form.shots.split) == files(wanted.path, of.split)
 
 
 def read(of: Task, path: Path, split: str, limit: int = 0, only: Callable[[Row], bool] | None = None) -> list[Record]:
@@ -184,7 +195,7 @@ class _Examples:
         self.count = count
         self.random = random.Random(_HARNESS_SEED)
         self.where = wanted.examples or wanted.path
-        self.same = self.where == wanted.path and self.shots.split == of.split
+        self.same = bool(count) and are_own(of, form, wanted)
         source = [Record(dict(row), Path(of.name), n) for n, row in enumerate(self.shots.rows, 1)]
         if count and not source:
             source = read(of, self.where, self.shots.split, only=self.shots.only)

@@ -11,6 +11,7 @@ from typing import Any
 
 from train.evaluation.published import PRINTED, SIZES
 
+FILE = "benchmarks.jsonl"
 BENCHMARKS, ERRORS = "benchmarks", "benchmark_errors"  # in a row of evaluations.jsonl, by task
 Row = Mapping[str, Any]
 

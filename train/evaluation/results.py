@@ -21,7 +21,6 @@ from train.evaluation.published import PRINTED, SIZES, Printed
 from train.evaluation.statistics import is_near_chance, standard_error
 from train.evaluation.tasks import Format
 
-FILE: Final = "benchmarks.jsonl"
 _SHOWN_PARTS: Final = 12  # of more only the large ones are in the table
 Values = Sequence[Mapping[str, float]]  # of each question by metric, the main one first
 
@@ -41,6 +40,7 @@ class Result:
 
     `chance` is what guessing scores, None where nothing can be guessed. `cut` are the questions whose prompt did not
     fit the context, `cut_tokens` what was left out of them, `unfinished` the continuations that their length ended.
+    With `own_examples` the shots are other questions of the same file.
     Of the corpus `contaminated` questions are not in `clean`.
     """
 
@@ -57,6 +57,7 @@ class Result:
     cut: int = 0
     cut_tokens: int = 0
     unfinished: int = 0
+    own_examples: bool = False
     contaminated: int | None = None
     too_short: int | None = None
     clean: Part | None = None
@@ -108,6 +109,7 @@ def result(
         cut=sum(tokens > 0 for tokens in cut),
         cut_tokens=sum(cut),
         unfinished=unfinished,
+        own_examples=asking.own_examples,
         contaminated=len(found.questions) if found else None,
         too_short=found.too_short if found else None,
         clean=_part(clean) if clean else None,
@@ -190,6 +192,8 @@ def _remarks(one: Result) -> list[str]:
     said = [f"format {one.format}: {one.source}" + (f", by {one.normalisation}" if one.normalisation else "")]
     if one.cut:
         said.append(f"{one.cut:,} prompts do not fit the context: {one.cut_tokens:,} tokens were cut from their left")
+    if one.own_examples:
+        said.append("solved examples are other questions of the same file; --examples names another")
     if one.unfinished:
         said.append(f"{one.unfinished:,} continuations were ended by their length, or by the model's context")
     if one.contaminated is not None:

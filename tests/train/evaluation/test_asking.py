@@ -94,6 +94,7 @@ def test_mmlu_as_published_has_no_names_of_columns_and_its_subject_in_the_files_
         'dev 4, so?\nA. a\nb\nB. "b"\nC. c\nD. d\nAnswer: C\n\ntest 1, so?\nA. a\nb\nB. "b"\nC. c\nD. d\nAnswer:'
     )
     assert found.questions[1].answers == (2,)
+    assert not found.own_examples
     with pytest.raises(ValueError, match="6 examples of anatomy are wanted, and there are 5: name the file"):
         asked("mmlu", tmp_path, shots=6)
 
@@ -102,6 +103,8 @@ def test_examples_are_of_the_questions_subject_and_never_the_question(tmp_path: 
     row = ROWS["mmlu"]
     rows = [{**row, "question": f"{n}?", "subject": subject} for n in range(3) for subject in ("anatomy", "virology")]
     path = lines(tmp_path / "one.jsonl", *rows)
+    assert asked("mmlu", path, shots=2).own_examples
+    assert not asked("mmlu", path, shots=0).own_examples
     contexts = [question.contexts[0] for question in asked("mmlu", path, shots=2).questions]
     assert [context.count("?\n") for context in contexts] == [3] * 6
     assert all(context.count(f"\n{n // 2}?\n") == 1 for n, context in enumerate(contexts))

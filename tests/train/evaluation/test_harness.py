@@ -13,10 +13,11 @@ import torch
 from benchmarks.evaluation_data import Compared, Data, ask_harness, environment, write_lines
 from model.configs import ModelConfig
 from model.llama import LLaMA
+from pipelines.contamination import strings
 from pipelines.files.packages import PackageError
-from pipelines.table1 import SOURCES
+from tests.train.synthetic import write_corpus
 from tokenizer.encode import Tokenizer
-from train.corpus import open_corpus
+from train.corpus import Corpus, open_corpus
 from train.evaluation.asking import Asking, Wanted, ask
 from train.evaluation.registry import TASKS
 from train.evaluation.scoring import Scorer, answer
@@ -37,9 +38,17 @@ def compared() -> list[Compared]:
 
 
 @pytest.fixture(scope="module")
-def scorer(shared_corpus: Path) -> Scorer:
+def corpus(compared: list[Compared], tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Return a corpus of the rows themselves, for its tokenizer: with fewer pieces no solved examples would fit."""
+    rows = (row for task in compared for rows in task.ours.values() for row in rows[:100])
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder, {"c4": ["\n".join(strings(row)) for row in rows]}, vocabulary=4000)
+    return open_corpus(folder, ["c4"])
+
+
+@pytest.fixture(scope="module")
+def scorer(corpus: Corpus) -> Scorer:
     """Return a model that has learned nothing, but is sure of itself: its log-likelihoods are far from each other."""
-    corpus = open_corpus(shared_corpus, SOURCES)
     tokenizer = Tokenizer(corpus.tokenizer)
     config = ModelConfig(
         dim=64, layers=2, heads=4, kv_heads=2, hidden=128, vocabulary=tokenizer.vocabulary, context=CONTEXT
@@ -54,10 +63,10 @@ def scorer(shared_corpus: Path) -> Scorer:
 
 @pytest.fixture(scope="module")
 def theirs(
-    scorer: Scorer, shared_corpus: Path, compared: list[Compared], tmp_path_factory: pytest.TempPathFactory
+    scorer: Scorer, corpus: Corpus, compared: list[Compared], tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Any]:
     folder = tmp_path_factory.mktemp("harness")
-    export(Opened(scorer.model, open_corpus(shared_corpus, SOURCES)), folder / "model")
+    export(Opened(scorer.model, corpus), folder / "model")
     return ask_harness(environment(), folder / "model", CONTEXT, compared, folder)
 
 
