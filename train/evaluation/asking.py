@@ -195,7 +195,8 @@ class _Examples:
         self.count = count
         self.random = random.Random(_HARNESS_SEED)
         self.where = wanted.examples or wanted.path
-        self.same = bool(count) and are_own(of, form, wanted)
+        own = bool(count) and are_own(of, form, wanted)
+        self.more = own or self.shots.drawn is Drawn.HARNESS_MORE
         source = [Record(dict(row), Path(of.name), n) for n, row in enumerate(self.shots.rows, 1)]
         if count and not source:
             source = read(of, self.where, self.shots.split, only=self.shots.only)
@@ -209,7 +210,7 @@ class _Examples:
     def _chosen(self, row: Row, item: Question | Prompt) -> list[Any]:
         if not self.count:
             return []
-        if self.shots.drawn is Drawn.HARNESS:
+        if self.shots.drawn is not Drawn.FIRST:
             return self._drawn(row)
         groups = item.groups[-1:]
         found = [
@@ -219,7 +220,7 @@ class _Examples:
 
     def _drawn(self, row: Row) -> list[Any]:
         # One more is drawn where the question itself may be among them, as there.
-        taken = self.random.sample(range(len(self.rows)), min(len(self.rows), self.count + self.same))
+        taken = self.random.sample(range(len(self.rows)), min(len(self.rows), self.count + self.more))
         return self._enough([self.items[n] for n in taken if self.rows[n] != row][: self.count], "")
 
     def _enough(self, found: list[Any], what: str) -> list[Any]:

@@ -113,11 +113,11 @@ def _exact(prompt: Prompt, text: str) -> Mapping[str, float]:
 
 
 def _harness_exact(prompt: Prompt, text: str, articles: bool) -> Mapping[str, float]:
-    # Only spaces in front are taken away there, and articles with the space behind them.
+    # Articles go there with the space behind them, before letters become small.
     def plain(answer: str) -> str:
         return answers.without_punctuation(_HARNESS_ARTICLES.sub("", answer) if articles else answer)
 
-    return {"exact_match": float(plain(text.lstrip()) in map(plain, prompt.references))}
+    return {"exact_match": float(plain(text.strip()) in map(plain, prompt.references))}
 
 
 def _closed_shots(count: int, separator: str, drawn: Drawn, description: str) -> Shots:
@@ -265,7 +265,7 @@ TASKS = (
                 lambda row: _closed(f"Q: {text_of(row, 'question')}?\nA:", _natural_answers(row)),
                 _PHRASE,
                 mean(partial(_harness_exact, articles=True)),
-                _closed_shots(0, "\n", Drawn.HARNESS, "Answer these questions:\n\n"),
+                _closed_shots(0, "\n", Drawn.HARNESS_MORE, "Answer these questions:\n\n"),
             ),
         ),
     ),
@@ -282,7 +282,7 @@ TASKS = (
                 lambda row: _closed(f"Question: {text_of(row, 'question')}?\nAnswer:", _trivia_aliases(row)),
                 _PHRASE,
                 mean(partial(_harness_exact, articles=False)),
-                Shots(drawn=Drawn.HARNESS),
+                Shots(drawn=Drawn.HARNESS_MORE),
             ),
         ),
         unfold=trivia_rows,

@@ -51,6 +51,7 @@ class Drawn(StrEnum):
 
     FIRST = "first"  # the first of its group, in the order of the file
     HARNESS = "harness"  # as lm-evaluation-harness draws them: one stream of random numbers over all questions
+    HARNESS_MORE = "harness, one more"  # as there for a task that names no part for them: one too many is drawn
 
 
 @dataclass(frozen=True, slots=True)
