@@ -130,10 +130,10 @@ def _benchmarks(run: Run) -> Mapping[str, Any]:
     asked = benchmarks_of(run)
     if not asked:
         return {}
-    manifest = next(iter(run.corpus.manifests.values()))
+    manifest, tokenizer = next(iter(run.corpus.manifests.values())), Tokenizer(run.corpus.tokenizer)
     bos, eos = (() if one is None else (one,) for one in (manifest.bos_id, manifest.eos_id))
     with run.precision():
-        return during.scores(asked, Scorer(run.model, Tokenizer(run.corpus.tokenizer), bos, eos))
+        return during.scores(asked, Scorer(run.model, tokenizer, bos, eos, cached=run.world.size == 1))
 
 
 @torch.no_grad()

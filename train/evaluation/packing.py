@@ -47,13 +47,13 @@ def shared(one: Ids, other: Ids) -> int:
     return low
 
 
-def packs(texts: Sequence[Ids], scored: Sequence[int], size: int) -> Iterator[Pack]:
+def packs(texts: Sequence[Ids], scored: Sequence[int], size: int, kept: bool = True) -> Iterator[Pack]:
     """Yield packs of about `size` nodes with every text once; those with one prefix stand behind each other.
 
-    The last `scored` tokens of a text, at least one, are never of a prefix.
+    The last `scored` tokens of a text, at least one, are never of a prefix; without `kept` there are no prefixes.
     """
     order = sorted(range(len(texts)), key=texts.__getitem__)
-    for family, length in _families(texts, scored, order, size):
+    for family, length in _families(texts, scored, order, size) if kept else [(order, 0)]:
         start = 0
         while start < len(family):
             stop = _full(texts, family, start, length, size)

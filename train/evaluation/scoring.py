@@ -41,12 +41,16 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A model with its tokenizer: `bos` are the tokens before every text, `eos` what stands before one without them."""
+    """A model with its tokenizer: `bos` are the tokens before every text, `eos` what stands before one without them.
+
+    A model that ranks share has no whole weight to make a cache like: it is scored without one (`cached`).
+    """
 
     model: LLaMA
     tokenizer: Tokenizer
     bos: tuple[int, ...] = ()
     eos: tuple[int, ...] = ()
+    cached: bool = True
 
     def pair(self, context: str, completion: str) -> tuple[list[int], int]:
         """Return the tokens of both, and how many at their end are the completion's."""
@@ -74,7 +78,7 @@ class Scorer:
         values = [0.0] * len(kept)
         cache: Cache | None = None
         before: Ids = []
-        for pack in packs([tokens[:-1] for tokens in kept], scored, PACK):
+        for pack in packs([tokens[:-1] for tokens in kept], scored, PACK, self.cached):
             if pack.prefix and (cache is None or pack.prefix != before):
                 cache, before = self._begun(pack.prefix), pack.prefix
             targets = [kept[number][-scored[number] :] for number in pack.numbers]

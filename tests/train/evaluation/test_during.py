@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from model import configs
+from tests.train import processes, test_parallel
 from tests.train.evaluation.examples import ROWS
 from tests.train.evaluation.test_asking import lines
 from tests.train.test_pretrain import TINY, arguments
@@ -13,6 +14,7 @@ from train.evaluation.__main__ import main as evaluate
 from train.evaluation.during import chosen
 from train.evaluation.history import Scored, latest, scored, with_scores
 from train.pretrain import main
+from train.records import read_log
 
 
 def test_a_run_scores_benchmarks_at_its_evaluations_and_afterwards(
@@ -49,6 +51,24 @@ def test_what_is_wrong_with_a_file_is_said_before_any_training(
     assert main(arguments(shared_corpus, tmp_path / "run", "--benchmarks", f"piqa={path}")) == 2
     assert "it looks like a row of siqa" in " ".join(capsys.readouterr().err.split())
     assert not list((tmp_path / "run").glob("checkpoints/step-*"))
+
+
+def test_ranks_that_share_a_model_score_what_one_does(
+    shared_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(configs.MODELS, "tiny", test_parallel.TINY)
+    rows = [
+        {**ROWS["siqa"], "context": "Ana left. " * (n % 9), "answerA": "x" * n, "label": str(n % 3 + 1)}
+        for n in range(30)
+    ]
+    words = ["--benchmarks", f"siqa={lines(tmp_path / 'siqa.jsonl', *rows)}", "--stop-after", "7"]
+    outputs = [tmp_path / "one", tmp_path / "two"]
+    corpus = str(shared_corpus)
+    assert test_parallel.runs(corpus, [["--output", str(outputs[0]), *words]]) == [0]
+    assert processes.run(2, test_parallel.runs, corpus, [["--output", str(outputs[1]), *words]]) == [[0]] * 2
+    one, two = (next(read_log(output / "evaluations.jsonl")) for output in outputs)
+    assert one["benchmarks"] == two["benchmarks"]
+    assert 0 < one["benchmarks"]["siqa"] < 1
 
 
 def test_bad_fields() -> None:

@@ -60,8 +60,8 @@ class Bytes:
         return [2 + value % 50 for value in text.encode()]
 
 
-@pytest.mark.parametrize("size", [16, 1024])
-def test_packed_likelihoods_are_those_one_at_a_time(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("size", "cached"), [(16, True), (16, False), (1024, True)])
+def test_packed_likelihoods_are_those_one_at_a_time(size: int, cached: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "PACK", size)
     config = configs.ModelConfig(dim=32, layers=2, heads=4, kv_heads=2, hidden=64, vocabulary=60, context=150)
     model = LLaMA(config).initialise(torch.Generator().manual_seed(1)).requires_grad_(False)
@@ -72,7 +72,9 @@ def test_packed_likelihoods_are_those_one_at_a_time(size: int, monkeypatch: pyte
         for n in range(80)
     ]
     pairs += [("y" * n, " z") for n in range(0, 200, 7)]
-    for (context, completion), found in zip(pairs, Scorer(model, Bytes(), (1,)).likelihoods(pairs), strict=True):
+    for (context, completion), found in zip(
+        pairs, Scorer(model, Bytes(), (1,), cached=cached).likelihoods(pairs), strict=True
+    ):
         tokens = torch.tensor([1, *Bytes().encode(context + completion)])[-151:]
         logs = F.log_softmax(model(tokens[None, :-1])[0], -1).gather(1, tokens[1:, None])[:, 0]
         assert found.value == pytest.approx(float(logs[-len(completion) :].sum()), abs=2e-5)
