@@ -89,7 +89,15 @@ def ask(wanted: Wanted, format: Format, limit: int = 0) -> Asking:
 def are_own(of: Task, form: Form, wanted: Wanted) -> bool:
     """Return whether a task's examples are read from the files of its questions."""
     where = wanted.examples or wanted.path
-    return not form.shots.rows and files(where, form.shots.split) == files(wanted.path, of.split)
+    if form.shots.rows:
+        return False
+    try:
+        return files(where, form.shots.split) == files(wanted.path, of.split)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; solved examples of {of.name} are taken from its split {form.shots.split}: name their file with "
+            f"--examples {of.name}=PATH, or ask for none with {of.name}@0=PATH"
+        ) from None
 
 
 def read(of: Task, path: Path, split: str, limit: int = 0, only: Callable[[Row], bool] | None = None) -> list[Record]:

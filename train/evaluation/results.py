@@ -22,6 +22,12 @@ from train.evaluation.statistics import is_near_chance, standard_error
 from train.evaluation.tasks import Format
 
 _SHOWN_PARTS: Final = 12  # of more only the large ones are in the table
+_COMPARED: Final = {
+    "none": ", choices by their likelihood",
+    "characters": ", choices by their likelihood per character",
+    "tokens": ", choices by their likelihood per token",
+    "unconditional": ", choices by their likelihood less that without the question",
+}
 Values = Sequence[Mapping[str, float]]  # of each question by metric, the main one first
 
 
@@ -155,8 +161,7 @@ def show(results: Sequence[Result], console: Console) -> None:
             table.add_row(*row)
     console.print(table)
     for one in results:
-        for said in _remarks(one):
-            console.print(f"{one.task}: {said}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{one.task}: {'; '.join(_remarks(one))}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rows(one: Result) -> list[list[str]]:
@@ -189,7 +194,7 @@ def _printed(one: Result, name: str) -> list[str]:
 
 
 def _remarks(one: Result) -> list[str]:
-    said = [f"format {one.format}: {one.source}" + (f", by {one.normalisation}" if one.normalisation else "")]
+    said = [f"format {one.format}: {one.source}" + _COMPARED.get(one.normalisation, "")]
     if one.cut:
         said.append(f"{one.cut:,} prompts do not fit the context: {one.cut_tokens:,} tokens were cut from their left")
     if one.own_examples:

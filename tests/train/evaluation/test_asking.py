@@ -110,6 +110,17 @@ def test_examples_are_of_the_questions_subject_and_never_the_question(tmp_path: 
     assert all(context.count(f"\n{n // 2}?\n") == 1 for n, context in enumerate(contexts))
 
 
+def test_examples_that_are_missing_are_said(tmp_path: Path) -> None:
+    lines(tmp_path / "validation.jsonl", *[ROWS["commonsense_qa"]] * 3)
+    with pytest.raises(ValueError, match="from its split train: name their file with --examples commonsense_qa=PATH"):
+        asked("commonsense_qa", tmp_path, shots=None)
+    lines(tmp_path / "more" / "train.jsonl", *[{**ROWS["commonsense_qa"], "question": f"{n}?"} for n in range(7)])
+    wanted = Wanted("commonsense_qa", tmp_path / "validation.jsonl", None, tmp_path / "more")
+    found = ask(wanted, Format.PAPER).questions[0].contexts[0]
+    assert found.startswith("Question: 0?\nAnswer: ice\n\nQuestion: 1?\nAnswer: ice\n\n")
+    assert found.endswith("Question: 6?\nAnswer: ice\n\nQuestion: What melts? \nAnswer:")
+
+
 def test_splits_are_told_by_names(tmp_path: Path) -> None:
     assert [split_of(Path(name)) for name in ("a/dev/x.csv", "x_val.csv", "test-00-of-01.parquet", "latest.jsonl")] == [
         *("dev", "validation", "test"),

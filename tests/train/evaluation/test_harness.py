@@ -56,7 +56,7 @@ def scorer(corpus: Corpus) -> Scorer:
     model = LLaMA(config).initialise(torch.Generator().manual_seed(3)).requires_grad_(False)
     for weight in model.parameters():
         if weight.dim() > 1:
-            weight.mul_(8.0)
+            weight.mul_(3.0)  # more, and the harness' float32 sums of a long choice are no longer exact to 1e-4
     assert tokenizer.bos is not None
     return Scorer(model, tokenizer, (tokenizer.bos,))
 

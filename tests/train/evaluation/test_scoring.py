@@ -96,6 +96,6 @@ def test_the_command_evaluates_a_run(
     assert main(["--run", str(tmp_path / "run"), "--corpus", str(shared_corpus), f"piqa={data}"]) == 0
     said = capsys.readouterr().out
     assert "contamination is not known" in said  # this corpus has tokens alone
-    assert "format paper: GPT-3, appendix G, by characters" in said
+    assert "format paper: GPT-3, appendix G, choices by their likelihood per character" in said
     (row,) = map(json.loads, (tmp_path / "run" / "benchmarks.jsonl").read_text().splitlines())
     assert (row["task"], row["step"], row["parts"]["accuracy"]["questions"]) == ("piqa", 2, 3)
