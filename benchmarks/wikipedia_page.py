@@ -2,18 +2,21 @@
 
     dumps ─ articles ─ the passage of each that has most of what extractors disagree on ─> ours and peers ─> Markdown
 
-Usage: `python benchmarks/wikipedia_page.py [FOLDER ...] [--output DIR] [--page FILE]`; the peers are those of
-`structured.py`. An excerpt is one paragraph of at most 600 characters, shown with its article's title, address and
-licence.
+Usage: `python benchmarks/wikipedia_page.py [FOLDER ...] [--output DIR] [--page FILE] [--html FILE] [--articles N]`; the
+peers are those of `structured.py`. The table of holes is that of `benchmarks/results/holes.json`, which holds the rows
+that `holes.py --json` writes, `before` and `after`. `--html` writes the excerpts in columns, for readers. An excerpt is
+one paragraph of at most 600 characters, shown with its article's title, address and licence.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -35,6 +38,7 @@ TELLING = (
     (re.compile(r"<ref|<!--|&nbsp;|'''"), 1),
 )
 PEERS = ("mwparserfromhell", "wikiextractor")
+HOLES = Path(__file__).resolve().parent / "results/holes.json"
 INTRODUCTION = f"""\
 # Wikipedia, side by side
 
@@ -43,10 +47,34 @@ wikitext and as three cleaners return it: `filters.wikitext.cleaner`, `strip_cod
 RedPajama and Hugging Face's loader), and `wikiextractor`. The slices of dumps hold no templates, so `wikiextractor`
 expands none.
 
+Templates are read by behaviours: small functions with the names that each wiki has for them
+(`filters/wikitext/behaviours/`). What no table knows keeps its words inside a sentence and goes where it stands alone
+on its line; both are counted by name in the manifest, and the corpus card lists those with the most text.
+
 The excerpts are by the authors of the articles, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/); each
 article's history, at its address, names its authors. `python benchmarks/structured.py` gives the speeds and the figures
 over whole dumps.
 """
+
+
+def tables() -> str:
+    """Return the tables of holes: by language before and after, then beside the peers."""
+    found = json.loads(HOLES.read_text(encoding="utf-8"))
+    before, after = found["before"], found["after"]
+    rows = [
+        "| language | uses in prose | holes per million characters, before | after | mwparserfromhell | wikiextractor "
+        "| numbers in prose kept, before | after |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for language, row in after.items():
+        holes = [before[language]["ours"], *(row[name] for name in ("ours", *PEERS))]
+        numbers = [before[language]["ours"], row["ours"]]
+        cells = [f"{row['ours']['uses']:,}", *(f"{one['holes per million']:,.1f}" for one in holes)]
+        rows.append(f"| {' | '.join([language, *cells, *(f'{one[KEPT]:.2f} %' for one in numbers)])} |")
+    return f"## Templates\n\n{found['about']}\n\n" + "\n".join(rows)
+
+
+KEPT = "numbers kept, %"
 
 
 def telling(passage: str) -> int:
@@ -69,8 +97,8 @@ def passage(text: str, language: str) -> tuple[int, str]:
     return max(((telling(part), part) for part in candidates), default=(0, ""))
 
 
-def chosen(pages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the passages of the ten articles with the most telling ones: one of each language first, then English."""
+def chosen(pages: Sequence[dict[str, str]], number: int = ARTICLES) -> list[dict[str, str]]:
+    """Return the passages of the articles with the most telling ones: one of each language first, then English."""
     ranked = sorted(
         (
             {**page, "text": found[1], "score": f"{found[0]:03d}"}
@@ -82,7 +110,7 @@ def chosen(pages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     )
     first = {page["language"]: page for page in reversed(ranked) if int(page["score"])}
     others = [page for page in ranked if page is not first.get(page["language"])]
-    return [*sorted(first.values(), key=lambda page: page["language"]), *others][:ARTICLES]
+    return [*sorted(first.values(), key=lambda page: page["language"]), *others][:number]
 
 
 def section(page: dict[str, str], texts: dict[str, str]) -> str:
@@ -93,22 +121,44 @@ def section(page: dict[str, str], texts: dict[str, str]) -> str:
     return "\n\n".join(parts)
 
 
+def side_by_side(shown: Sequence[tuple[dict[str, str], dict[str, str]]]) -> str:
+    """Return a page of the excerpts in columns: wikitext, ours, each peer."""
+    rows = []
+    for page, texts in shown:
+        columns = {"wikitext": page["text"], **texts}
+        cells = "".join(f"<td><h3>{name}</h3><pre>{escape(text.strip())}</pre></td>" for name, text in columns.items())
+        link = f'<a href="{escape(page["url"])}">{escape(page["title"])}</a> ({page["language"]}), {LICENSE}'
+        rows.append(f"<h2>{link}</h2><table><tr>{cells}</tr></table>")
+    return f"<!doctype html><meta charset=utf-8><title>Wikipedia, side by side</title>{STYLE}{''.join(rows)}"
+
+
+STYLE = (
+    "<style>body{font:15px/1.5 serif;margin:2em}td{vertical-align:top;width:25%;padding:0 1em}"
+    "pre{white-space:pre-wrap;font:inherit}h3{font:bold 13px sans-serif}</style>"
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("data/raw")])
     parser.add_argument("--output", type=Path, help="where the peers are installed (default: a temporary folder)")
     parser.add_argument("--page", type=Path, default=Path("docs/wikipedia.md"))
+    parser.add_argument("--articles", type=int, default=ARTICLES, help="how many articles are shown")
+    parser.add_argument("--html", type=Path, help="the same as a page with columns side by side")
     arguments = parser.parse_args()
-    pages = chosen(list(articles(arguments.folders)))
+    pages = chosen(list(articles(arguments.folders)), arguments.articles)
     with tempfile.TemporaryDirectory() as temporary:
         output = arguments.output or Path(temporary)
         output.mkdir(parents=True, exist_ok=True)
         peers = run_job(PACKAGES, output, "wikipedia", pages)
-    sections = []
-    for index, page in enumerate(pages):
-        ours = cleaner.clean(page["text"], page["language"])
-        sections.append(section(page, {"ours": ours, **{name: peers[name]["texts"][index] for name in PEERS}}))
-    arguments.page.write_text("\n\n".join([INTRODUCTION.strip(), *sections]) + "\n", encoding="utf-8")
+    shown = [
+        (page, {"ours": cleaner.clean(page["text"], page["language"]), **{n: peers[n]["texts"][at] for n in PEERS}})
+        for at, page in enumerate(pages)
+    ]
+    sections = [section(page, texts) for page, texts in shown]
+    arguments.page.write_text("\n\n".join([INTRODUCTION.strip(), tables(), *sections]) + "\n", encoding="utf-8")
+    if arguments.html:
+        arguments.html.write_text(side_by_side(shown), encoding="utf-8")
 
 
 if __name__ == "__main__":

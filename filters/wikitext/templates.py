@@ -18,6 +18,7 @@ from filters.wikitext import behaviours
 from filters.wikitext.behaviours import Arguments
 from filters.wikitext.behaviours.numbers import format_number
 from filters.wikitext.behaviours.places import FLAG_CLOSE, FLAG_OPEN
+from filters.wikitext.behaviours.registry import gone
 from filters.wikitext.behaviours.signs import SIGNS, SIGNS_WITH_ARGUMENTS
 from filters.wikitext.behaviours.territories import is_territory, territory
 from filters.wikitext.names import Names
@@ -31,10 +32,11 @@ UNKNOWN_OPEN, UNKNOWN_TEXT, UNKNOWN_CLOSE = "\x06", "\x07", "\x0e"
 MAX_NAME = 1_000
 """Characters of a template's name, or of a parser function's name and first argument."""
 
-MAX_PLACES = 50
-"""Arguments of a template that nobody knows; more are data."""
+MAX_PLACES = 12
+"""Arguments with a place of a template that nobody knows: more are data, as of a chess board or a tree."""
 
 NAMED = re.compile(r"\s*([\w .\-/]{1,40}?)\s*=")
+NAMED_BY_WORD = re.compile(r"\s*(?!\d{1,3}\s*=)[\w .\-/]{1,40}?\s*=")
 TEMPLATE_NAMESPACES = frozenset(
     {
         *("template", "шаблон", "plantilla", "šablona", "skabelon", "vorlage", "modèle", "predložak", "sablon"),
@@ -47,6 +49,7 @@ UNKNOWN = re.compile(
 )
 FLAG = re.compile(f"{FLAG_OPEN}([^{FLAG_OPEN}{FLAG_CLOSE}]*){FLAG_CLOSE}([ \xa0]*)")
 MARKS = re.compile(f"[{UNKNOWN_OPEN}{UNKNOWN_TEXT}{UNKNOWN_CLOSE}{FLAG_OPEN}{FLAG_CLOSE}]")
+EVERY_MARK = (UNKNOWN_OPEN, UNKNOWN_TEXT, UNKNOWN_CLOSE, FLAG_OPEN, FLAG_CLOSE)
 WORD = re.compile(r"[^\W_]")
 NOT_TEXT = re.compile(r"<[^<>]*>|\[(?:https?:)?//[^\s\]]*|&[a-z]{2,8};|^[\s*#:;]+")
 # What arguments of templates say to the template and not to the reader.
@@ -61,6 +64,11 @@ OPTION = re.compile(
 CODE = re.compile(
     r"(?:[a-z]{2}|grc|ang|non|goh|gmh|ast|nds|hbo|arc|syc|akk|ota|peo|cop|roa|sco|tlh)(?:-[A-Za-z]{2,8})*"
 )
+
+
+# Keys of pages elsewhere: "art-definition", "society/politics", "Ayn_Rand".
+KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|[^\s/_]*[/_][^\s]*|[A-Za-z]{0,4}\d{4,}[A-Za-z]?")
+SEVERAL_WORDS = re.compile(r"[^\W\d_]{2,}[\s,;:'’-]+[^\W\d_]{2,}")
 
 
 class Template(NamedTuple):
@@ -93,6 +101,8 @@ def behave(content: str, names: Names, language: str, canonical: str = "") -> st
         does = behaviours.find(name, language)
     if does is None:
         return _territory(raw_name.strip(), language)
+    if does is gone:  # most boxes and notes: their arguments need not be read
+        return ""
     return does(_arguments(name, rest.split("|") if bar else [], names, language))
 
 
@@ -152,20 +162,26 @@ def unknown(content: str, names: Names, language: str) -> str:
     """Return the readable arguments of a template that nobody knows, marked with its name for `settle`."""
     raw_name, bar, rest = content.partition("|")
     name = folded(raw_name)
-    arguments = _arguments(name, rest.split("|") if bar else [], names, language)
-    text = MARKS.sub("", " ".join(readable(arguments).split()))
+    text = ""
+    if bar:
+        parts = [part for part in rest.split("|") if "=" not in part or not NAMED_BY_WORD.match(part)]
+        if 0 < len(parts) <= MAX_PLACES:
+            arguments = _arguments(name, parts, names, language)
+            text = MARKS.sub("", " ".join(readable(arguments).split()))
     return f"{UNKNOWN_OPEN}{MARKS.sub('', name)}{UNKNOWN_TEXT}{text}{UNKNOWN_CLOSE}"
 
 
 def readable(a: Arguments) -> str:
     """Return what of a template's arguments with a place is text: no options, codes, files, addresses, repetitions."""
     shown: list[str] = []
-    for place in a.given[:MAX_PLACES]:
+    for place in a.given:
         text = UNKNOWN.sub(r"\2", place)
         number_before = bool(shown) and shown[-1][-1:].isdigit()  # then two letters are a unit
         if OPTION.fullmatch(text) or (CODE.fullmatch(text) and not number_before):
             continue
         if any(text.casefold() in before.casefold() for before in shown):
+            continue
+        if KEY.fullmatch(text) and not number_before and len(a.given) > 1 and not text.isdigit():
             continue
         # {{name|Name|de|Name (Politiker)}}: what is only longer is the target of a link.
         if not any(before.casefold() in text.casefold() and WORD.search(before) for before in shown):
@@ -184,15 +200,30 @@ class Unknown(NamedTuple):
 def settle(text: str, found: Counter[Unknown]) -> str:
     """Return the text without marks: unknown templates decided line by line and counted, flags beside names gone."""
     if UNKNOWN_OPEN in text:
-        text = "\n".join(_decided(line, found) if UNKNOWN_OPEN in line else line for line in text.split("\n"))
+        text = _lines_decided(text, found)
     if FLAG_OPEN in text:
         text = FLAG.sub(_flag, text)
-    return MARKS.sub("", text) if MARKS.search(text) else text
+    return MARKS.sub("", text) if any(map(text.__contains__, EVERY_MARK)) else text
+
+
+def _lines_decided(text: str, found: Counter[Unknown]) -> str:
+    """Return the text with the lines decided that hold a mark; the others are not looked at."""
+    pieces, position = [], 0
+    while (at := text.find(UNKNOWN_OPEN, position)) >= 0:
+        start = max(position, text.rfind("\n", position, at) + 1)
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        pieces += [text[position:start], _decided(text[start:end], found)]
+        position = end
+    return "".join([*pieces, text[position:]])
 
 
 def _decided(line: str, found: Counter[Unknown]) -> str:
     outside = UNKNOWN.sub("", line)
-    inside = line.lstrip()[:1] in ("*", "#") or bool(WORD.search(NOT_TEXT.sub("", outside)))
+    inside = bool(WORD.search(NOT_TEXT.sub("", outside)))
+    if not inside and line.lstrip()[:1] in ("*", "#"):  # an item of words stays, a key of a page elsewhere does not
+        texts = [text for _, text in UNKNOWN.findall(line)]
+        inside = any(SEVERAL_WORDS.search(text) and not KEY.fullmatch(text) for text in texts)
     for name, text in UNKNOWN.findall(line):
         found[Unknown(name, inside, len(text))] += 1
     return UNKNOWN.sub(r"\2" if inside else "", line)

@@ -39,7 +39,8 @@ def _also(pseudonym: str, *, woman: bool) -> str:
 
 
 def _stop(a: Arguments, before: str) -> str:
-    return "" if a.get("punto").casefold() in ("no", "n") or before.rstrip().endswith((".", ",", ";", ":")) else "."
+    goes_on = before.rstrip().endswith((".", ",", ";", ":")) or before.strip() in ("e", "ed")
+    return "" if goes_on or a.get("punto").casefold() in ("no", "n") else "."
 
 
 def _glued(text: str) -> str:

@@ -183,11 +183,15 @@ def test_a_short_paragraph_of_a_bibliography_stays_and_its_entries_go() -> None:
 
 
 def test_an_unknown_template_leaves_its_words_inside_a_sentence_and_goes_alone() -> None:
-    found = cleaned("Born {{xyzzy|in Linz|de|left}} long ago.\n\n{{xyzzy|Navigation|words}}\n\n* {{xyzzy|Item}}", "en")
-    assert found.text == "Born in Linz long ago.\n\n- Item"
+    lists = "* {{xyzzy|Item of words}}\n* {{xyzzy|x-key}}"
+    found = cleaned(f"Born {{{{xyzzy|in Linz|de|left}}}} long ago.\n\n{{{{xyzzy|Navigation|words}}}}\n\n{lists}", "en")
+    assert found.text == "Born in Linz long ago.\n\n- Item of words"
     assert found.unknown == {
-        Unknown("xyzzy", True, 7): 1, Unknown("xyzzy", False, 16): 1, Unknown("xyzzy", True, 4): 1
-    }  # fmt: skip
+        Unknown("xyzzy", True, 7): 1,
+        Unknown("xyzzy", False, 16): 1,
+        Unknown("xyzzy", True, 13): 1,
+        Unknown("xyzzy", False, 5): 1,
+    }
 
 
 @pytest.mark.parametrize(
