@@ -1,9 +1,9 @@
-"""Writes docs/wikipedia.md: excerpts of ten real articles as wikitext, as ours, and as two public extractors make them.
+"""Writes docs/wikipedia.md: excerpts of real articles as wikitext, as ours, and as two public extractors make them.
 
     dumps ─ articles ─ the passage of each that has most of what extractors disagree on ─> ours and peers ─> Markdown
 
 Usage: `python benchmarks/wikipedia_page.py [FOLDER ...] [--output DIR] [--page FILE] [--html FILE] [--articles N]`; the
-peers are those of `structured.py`. The table of holes is that of `benchmarks/results/holes.json`, which holds the rows
+peers are those of `holes.py`. The table of holes is that of `benchmarks/results/holes.json`, which holds the rows
 that `holes.py --json` writes, `before` and `after`. `--html` writes the excerpts in columns, for readers. An excerpt is
 one paragraph of at most 600 characters, shown with its article's title, address and licence.
 """
@@ -21,18 +21,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.holes import PEERS as PACKAGES
 from benchmarks.peers import run_job
-from benchmarks.structured import PEERS as PACKAGES
 from benchmarks.structured import articles
 from filters.wikitext import cleaner
 from pipelines.readers.mediawiki import LICENSE
 
-ARTICLES = 10
+ARTICLES = 20
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 600
 MIN_PROSE = 120
 # What makes a passage worth showing, and how much: quantities and words that templates carry, files, notes, formulas.
 TELLING = (
     (re.compile(r"\{\{(?:convert|cvt|formatnum|val|unité|nowrap|lang|transl|s\||siècle|num)", re.IGNORECASE), 4),
+    (re.compile(r"\{\{(?![^{}|]{0,40}(?:cit|ref|sfn|web|cn\b))[^{}|=]{1,40}\|[^{}=]{1,80}\}\}", re.IGNORECASE), 4),
     (re.compile(r"<math|<code|<sup|<sub"), 3),
     (re.compile(r"\[\[(?:file|image|datei|fichier|archivo|soubor|файл|plik)\s*:", re.IGNORECASE), 3),
     (re.compile(r"<ref|<!--|&nbsp;|'''"), 1),
@@ -150,9 +151,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         output = arguments.output or Path(temporary)
         output.mkdir(parents=True, exist_ok=True)
-        peers = run_job(PACKAGES, output, "wikipedia", pages)
+        peers = run_job(PACKAGES, output, "texts", pages)
     shown = [
-        (page, {"ours": cleaner.clean(page["text"], page["language"]), **{n: peers[n]["texts"][at] for n in PEERS}})
+        (page, {"ours": cleaner.clean(page["text"], page["language"]), **{n: peers[n][at] for n in PEERS}})
         for at, page in enumerate(pages)
     ]
     sections = [section(page, texts) for page, texts in shown]
