@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from pipelines.card import differences, distributions, facts, measures, plots, samples, training
+from pipelines.card import differences, distributions, facts, measures, people, plots, samples, training
 from pipelines.card.compare import Comparison
 from pipelines.card.facts import Corpus, Json
 from pipelines.card.measures import Measure, Near
@@ -84,11 +84,12 @@ def render(
 ) -> str:
     """Return the page; reads samples of each source, one source after the other."""
     figures, tokenizer = _Figures(), load_tokenizer(corpus)
-    views, excerpts = [], {}
+    views, excerpts, seen = [], {}, {}
     for name in corpus.manifests:
         sample = samples.read(corpus.path, corpus.manifests[name])
         views.append(_source(corpus, name, sample, tokenizer, figures))
         excerpts[name] = samples.by_hash(sample.documents, 400)
+        seen[corpus.titles[name]] = people.read(sample)
     found = distributions.token_counts(corpus)
     frequency = distributions.token_frequency(found)
     return (
@@ -108,6 +109,8 @@ def render(
             largest=distributions.largest_tokens(found, tokenizer) if tokenizer else {},
             fertility=distributions.fertility(excerpts, tokenizer) if tokenizer else [],
             by_language=facts.by_language(corpus),
+            people_seen={title: one for title, one in seen.items() if one.documents},
+            people=people.table([one for one in seen.values() if one.documents]),
             drawn=facts.drawn(corpus),
             mixture_figure=figures.draw([_proportions(corpus)])[0] if corpus.tokens else None,
             run=run,
