@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,7 +57,7 @@ def scorer(corpus: Corpus) -> Scorer:
     model = LLaMA(config).initialise(torch.Generator().manual_seed(3)).requires_grad_(False)
     for weight in model.parameters():
         if weight.dim() > 1:
-            weight.mul_(3.0)  # more, and the harness' float32 sums of a long choice are no longer exact to 1e-4
+            weight.mul_(6.0)
     assert tokenizer.bos is not None
     return Scorer(model, tokenizer, (tokenizer.bos,))
 
@@ -86,7 +87,7 @@ def test_every_log_likelihood_is_the_harness_own(
     name = "race_high" if name == "race_middle" else name  # one task there
     mine = [task for task in compared if task.name == name]
     assert mine
-    count, largest, spread = 0, 0.0, 0.0
+    count, beyond, largest, spread = 0, 0, 0.0, 0.0
     for task in mine:
         asking = asked(task, tmp_path / task.theirs)
         assert isinstance(asking.form, Likelihood)
@@ -96,12 +97,19 @@ def test_every_log_likelihood_is_the_harness_own(
         for ours, other in zip(answered, found["answers"], strict=True):
             values = [one[0] for one in other]
             assert len(values) == len(ours.raw)
-            largest = max(largest, *(abs(a - b) for a, b in zip(ours.raw, values, strict=True)))
+            apart = [abs(a - b) for a, b in zip(ours.raw, values, strict=True)]
+            # Its sum is made in float32, whose steps above 1,024 nats are wider than 1e-4; ours differ by two at most.
+            for distance, value in zip(apart, values, strict=True):
+                assert distance <= (1e-4 if abs(value) <= 1024 else 2 * np.spacing(np.float32(abs(value)))), (
+                    value,
+                    distance,
+                )
+                largest = max(largest, distance if abs(value) <= 1024 else 0.0)
+                beyond += abs(value) > 1024
             spread = max(spread, max(values) - min(values))
             count += 1
         check_scores(asking, answered, found["scores"])
-    print(f"{name}: {count} questions, largest difference {largest:.1e} nats, choices up to {spread:.0f} nats apart")
-    assert largest <= 1e-4
+    print(f"| `{name}` | {count} | {largest:.1e} | {spread:.0f} | {beyond} |")
     assert spread > 1
     assert count >= min(ROWS, 299)  # ARC's challenge has no more in the package
 
