@@ -2,9 +2,9 @@
 
     sample of a source, DOCUMENTS and BYTES of it by hash -> the words of each document -> shares of documents
 
-A document counts once for each group that it has a word of. Shares of pronouns are of the documents that have one of
-their kind, as in Table 9a; those of descriptors are of all documents. The descriptors are a short list of ours on the
-axes of Table 9b, whose own list (HolisticBias) has several hundred.
+A document counts once for each group that it has a word of; one whose language nobody said counts as English. Shares
+of pronouns are of the documents that have one of their kind, as in Table 9a; those of descriptors are of all documents.
+Those are a short list of ours on the axes of Table 9b, whose own list (HolisticBias) has several hundred.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def _score(
             console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     opened = open_model(options, report, device)
-    found = _contaminated(options, opened, asked, report)
+    found = using.world.first_does(lambda: _contaminated(options, opened, asked, report))
     results = [evaluate(one, format, opened.scorer, found.get(one.task.name), using) for one in asked]
     if not using.world.first:
         return

@@ -85,6 +85,6 @@ def test_the_card_shows_them(tmp_path: Path) -> None:
     corpus = card_corpus.build(tmp_path / "made")
     page = (corpus / "report.html").read_text(encoding="utf-8")
     section = page.partition('<section id="people"')[2].partition("</section>")[0]
-    assert "All English documents were read." in section
+    assert "All of them were read." in section
     assert "Llama 2" in section
     assert section.count("<tr>") == 1 + 8 + 5
