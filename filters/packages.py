@@ -95,7 +95,10 @@ PUNKT: Final = Package(
     "build the other sources: --source NAME, no SOURCE.filters.c4.lines",
 )
 PY7ZR: Final = Package(
-    "py7zr", ("py7zr",), "what 7z archives hold", "unpack them (7z x SITE.7z -oSITE) and give SITE/Posts.xml"
+    "py7zr",
+    ("py7zr",),
+    "what 7z archives hold",
+    "unpack them (7z x SITE.7z -oSITE) and give what they hold: SITE/Posts.xml, a wiki's .xml",
 )
 PYGAL: Final = Package("pygal", ("pygal",), "the corpus card's drawings", "the card has the same numbers as tables")
 RESILIPARSE: Final = Package(

@@ -165,7 +165,7 @@ class GitHub:
 
 @dataclass(frozen=True)
 class Articles:
-    """Wikipedia's only pass."""
+    """Wikipedia: which pages, and how they become text."""
 
     languages: tuple[str, ...] = LANGUAGES  # section 2.1: 20, in Latin or Cyrillic script
 
@@ -176,6 +176,7 @@ class Wikipedia:
 
     articles: Articles = Articles()
     span_bytes: int = 64 << 20  # compressed bytes of a multistream dump in one work item
+    check_header: bool = True  # refuse a dump whose header names another wiki than the one in its language
     least_kept: float = LEAST_KEPT  # a build warns of a source that keeps a smaller share
     filters: Filters = Filters()
     near: NearDuplicates = NearDuplicates()

@@ -27,11 +27,19 @@ LISTED = 20  # files that are named
 
 
 def warnings(chain: Chain, manifests: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a line for each item in which records could not be read; `manifests` are those of the first stage."""
+    """Return what is to be said of inputs: what their source remarks, and in which items records could not be read.
+
+    `manifests` are those of the first stage.
+    """
+    remarks = list(chain.source.remarks(chain.inputs)) if chain.source.remarks else []
     found = _damaged(chain, manifests)
     listed = list(islice(found, LISTED))
     more = sum(1 for _ in found)
-    return listed + ([f"{chain.source.name}: {more:,} more files have records that cannot be read"] if more else [])
+    return (
+        remarks
+        + listed
+        + ([f"{chain.source.name}: {more:,} more files have records that cannot be read"] if more else [])
+    )
 
 
 def _damaged(chain: Chain, manifests: Sequence[dict[str, Any]]) -> Iterator[str]:

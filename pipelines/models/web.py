@@ -58,7 +58,7 @@ class WebModels:
 
     def _plan_language_models(self) -> list[Job]:
         chain = self.chains["wikipedia"]
-        first = chain.writers[0]
+        written = chain.writer("articles")
         # What else the group says is no part of a single model: another language, another sample for the cut-offs.
         recipe = replace(self.recipe.language_models, languages=(), cutoff_documents=0)
         tasks = []
@@ -66,7 +66,7 @@ class WebModels:
             items = [
                 item for item in chain.items() if dict(item.parts[0].attributes).get("language", language) == language
             ]
-            articles = [(first.staged(item), f"{first.identity(item)}/{item.key}") for item in items]
+            articles = [(written.staged(item), f"{written.identity(item)}/{item.key}") for item in items]
             make = language_models.make_language_model
             tasks.append(training.training_of(self.output, f"language_models/{language}", make, recipe, articles))
         return training.unfinished(tasks)

@@ -50,6 +50,8 @@ class _Xz:
 
     def _next_stream(self, size: int) -> bytes:
         given = self._decoder.unused_data or self._stream.read(io.DEFAULT_BUFFER_SIZE)
+        while given and not (given := given.lstrip(b"\0")):  # padding; zeros look like a stream of the old format
+            given = self._stream.read(io.DEFAULT_BUFFER_SIZE)
         self._decoder = lzma.LZMADecompressor(self._form, memlimit=XZ_MEMORY)
         self._ended = not given
         try:

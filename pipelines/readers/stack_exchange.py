@@ -15,23 +15,22 @@ scores are clamped to 64 bits. A row with characters that XML forbids is read wi
 from __future__ import annotations
 
 import codecs
-import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 from lxml import etree
 
-from filters import packages
 from filters.html import to_text
 from filters.patterns import skip_all
 from pipelines import timestamps
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
-from pipelines.readers import Dump, first_bytes
+from pipelines.readers import Dump, first_bytes, seven_zip
 from pipelines.readers.first_bytes import Kind
+from pipelines.readers.seven_zip import Wanted
 
 SOURCE = "stack_exchange"
 POSTS = "Posts.xml"
@@ -136,15 +135,7 @@ def look(stream: BinaryIO, dump: Dump) -> None:
     """Look at an input's beginning, and at an archive's directory; raise ValueError if it cannot be read."""
     _expected(stream, dump)
     if first_bytes.kind_of(stream)[1] is Kind.SEVEN_ZIP:
-        size = stream.seek(0, io.SEEK_END)
-        stream.seek(0)
-        try:
-            with packages.PY7ZR.load().SevenZipFile(stream) as opened:
-                _posts_member(opened, size)
-        except (ValueError, MemoryError):
-            raise
-        except Exception as error:  # py7zr raises whatever its parsing of damaged bytes meets
-            raise ValueError(f"the archive cannot be read as 7z: {type(error).__name__}: {error}") from error
+        seven_zip.look(stream, _wanted())
 
 
 def is_meta(site: str) -> bool:
@@ -155,56 +146,33 @@ def is_meta(site: str) -> bool:
 def decompress(archive: BinaryIO, write: Callable[[bytes], None], size: int = RANGE_BYTES) -> int:
     """Stream the Posts.xml of a `.7z` into `write`, in ranges of whole lines of about `size` bytes; return its size.
 
-    A .7z is one sequential stream: it is decompressed once, in order, and never whole in memory (py7zr's own block is
-    at most 128 MB). `archive` must be seekable. ValueError if it is damaged, encrypted, a bomb (over 1 GiB and 200
-    times its compressed size), or has no single Posts.xml; what `write` raises passes through.
+    `archive` must be seekable. ValueError if it is damaged, encrypted, a bomb (over 1 GiB and 200 times its compressed
+    size), or has no single Posts.xml; what `write` raises passes through.
     """
     if size < 1:
         raise ValueError(f"size is {size}: a range needs at least 1 byte")
     ranges = _Ranges(write, size)
-    archive_bytes = archive.seek(0, io.SEEK_END)
-    archive.seek(0)
-    try:
-        with packages.PY7ZR.load().SevenZipFile(archive, "r") as opened:
-            member = _posts_member(opened, archive_bytes)
-            opened.extract(targets=[member], factory=_Factory(ranges))
-    except (ValueError, MemoryError):
-        raise
-    except Exception as error:  # py7zr raises whatever its parsing of damaged bytes meets
-        if ranges.failure is not None:
-            raise ranges.failure from None
-        raise ValueError(f"the archive cannot be read as 7z: {type(error).__name__}: {error}") from error
+    seven_zip.push(archive, _wanted(), ranges.add)
     ranges.finish()
     return ranges.written
 
 
-def _posts_member(opened: Any, archive_bytes: int) -> str:
-    if opened.needs_password():
-        raise ValueError("the archive is encrypted")
-    members = [info for info in opened.list() if re.split(r"[/\\]", info.filename)[-1].lower() == POSTS.lower()]
-    if len(members) != 1:
-        raise ValueError(f"the archive has {len(members)} members named {POSTS}: expected one")
-    # What is packed cannot be more than the archive, whatever it says.
-    compressed = min(sum(info.compressed or 0 for info in opened.list()), archive_bytes) or 1
-    # All members: those before Posts.xml in one stream are decompressed to come to it.
-    uncompressed = sum(info.uncompressed or 0 for info in opened.list())
-    if uncompressed > max(BOMB_BYTES, MAX_RATIO * compressed):
-        raise ValueError(f"the archive would be {uncompressed} bytes from {compressed}: refused as a bomb")
-    return str(members[0].filename)
+def _wanted() -> Wanted:
+    return Wanted(POSTS.lower().__eq__, f"named {POSTS}", MAX_RATIO, BOMB_BYTES)
 
 
 class _Ranges:
-    """py7zr's `Py7zIO`: cuts what is written to it after a line's end, as soon as there are `target` bytes."""
+    """Cuts what is added to it after a line's end, as soon as there are `target` bytes."""
 
     def __init__(self, write: Callable[[bytes], None], target: int) -> None:
         self.sink = write
         self.target = target
         self.pending = bytearray()
         self.written = 0
-        self.failure: Exception | None = None
 
-    def write(self, s: bytes | bytearray) -> int:
-        self.pending += s
+    def add(self, piece: bytes) -> None:
+        """Take a piece of the stream."""
+        self.pending += piece
         start = 0
         while len(self.pending) - start >= self.target:
             end = self._line_end(start)
@@ -213,7 +181,6 @@ class _Ranges:
             self._emit(bytes(memoryview(self.pending)[start:end]))
             start = end
         del self.pending[:start]
-        return len(s)
 
     def _line_end(self, start: int) -> int:
         """Return where a range from `start` ends: after the last line in the target, or the first beyond it."""
@@ -224,11 +191,7 @@ class _Ranges:
         return found + 1 if found >= 0 else too_long if len(self.pending) > too_long else 0
 
     def _emit(self, piece: bytes) -> None:
-        try:
-            self.sink(piece)
-        except Exception as error:
-            self.failure = error
-            raise
+        self.sink(piece)
         self.written += len(piece)
 
     def finish(self) -> None:
@@ -236,31 +199,6 @@ class _Ranges:
         if self.pending:
             self._emit(bytes(self.pending))
             self.pending.clear()
-
-    def read(self, size: int | None = None) -> bytes:
-        return b""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return 0
-
-    def flush(self) -> None:
-        return None
-
-    def close(self) -> None:
-        return None
-
-    def size(self) -> int:
-        return self.written + len(self.pending)
-
-
-class _Factory:
-    """py7zr's `WriterFactory`."""
-
-    def __init__(self, ranges: _Ranges) -> None:
-        self.ranges = ranges
-
-    def create(self, filename: str) -> _Ranges:
-        return self.ranges
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str], start: int = 0) -> Iterator[Post | Drop]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
@@ -87,6 +87,7 @@ class Source:
     frozen dataclass whose fields the command line can set. `group(document)` names the host, repository or site
     (`group_kind`) of a document: one that loses an implausible share of its documents to deduplication raises an
     alarm. `fields` says of own texts which field of a row holds what: an export finds the rows again by it.
+    `remarks(inputs)` says what a user should know of inputs that are read all the same.
     `scores` are those that stages which may be added to the chain measure of drops, so that all corpora have the same
     columns of them.
     """
@@ -100,6 +101,7 @@ class Source:
     items: Callable[[Sequence[Input], Any], list[Item]] | None = None
     look: Callable[[BinaryIO, Dump], None] | None = None
     learn: Callable[[Sequence[Input]], Any] | None = None
+    remarks: Callable[[Sequence[Input]], Iterable[str]] | None = None
     made_of: Callable[[Any], Source] | None = None
     unpack: Callable[[Unpacking], None] | None = None
     unpack_part: Callable[[Any], Any] | None = None

@@ -29,7 +29,7 @@ def warnings(output: Path, source: str) -> list[str]:
 def test_a_dump_that_is_cut_off_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, output = build(tmp_path, cut=40)
     assert code == 0
-    wanted = "wikipedia/articles: enwiki-20220601-pages-articles.xml.bz2: records that cannot be read: truncated 1"
+    wanted = "wikipedia/pages: enwiki-20220601-pages-articles.xml.bz2: records that cannot be read: truncated 1"
     assert f"warning: {wanted}" in capsys.readouterr().err
     assert wanted in warnings(output, "wikipedia")
     assert warnings(output, "arxiv") == []

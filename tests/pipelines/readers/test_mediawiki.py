@@ -1,20 +1,27 @@
 import bz2
+import gzip
 import io
+import lzma
+import random
 import re
+import threading
 import time
 import tracemalloc
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import py7zr
 import pytest
 
 from filters.wikitext.cleaner import Reason, reason
 from filters.wikitext.names import LANGUAGES
 from pipelines.document import Document, Drop
-from pipelines.readers import Dump
+from pipelines.readers import Dump, mediawiki_blocks, mediawiki_header, mediawiki_index
 from pipelines.readers import mediawiki as module
 from pipelines.readers.mediawiki import language_of, read, spans
 from tests.slowness import slowness
@@ -396,3 +403,224 @@ def test_real_dumps(dumps: Path) -> None:
         titles += [(language, each.title) for each in documents]
     assert len(titles) == 14
     assert ("ru", "Берлин") in titles
+
+
+# --- containers ------------------------------------------------------------------------------------------------------
+
+
+def seven_zip(data: bytes, *names: str) -> bytes:
+    target = io.BytesIO()
+    with py7zr.SevenZipFile(target, "w", filters=[{"id": py7zr.FILTER_LZMA2, "preset": 1}]) as archive:
+        for name in names or ("enwiki-20220601-pages-articles.xml",):
+            archive.writef(io.BytesIO(data), name)
+    return target.getvalue()
+
+
+CONTAINERS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "bz2": bz2.compress,
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "7z": seven_zip,
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("alone", [False, True], ids=["mediawiki", "page"])
+def test_every_container_and_pages_without_a_root(container: str, alone: bool) -> None:
+    pages = "".join(page(number) for number in range(1, 400))
+    data = CONTAINERS[container]((pages if alone else HEADER + pages + FOOTER).encode())
+    documents, drops, counts = run(data)
+    assert not drops
+    assert [each.title for each in documents] == [f"Title {number}" for number in range(1, 400)]
+    assert counts["records"] == 399
+    module.look(io.BytesIO(data), Dump("x", "d", {"language": "en"}))
+
+
+@pytest.mark.parametrize("container", ["plain", "bz2", "gz", "xz"])
+def test_zeros_behind_the_end_are_no_damage(container: str) -> None:
+    data = CONTAINERS[container](whole(page(1), page(2)))
+    assert [each.title for each in run(data + bytes(10_240))[0]] == ["Title 1", "Title 2"]
+    assert not run(data + bytes(10_240))[1]
+    assert not run(data + bytes(300_000))[1]
+
+
+@pytest.mark.parametrize("container", ["bz2", "gz", "xz"])
+def test_rubbish_behind_the_last_stream_is_no_damage(container: str) -> None:
+    documents, drops, _ = run(CONTAINERS[container](whole(page(1))) + b"left by a tape" * 99)
+    assert [len(documents), drops] == [1, []]
+
+
+def test_padding_between_streams() -> None:
+    data, offsets = multistream([page(1), page(2)])
+    padded = data[: offsets[1]] + bytes(700_000) + data[offsets[1] :]
+    documents, drops, _ = run(padded)
+    assert ([each.title for each in documents], drops) == (["Title 1", "Title 2"], [])
+    assert [each.offset for each in documents] == [offsets[0], offsets[1] + 700_000]
+    documents, drops, _ = run(data[: offsets[1]] + b"rubbish" + data[offsets[1] :])
+    assert ([each.title for each in documents], [drop.reason for drop in drops]) == (
+        ["Title 1", "Title 2"],
+        ["malformed"],
+    )
+
+
+def noisy() -> bytes:
+    noise = random.Random(1)
+    return whole(*(page(number, noise.randbytes(3_000).hex()) for number in range(1, 400)))
+
+
+@pytest.mark.parametrize("container", ["gz", "xz"])
+def test_containers_that_are_cut_or_damaged_keep_what_comes_before(container: str) -> None:
+    data = CONTAINERS[container](noisy())
+    half = len(data) // 2
+    cases = [(data[:half], "truncated")]
+    # gzip tells only at its end, by a checksum.
+    cases += [(data[:half] + bytes(99) + data[half + 99 :], "malformed")] if container == "xz" else []
+    for damaged, told in cases:
+        documents, drops, _ = run(damaged)
+        assert 50 < len(documents) < 399
+        assert [drop.reason for drop in drops] == [told]
+
+
+def test_a_damaged_7z_is_an_error_that_names_it() -> None:
+    data = seven_zip(noisy())
+    half = len(data) // 2
+    with pytest.raises(ValueError, match=r"x\.xml\.bz2: the archive cannot be read as 7z: LZMAError"):
+        run(data[:half] + bytes(99) + data[half + 99 :])
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (seven_zip(whole(page(1)), "a.xml", "b.xml"), "the archive has 2 members that are XML: expected one"),
+        (seven_zip(whole(page(1)), "Posts.csv"), "the archive has 0 members that are XML: expected one"),
+        (seven_zip(whole(page(1)))[:200], "the archive cannot be read as 7z"),
+    ],
+)
+def test_archives_that_hold_no_dump(data: bytes, told: str) -> None:
+    with pytest.raises(ValueError, match=rf"x\.xml\.bz2: {told}"):
+        run(data)
+    with pytest.raises(ValueError, match=told):
+        module.look(io.BytesIO(data), Dump("x", "d", {"language": "en"}))
+
+
+def test_a_7z_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mediawiki_blocks, "WANTED", replace(mediawiki_blocks.WANTED, ratio=50, small=1 << 20))
+    with pytest.raises(ValueError, match="refused as a bomb"):
+        run(seven_zip(bytes(50_000_000)))
+
+
+def test_a_7z_is_read_in_bounded_memory_and_left_when_its_reader_leaves() -> None:
+    archive = seven_zip(whole(page(1), *[page(number, "words " * 20_000) for number in range(2, 400)]))
+    before = threading.active_count()
+    tracemalloc.start()
+    found = read(io.BytesIO(archive), Dump("x", "d", {"language": "en"}), Counter())
+    assert next(iter(found)).title == "Title 1"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000_000, "py7zr's block, and a few that wait"
+    del found
+    assert threading.active_count() == before
+
+
+def test_xz_that_asks_for_too_much_memory_is_an_error() -> None:
+    packed_dump = lzma.compress(whole(page(1)), preset=0)
+    at = packed_dump.index(b"\x21\x01") + 2  # LZMA2's one property: the size of its dictionary
+    block = bytearray(packed_dump)
+    block[at] = 38  # 2 GiB
+    start, size = 12, (block[12] + 1) * 4
+    block[start + size - 4 : start + size] = zlib.crc32(block[start : start + size - 4]).to_bytes(4, "little")
+    with pytest.raises(ValueError, match=r"x\.xml\.bz2: it takes more than 512 MiB of memory"):
+        run(bytes(block))
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_dump_without_a_page_is_an_error(container: str) -> None:
+    with pytest.raises(ValueError, match=r"x\.xml\.bz2: no page is in it"):
+        run(CONTAINERS[container](whole()))
+
+
+# --- the index -------------------------------------------------------------------------------------------------------
+
+
+def indexed(groups: int = 6) -> tuple[bytes, bytes]:
+    """Return a dump of streams of two pages, and its index."""
+    numbers = [(10 * group + 1, 10 * group + 2) for group in range(groups)]
+    data, offsets = multistream("".join(page(one) for one in pair) for pair in numbers)
+    lines = [f"{at}:{one}:Title {one}\n" for at, pair in zip(offsets, numbers, strict=True) for one in pair]
+    return data, "".join(lines).encode()
+
+
+def check(data: bytes, index: bytes) -> None:
+    mediawiki_index.read(io.BytesIO(index), len(data)).check(io.BytesIO(data))
+
+
+def test_an_index_that_fits() -> None:
+    data, index = indexed()
+    check(data, index)
+    check(data, bz2.compress(index))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda index: b"".join(index.splitlines(keepends=True)[4:]), "pages come before byte"),
+        (lambda index: re.sub(rb"(?m)^(\d+):", lambda found: b"%d:" % (int(found[1]) + 1), index), "no stream of page"),
+        (lambda index: index.replace(b":1:", b":3:"), "page 3 comes first in the stream at byte"),
+        (lambda index: index.replace(b":51:", b":50:"), "there is page 51"),
+    ],
+)
+def test_an_index_that_does_not_fit(change: Callable[[bytes], bytes], told: str) -> None:
+    data, index = indexed()
+    with pytest.raises(ValueError, match=f"the index does not fit the dump: .*{told}"):
+        check(data, change(index))
+
+
+def test_a_range_where_no_stream_begins_or_no_page_is() -> None:
+    data, _ = indexed()
+    with pytest.raises(ValueError, match=r"x\.xml\.bz2: no bzip2 stream begins at byte 7: the index does not fit"):
+        run(data, start=7, end=500)
+    footer = len(data) - len(bz2.compress(FOOTER.encode()))
+    with pytest.raises(ValueError, match=r"x\.xml\.bz2: no page is in bytes .*: the index does not fit"):
+        run(data, start=footer, end=len(data))
+
+
+# --- the header ------------------------------------------------------------------------------------------------------
+
+
+def head(database: str = "", base: str = "", language: str = "") -> bytes:
+    told = f"<dbname>{database}</dbname>" if database else ""
+    told += f"<base>https://{base}/wiki/Main_Page</base>" if base else ""
+    spoken = f' xml:lang="{language}"' if language else ""
+    return f"<mediawiki{spoken}><siteinfo>{told}</siteinfo>{page(1)}</mediawiki>".encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "language", "fits"),
+    [
+        (head("itwiki"), "it", True),
+        (head("itwiki"), "en", False),
+        (head("enwiktionary", language="en"), "en", False),
+        (head(base="it.wikipedia.org"), "it", True),
+        (head(base="it.wikiquote.org"), "it", False),
+        (head(base="localhost", language="it"), "it", False),
+        (head(language="it"), "it", True),
+        (head(language="it"), "en", None),
+        (head(), "en", None),
+        (page(1, "<dbname>itwiki</dbname>").encode(), "en", None),
+    ],
+)
+def test_the_header_says_which_wiki(data: bytes, language: str, fits: bool | None) -> None:
+    assert mediawiki_header.header_of(io.BytesIO(bz2.compress(data))).fits(language) is fits
+    assert mediawiki_header.header_of(io.BytesIO(data.decode().encode("utf-16"))).fits(language) is fits
+
+
+def test_pages_tell_where_a_header_is_wrong(dumps: Path) -> None:
+    for path in sorted((dumps / "wikipedia").glob("*.xml.bz2")):
+        language = language_of(path.name)
+        with path.open("rb") as stream:
+            header = mediawiki_header.header_of(stream)
+            assert (str(header), header.fits(language)) == ("enwiki", False)
+        for other in ("es", "fr", "pl"):
+            with path.open("rb") as stream:
+                assert mediawiki_header.is_of(stream, other, header) is (other == language), path
