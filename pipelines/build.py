@@ -16,7 +16,7 @@ from pipelines.across import together
 from pipelines.across.together import Together
 from pipelines.hashing import digest_of
 from pipelines.inputs import part
-from pipelines.models import draws, training, web
+from pipelines.models import draws, templates, training, web
 from pipelines.models.by_path import Given
 from pipelines.optional import decontamination, filters, near_duplicates, once
 from pipelines.recipe_parts import Texts
@@ -160,6 +160,7 @@ class Build:
             chosen = self.whole[name].ranges if name in self.whole else list[Item]
             self.chains[name] = Chain(source, self.recipe, found, self.output, self.model, self.chains, chosen)
         self.web_models = web.WebModels(self.recipe, self.output, self.chains, self.only_models)
+        self.template_models = templates.TemplateModels(self.recipe, self.output, self.chains)
         encoded = self.chains if self.recipe.tokenize else {}
         self.together = Together(
             self.output,
@@ -188,6 +189,8 @@ class Build:
 
     def parts_of(self, name: str) -> Sequence[str]:
         """Return the names of the parts that a model is made in; one that is made whole has none."""
+        if name == templates.NAME:
+            return self.template_models.languages()
         return self.web_models.languages() if name == "language_models" else ()
 
     def _shards_recipe(self, name: str) -> Shards:
@@ -221,6 +224,7 @@ class Build:
 
     def _model_nodes(self) -> Iterator[Node]:
         read = {name for link in self._links() for name in link.models}
+        yield from self.template_models.nodes()
         if self.only_models or not read.isdisjoint(web.NAMES):
             yield from self.web_models.nodes()
         if "stack_exchange" in self.chains:

@@ -168,6 +168,7 @@ class Articles:
     """Wikipedia: which pages, and how they become text."""
 
     languages: tuple[str, ...] = LANGUAGES  # section 2.1: 20, in Latin or Cyrillic script
+    templates: bool = True  # a dump's own templates say what calls of them stand for, where the cleaner does not know
 
 
 @dataclass(frozen=True)

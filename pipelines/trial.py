@@ -228,6 +228,8 @@ class Trial:
                 continue
             if name.startswith("models/language_models/"):
                 found[name] = self._language_model_growth(name.rpartition("/")[2], facts)
+            elif name.startswith("models/templates/"):
+                found[name] = self._times("wikipedia", name.rpartition("/")[2])
             elif name == "models/reference":
                 cited = self._scale.get("wikipedia", 1.0) if recipe.common_crawl.quality.match == "url" else 1.0
                 scale = self._scale["common_crawl"] * cited

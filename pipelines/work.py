@@ -20,7 +20,7 @@ from pipelines.across.overlaps import Overlaps
 from pipelines.across.signatures import Sign, sign
 from pipelines.build import Build, listed, made_of, source_of, with_own_texts
 from pipelines.files import storage
-from pipelines.models import draws, language, reference, training
+from pipelines.models import draws, language, reference, templates, training
 from pipelines.readers.columns import Columns
 from pipelines.recipes import Recipe
 from pipelines.runners import choice
@@ -69,6 +69,8 @@ _MODELS = (
     draws.take_texts,
     language.take_perplexities,
     reference.take_pages,
+    templates.take_templates,
+    templates.make_templates,
     language.make_language_model,
     language.make_cutoffs,
     reference.make_reference,
@@ -93,6 +95,7 @@ _TASKS = (
     draws.Draw,
     reference.Pages,
     reference.Examples,
+    templates.Newest,
     training.Training,
     Encode,
     WriteShards,

@@ -3,6 +3,7 @@
 --model language_models=DIR   LANG/pieces.model and LANG/model.arpa, or CCNet's LANG.sp.model and LANG.arpa.bin
 --model cutoffs=PATH          a folder with cutoffs.json, or CCNet's cutoff.csv
 --model reference=PATH        a folder with reference.bin and scores.json, or any fastText classifier
+--model templates=DIR         LANG/definitions.bin, templates of wikis made by another build (OUTPUT/models/templates)
 --model benchmarks=DIR        a file or folder for each benchmark, see `pipelines.contamination`
 --model classifier=FILE       any fastText classifier, for a source's `filters.classifier`
 --model NAME=FILE             lid, bad_words, personal_information_sites, tokenizer
@@ -18,11 +19,14 @@ from pathlib import Path
 
 from filters.models import fast_text, kenlm_file
 from filters.web import c4, personal_info, quality_models, reference
+from filters.wikitext.definitions import FILE as FILE_OF_DEFINITIONS
+from filters.wikitext.definitions import Definitions
 from pipelines import contamination
 from pipelines.files import cached, storage
 from pipelines.files import paths as places
 from pipelines.files.current import is_current
 from pipelines.hashing import digest_of
+from pipelines.models.templates import NAME as TEMPLATES
 from pipelines.models.training import FILE, TOKENIZER, copied
 from pipelines.optional import decontamination, filters
 from pipelines.optional.personal_information import DEFAULT_SITES, SITES
@@ -37,8 +41,8 @@ from tokenizer.loading import load_engine
 # Models that are given, not trained, and where the sample keeps them.
 GIVEN = {"lid": "models/lid.176.ftz", "bad_words": "models/bad_words_en.txt"}
 # Models that are trained, and may be given instead.
-TRAINED = ("language_models", "cutoffs", "reference", "stack_exchange_sites", TOKENIZER)
-_FOLDERS = ("language_models", "cutoffs", "reference", "stack_exchange_sites", "benchmarks")
+TRAINED = ("language_models", "cutoffs", "reference", TEMPLATES, "stack_exchange_sites", TOKENIZER)
+_FOLDERS = ("language_models", "cutoffs", "reference", TEMPLATES, "stack_exchange_sites", "benchmarks")
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,8 @@ def given(name: str, path: str, recipe: Recipe) -> Given:
         return _hashed(found, [file])
     if name == "reference":
         return _hashed(found, _classifier_files(found, recipe))
+    if name == TEMPLATES:
+        return _hashed(found, _definitions(found))
     if name == "benchmarks":
         files = contamination.digests(found)
         return Given(Model(path, digest_of(files)), files)
@@ -210,6 +216,16 @@ def _language_models(folder: Path, recipe: Recipe) -> Given:
             load_engine(found[0])
             kenlm_file.check(found[1])
     return _hashed(folder, files)
+
+
+def _definitions(folder: Path) -> list[Path]:
+    """Return the models of wikis' templates in a folder, each opened; ValueError if there is none."""
+    files = sorted(folder.glob(f"*/{FILE_OF_DEFINITIONS}"))
+    if not files:
+        raise ValueError(f"a directory with LANGUAGE/{FILE_OF_DEFINITIONS} is expected")
+    for file in files:
+        Definitions(file, file.parent.name)
+    return files
 
 
 def _sites(file: Path) -> Path:

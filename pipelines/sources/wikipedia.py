@@ -2,7 +2,9 @@
 
 multistream XML by byte ranges ─ pages ─> staged wikitext, (wiki and page id, newest first) ─ revisions (decide) ─┐
 ┌─────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
-└ articles ─> documents, and (hash of cited URL or host) for the reference classifier
+├ the pages of templates ─> a model for each language (`pipelines.models.templates`) ─┐
+└ articles <──────────────────────────────────────────────────────────────────────────┘
+    └─> documents, and (hash of cited URL or host) for the reference classifier
 
 A page is in several dumps where two dates of a wiki are given, or a dump both whole and as multistream.
 """
@@ -11,14 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from filters.wikitext import cleaner
 from filters.wikitext.cleaner import Reason
+from filters.wikitext.definitions import FILE, Definitions
 from filters.wikitext.names import names_of
-from pipelines import timestamps
+from pipelines import gaps, timestamps
 from pipelines.dedup import exact, ranks
 from pipelines.dedup.citations import citation_keys
 from pipelines.document import Document, Drop
@@ -26,22 +31,23 @@ from pipelines.files import storage
 from pipelines.files.runs import Keys, Lines
 from pipelines.files.tables import columns
 from pipelines.hashing import keyed
+from pipelines.models import templates
 from pipelines.readers import mediawiki, mediawiki_header, mediawiki_index
 from pipelines.recipes import Articles, Recipe, Wikipedia
-from pipelines.stages.kinds import Context, Decide, Item, Map, Part
+from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Stage
 from pipelines.stages.source import Breakdown, Input, Shown, Source, one_item_per_file
 
-ARTICLE = "0"
+ARTICLE, TEMPLATE = "0", templates.NAMESPACE
 OLDER_REVISION = "older_revision"
 _SECONDS_BITS = 40  # of a revision's age, more than any timestamp takes
 
 
 def wanted(page: Document, context: Context[Articles]) -> Document | Drop:
-    """Keep the pages of articles, redirects among them: the newest revision of an article may be one."""
+    """Keep the pages of articles and templates, redirects among them: the newest revision of an article may be one."""
     language, namespace = page.language or "", page.attributes["namespace"]
     if language not in context.recipe.languages:
         return page.drop("language_not_wanted")
-    if namespace != ARTICLE:
+    if namespace != ARTICLE and not (namespace == TEMPLATE and context.recipe.templates):
         return page.drop(Reason.NAMESPACE)
     target = page.attributes.get("redirect")
     if target is None:
@@ -78,8 +84,20 @@ def clean(page: Document, context: Context[Articles]) -> Document | Drop:
     namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
     if reason := cleaner.reason(namespace, redirect, page.text, language):
         return page.drop(reason)
-    cleaned = page.with_text(cleaner.clean(page.text, language))
-    return cleaned if cleaned.text.strip() else page.drop("empty")
+    found = cleaner.cleaned(page.text, language, _definitions_of(language, context))
+    gaps.note(found.unknown, language, context.counts)
+    return page.with_text(found.text) if found.text.strip() else page.drop("empty")
+
+
+def _definitions_of(language: str, context: Context[Articles]) -> Definitions | None:
+    folder = context.models.get(templates.NAME)
+    return _definitions(folder, language) if folder else None
+
+
+@cache
+def _definitions(folder: str, language: str) -> Definitions | None:
+    path = Path(folder, language, FILE)
+    return Definitions(path, language) if path.exists() else None
 
 
 def cited_keys(page: Document, article: Document, context: Context[Articles]) -> Keys:
@@ -163,17 +181,22 @@ def articles_part(recipe: Recipe) -> Articles:
 
 
 COLUMNS = columns(namespace=pa.string())
-ARTICLES = Map("articles", article, articles_part, keys=cited_keys, version=5)
+PAGES = Map("pages", wanted, articles_part, keys=page_key, ranked=True, columns=COLUMNS)
+REVISIONS = Decide("revisions", exact.not_owner, ranked=True)
+ARTICLES = Map("articles", article, articles_part, models=(templates.NAME,), keys=cited_keys, version=6)
+
+
+def stages(recipe: Wikipedia) -> tuple[Stage, ...]:
+    """Return the stages that a recipe leaves: without the dumps' own templates, articles ask for no model of them."""
+    return (PAGES, REVISIONS, ARTICLES if recipe.articles.templates else replace(ARTICLES, models=()))
+
 
 SOURCE = Source(
     name="wikipedia",
     read=mediawiki.read,
     look=mediawiki.look,
-    stages=(
-        Map("pages", wanted, articles_part, keys=page_key, ranked=True, columns=COLUMNS),
-        Decide("revisions", exact.not_owner, ranked=True),
-        ARTICLES,
-    ),
+    stages=stages(Wikipedia()),
+    stages_of=stages,
     attributes=attributes,
     attribute_names=("language",),
     items=items,

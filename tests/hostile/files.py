@@ -37,7 +37,19 @@ from filters.models import kenlm_file
 from pipelines.build import SOURCES
 from pipelines.document import Document, Drop
 from pipelines.files import arrow_batches
-from pipelines.readers import Dump, arxiv, github_input, gutenberg, mediawiki, stack_exchange, texts, warc, wet
+from pipelines.readers import (
+    Dump,
+    arxiv,
+    github_input,
+    gutenberg,
+    mediawiki,
+    mediawiki_header,
+    mediawiki_index,
+    stack_exchange,
+    texts,
+    warc,
+    wet,
+)
 from pipelines.readers.columns import Columns
 from pipelines.recipe_parts import Fields
 from tests.filters.models import kenlm_files
@@ -252,10 +264,26 @@ def archived_posts(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterat
     return iter(found)
 
 
+def dump_header(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
+    """Ask the beginning of a dump which wiki it is of."""
+    try:
+        header = mediawiki_header.header_of(stream)
+        stream.seek(0)
+        header.fits("en"), mediawiki_header.is_of(stream, "it", header)
+        stream.seek(0)
+        mediawiki.look(stream, dump)
+    except ValueError as error:
+        raise ValueError(f"{dump.name}: {error}") from error
+    return iter(())
+
+
 def page_index(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
     """Read a multistream index; its ranges follow each other."""
     try:
         ranges = mediawiki.spans(stream, 1 << 20, 1 << 10)
+        index = mediawiki_index.read(io.BytesIO(stream.read()), 1 << 20)
+        if index.offsets:
+            index.check(io.BytesIO(bz2.compress(PAGE)))
     except ValueError as error:
         raise ValueError(f"{dump.name}: {error}") from error
     assert all(one[1] == other[0] for one, other in pairwise(ranges))
@@ -427,7 +455,19 @@ FILES: dict[str, Target] = {
         seeds=[RESPONSE, RESPONSE + CUT + RESPONSE],
     ),
     "mediawiki": reads(
-        mediawiki.read, pages, bz2_streams, tokens=XML, seeds=[PAGE, pages(PAGE)], language="en", unique=False
+        mediawiki.read,
+        pages,
+        bz2_streams,
+        gzip.compress,
+        lzma.compress,
+        partial(seven_zip, name="a.xml"),
+        tokens=XML,
+        seeds=[PAGE, pages(PAGE)],
+        language="en",
+        unique=False,
+    ),
+    "mediawiki.header": reads(
+        dump_header, pages, bz2.compress, partial(seven_zip, name="a.xml"), tokens=XML, seeds=[PAGE, pages(PAGE)]
     ),
     "mediawiki.spans": reads(page_index, bz2_streams, tokens=INDEX, seeds=[b"0:1:A\n600:2:B\n9000:3:C\n"]),
     "gutenberg": reads(

@@ -2,10 +2,12 @@ r"""Filters, cleaners and the tokenizer's functions of text, by their full names
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +34,7 @@ from filters.web import (
     visible,
     words,
 )
-from filters.wikitext import behaviours, brackets, names, tags, templates
+from filters.wikitext import behaviours, brackets, definitions, expander, expressions, functions, names, tags, templates
 from filters.wikitext import cleaner as wikitext_cleaner
 from filters.wikitext import lines as wikitext_lines
 from filters.wikitext.behaviours import dates, numbers, territories
@@ -180,6 +182,33 @@ def named_behaviours(text: str) -> None:
     language = LANGUAGES[len(text) % len(LANGUAGES)]
     behaviours.find(templates.folded(text), language)
     territories.territory(text, language), territories.is_territory(text, language), territories.shown(text, language)
+
+
+def own_templates(text: str) -> None:
+    """Make a model of templates of a text, and expand calls of them and with it."""
+    language = LANGUAGES[len(text) % len(LANGUAGES)]
+    pages = {
+        "A": text,
+        "B": "#REDIRECT [[Template:A]]",
+        "C": "{{a|" + text + "|x={{{1|}}}}}",
+        "D": "{{{1}}}{{lc:" + text,
+    }
+    records = [definitions.record(f"Template:{name}", page, language) for name, page in pages.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, definitions.FILE)
+        definitions.write([one for one in records if one], path)
+        made = definitions.Definitions(path, language)
+    made.canonical(text)
+    for call in ("A", "b", f"C|{text}", f"D|1={text}", text):
+        found = made.expand(call, {"Convert": ""}.get)
+        assert found is None or len(found) <= 2 * expander.MAX_CHARACTERS
+
+
+def expression(text: str) -> None:
+    try:
+        expressions.value_of(text)
+    except expressions.ExpressionError:
+        return
 
 
 def links(text: str) -> str:
@@ -352,6 +381,12 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     },
     WIKI: {
         "wikitext.clean": article,
+        "wikitext.definitions": own_templates,
+        "wikitext.expressions": expression,
+        "wikitext.functions.has_error": functions.has_error,
+        "wikitext.functions.is_numeric": functions.is_numeric,
+        "wikitext.functions.equal": lambda text: functions.equal(*text.partition("|")[::2]),
+        "wikitext.functions.is_default": lambda text: functions.is_default(text, "uk"),
         "wikitext.cited_urls": wikitext_cleaner.cited_urls,
         "wikitext_brackets.resolve": lambda text: brackets.resolve(text, ENGLISH, "sr"),
         "wikitext_brackets.link_text": links,
