@@ -23,11 +23,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from filters.wikitext import functions
+from filters.wikitext import functions, tags
 from filters.wikitext.expander import Expansion
 from filters.wikitext.names import Names, names_of
 from filters.wikitext.preprocessor import Call, Nodes, parse
-from filters.wikitext.tags import CLOSERS, REMOVED
 
 MAGIC: Final = b"ALTDEFS1"
 FILE: Final = "definitions.bin"
@@ -46,7 +45,7 @@ _NOT: Final = re.compile(
     r"<noinclude(?:\s[^<>]*)?>.*?(?:</noinclude\s*>|\Z)|</?noinclude\s*/?>", re.IGNORECASE | re.DOTALL
 )
 _INCLUDE_TAGS: Final = re.compile(r"</?(?:includeonly|onlyinclude)(?:\s[^<>]*)?>", re.IGNORECASE)
-_GONE: Final = sorted(REMOVED - {"includeonly", "table"})
+_GONE: Final = sorted(tags.REMOVED - {"includeonly", "table"})
 _REMOVED: Final = re.compile(rf"<({'|'.join(_GONE)})(?=[\s/>])([^<>]*)>|<nowiki\s*/>", re.IGNORECASE)
 _REDIRECT: Final = re.compile(r"\s*(#[^\s\[\]:]{1,40})\s*:?\s*\[\[\s*:?([^\[\]|#{}\n]{1,255})")
 _CATEGORY: Final = re.compile(r"\[\[[^\[\]{}|:]*:[^\[\]{}]*\]\]")
@@ -104,7 +103,7 @@ def _elements(opener: re.Pattern[str], text: str) -> Iterator[tuple[str, str | N
             continue
         end = ends.get(name)
         if name not in ends or (end is not None and end.start() < position):
-            end = ends[name] = (_ONLY_END if name == "onlyinclude" else CLOSERS[name]).search(text, position)
+            end = ends[name] = (_ONLY_END if name == "onlyinclude" else tags.CLOSERS[name]).search(text, position)
         yield before, None if end is None else text[position : end.start()]
         position = position if end is None else end.end()
     yield text[position:], None
