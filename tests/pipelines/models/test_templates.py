@@ -1,4 +1,4 @@
-"""Templates of a dump become a model of the build, and articles are expanded by it: made, given by path, or left out."""
+"""A dump's templates become a model, and articles are expanded by it: made, given by path, or left out."""
 
 from __future__ import annotations
 
