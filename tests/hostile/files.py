@@ -280,8 +280,9 @@ def dump_header(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[
 def page_index(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Any]:
     """Read a multistream index; its ranges follow each other."""
     try:
-        ranges = mediawiki.spans(stream, 1 << 20, 1 << 10)
-        index = mediawiki_index.read(io.BytesIO(stream.read()), 1 << 20)
+        data = stream.read()
+        ranges = mediawiki.spans(io.BytesIO(data), 1 << 20, 1 << 10)
+        index = mediawiki_index.read(io.BytesIO(data), 1 << 20)
         if index.offsets:
             index.check(io.BytesIO(bz2.compress(PAGE)))
     except ValueError as error:

@@ -34,7 +34,18 @@ from filters.web import (
     visible,
     words,
 )
-from filters.wikitext import behaviours, brackets, definitions, expander, expressions, functions, names, tags, templates
+from filters.wikitext import (
+    behaviours,
+    brackets,
+    definitions,
+    expander,
+    expressions,
+    functions,
+    names,
+    preprocessor,
+    tags,
+    templates,
+)
 from filters.wikitext import cleaner as wikitext_cleaner
 from filters.wikitext import lines as wikitext_lines
 from filters.wikitext.behaviours import dates, numbers, territories
@@ -382,6 +393,9 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
     WIKI: {
         "wikitext.clean": article,
         "wikitext.definitions": own_templates,
+        "wikitext.preprocessor.parse": preprocessor.parse,
+        "wikitext.functions.decoded": functions.decoded,
+        "wikitext.functions.named": lambda text: functions.named(text, "uk"),
         "wikitext.expressions": expression,
         "wikitext.functions.has_error": functions.has_error,
         "wikitext.functions.is_numeric": functions.is_numeric,
