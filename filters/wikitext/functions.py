@@ -25,7 +25,8 @@ _EXACT_DIGITS: Final = 15
 MAX_PADDING: Final = 500
 """Characters to which padleft and padright pad, at most."""
 
-_ERROR: Final = re.compile(r'<(?:strong|span|p|div)\s(?:[^\s>]*\s+)*?class="(?:[^"\s>]*\s+)*?error(?:\s[^">]*)?"')
+_TAG: Final = re.compile(r"<(?:strong|span|p|div)\s([^<>]*)>")
+_CLASS: Final = re.compile(r'(?:^|\s)class="([^"]*)"')
 _BLANKS: Final = " \t\n\r\0\x0b"
 _NUMERIC: Final = re.compile(r"[ \t\n\r\v\f]*[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?[ \t\n\r\v\f]*")
 _NUMBER: Final = re.compile(r"(-(?=[0-9.]))?([0-9]+|(?=\.[0-9]))(\.[0-9]*)?([Ee][-+]?[0-9]+)?")
@@ -60,7 +61,9 @@ def trim(text: str) -> str:
 
 def has_error(text: str) -> bool:
     """Tell whether a text holds a message about a mistake."""
-    return "error" in text and _ERROR.search(text) is not None
+    if "error" not in text:
+        return False
+    return any("error" in found[1].split() for tag in _TAG.finditer(text) for found in _CLASS.finditer(tag[1]))
 
 
 def is_numeric(text: str) -> bool:

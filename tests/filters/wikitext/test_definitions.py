@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filters.wikitext import definitions, expander
+from filters.wikitext import definitions, expander, functions
 from filters.wikitext.definitions import FILE, Definitions, record, transcluded, write
 from tests.slowness import slowness
 
@@ -266,6 +266,14 @@ def test_what_never_closes_costs_linear_time(tmp_path: Path, piece: str) -> None
     expanded(tmp_path, piece * (60_000 // len(piece)))
     record("Template:A", piece * (1_000_000 // len(piece)), "en")
     assert time.process_time() - before < 3 * slowness()
+
+
+@pytest.mark.parametrize("piece", ["<span ", " ", "<p a=", 'class="', "error "])
+def test_messages_about_mistakes_are_looked_for_in_linear_time(piece: str) -> None:
+    before = time.process_time()
+    functions.has_error("error <span " + piece * 20_000)
+    assert time.process_time() - before < slowness()
+    assert functions.has_error(f'{piece}<span  id="x"  class="a error">')
 
 
 def test_chains_of_templates_are_as_deep_as_mediawiki_goes(tmp_path: Path) -> None:
