@@ -21,7 +21,7 @@ STREAMS_LOOKED_AT = 8
 
 _HEAD_BYTES: Final = 1 << 20  # of a stream, decompressed, in which its first page's id stands
 _PAGE: Final = b"<page>"
-_ID: Final = re.compile(rb"<page>.*?<id>\s*([0-9]{1,19})\s*</id>", re.DOTALL)
+_ID: Final = re.compile(rb"<id>\s*([0-9]{1,19})\s*</id>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,9 @@ def _lines(index: BinaryIO) -> Iterator[bytes]:
 
 def _check_stream(dump: BinaryIO, offset: int, wanted: str) -> None:
     """Raise ValueError if no stream begins there, or one with another page."""
-    found = _ID.search(_beginning(dump, offset, None))
+    beginning = _beginning(dump, offset, None)
+    page = beginning.find(_PAGE)
+    found = _ID.search(beginning, page) if page >= 0 else None
     if found is None or (wanted and found[1].decode() != wanted):
         there = f"page {found[1].decode()}" if found else "no stream of pages"
         raise ValueError(
