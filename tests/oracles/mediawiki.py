@@ -39,11 +39,11 @@ class MediaWiki:
 
     def __init__(self, folder: Path) -> None:
         self._settings = folder / "LocalSettings.php"
-        told = ["--dbtype", "sqlite", "--dbpath", folder / "database", "--dbname", "wiki", "--confpath", folder]
+        told = ["--dbtype", "sqlite", "--dbpath", f"{folder}/database", "--dbname", "wiki", "--confpath", str(folder)]
         told += ["--pass", "llamas-of-the-valley", "--scriptpath", "/w", "--server", "http://localhost"]
         script = INSTALLED / "maintenance" / "install.php"
         subprocess.run(
-            ["php", script, *told, "--with-extensions=ParserFunctions", "Llama", "Herder"],
+            ["php", str(script), *told, "--with-extensions=ParserFunctions", "Llama", "Herder"],
             capture_output=True,
             check=True,
         )

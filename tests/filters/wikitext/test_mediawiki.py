@@ -16,6 +16,7 @@ import pytest
 from filters.wikitext import expressions
 from filters.wikitext.definitions import FILE, Definitions, record, transcluded, write
 from filters.wikitext.names import LANGUAGES
+from tests.filters.wikitext.test_definitions import unknown
 from tests.filters.wikitext.test_expressions import VALUES
 from tests.oracles.mediawiki import MediaWiki, lacks
 
@@ -155,7 +156,7 @@ def test_functions(mediawiki: MediaWiki, tmp_path: Path, language: str) -> None:
     ours = Definitions(tmp_path / FILE, language)
     told = mediawiki.expanded([f"{{{{{name}}}}}" for name in pages], pages, language=language)
     for (name, text), wanted in zip(pages.items(), told, strict=True):
-        found = ours.expand(name, {}.get, "Llama")
+        found = ours.expand(name, unknown, "Llama")
         if 'class="error"' in wanted:
             assert found is None, text
         else:
@@ -183,7 +184,7 @@ def compared(mediawiki: MediaWiki, wiki: Path, folder: Path) -> tuple[int, list[
     calls = [call for name in pages if name not in redirects for call in _calls(name, pages[name], rng)]
     told = mediawiki.expanded([f"{{{{{call}}}}}" for call in calls], pages, redirects, language=wiki.name)
     found = [
-        (call, ours.expand(call, {}.get, "Llama"), NOTES.sub("", text)) for call, text in zip(calls, told, strict=True)
+        (call, ours.expand(call, unknown, "Llama"), NOTES.sub("", text)) for call, text in zip(calls, told, strict=True)
     ]
     expanded = [(call, text, wanted) for call, text, wanted in found if text is not None]
     return sum(text == wanted for _, text, wanted in expanded), [row for row in expanded if row[1] != row[2]]
