@@ -20,7 +20,8 @@ from tokenizer import encode
 from train.evaluation.packing import Ids, Pack, packs
 from train.evaluation.tasks import Likelihood, Metric, Normalisation, Question
 
-PACK = 1024  # tokens that are computed at once
+PACK = 512  # tokens that are computed at once: on a CPU twice as many take a fifth longer, for their attention
+WIDE_PACK = 2048  # on a GPU, where few would leave most of it idle; not measured
 
 
 class Tokenizer(Protocol):
@@ -78,7 +79,7 @@ class Scorer:
         values = [0.0] * len(kept)
         cache: Cache | None = None
         before: Ids = []
-        for pack in packs([tokens[:-1] for tokens in kept], scored, PACK, self.cached):
+        for pack in packs([tokens[:-1] for tokens in kept], scored, self._size(), self.cached):
             if pack.prefix and (cache is None or pack.prefix != before):
                 cache, before = self._begun(pack.prefix), pack.prefix
             targets = [kept[number][-scored[number] :] for number in pack.numbers]
@@ -87,9 +88,12 @@ class Scorer:
         cut = [len(tokens) - len(rest) for (tokens, _), rest in zip(encoded, kept, strict=True)]
         return [Scored(*of) for of in zip(values, scored, cut, strict=True)]
 
+    def _size(self) -> int:
+        return PACK if self.model.rotary.device.type == "cpu" else WIDE_PACK
+
     def _begun(self, prefix: Ids) -> Cache:
         """Return the keys and values of a beginning, with room for a pack behind it."""
-        cache = Cache.empty(self.model, 1, len(prefix) + max(PACK, self.model.config.context))
+        cache = Cache.empty(self.model, 1, len(prefix) + max(self._size(), self.model.config.context))
         self.model.hidden(self._tensor([prefix]), cache)
         return cache
 
