@@ -72,6 +72,15 @@ def test_parts_of_a_benchmark_and_their_mean(tmp_path: Path) -> None:
     assert found.large == ("other", "social sciences")
 
 
+def test_mmlus_printed_average_is_that_of_all_questions() -> None:
+    # Questions of each group in the published test set, by the groups of knowledge.py.
+    questions = {"humanities": 4705, "stem": 3018, "social sciences": 3077, "other": 3242}
+    groups = {name: PRINTED["mmlu", 5, name].values for name in questions}
+    for size, printed in enumerate(PRINTED["mmlu", 5, ""].values):
+        total = sum(count * (groups[name][size] or 0.0) for name, count in questions.items())
+        assert printed == pytest.approx(total / sum(questions.values()), abs=0.06)
+
+
 def test_what_is_printed_is_of_tasks_and_parts_there_are() -> None:
     likelihood = {"boolq", "piqa", "siqa", "hellaswag", "winogrande", "arc_easy", "arc_challenge", "openbookqa"}
     assert {name for name, _, _ in PRINTED} & set(TASKS) >= likelihood
