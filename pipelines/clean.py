@@ -37,7 +37,7 @@ _WORK = re.compile(
 )
 _MODEL = re.compile(
     r"(?:models|work/given)/(?:cutoffs|reference|stack_exchange_sites|tokenizer|benchmarks|lid|bad_words"
-    rf"|personal_information_sites|language_models(?:/(?:{'|'.join(LANGUAGES)}))?)"
+    rf"|personal_information_sites|(?:language_models|templates)(?:/(?:{'|'.join(LANGUAGES)}))?)"
 )
 _RUN = re.compile(
     r"lock|log\.jsonl|evaluations\.jsonl|spikes\.jsonl|tensorboard/events\.out\.tfevents\.\d+\..+\.\d{8}"

@@ -66,12 +66,13 @@ def test_the_models_can_be_made_alone_and_are_there_for_the_corpus(made: Path, o
         "language_models": True,
         "lid": False,
         "reference": True,
+        "templates": True,
     }
     assert listed["language_models"]["files"].keys() == {"en/model.arpa", "en/pieces.model"}
     assert not (made / "manifest.json").exists()
     assert not (made / "common_crawl/documents").exists()
     before = {path: path.stat().st_mtime_ns for path in made.glob("models/*/**/*") if path.is_file()}
-    assert len(before) == 8
+    assert len(before) == 9
     assert run(made, *options) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert pages(made)
