@@ -25,8 +25,11 @@ _ATTRIBUTES: Final = ("author", "number")
 STANDING_BITS, UNTOLD_BITS, AGE_BITS = 2, 3, 15
 _NUMBER_BITS: Final = 8  # of each of a release's three numbers
 RELEASE_BITS: Final = 3 * _NUMBER_BITS
-# A release in the name of a folder: pip-26.0, iam@v1.12.0.
+# A dated document is newer than one with a release alone.
+NEWNESS_BITS: Final = 1 + RELEASE_BITS
+# A release by its tag, or in the name of a folder: v2.3.3, pip-26.0, iam@v1.12.0, pipenv-2024.4.0.
 _RELEASE: Final = re.compile(r"[-@]v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
+_FIRST_YEAR, _YEARS = 1990, 56  # of releases that are numbered by the year
 _OLDEST: Final = (1 << AGE_BITS) - 1
 _DAYS_TO_1970: Final = 719_163  # of the proleptic calendar, as date.toordinal counts
 
@@ -49,7 +52,7 @@ def of_document(document: Document) -> Iterator[Criterion]:
     """Yield what any source's copies are told apart by: whose place it is, how much is known of it, how new it is."""
     yield standing(document), STANDING_BITS
     yield untold(document), UNTOLD_BITS
-    yield age(document.timestamp), AGE_BITS
+    yield newness(document), NEWNESS_BITS
 
 
 def standing(document: Document) -> int:
@@ -64,6 +67,14 @@ def untold(document: Document) -> int:
     return sum(value is None or value == "" for value in known)
 
 
+def newness(document: Document) -> int:
+    """Return how old a document is: by its time, else by the release that its archive or its path names."""
+    if document.timestamp is not None:
+        return age(document.timestamp) << RELEASE_BITS - AGE_BITS
+    said = [document.attributes.get(name) for name in ("release", "repository", "path")]
+    return (1 << RELEASE_BITS) + release("@" + "/".join(one for one in said if isinstance(one, str)))
+
+
 def release(path: str) -> int:
     """Return how far a release, named in a path, is from the highest that is counted; what names none is the farthest.
 
@@ -73,8 +84,16 @@ def release(path: str) -> int:
     highest = (1 << _NUMBER_BITS) - 1
     distance = 0
     for number in found.groups("0") if found else ("0", "0", "0"):
-        distance = distance << _NUMBER_BITS | highest - min(int(number), highest)
+        distance = distance << _NUMBER_BITS | highest - _counted(int(number))
     return distance
+
+
+def _counted(number: int) -> int:
+    """Return a release's number in `_NUMBER_BITS`: as it is while it is small, or a year."""
+    largest = (1 << _NUMBER_BITS) - 1
+    if number < _FIRST_YEAR:
+        return min(number, largest - _YEARS)
+    return min(largest - _YEARS + 1 + number - _FIRST_YEAR, largest)
 
 
 def age(timestamp: str | None) -> int:

@@ -226,7 +226,7 @@ def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
         columns=COLUMNS,
         scores=SCORES,
         packages=needed(wanted),
-        version=3,
+        version=4,
     )
     if wanted.copies:
         yield Decide("copies", exact.not_owner, ranked=True, share=1.0)

@@ -50,6 +50,7 @@ def chosen(source: Source, recipe: Recipe) -> Source:
             across_part,
             keys=partial(keys, place=place_of(source.name, wanted.preferred)),
             ranked=True,
+            version=2,
         ),
         ResolveTogether("once", across_part, measure="jaccard"),
         Map("unique_across", drop_marked(NEAR), across_part, copies=(NEAR,)),

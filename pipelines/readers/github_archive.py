@@ -3,7 +3,8 @@
     stream -> members -> first pass: the top folder; licence files and package metadata (`github_licences`)
                       -> second pass: regular files -> Document (licence of the nearest folder that has one) | Drop
 
-The top folder is the one that all files share, which stands for the repository and is no part of their paths.
+The top folder is the one that all files share (of a Go module MODULE@VERSION), which is no part of their paths and
+tells where they come from, unless the input says so (`github_origin`).
 
 Nothing is ever extracted. `offset` and the last part of the id are the member's number in the archive, from 0.
 Directories, links and devices are no records and counted as other kinds.
@@ -20,11 +21,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
-from urllib.parse import quote
 
 from filters.code.languages import language_of
 from pipelines.document import READ, Document, Drop
-from pipelines.readers import Dump, packed, tars
+from pipelines.readers import Dump, github_origin, packed, tars
 from pipelines.readers.github import SOURCE, decode
 from pipelines.readers.github_licences import Licences
 
@@ -85,11 +85,12 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
     """Yield a Document for each text file of a repository's archive, or a Drop for a file that cannot be read.
 
     `stream` is seekable and read twice. `dump.attributes` may name `repository`, `ref` and `license` (an SPDX
-    expression for the whole archive); else the repository is the archive's top folder and the licence of a file is its
+    expression for the whole archive); else the top folder stands for the repository and the licence of a file is its
     own (REUSE's FILE.license) or that of the nearest folder above it that has a licence file or package metadata,
     "unknown" where that is not recognised.
     """
     layout = _layout(stream, dump.attributes.get("license"))
+    origin = github_origin.of(layout.top, dump)
     number = 0
     try:
         for member in _members(stream):
@@ -98,7 +99,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
                 counts[f"other:{member.kind}"] += 1
                 continue
             counts["records"] += 1
-            yield _record(member, dump, layout)
+            yield _record(member, dump, layout, origin)
     except _BOMB as error:
         counts["records"] += 1
         yield _drop(dump, number, Reason.BOMB, str(error), 0)
@@ -107,7 +108,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
         yield _drop(dump, number, Reason.TRUNCATED, type(error).__name__, 0)
 
 
-def _record(member: _Member, dump: Dump, layout: _Layout) -> Document | Drop:
+def _record(member: _Member, dump: Dump, layout: _Layout, origin: github_origin.Origin) -> Document | Drop:
     path, data = member.path, member.data
     if not _is_safe(path):
         return _drop(dump, member.number, Reason.UNSAFE_PATH, path, 0)
@@ -119,29 +120,20 @@ def _record(member: _Member, dump: Dump, layout: _Layout) -> Document | Drop:
     if text is None:
         return _drop(dump, member.number, Reason.BINARY, path, len(data))
     path = _normal(path)
-    inner = path.removeprefix(f"{layout.top}/") if layout.top else path
-    # Of an archive without a top folder nothing in it tells the name.
-    repository = dump.attributes.get("repository", layout.top or f"archive-{dump.digest[:12]}")
+    inner = origin.folder + (path.removeprefix(f"{layout.top}/") if layout.top else path)
     language = language_of(path)
+    known = {"code_language": language, "release": origin.release}
     return Document(
         id=f"{SOURCE}/{dump.digest}/{member.number}",
         source=SOURCE,
         text=text,
         dump=dump.digest,
         offset=member.number,
-        url=_url(dump, inner),
+        url=origin.url(inner),
         title=inner,
         license=layout.license or layout.licences.of(path, layout.top),
-        attributes={"repository": repository, "path": inner} | ({"code_language": language} if language else {}),
+        attributes={"repository": origin.repository, "path": inner} | {key: of for key, of in known.items() if of},
     )
-
-
-def _url(dump: Dump, path: str) -> str | None:
-    """Return the address of a file; None of an archive that is known by its folder alone: that is no repository."""
-    if "repository" not in dump.attributes:
-        return None
-    repository, ref = dump.attributes["repository"], dump.attributes.get("ref", "HEAD")
-    return f"https://github.com/{quote(repository)}/blob/{quote(ref)}/{quote(path)}"
 
 
 def _is_safe(path: str) -> bool:
@@ -163,9 +155,9 @@ def _layout(stream: BinaryIO, license: str | None) -> _Layout:
             if member.kind != "file" or not _is_safe(member.path) or member.path in _NO_FILES:
                 continue
             path = _normal(member.path)
-            top, slash, _ = path.partition("/")
+            top = github_origin.top_folder(path)
             if top not in _NO_FILES:
-                tops.add(top if slash else "")
+                tops.add(top)
             if license is None and member.data is not None and len(member.data) <= MAX_FILE_BYTES:
                 licences.add(path, member.data)
     except (*_BOMB, *_DAMAGE):

@@ -135,7 +135,7 @@ SOURCE = Source(
             keys=keys,
             ranked=True,
             copies=("older_edition", "other_encoding"),
-            version=5,
+            version=6,
         ),
         Resolve("contained", overlap_part, version=3),
         Map("books", drop_marked(CONTAINED), overlap_part, copies=(CONTAINED,), version=2),

@@ -86,8 +86,7 @@ def rank(raw: Document, file: Document) -> int:
     place, *others = ranks.of_document(file)
     states_none = with_own_license(raw) is raw
     path = file.attributes["path"]
-    release = ranks.release(f"{losses.repository(file)}/{path}")
-    criteria = (place, (states_none, 1), *others, (release, ranks.RELEASE_BITS), (path.count("/"), 6))
+    criteria = (place, (states_none, 1), *others, (path.count("/"), 6))
     return ranks.packed(criteria, keyed("owner", file.id))
 
 
@@ -123,14 +122,14 @@ def tokens_part(recipe: Recipe) -> GitHubTokens:
     return recipe.github.tokens
 
 
-COLUMNS = columns(repository=pa.string(), path=pa.string(), code_language=pa.string())
+COLUMNS = columns(repository=pa.string(), path=pa.string(), code_language=pa.string(), release=pa.string())
 
 SOURCE = Source(
     name="github",
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=10),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=11),
         Decide("duplicates", exact.not_owner, ranked=True, share=1.0),
         Map("unique", unique, files_part, copies=(DUPLICATE,), version=2),
         Map(

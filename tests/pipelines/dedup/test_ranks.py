@@ -77,6 +77,10 @@ def test_more_shingles_count_before_anything_else() -> None:
         ({"url": "http://a.org", "license": "mit"}, {"timestamp": "2020", "url": ""}),
         ({"attributes": {"path": "a.py"}}, {"url": "http://a.org", "attributes": {"path": "vendor/a.py"}}),
         ({"attributes": {"author": "A", "number": 5}}, {"attributes": {"author": "A"}}),
+        ({"attributes": {"release": "v2.0.1"}}, {"attributes": {"release": "v2.0"}}),
+        ({"attributes": {"release": "a-1.10"}}, {"attributes": {"release": "a-1.9", "path": "b-3.0/c.py"}}),
+        ({"attributes": {"release": "main", "path": "b-3.1/c.py"}}, {"attributes": {"path": "b-3.0/c.py"}}),
+        ({"timestamp": "1971"}, {"timestamp": "no time", "attributes": {"release": "v9.0"}}),
     ],
 )
 def test_a_document_that_tells_more_or_is_newer_stays(better: dict[str, Any], worse: dict[str, Any]) -> None:
@@ -127,10 +131,12 @@ def test_copies_of_own_texts_stay_by_the_same_rule() -> None:
 
 def test_the_newer_release_comes_first() -> None:
     names = ["pip-26.1/a.py", "iam@v1.12.0/a.go", "iam@v1.11.9/a.go", "iam@v1.9/a.go", "pip-0.3.1/a.py", "pip/a.py"]
-    found = [ranks.release(name) for name in names]
+    years = ["pipenv-2024.4.0/a", "pipenv-2023.12.1/a", "certifi-2023.7.22/a", "x-1990.1/a", "x-1989.5/a", "x-198.5/a"]
+    found = [ranks.release(name) for name in [*years, *names]]
     assert found == sorted(found) and len(set(found)) == len(found)
     assert all(0 <= one < 1 << ranks.RELEASE_BITS for one in found)
-    assert ranks.release("x-9999.1/a") == ranks.release("x-255.1/a")
+    assert ranks.release("x-9999.1/a") == ranks.release("x-2045.1/a")
+    assert ranks.release("x-1989.1/a") == ranks.release("x-199.1/a")
 
 
 def test_of_one_text_in_two_releases_the_newer_stays() -> None:
@@ -139,3 +145,13 @@ def test_of_one_text_in_two_releases_the_newer_stays() -> None:
 
     for newer, older in (("iam@v1.12.0", "iam@v1.11.0"), ("pip-26.0.1", "pip-26.0")):
         assert github.rank(file(newer), file(newer)) < github.rank(file(older), file(older))
+
+
+def test_a_repository_by_its_name_does_not_hide_the_release() -> None:
+    def file(release: str) -> Document:
+        known = {"repository": "pypa/pip", "path": "a.py", "release": release}
+        return replace(DOCUMENT, url="http://a.org", attributes=known, id=release)
+
+    for newer, older in (("pip-26.0.1", "pip-26.0"), ("v2.10.0", "v2.9.3"), ("2024.4.0", "2023.12.1")):
+        assert github.rank(file(newer), file(newer)) < github.rank(file(older), file(older))
+        assert pairs.rank(file(newer), 7) < pairs.rank(file(older), 7)

@@ -74,7 +74,12 @@ def test_a_file_is_a_document(pack: object) -> None:
         url=None,  # only a repository has an address, no archive
         title="src/a b.py",
         license="MIT",
-        attributes={"repository": "herd-1.0", "path": "src/a b.py", "code_language": "Python"},
+        attributes={
+            "repository": "herd-1.0",
+            "path": "src/a b.py",
+            "code_language": "Python",
+            "release": "herd-1.0",
+        },
     )
 
 
