@@ -16,7 +16,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,19 +201,27 @@ def _shard_problems(output: str, source: str, tokenizer: str, documents: Members
         for what in shards.COUNTS:
             if manifest.language_total(split, what) != manifest.total(split, what):
                 yield f"{directory}/manifest.json: {what} by language are not those of the {split} shards"
-    seen, leaving = Members(), Counter[str]()
+    found = _Encoded()
     for where in _places(manifest):
         try:
-            yield from _one_shard(directory, manifest, where, seen, leaving)
+            yield from _one_shard(directory, manifest, where, found)
         except (ValueError, OSError) as error:
             yield f"{directory} ({where.split}): {error}"
-    if leaving.total() != manifest.leaving:
+    if found.leaving != manifest.leaving:
         yield (
-            f"{directory}: {leaving.total()} documents are trained on whose hash says that they are held out, the "
+            f"{directory}: {found.leaving} documents are trained on whose hash says that they are held out, the "
             f"manifest says {manifest.leaving}"
         )
-    if differing := documents.differing(seen):
+    if differing := documents.differing(found.members):
         yield from _differences(output, source, manifest, differing)
+
+
+@dataclass(slots=True)
+class _Encoded:
+    """The documents of a source's shards, and how many of them left the held-out ones for training."""
+
+    members: Members = field(default_factory=Members)
+    leaving: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +281,8 @@ def _said(
         yield f"{tokens}: {len(moved)} documents are not where the shards say: {moved[0][0]}"
 
 
-def _one_shard(
-    directory: str, manifest: shards.Manifest, where: _Place, seen: Members, leaving: Counter[str]
-) -> Iterator[str]:
-    shard = where.shard
+def _one_shard(directory: str, manifest: shards.Manifest, where: _Place, found: _Encoded) -> Iterator[str]:
+    shard, validation = where.shard, manifest.recipe["validation"]
     digests = (shard.bin_sha256, shard.index_sha256, shard.documents_sha256)
     for suffix, digest in zip(shards.SUFFIXES, digests, strict=True):
         path = f"{directory}/{shard.name}.{suffix}"
@@ -293,10 +299,10 @@ def _one_shard(
         key = (keyed("shard", identifier), identifier)
         if key <= before:
             yield f"{path}: {identifier} does not follow the document before it in the order of hashes"
-        if not where.holds(identifier, manifest.recipe["validation"]):
+        if not where.holds(identifier, validation):
             yield f"{path}: {identifier} belongs to another shard"
-        leaving[where.split] += where.split == "train" and is_held_out(identifier, manifest.recipe["validation"])
-        seen.add(identifier, row["file"], row["row"])
+        found.leaving += where.split == "train" and is_held_out(identifier, validation)
+        found.members.add(identifier, row["file"], row["row"])
         before = key
     if (count, size) != (shard.documents, shard.text_bytes):
         yield f"{path}: counts are not the manifest's"

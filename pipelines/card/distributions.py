@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ LARGEST = 15  # values that a plot of counts names
 TOKENS = 2_000_000  # read of each source's shards, where documents lie in the order of hashes
 FERTILITY_BYTES = 400_000  # of text of each language
 FERTILITY_DOCUMENTS = 5  # at least
+_MOST_DIGITS = 15  # that a number has
 _HOST = re.compile(r"^[a-z]+://(?:www\.)?([^/:?#]+)", re.IGNORECASE)
 
 KEPT, DROPPED = "kept", "dropped"
@@ -303,11 +305,18 @@ def largest_tokens(found: Mapping[str, npt.NDArray[np.int64]], tokenizer: Tokeni
     }
 
 
-def nice(value: float) -> str:
-    """Return a number short enough for an axis."""
+def nice(value: float, digits: int = 3) -> str:
+    """Return a number short enough for an axis, with about so many digits."""
     if value and (abs(value) >= 1e4 or abs(value) < 1e-3):
         power = math.floor(math.log10(abs(value)) + 1e-9)
         units = {3: "k", 6: "M", 9: "G", 12: "T"}
         base = 3 * (power // 3)
-        return f"{value / 10.0**base:.3g}{units[base]}" if base in units else f"{value:.0e}"
-    return f"{value:.4g}"
+        return f"{value / 10.0**base:.{digits}g}{units[base]}" if base in units else f"{value:.{digits}g}"
+    return f"{value:.{digits + 1}g}"
+
+
+def apart(values: Sequence[float]) -> Callable[[float], str]:
+    """Return `nice` with as many digits as it takes to tell different values of an axis apart."""
+    different = len(set(values))
+    wanted = (digits for digits in range(3, _MOST_DIGITS) if len({nice(one, digits) for one in values}) == different)
+    return partial(nice, digits=next(wanted, _MOST_DIGITS))

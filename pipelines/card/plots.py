@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from filters import packages
-from pipelines.card.distributions import Counts, Curves, Distribution, Histogram, nice
+from pipelines.card.distributions import Counts, Curves, Distribution, Histogram, apart, nice
 
 WIDTH, HEIGHT = 560, 260
 _ROW = 21  # of a bar, with what is around it
@@ -154,8 +154,12 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
     if logarithmic:
         low, high = 10**low, 10**high
     step = _step((high - low) / _TICKS)
-    found = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    return [math.log10(value) for value in found if value > 0] if logarithmic else [round(value, 10) for value in found]
+    # A little more on both sides: 1e-4 / 1e-5 is not quite 10.
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    found = [step * number for number in range(first, last + 1)]
+    if logarithmic:
+        return [math.log10(value) for value in found if value > 0]
+    return [float(f"{value:.12g}") for value in found]
 
 
 def _whole_ticks(top: float) -> list[float]:
@@ -212,6 +216,8 @@ def _curves_chart(pygal: ModuleType, found: Curves) -> Any:
     y_unscale = _power if found.logarithmic_y else float
     points = [point for series in found.series.values() for point in series]
     xs, ys = [x_scale(x) for x, _ in points], [y_scale(y) for _, y in points]
+    x_ticks, y_ticks = _ticks(min(xs), max(xs), found.logarithmic_x), _ticks(min(ys), max(ys), found.logarithmic_y)
+    x_label, y_label = apart([*map(x_unscale, x_ticks)]), apart([*map(y_unscale, y_ticks)])
     chart = pygal.XY(
         **_options(HEIGHT + 40),
         x_title=found.x,
@@ -219,11 +225,11 @@ def _curves_chart(pygal: ModuleType, found: Curves) -> Any:
         dots_size=0,
         show_dots=False,
         stroke_style={"width": 2},
-        x_value_formatter=lambda value: nice(x_unscale(value)),
-        value_formatter=lambda value: nice(y_unscale(value)),
-        x_labels=_ticks(min(xs), max(xs), found.logarithmic_x),
+        x_value_formatter=lambda value: x_label(x_unscale(value)),
+        value_formatter=lambda value: y_label(y_unscale(value)),
+        x_labels=x_ticks,
     )
-    chart.y_labels = _ticks(min(ys), max(ys), found.logarithmic_y)
+    chart.y_labels = y_ticks
     for name, series in found.series.items():
         chart.add(name, [(x_scale(x), y_scale(y)) for x, y in series])
     return chart

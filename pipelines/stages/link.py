@@ -219,9 +219,13 @@ class Writer(Link[W]):
     def shards(self) -> list[tuple[str, str]]:
         """Return (path, identity) of each shard of documents that it left."""
 
+    def manifest_paths(self) -> list[str]:
+        """Return the paths of the manifests of its items, in their order."""
+        return [self.paths.manifest(self.stage.name, item.key) for item in self.results()]
+
     def manifests(self) -> list[dict[str, Any]]:
         """Return the manifests of its items, in their order."""
-        return storage.read_jsons([self.paths.manifest(self.stage.name, item.key) for item in self.results()])
+        return storage.read_jsons(self.manifest_paths())
 
     def restore(self, reader: str, entries: Entries) -> list[Job]:
         """Return the job that writes the shards again which `reader` needs and which are no longer staged."""

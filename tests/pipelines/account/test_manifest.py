@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from pipelines import corpus
 from pipelines.account import manifest
-from pipelines.files import strays
+from pipelines.files import storage, strays
 from pipelines.options import parse
 from pipelines.stages.chain import Chain
 from tests.pipelines import tiny
@@ -85,6 +86,27 @@ def test_a_source_manifest_says_what_is_there(chain: Chain) -> None:
     stamp = path.stat().st_mtime_ns
     manifest.write_source_manifest(chain)
     assert path.stat().st_mtime_ns == stamp
+
+
+def test_a_source_is_empty_if_no_item_kept_anything(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    read_jsons = storage.read_jsons
+
+    def counted(paths: Sequence[str]) -> list[Any]:
+        read.extend(paths)
+        return read_jsons(paths)
+
+    monkeypatch.setattr(manifest, "_BLOCK", 1)
+    monkeypatch.setattr(storage, "read_jsons", counted)
+    items = sorted(Path(chain.output, "work/books/books").glob("*.json"))
+    assert not manifest.is_empty(chain)
+    assert len(read) < len(items)
+    for path in items:
+        found = json.loads(path.read_text())
+        path.write_text(json.dumps({**found, "kept": 0}))
+    read.clear()
+    assert manifest.is_empty(chain)
+    assert sorted(map(Path, read)) == items
 
 
 def test_what_was_written_for_no_item_goes_and_strangers_files_stay(chain: Chain) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -207,6 +208,28 @@ def test_a_figure_has_its_numbers_as_a_table_and_no_date() -> None:
     assert "<script" not in found.svg
     assert 'role="img" aria-label="Languages"' in found.svg
     assert found == plots.figure("figure-1", distributions.Counts("Languages", "language", series))
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([1e-4, 1.25e-4, 1.5e-4], ["0.0001", "0.000125", "0.00015"]),
+        ([0.0003, 0.00030001], ["0.0003", "0.00030001"]),
+        ([1_000_000.0, 1_001_000.0], ["1M", "1.001M"]),
+        ([2e-7, 2e-7], ["2e-07", "2e-07"]),
+        ([0.0, 1_234.0, 12_345.0], ["0", "1234", "12.3k"]),
+        ([], []),
+    ],
+)
+def test_what_stands_at_an_axis_tells_its_places_apart(values: list[float], labels: list[str]) -> None:
+    assert [*map(distributions.apart(values), values)] == labels
+
+
+def test_a_short_course_has_each_label_once() -> None:
+    found = distributions.Curves("Learning rate", "tokens seen", "rate", {"rate": [(0.0, 1e-4), (2e3, 1.4e-4)]})
+    labels = re.findall(r">([\d.e-]+)</text>", plots.figure("figure-1", found).svg)
+    assert {"0.0001", "0.00012", "0.00014"} <= {*labels}
+    assert len(labels) == len({*labels}) + (labels.count("0") > 1)
 
 
 def test_differences_are_marked_by_words_and_unchanged_lines_left_out() -> None:
