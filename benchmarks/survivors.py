@@ -3,11 +3,14 @@
     CORPUS/*/copies ─ draw by hash, all sources and stages alike ─> pairs ─ texts from the staged shards ─┬─> page
                                                                                                           └─> figures
 
-Usage: `python benchmarks/survivors.py CORPUS [--draw 300] [--page survivors.html] [--verdicts FILE.csv]`, of a corpus
-built with `keep_staged=true`. Above each pair stands the rule of its stage, from docs/copies.md. A reader who knows
-only the rule ticks "loses information" or "keeps the worse copy" and saves a CSV, which `--verdicts` counts. The last
-line is one JSON object: words of the removed copy that the kept one has not, by pair, and kept copies that are worse by
-what a program can tell: a file from elsewhere though the other is a project's own, a shorter text, less known of it.
+Usage: `python benchmarks/survivors.py CORPUS [--draw 300] [--page survivors.html] [--verdicts FILE.csv ...]`, of a
+corpus built with `keep_staged=true`. Above each pair stands the rule of its stage, from docs/copies.md. A reader who
+knows only the rule ticks "loses information" or "keeps the worse copy" and saves a CSV, which `--verdicts` counts.
+
+Printed are, by pair, words of the removed copy that the kept one has not, and kept copies that are worse by what a
+program can tell: a file from elsewhere though the other is a project's own, a shorter text, less known of it. The last
+line is one JSON object {"name": {"ratio": x, "bar": y}} of shares, smaller is better: the words of copies of the same
+text that are not in the kept one, the kept copies that a program sees to be worse, and the readers' verdicts.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,9 @@ ROWS = {
 }
 LINES, LINE_CHARACTERS, WORDS = 120, 400, 600  # shown of a pair, of a line, compared word by word in a block
 CONTEXT = 2
+SAME_TEXT = "duplicate"  # the reason of a copy whose text is that of the kept one
+MOST_WORSE = 0.05
+VERDICTS = {"loses_information": 0.0, "keeps_the_worse_copy": MOST_WORSE}  # the most that each share may be
 WORD = re.compile(r"\w+")
 PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 
@@ -233,25 +239,39 @@ def figures(found: Sequence[Pair]) -> dict[str, Any]:
     """Return what a program sees of the pairs."""
     missing = {pair.copy.id: (pair.missing().total(), _words(pair.copy.text).total()) for pair in found}
     lost = sorted(missing.items(), key=lambda one: (-one[1][0], one[0]))
-    some = [identifier for identifier, (words, _) in missing.items() if words]
+    exact = [missing[pair.copy.id] for pair in found if pair.row["reason"] == SAME_TEXT]
+    ways = [pair.worse() for pair in found]
     return {
         "pairs": len(found),
         "of": dict(sorted(Counter(f"{pair.source}/{pair.row['stage']}" for pair in found).items())),
-        "with_words_missing": len(some),
-        "share_with_words_missing": round(len(some) / max(1, len(found)), 4),
+        "with_words_missing": sum(words > 0 for words, _ in missing.values()),
         "words_missing": sum(words for words, _ in missing.values()),
         "words": sum(words for _, words in missing.values()),
         "most_missing": [[identifier, *counts] for identifier, counts in lost[:10] if counts[0]],
-        "worse": dict(sorted(Counter(way for pair in found for way in pair.worse()).items())),
+        "words_missing_of_same_texts": sum(words for words, _ in exact),
+        "words_of_same_texts": sum(words for _, words in exact),
+        "worse": dict(sorted(Counter(way for each in ways for way in each).items())),
+        "worse_in_any_way": sum(map(bool, ways)),
     }
 
 
-def verdicts(path: Path) -> dict[str, int]:
-    """Return how many pairs a reader ticked."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    names = ("loses_information", "keeps_the_worse_copy")
-    return {"read": len(rows)} | {name: sum(int(row[name]) for row in rows) for name in names}
+def verdicts(paths: Sequence[Path]) -> dict[str, float]:
+    """Return the shares of the pairs that readers ticked, of all that they read."""
+    rows: list[dict[str, str]] = []
+    for path in paths:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows += csv.DictReader(stream)
+    return {name: sum(int(row[name]) for row in rows) / max(1, len(rows)) for name in VERDICTS}
+
+
+def ratios(seen: Mapping[str, Any], read: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Return the shares that count, each beside the most that it may be."""
+    shares = {
+        "words_lost_of_same_texts": (seen["words_missing_of_same_texts"] / max(1, seen["words_of_same_texts"]), 0.0),
+        "worse_by_program": (seen["worse_in_any_way"] / max(1, seen["pairs"]), MOST_WORSE),
+        **{name: (share, VERDICTS[name]) for name, share in read.items()},
+    }
+    return {name: {"ratio": round(share, 4), "bar": bar} for name, (share, bar) in shares.items()}
 
 
 def main() -> None:
@@ -259,15 +279,17 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--draw", type=int, default=300)
     parser.add_argument("--page", type=Path, default=Path("survivors.html"))
-    parser.add_argument("--verdicts", type=Path, help="what a reader saved from the page")
+    parser.add_argument("--verdicts", type=Path, nargs="+", default=[], help="what readers saved from the page")
     arguments = parser.parse_args()
     found = pairs(arguments.corpus, drawn(arguments.corpus, arguments.draw))
     arguments.page.write_text(page(found), encoding="utf-8")
-    row = figures(found)
-    for identifier, words, of in row["most_missing"]:
+    seen = figures(found)
+    for identifier, words, of in seen.pop("most_missing"):
         print(f"{identifier}: {words:,} of {of:,} words are not in the document that stayed")
+    for name, value in seen.items():
+        print(f"{name}: {value}")
     print(f"page: {arguments.page}")
-    print(json.dumps(row | {"verdicts": verdicts(arguments.verdicts) if arguments.verdicts else None}))
+    print(json.dumps(ratios(seen, verdicts(arguments.verdicts) if arguments.verdicts else {})))
 
 
 if __name__ == "__main__":

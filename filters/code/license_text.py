@@ -1,4 +1,4 @@
-"""Licence texts: names the licences that a LICENSE file holds.
+"""Licence texts: names the licences that a LICENSE file holds, or that the notice in a source file names.
 
     text -> licenseclassifier: every licence of SPDX's list whose whole text it holds, and the text around them
          -> where it finds none: the licences whose own sentences the text holds, all of it being around them
@@ -66,6 +66,23 @@ _OTHER_NAMED = re.compile(
     r"|anti 996"
 )
 _NAMED = ((_GNU_NAMED, "LicenseRef-GNU"), (_OTHER_NAMED, RESTRICTED))
+# How a source file says in its own words that it is under a licence that asks for the same of what it becomes part of:
+# the notice of the GNU licences ("redistribute it and/or modify it under the terms of the ..."), of Mozilla's ("subject
+# to the terms of the ..."), Eclipse's and CDDL's. A text without one of the words has none of them.
+NOTICE_WORDS = ("Public", "PUBLIC", "public licen", "GPL", "gpl", "Distribution Licen", "DISTRIBUTION LICEN")
+_NOTICE = re.compile(
+    r"\b(?:under|subject to|governed by|covered by)(?: the)?(?: (?:terms|terms and conditions|conditions) of)?"
+    r"(?: (?:the|either|version|v|of|[\d.]+)){0,5} "
+    r"(?:gnu )?(?:(?P<gnu>affero |lesser |library )?general public licen[sc]e|(?P<short>[al]?gpl)"
+    r"|(?P<mozilla>mozilla public licen[sc]e|mpl\b)|(?P<eclipse>eclipse public licen[sc]e)"
+    r"|(?P<cddl>common development and distribution licen[sc]e))"
+)
+_VERSION = re.compile(r"\bv(?:ersion)? ?(\d(?:\.\d)?)|gpl ?v?(\d(?:\.\d)?)")
+# Another licence offered, or held, beside it: the file may be had under that one.
+_OTHER_OFFERED = re.compile(
+    r"\balternatively\b|\bdual(?:ly)?\b|\b(?:may|can) also be\b|\bat your (?:option|choice)\b(?! any later)"
+    r"|\b(?:mit|bsd|apache|x11|isc|zlib)\b(?: style| like)? licen[sc]e|\bbsd\b|\bnot under\b|compatible"
+)
 
 
 def identify(text: str) -> str | None:
@@ -85,6 +102,26 @@ def identify(text: str) -> str | None:
         names += [name for named, name in _NAMED if named.search(rest)]
     expression = (" OR " if chosen else " AND ").join(names or _by_sentences(rest))
     return _with_condition(expression, rest)
+
+
+def notice(comments: str) -> str | None:
+    """Return the licence that the comments of a file put it under without an identifier of SPDX's, or None.
+
+    Only those licences are told that ask for the same of what a file becomes part of: where the others are meant, what
+    the repository says holds.
+    """
+    words = _words(comments[:MAX_LICENCE_CHARACTERS])
+    found = _NOTICE.search(words)
+    if not found or _OTHER_OFFERED.search(words):
+        return None
+    version = _VERSION.search(words, found.start())
+    number = next(filter(None, version.groups())) if version else None
+    if found["mozilla"]:
+        return f"MPL-{number or '2.0'}"
+    if found["eclipse"] or found["cddl"]:
+        return f"{'EPL' if found['eclipse'] else 'CDDL'}-{number or '1.0'}"
+    name = found["short"].upper() if found["short"] else _GNU_NAMES[found["gnu"]]
+    return f"{name}-{number if '.' in number else f'{number}.0'}" if number else "LicenseRef-GNU"
 
 
 def offers_choice(text: str) -> bool:

@@ -1,4 +1,4 @@
-r"""Conditionals of TeX that a text can decide: `\iffalse`, `\newif` switches, `\if0`, numbers, math mode.
+r"""Conditionals of TeX that a text can decide: `\iffalse`, `\newif` switches, `\if0`, numbers, `\ifcase`, math mode.
 
 A conditional that cannot be decided here is not touched: both of its branches stay, with its `\else` and `\fi`.
 """
@@ -6,7 +6,8 @@ A conditional that cannot be decided here is not touched: both of its branches s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from enum import Enum, auto
 
 from filters.latex.arguments import skip_space
 from filters.latex.macros import Macro
@@ -23,9 +24,10 @@ STANDARD |= {"ifLuaTeX": False, "ifluatex": False, "iftrue": True, "iffalse": Fa
 # How much of the output is looked at to tell math from text, in characters: a paragraph, or a display.
 MATH_LOOKBACK = 4_000
 
-_BRANCH = re.compile(rf"\\(?:(if{WORD}|if|else|fi)(?![A-Za-z\x01])|.)", re.DOTALL)
+_BRANCH = re.compile(rf"\\(?:(if{WORD}|if|or|else|fi)(?![A-Za-z\x01])|.)", re.DOTALL)
 _TWO = re.compile(rf"(\\{WORD}[ ]?|[^\\{{}}\x00])(\\{WORD}|\s|[^\\{{}}\x00])", re.DOTALL)
 _NUMBERS = re.compile(rf"\s*(\d+|\\{WORD})\s*([<=>])\s*(\d+|\\{WORD})(?:[ \n]|(?=\\))", re.DOTALL)
+_CASE = re.compile(rf"\s*(?:(-?\d+)[ \n]?|(\\{WORD})[ ]?)(?:\\relax(?![A-Za-z\x01])\s*)?")
 _NAME = re.compile(rf"\s*\\({WORD})[ ]?")
 _CSNAME = re.compile(r"((?:(?!\\endcsname)[^{}\n]){1,200})\\endcsname[ ]?")
 _COMMAND = re.compile(rf"\\({WORD})[ ]?")
@@ -45,6 +47,14 @@ _MATH = re.compile(
 )
 
 
+class Open(Enum):
+    r"""A conditional whose `\fi` is still to come: TeX's to decide, a branch that holds, or a case that does."""
+
+    UNDECIDED = auto()
+    BRANCH = auto()
+    CASE = auto()
+
+
 class Conditionals:
     r"""The switches that `\newif` and its kin made, and the conditionals that are open at a point of the text."""
 
@@ -53,7 +63,7 @@ class Conditionals:
         self.flags: dict[str, bool] = dict(STANDARD)
         self.setters: dict[str, tuple[str, bool]] = {}
         self.toggles: dict[str, bool] = {}
-        self.open: list[bool] = []
+        self.open: list[Open] = []
         self.forgotten: set[str] = set()
 
     def declare(self, name: str) -> None:
@@ -159,8 +169,14 @@ class Conditionals:
             return ("character", macro.body) if not macro.body.startswith("\\") else ("command", macro.body)
         return ("macro", macro.body, macro.delimiters, macro.default, macro.signature)
 
-    def skip(self, text: str, position: int, *, stop_at_else: bool) -> tuple[str, int] | None:
-        r"""Return the `\else` or `\fi` that ends this branch and where it ends, or None if the text has none."""
+    def case(self, text: str, position: int) -> tuple[int, int] | None:
+        r"""Return which of the cases of an `\ifcase` holds, from 0, and where the first starts, or None."""
+        match = _CASE.match(text, position)
+        number = (int(match[1]) if match[1] and len(match[1]) < 10 else self.number(match[2] or "")) if match else None
+        return None if match is None or number is None else (number, match.end())
+
+    def skip(self, text: str, position: int, stops: Set[str]) -> tuple[str, int] | None:
+        r"""Return the `\fi`, or one of `stops` (`\else`, `\or`), that ends this branch and where it ends, or None."""
         depth = 0
         for match in _BRANCH.finditer(text, position):
             word = match[1]
@@ -170,8 +186,8 @@ class Conditionals:
                 if depth == 0:
                     return word, skip_space(text, match.end())
                 depth -= 1
-            elif word == "else":
-                if depth == 0 and stop_at_else:
+            elif word in {"else", "or"}:
+                if depth == 0 and word in stops:
                     return word, skip_space(text, match.end())
             elif self.is_conditional(word):
                 depth += 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from filters.latex.arguments import FALSE, NO_VALUE, TRUE
 from filters.latex.conditionals import Conditionals
 from filters.latex.macros import read_body
-from filters.latex.tokens import AT, WORD
+from filters.latex.tokens import AT, WORD, coded
 
 Decide = Callable[[Conditionals, Sequence[str]], bool | None]
 
@@ -53,6 +53,10 @@ def _boolean(conditionals: Conditionals, operands: Sequence[str]) -> bool | None
 
 def _toggle(conditionals: Conditionals, operands: Sequence[str]) -> bool | None:
     return conditionals.toggles.get(operands[0].strip())
+
+
+def _is_set(conditionals: Conditionals, operands: Sequence[str]) -> bool | None:
+    return conditionals.toggles.get(_name(operands[0]))
 
 
 def _name(operand: str) -> str:
@@ -209,10 +213,10 @@ _TESTS: dict[str, Choice] = {
 }
 
 
-def _forms(name: str, decide: Decide, ends: str = "TF") -> dict[str, Choice]:
-    """Return xparse's three forms of a test: with both branches, with the first, with the second."""
-    both = {f"{name}{ends}": (True, False), f"{name}{ends[0]}": (True,), f"{name}{ends[1]}": (False,)}
-    return {form: Choice(decide, branches=branches) for form, branches in both.items()}
+def _forms(name: str, decide: Decide, operands: int = 1) -> dict[str, Choice]:
+    """Return the three forms of xparse's and LaTeX3's tests: with both branches, with the first, with the second."""
+    both = {f"{name}TF": (True, False), f"{name}T": (True,), f"{name}F": (False,)}
+    return {form: Choice(decide, operands, branches) for form, branches in both.items()}
 
 
 CHOICES: dict[str, Choice] = {
@@ -245,4 +249,12 @@ CHOICES: dict[str, Choice] = {
     **_forms("IfNoValue", _is_no_value),
     **_forms("IfValue", _not(_is_no_value)),
     **_forms("IfBlank", _is_blank),
+    **_forms(coded("tl_if_blank:n"), _is_blank),
+    **_forms(coded("tl_if_empty:n"), _is_empty),
+    **_forms(coded("tl_if_empty:N"), _is_empty_body),
+    **_forms(coded("tl_if_novalue:n"), _is_no_value),
+    **_forms(coded("tl_if_eq:nn"), _same, 2),
+    **_forms(coded("str_if_eq:nn"), _same, 2),
+    **_forms(coded("bool_if:N"), _is_set),
+    **_forms(coded("cs_if_exist:N"), _is_defined),
 }

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 
 from filters.latex import macros
 from filters.latex.conditionals import UNDEFINED, Conditionals
 from filters.latex.macros import Environment, Macro
-from filters.latex.tokens import AT, WORD
+from filters.latex.tokens import AT, WORD, coded
 
 # Groups nested deeper than this no longer keep definitions to themselves (own choice).
 SCOPE_LIMIT = 1_000
@@ -351,6 +353,34 @@ def _switches(names: str, value: bool | None, *, boolean: bool) -> dict[str, Han
     return dict.fromkeys(names.split(), _switch(value, boolean=boolean))
 
 
+def _set_boolean(value: bool) -> Handler:
+    """Return the handler that sets a boolean of LaTeX3's, which is a toggle with a command's name."""
+
+    def handle(state: State, text: str, position: int) -> int | None:
+        name = _CONTROL.match(text, position)
+        if name:
+            state.conditionals.toggles[name[1]] = value
+        return name.end() if name else None
+
+    return handle
+
+
+def _of_latex_3() -> dict[str, Handler]:
+    r"""Return the handlers of `\cs_new:Npn`, `\tl_set:Nn`, `\bool_new:N` and their kin, by their coded names."""
+    found: dict[str, Handler] = {}
+    for verb, kind in product(("new", "set", "gset"), ("", "_nopar", "_protected", "_protected_nopar")):
+        found[f"cs_{verb}{kind}:Npn"] = partial(_def, long=True, everywhere=verb != "set")
+        found[f"cs_{verb}{kind}:Nn"] = _reads(macros.read_function)
+    found |= {f"tl_{verb}:Nn": _new for verb in ("set", "gset", "const")}
+    found |= {
+        name: _reads(macros.read_variable) for name in ("tl_new:N", "tl_clear:N", "tl_clear_new:N", "tl_gclear:N")
+    }
+    found |= dict.fromkeys(("cs_set_eq:NN", "cs_new_eq:NN", "cs_gset_eq:NN", "tl_set_eq:NN", "tl_gset_eq:NN"), _let)
+    found |= {f"bool_{verb}:N": _set_boolean(False) for verb in ("new", "set_false", "gset_false")}
+    found |= {f"bool_{verb}:N": _set_boolean(True) for verb in ("set_true", "gset_true")}
+    return {coded(name): handler for name, handler in found.items()}
+
+
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("newcommand", "renewcommand", "DeclareRobustCommand", "newrobustcmd", "renewrobustcmd"), _new),
     **dict.fromkeys(("providecommand", "providerobustcmd"), _provides(macros.read_new)),
@@ -398,4 +428,5 @@ HANDLERS: dict[str, Handler] = {
     **_switches("newbool newboolean providebool provideboolean boolfalse", False, boolean=True),
     **_switches("booltrue", True, boolean=True),
     **_switches("setbool setboolean", None, boolean=True),
+    **_of_latex_3(),
 }

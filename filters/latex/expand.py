@@ -11,12 +11,12 @@ The work is bounded: a use that makes too much is taken back whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from filters.latex import macros
 from filters.latex.arguments import skip_space
-from filters.latex.conditionals import MATH_LOOKBACK
+from filters.latex.conditionals import MATH_LOOKBACK, Open
 from filters.latex.decisions import CHOICES
 from filters.latex.definitions import HANDLERS
 from filters.latex.frames import USE_LIMIT, Frame
@@ -24,6 +24,7 @@ from filters.latex.macros import Environment, Macro
 from filters.latex.primitives import Primitives
 from filters.latex.tokens import AT, WORD
 
+_FUNCTION = AT + AT  # in the names of LaTeX3's functions
 # The command that closes a user environment's group after the body of its end.
 _END_OF_ENVIRONMENT = f"\\{AT}endenvironment "
 
@@ -31,6 +32,7 @@ _COMMAND = re.compile(rf"\\(?:({WORD})|(.))|([{{}}])", re.DOTALL)
 _CONDITIONAL = re.compile(rf"\s*\\(if{WORD}|if)(?![A-Za-z\x01])")
 # Conditionals of a macro's own working: a body in which one stays undecided makes no text.
 _NEEDS_TEX = frozenset({"ifx", "ifcsname", "ifdefined"})
+_ELSE, _CASES = frozenset({"else"}), frozenset({"else", "or"})
 _ENVIRONMENT = re.compile(r"[ \t]*\{([^{}\\\n]+)\}")
 # Where TeX drops a line's end after a command without harm, and a reader would miss it.
 _BREAK = re.compile(r"[ \t]*\n[ \t]*\\(?:begin|end|\[|item|(?:sub)*section|paragraph|label|centering|includegraphics)")
@@ -84,6 +86,7 @@ class _Expander(Primitives):
             "xspace": self.xspace,
             "null": self.null,
             "else": self._else,
+            "or": self._or,
             "fi": self._fi,
             "unless": self._unless,
         }
@@ -126,6 +129,8 @@ class _Expander(Primitives):
         if macro := state.macros.get(name):
             if self._expandable(macro):
                 self.expand_macro(macro, frame, start)
+            elif _FUNCTION in name:
+                self.give_up(frame, start)
         elif own := self.own.get(name):
             own(frame, start)
         elif name in CHOICES:
@@ -147,9 +152,8 @@ class _Expander(Primitives):
         if macro.opaque or self.work > self.limit:
             return False
         known = self.state.conditionals
-        return all(
-            name in self.state.macros or name in known.flags or name in known.setters for name in macro.internals
-        )
+        meanings = (self.state.macros, known.flags, known.setters, known.toggles, CHOICES, HANDLERS)
+        return all(any(name in meaning for meaning in meanings) for name in macro.internals)
 
     def expand_macro(self, macro: Macro, frame: Frame, start: int) -> None:
         """Put a macro's body in the place of its use, whose name ends at the frame's position."""
@@ -247,18 +251,41 @@ class _Expander(Primitives):
 
     def _if(self, frame: Frame, name: str, start: int, *, unless: bool = False) -> None:
         conditionals = self.state.conditionals
+        if name == "ifcase":
+            self._case(frame, start)
+            return
         before = self.tail() + frame.text[max(frame.start, start - MATH_LOOKBACK) : start] if name == "ifmmode" else ""
         decision = conditionals.decide(name, frame.text, frame.position, before)
         if decision is None:
-            conditionals.open.append(False)
+            conditionals.open.append(Open.UNDECIDED)
             frame.position = conditionals.operands(name, frame.text, frame.position)
             if name in _NEEDS_TEX:
                 self.give_up(frame, start)
         elif decision[0] is not unless:
-            conditionals.open.append(True)
+            conditionals.open.append(Open.BRANCH)
             self.remove(frame, start, decision[1])
         else:
-            self._skip(frame, start, decision[1], stop_at_else=True)
+            self._skip(frame, start, decision[1], _ELSE)
+
+    def _case(self, frame: Frame, start: int) -> None:
+        conditionals = self.state.conditionals
+        found = conditionals.case(frame.text, frame.position)
+        if found is None:
+            conditionals.open.append(Open.UNDECIDED)
+            self.give_up(frame, start)
+            return
+        number, position = found
+        while number != 0 and self.work <= self.limit:
+            end = conditionals.skip(frame.text, position, _CASES)
+            self.work += (end[1] if end else len(frame.text)) - position
+            if end is None or end[0] != "or":
+                break
+            number, position = number - 1, end[1]
+        if number == 0:
+            conditionals.open.append(Open.CASE)
+            self.remove(frame, start, position)
+        else:
+            self._skip(frame, start, position, _ELSE)
 
     def _unless(self, frame: Frame, start: int) -> None:
         match = _CONDITIONAL.match(frame.text, frame.position)
@@ -266,24 +293,28 @@ class _Expander(Primitives):
             frame.position = match.end()
             self._if(frame, match[1], start, unless=True)
 
-    def _skip(self, frame: Frame, start: int, position: int, *, stop_at_else: bool) -> None:
+    def _skip(self, frame: Frame, start: int, position: int, stops: Set[str] = frozenset()) -> None:
         found = None
         if self.work <= self.limit:
-            found = self.state.conditionals.skip(frame.text, position, stop_at_else=stop_at_else)
+            found = self.state.conditionals.skip(frame.text, position, stops)
             self.work += (found[1] if found else len(frame.text)) - position
         if found is None:
             # Without its \fi a conditional would take the rest of the paper along.
             self.remove(frame, start, position)
             return
         if found[0] == "else":
-            self.state.conditionals.open.append(True)
+            self.state.conditionals.open.append(Open.BRANCH)
         self.remove(frame, start, found[1])
 
     def _else(self, frame: Frame, start: int) -> None:
-        if self.state.conditionals.open and self.state.conditionals.open[-1]:
+        if self.decided():
             self.state.conditionals.open.pop()
-            self._skip(frame, start, frame.position, stop_at_else=False)
+            self._skip(frame, start, frame.position)
+
+    def _or(self, frame: Frame, start: int) -> None:
+        if self.state.conditionals.open[-1:] == [Open.CASE]:
+            self._else(frame, start)
 
     def _fi(self, frame: Frame, start: int) -> None:
-        if self.state.conditionals.open and self.state.conditionals.open.pop():
+        if self.state.conditionals.open and self.state.conditionals.open.pop() is not Open.UNDECIDED:
             self.remove(frame, start, skip_space(frame.text, frame.position))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from filters.latex import arguments
 from filters.latex.arguments import ARGUMENT_LIMIT, TOKEN, Argument, Incomplete
-from filters.latex.tokens import AT, WORD, ends_with_word, group_end, words
+from filters.latex.tokens import AT, WORD, coded, ends_with_word, group_end, words
 
 # A default longer than this is a missing bracket, in characters.
 DEFAULT_LIMIT = 2_000
@@ -39,9 +39,9 @@ STRUCTURE_ENVIRONMENTS = words(
 _PROGRAMMING = re.compile(
     r"\\(?:noexpand|catcode|lccode|uccode|mathcode|afterassignment|aftergroup|"
     r"advance|multiply|divide|count|dimen|skip|toks|newcount|newdimen|newskip|newtoks|newread|newwrite|setbox|newbox|"
-    r"ifdim|ifcase|ifcat|ifodd|ifvoid|ifhmode|ifvmode|ifinner|whiledo|loop|"
+    r"ifdim|ifcat|ifodd|ifvoid|ifhmode|ifvmode|ifinner|whiledo|loop|"
     r"romannumeral|number|string|meaning|detokenize|unexpanded|scantokens|everypar|output|uppercase|lowercase|"
-    r"read|write|openin|openout|closeout|immediate|special|batchmode|@whilenum|ExplSyntaxOn|"
+    r"read|write|openin|openout|closeout|immediate|special|batchmode|@whilenum|"
     r"verbatim|obeylines|obeyspaces|afterpage|pgfmathparse|pgfmathsetmacro|the)(?![A-Za-z\x01])"
     r"|\\[A-Za-z]{1,40}(?:_[A-Za-z]{1,40}){1,9}:[nNVvxofpTFcewD]{0,9}\s?[{\\#]"
 )
@@ -61,6 +61,15 @@ _BUILT_IN = {
     f"{AT}secondoftwo": (2, "#2"),
     f"{AT}empty": (0, ""),
     "empty": (0, ""),
+    **{coded(name): (0, "") for name in ("tl_use:N", "prg_do_nothing:", "exp_not:N", "c_empty_tl")},
+    **{coded(name): (1, "#1") for name in ("use:n", "exp_not:n", "exp_not:V")},
+    coded("use_none:n"): (1, ""),
+    coded("use_i:nn"): (2, "#1"),
+    coded("use_ii:nn"): (2, "#2"),
+    coded("use:nn"): (2, "#1#2"),
+    coded("c_space_tl"): (0, " "),
+    coded("group_begin:"): (0, "\\begingroup "),
+    coded("group_end:"): (0, "\\endgroup "),
 }
 _INTERNAL = re.compile(rf"(\\(?:futurelet|let|[gex]?def)[ ]*)?\\({WORD})")
 _PARAMETER = re.compile(r"#(#|[1-9])")
@@ -209,6 +218,22 @@ def read_document_command(text: str, position: int) -> tuple[Macro, int] | None:
     signature = arguments.specification(specification[0])
     macro = make(name[1] or name[2], body[0], signature=signature)
     return (replace(macro, opaque=True) if signature is None else macro), body[1]
+
+
+def read_function(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows LaTeX3's `\cs_new:Nn`: a name that says after its colon how many parameters it has, body."""
+    name = _NAME.match(text, position)
+    body = name and read_body(text, name.end())
+    if not name or not body:
+        return None
+    word = name[1] or name[2]
+    return make(word, body[0], ("",) * (len(word.rpartition(AT + AT)[2]) + 1)), body[1]
+
+
+def read_variable(text: str, position: int) -> tuple[Macro, int] | None:
+    r"""Read what follows LaTeX3's `\tl_new:N`: the name of an empty variable."""
+    name = _NAME.match(text, position)
+    return (make(name[1] or name[2], ""), name.end()) if name else None
 
 
 def read_let(text: str, position: int) -> tuple[str, str, int] | None:

@@ -10,6 +10,7 @@ import re
 
 from filters.latex import loops, macros
 from filters.latex.arguments import skip_space
+from filters.latex.conditionals import Open
 from filters.latex.decisions import CHOICES
 from filters.latex.definitions import HANDLERS
 from filters.latex.frames import Frame, Reader
@@ -41,6 +42,11 @@ class Primitives(Reader):
         """Leave what only TeX can do: the macro whose body it stands in, or the command in the document's own text."""
         if frame.name and start < frame.own:
             self.take_back(frame.name)
+
+    def decided(self) -> bool:
+        """Tell whether the conditional that is open was decided."""
+        opened = self.state.conditionals.open
+        return bool(opened) and opened[-1] is not Open.UNDECIDED
 
     # Names
 
@@ -90,7 +96,7 @@ class Primitives(Reader):
         known = self.state.macros.get(second)
         if match is None or match["first"] == "\\expandafter":
             self.give_up(frame, start)
-        elif second in {"fi", "else"} and self.state.conditionals.open and self.state.conditionals.open[-1]:
+        elif second in {"fi", "else"} and self.decided():
             self._after_conditional(frame, start, match)
         elif second == "csname" and (name := _CSNAME.match(frame.text, match.end())):
             self._after(frame, start, name.end(), f"{match['first']}\\csname {name[0]}")
@@ -111,7 +117,7 @@ class Primitives(Reader):
         frame.take(match.end())
         self.state.conditionals.open.pop()
         if match["second"] == "else":
-            found = self.state.conditionals.skip(frame.text, frame.position, stop_at_else=False)
+            found = self.state.conditionals.skip(frame.text, frame.position, frozenset())
             frame.take(found[1] if found else len(frame.text))
         # A macro that ends with itself is a loop: the frames that it is done with need not wait for it.
         while len(self.stack) > 1 and self.stack[-1].start >= len(self.stack[-1].text):

@@ -82,6 +82,12 @@ _AFTER_COMMENT = re.compile(r"\n[ \t]*(?=[^ \t\n])")
 _ENDS_WITH_COMMAND = re.compile(r"(?:\\(?:[A-Za-z@]+\*?|\\|(?:begin|end)\{[^{}]*\}))$")
 _AT_REGION = re.compile(r"\\(makeatletter|makeatother)(?![A-Za-z@])")
 _AT_WORD = re.compile(r"\\[A-Za-z@]*@[A-Za-z@]*")
+# Between these, or to a file's end, LaTeX3's programs stand: "_" and ":" are letters, blanks nothing, "~" is a blank.
+_EXPL3_REGION = re.compile(
+    r"\\(?:ExplSyntaxOn|ProvidesExpl(?:Package|Class))(?![A-Za-z])(?P<program>.*?)(?:\\ExplSyntaxOff(?![A-Za-z])|(?=\\begin\s*\{document\})|\Z)",
+    re.DOTALL,
+)
+_EXPL3 = re.compile(r"\\(?:(?P<name>[A-Za-z@\x01_:]+)(?P<blank>\s+(?=[A-Za-z]))?|.)|(?P<tilde>~)|\s+", re.DOTALL)
 
 
 class Kind(Enum):
@@ -205,7 +211,7 @@ def protect(source: str, names: Environments | None = None) -> Protected:
         elif text.startswith("\n", end) and _starts_line(text, start):
             position = end + 1
     pieces.append(text[position:])
-    return Protected(letters_at("".join(pieces)), tuple(kept))
+    return Protected(ordinary(letters_at("".join(pieces))), tuple(kept))
 
 
 def restore(text: str, kept: tuple[str, ...], limit: int) -> str:
@@ -232,6 +238,26 @@ def letters_at(text: str) -> str:
         position, letter = match.end(), match[1] == "makeatletter"
     pieces.append(_as_letters(text[position:], letter))
     return "".join(pieces)
+
+
+def ordinary(text: str) -> str:
+    r"""Return the text with LaTeX3's programs (`\ExplSyntaxOn`) as others are written: names coded, blanks gone."""
+    if "Expl" not in text:
+        return text
+    return _EXPL3_REGION.sub(lambda match: _EXPL3.sub(_ordinary, match["program"]), text)
+
+
+def coded(name: str) -> str:
+    r"""Return how a name of LaTeX3's is written where "_" and ":" are no letters."""
+    return name.replace("_", AT).replace(":", AT + AT).replace("@", AT)
+
+
+def _ordinary(match: re.Match[str]) -> str:
+    if match["name"]:
+        return f"\\{coded(match['name'])}{' ' if match['blank'] else ''}"
+    if match["tilde"]:
+        return " "
+    return match[0] if match[0].startswith("\\") else ""
 
 
 def group_end(text: str, start: int, limit: int | None = None) -> int:

@@ -2,6 +2,7 @@
 
     members -> licence texts and package metadata -> the licence of each folder
             -> REUSE's FILE.license                -> the licence of one file
+            -> REUSE.toml, .reuse/dep5             -> that of all files of a pattern (`github_reuse`)
 
 A folder's licence is what its package metadata declare, else its main licence file, else all of its licence files
 together; a condition that a licence file adds binds in any case. Source and data files are no licence texts, whatever
@@ -15,13 +16,14 @@ import posixpath
 import re
 import tomllib
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from filters.code import license_text
 from filters.code.languages import language_of
 from filters.code.license import MAX_EXPRESSION_CHARACTERS, stated
 from filters.code.license_text import RESTRICTED
+from pipelines.readers import github_reuse
 from pipelines.readers.github import decode
 
 # tomllib keeps each beginning of a dotted key. Manifests with many features reach 100 KB; no line of one has more dots.
@@ -54,6 +56,7 @@ class Licences:
     metadata: dict[str, str] = field(default_factory=dict)
     texts: dict[str, dict[str, _Text]] = field(default_factory=lambda: defaultdict(dict))
     files: dict[str, str] = field(default_factory=dict)
+    reuse: github_reuse.Rules = field(default_factory=github_reuse.Rules)
     _folders: dict[str, str | None] = field(default_factory=dict)
 
     def add(self, path: str, data: bytes) -> None:
@@ -64,6 +67,8 @@ class Licences:
         elif name.lower().endswith(SIDECAR) and len(name) > len(SIDECAR):
             if expression := stated(decode(data) or ""):
                 self.files[path[: -len(SIDECAR)]] = expression
+        elif (ruled := github_reuse.folder_of(path)) is not None:
+            self.reuse.add(ruled, _rules(name, data))
         elif text := _licence_text(name, posixpath.basename(folder), data):
             self.texts[folder][name] = text
 
@@ -72,8 +77,9 @@ class Licences:
 
         `top` is the repository's top folder, "" if the archive has none.
         """
-        if path in self.files:
-            return self.files[path]
+        own = self.reuse.of(path, overriding=True) or self.files.get(path) or self.reuse.of(path, overriding=False)
+        if own:
+            return own
         folder = path
         while folder:
             folder = posixpath.dirname(folder)
@@ -167,6 +173,18 @@ def _from_metadata(name: str, data: bytes) -> str | None:
         return _usable(declared) if isinstance(declared, str) and not elsewhere else None
     except (ValueError, AttributeError, RecursionError):
         return None
+
+
+def _rules(name: str, data: bytes) -> list[github_reuse.Rule]:
+    """Return the rules of a REUSE.toml or a dep5; none of one that cannot be read."""
+    try:
+        if name == github_reuse.TOML:
+            found = github_reuse.from_toml(_toml(data))
+        else:
+            found = github_reuse.from_dep5(decode(data) or "")
+    except (ValueError, RecursionError):
+        return []
+    return [replace(rule, expression=_usable(rule.expression)) for rule in found]
 
 
 def _toml(data: bytes) -> dict[str, Any]:

@@ -104,7 +104,7 @@ SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
     look=arxiv.look,
-    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=7),),
+    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=8),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
     title="ArXiv",

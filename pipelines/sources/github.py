@@ -19,7 +19,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from filters.code import boilerplate, heuristics, license
+from filters.code import boilerplate, heuristics, license, license_text
 from pipelines.dedup import exact, ranks
 from pipelines.document import Document, Drop
 from pipelines.files.runs import Keys, Lines
@@ -33,6 +33,7 @@ from pipelines.stages.source import Breakdown, Shown, Source
 from pipelines.tokens import tokenizers
 
 DUPLICATE = "duplicate"
+_LICENSE_WORDS = ("SPDX", "spdx", *license_text.NOTICE_WORDS)
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -53,10 +54,14 @@ def clean(file: Document, context: Context[GitHubFiles]) -> Document | Drop:
 
 
 def with_own_license(file: Document) -> Document:
-    """Return a file with the licence that it states of itself in the comments at its head, if it states one."""
-    if "SPDX" not in file.text and "spdx" not in file.text:
+    """Return a file with the licence that it states of itself in the comments at its head, if it states one.
+
+    By SPDX's identifier, else by the notice of a licence that binds what a file becomes part of.
+    """
+    if not any(word in file.text for word in _LICENSE_WORDS):
         return file
-    own = license.stated(boilerplate.head_comments(file.text, file.attributes["path"]))
+    comments = boilerplate.head_comments(file.text, file.attributes["path"])
+    own = license.stated(comments) or license_text.notice(comments)
     return file if own is None else replace(file, license=own)
 
 

@@ -34,22 +34,33 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(
     output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *more: str
-) -> dict[str, Any]:
+) -> tuple[list[str], dict[str, Any]]:
     page = output.parent / "page.html"
     monkeypatch.setattr(sys, "argv", ["survivors.py", str(output), "--page", str(page), *more])
     survivors.main()
-    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    return found
+    *lines, last = capsys.readouterr().out.splitlines()
+    return lines, json.loads(last)
 
 
 def test_the_figures_are_of_words_that_only_the_copy_has(
     output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = run(output, capsys, monkeypatch)
-    assert found["of"] == {"own/distinct": 2, "own/near_unique": 2}
-    assert (found["pairs"], found["with_words_missing"], found["words_missing"]) == (4, 1, 1)
-    assert found["worse"] == {}
-    assert found["verdicts"] is None
+    lines, found = run(output, capsys, monkeypatch)
+    assert "of: {'own/distinct': 2, 'own/near_unique': 2}" in lines
+    assert {"pairs: 4", "with_words_missing: 1", "words_missing: 1", "worse: {}"} <= {*lines}
+    assert found == {
+        "words_lost_of_same_texts": {"ratio": 0.0, "bar": 0.0},
+        "worse_by_program": {"ratio": 0.0, "bar": 0.05},
+    }
+
+
+def test_the_shares_count_what_is_lost_and_worse() -> None:
+    seen = {"words_missing_of_same_texts": 1, "words_of_same_texts": 8, "worse_in_any_way": 3, "pairs": 10}
+    assert survivors.ratios(seen, {"loses_information": 0.5}) == {
+        "words_lost_of_same_texts": {"ratio": 0.125, "bar": 0.0},
+        "worse_by_program": {"ratio": 0.3, "bar": 0.05},
+        "loses_information": {"ratio": 0.5, "bar": 0.0},
+    }
 
 
 def test_the_page_has_the_rule_and_what_differs(
@@ -62,13 +73,15 @@ def test_the_page_has_the_rule_and_what_differs(
     assert "<nothing>" not in page
 
 
-def test_verdicts_are_counted(
+def test_verdicts_of_all_readers_are_counted(
     output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    verdicts = tmp_path / "verdicts.csv"
-    verdicts.write_text('id,loses_information,keeps_the_worse_copy\n"a",0,1\n"b",0,0\n"c",1,1\n')
-    found = run(output, capsys, monkeypatch, "--verdicts", str(verdicts))
-    assert found["verdicts"] == {"read": 3, "loses_information": 1, "keeps_the_worse_copy": 2}
+    head = "id,loses_information,keeps_the_worse_copy\n"
+    (tmp_path / "1.csv").write_text(f'{head}"a",0,1\n"b",0,0\n"c",1,1\n')
+    (tmp_path / "2.csv").write_text(f'{head}"d",0,0\n')
+    _, found = run(output, capsys, monkeypatch, "--verdicts", *map(str, sorted(tmp_path.glob("*.csv"))))
+    assert found["loses_information"] == {"ratio": 0.25, "bar": 0.0}
+    assert found["keeps_the_worse_copy"] == {"ratio": 0.5, "bar": 0.05}
 
 
 def test_a_draw_takes_of_each_stage_and_is_the_same_again(output: Path) -> None:

@@ -17,6 +17,22 @@ XPARSE = r"""\NewDocumentCommand{\x}{s O{d} +m t+ o e{^_}}{\IfBooleanTF{#1}{S}{N
 \IfValueTF{#5}{#5}{-}\IfValueT{#6}{u#6}\IfNoValueF{#7}{l#7}}"""
 FUTURE = r"""\def\x{\futurelet\n\y} \def\y{\ifx\n[\let\z\u\else\let\z\v\fi\z}
 \def\u[#1]{<#1>} \def\v{none}"""
+MONTH = r"\newcommand{\x}[1]{\ifcase#1\or January\or February\else Later\fi}"
+EXPL3 = r"""\usepackage{expl3}
+\ExplSyntaxOn
+\cs_new:Npn \my_bold:n #1 { \textbf { #1 ~ here } } % a comment
+\NewDocumentCommand \x { m } { \my_bold:n { #1 } }
+\cs_new_protected:Nn \my_two:nn { #2 , #1 }
+\newcommand \y [ 2 ] { \my_two:nn { #1 } { #2 } }
+\tl_new:N \l_my_tl
+\tl_set:Nn \l_my_tl { snow~flake }
+\newcommand \z { \tl_use:N \l_my_tl }
+\NewDocumentCommand \q { o } { \tl_if_novalue:nTF { #1 } { none } { \str_if_eq:nnT {#1} {5} { five } } }
+\newcommand \w [ 1 ] { \tl_if_empty:nTF { #1 } { empty } { not } }
+\bool_new:N \g_my_bool
+\bool_gset_true:N \g_my_bool
+\newcommand \v { \bool_if:NTF \g_my_bool { set } { unset } }
+\ExplSyntaxOff"""
 GIVEN = r"\newcommand\given{\delimsize\vert}\DeclarePairedDelimiterX\x[1]\{\}{#1}"
 FACTORY = r"""\makeatletter\@tfor\next:=abz\do{\def\command@factory#1{%
 \expandafter\def\csname b#1\endcsname{\mathbf{#1}}}\expandafter\command@factory\next}\makeatother"""
@@ -51,6 +67,19 @@ PAIRED_X = r"\DeclarePairedDelimiterX{\x}[2]{\langle}{\rangle}{#1\,\delimsize\ve
         (PAIRED_X, r"$\x[\big]{a}{b}$", r"$\big\langle a\,\big\vert\,b \big\rangle$"),
         (r"\DeclarePairedDelimiterXPP{\x}[1]{E}{[}{]}{_0}{#1}", r"$\x{a}\x*{b}$", r"$E[ a ]_0E\left[ b \right]_0$"),
         (GIVEN, r"$\x*{a\given b}$ $\x{a}$", r"$\left\{ a\middle\vert b \right\}$ $\{ a \}$"),
+        # Cases.
+        (MONTH, r"\x1, \x{2}. \x{9}", "January, February. Later"),
+        (r"\def\n{1}\def\x#1{\ifcase\n\relax a\or b\ifnum#1>2 \c\or\else d\fi e\or f\fi}", r"\x1", "bde"),
+        (r"\def\n{1}", r"\ifcase\n a\or\ifcase0 b\or c\else d\fi e\or f\else g\fi h", "beh"),
+        (r"\def\n{1}", r"\ifcase-1 a\or b\else c\fi\ifcase 7 a\or b\fi\ifcase0a\or b", "ca b"),
+        (r"\newcounter{y}", r"\ifcase\value{y} a\or b\else c\fi", r"\ifcase\value{y} a\or b\else c\fi"),
+        ("", r"\iftrue $a \or b$\fi", r"$a \or b$"),
+        # LaTeX3.
+        (EXPL3, r"\x{a} b", r"\textbf{a here} b"),
+        (EXPL3, r"\y{1}{2}, \z.", "2,1, snow flake."),
+        (EXPL3, r"\q \q[5]$a_1:b$", "none five$a_1:b$"),
+        (EXPL3, r"\w{} \w{~}", "empty not"),
+        (EXPL3, r"\v", "set"),
         # Look-ahead.
         (ONEDOT, r"\eg this", r"\emph{e.g.} this"),
         (ONEDOT, r"\etal, \etal. (\iid) \iid{} a", r"\emph{et al.}, \emph{et al}. (i.i.d.) i.i.d. a"),
@@ -230,6 +259,9 @@ def test_only_the_code_of_a_listing_is_verbatim() -> None:
         ("", r"\foreach \x in {1,2} {\draw (\x,0);}"),
         (r"\NewDocumentCommand{\x}{>{\SplitArgument{1}{,}}m}{\y#1}", r"\x{a,b}"),
         (r"\ExplSyntaxOn\NewDocumentCommand{\x}{m}{\my_f:n{#1}}\ExplSyntaxOff", r"\x{a}"),
+        (r"\ExplSyntaxOn\cs_new:Npn\f:n#1{\seq_use:Nn\s{#1}}\newcommand\x[1]{\f:n{#1}}\ExplSyntaxOff", r"\x{a}"),
+        (r"\newcommand\x[1]{\my_f:n{#1}}", r"\x{a}"),
+        (r"\def\x{\ifcase\month\or January\or February\fi}", r"\x"),
     ],
 )
 def test_every_name_that_is_left_is_reported(definition: str, use: str) -> None:

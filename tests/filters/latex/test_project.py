@@ -345,6 +345,22 @@ def test_macros_of_a_package_of_the_authors_own() -> None:
     assert (cleaned.macros_defined, cleaned.macros_left) == (5, ("\\code", "\\ifdraft"))
 
 
+def test_a_package_in_latex_3() -> None:
+    style = (
+        "\\ProvidesExplPackage {mine} {2024/01/01} {1.0} {Ours}\n\\cs_new:Npn \\my_bold:n #1 { \\textbf { #1 } }\n"
+        "\\NewDocumentCommand \\x { m } { \\my_bold:n { two~words ,~ #1 } }\n"
+        "\\NewDocumentCommand \\y { m } { \\seq_use:Nn \\l_my_seq { #1 } }\n"
+    )
+    files = {
+        "main.tex": "\\documentclass{a}\n\\usepackage{mine}\n\\newcommand{\\z}{a b}\n"
+        "\\begin{document}\n\\section{A} \\x{c} \\z \\y{,}",
+        "mine.sty": style,
+    }
+    cleaned = clean(flatten(files, "main.tex"))
+    assert cleaned.text == "\\section{A} \\textbf{two words, c} a b\\y{,}"
+    assert cleaned.macros_left == ("\\y",)
+
+
 @pytest.mark.parametrize(
     ("load", "name"),
     [
