@@ -73,7 +73,7 @@ NOTICE_WORDS = ("Public", "PUBLIC", "public licen", "GPL", "gpl", "Distribution 
 _NOTICE = re.compile(
     r"\b(?:under|subject to|governed by|covered by)(?: the)?(?: (?:terms|terms and conditions|conditions) of)?"
     r"(?: (?:the|either|version|v|of|[\d.]+)){0,5} "
-    r"(?:gnu )?(?:(?P<gnu>affero |lesser |library )?general public licen[sc]e|(?P<short>[al]?gpl)"
+    r"(?:(?:gnu )?(?P<gnu>affero |lesser |library )?general public licen[sc]e|gnu public licen[sc]e|(?P<short>[al]?gpl)"
     r"|(?P<mozilla>mozilla public licen[sc]e|mpl\b)|(?P<eclipse>eclipse public licen[sc]e)"
     r"|(?P<cddl>common development and distribution licen[sc]e))"
 )

@@ -13,7 +13,7 @@ OWN, AS_DATA, FROM_ELSEWHERE = 0, 1, 2
 _FROM_ELSEWHERE = frozenset(
     {"vendor", "vendors", "vendored", "thirdparty", "3rdparty", "external", "externals", "extern", "nodemodules"}
     | {"bowercomponents", "jspmpackages", "sitepackages", "distpackages", "godeps", "pods", "carthage", "bundled"}
-    | {"deps", "dependencies", "subprojects", "gnulib"}
+    | {"deps", "dependencies", "subprojects", "gnulib", "patched"}
 )
 _AS_DATA = frozenset(
     {"testdata", "fixture", "fixtures", "snapshots", "goldens", "corpus", "corpora", "build", "dist", "target"}

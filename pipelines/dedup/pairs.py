@@ -5,8 +5,9 @@
     └ pairs of a bucket ─ merged, verified on the texts ─> overlaps ─ resolved, all of them ─> what must go
 
 Documents are known by (rank, item, row), the order in which they are kept: the rank puts the one with the most shingles
-first, equals by what `ranks` says of them. A pair's inner document is the later one. Only packed records travel; texts
-are read where they lie, so many at a time as `budget` allows. `near` has the functions on hashes.
+first, equals by what `ranks` says of them; or the newest first, where overlap is the same from both sides. A pair's
+inner document is the later one. Only packed records travel; texts are read where they lie, so many at a time as
+`budget` allows. `near` has the functions on hashes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.dedup import near
-from pipelines.dedup.ranks import of_document, packed
+from pipelines.dedup import near, ranks
 from pipelines.document import Document
 from pipelines.files import runs, tables
 from pipelines.hashing import keyed
@@ -41,35 +41,45 @@ MEMBER = np.dtype([("item", "<u4"), ("doc", "<u4"), ("cluster", "<u8"), ("share"
 MARGIN = 0.5
 # Shingles (of 8 bytes) that are held while pairs are verified.
 BUDGET = 1 << 25
-# Of a rank: 4 bits of a place that is given, 28 of the number of shingles, 32 of `dedup.ranks`.
-LAST_PLACE = 15
-_LARGEST = (1 << 28) - 1
+# Of a rank: 4 bits of a place that is given, 28 of the number of shingles, 32 of `dedup.ranks`; from `NEWEST_FIRST` on
+# how new it is comes before the number of shingles, which then has 20 bits: a file of GitHub's has no more.
+LAST_PLACE, NEWEST_FIRST = 12, 13
+_LARGEST, _LARGEST_FILE = (1 << 28) - 1, (1 << 20) - 1
+_BELOW_FILE = 60 - ranks.NEWNESS_BITS - 20
 
 
 def rank(document: Document, shingles: int, place: int = LAST_PLACE) -> int:
     """Return where a document is in the order of being kept.
 
-    By the place that it is given, from 0 to 15; then most shingles first, then by `dedup.ranks`.
+    By the place that it is given, from 0 to 15; then most shingles first, then by `dedup.ranks`. From `NEWEST_FIRST` on
+    the newest comes first of those in one place, then the one with the most shingles.
     """
-    low = packed(of_document(document), keyed("near", document.id), 32)
-    return place << 60 | (_LARGEST - min(shingles, _LARGEST)) << 32 | low
+    hashed = keyed("near", document.id)
+    if place < NEWEST_FIRST:
+        low = ranks.packed(ranks.of_document(document), hashed, 32)
+        return place << 60 | (_LARGEST - min(shingles, _LARGEST)) << 32 | low
+    newest = (ranks.newness(document), ranks.NEWNESS_BITS)
+    rest = [(_LARGEST_FILE - min(shingles, _LARGEST_FILE), 20), (ranks.untold(document), ranks.UNTOLD_BITS)]
+    return place << 60 | ranks.packed([newest, *rest], hashed, 60)
 
 
-def place_of(ranks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def place_of(found: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Return the places that are in ranks."""
-    return ranks >> np.uint64(60)
+    return found >> np.uint64(60)
 
 
-def shingles_of(ranks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def shingles_of(found: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Return how many shingles the documents of these ranks have."""
-    return np.uint64(_LARGEST) - ((ranks >> np.uint64(32)) & np.uint64(_LARGEST))
+    most_first = np.uint64(_LARGEST) - ((found >> np.uint64(32)) & np.uint64(_LARGEST))
+    newest_first = np.uint64(_LARGEST_FILE) - ((found >> np.uint64(_BELOW_FILE)) & np.uint64(_LARGEST_FILE))
+    return np.where(place_of(found) < NEWEST_FIRST, most_first, newest_first)
 
 
 def keys(document: Document, chosen: near.Hashes, shingles: near.Hashes, place: int = LAST_PLACE) -> RankedKeys:
     """Return the keys of a document, with its rank and how many they are; and one of the whole, not counted."""
     made = np.concatenate([chosen, near.whole(shingles)])
-    ranks = np.full(len(made), rank(document, len(shingles), place), np.uint64)
-    return made, ranks, np.full(len(made), len(chosen), np.uint32)
+    order = np.full(len(made), rank(document, len(shingles), place), np.uint64)
+    return made, order, np.full(len(made), len(chosen), np.uint32)
 
 
 def sampled_keys(document: Document, one_in: int) -> RankedKeys:

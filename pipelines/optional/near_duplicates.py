@@ -26,12 +26,15 @@ NEAR = "near_duplicate"
 def keys(raw: Document, document: Document, context: Context[NearDuplicates]) -> Keys:
     """Return what finds the document among its like: anchors, or the bands of its signature; and a key of the whole.
 
-    What stands among a project's own files stays before a fuller copy that another project carries along.
+    What stands among a project's own files stays before a fuller copy that another project carries along. Of files the
+    newest release comes before a fuller one, but not where the larger has to stay for the smaller.
     """
     cut, window = _found_by(context.recipe)
-    place = pairs.LAST_PLACE - places.FROM_ELSEWHERE + ranks.standing(document)
-    by_share = context.recipe.measure == "containment"
-    return pairs.containment_keys(document, window, place) if by_share else pairs.jaccard_keys(document, cut, place)
+    standing = ranks.standing(document)
+    if context.recipe.measure == "containment":
+        return pairs.containment_keys(document, window, pairs.LAST_PLACE - places.FROM_ELSEWHERE + standing)
+    first = pairs.NEWEST_FIRST if "path" in document.attributes else pairs.LAST_PLACE - places.FROM_ELSEWHERE
+    return pairs.jaccard_keys(document, cut, first + standing)
 
 
 @cache

@@ -325,6 +325,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "code.reason": source_file,
         "license_text.identify": license_text.identify,
         "license_text.offers_choice": license_text.offers_choice,
+        "license_text.notice": license_text.notice,
         "tokenizer.encode, code": tokens,
     },
     PROSE: {

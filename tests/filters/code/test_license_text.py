@@ -6,7 +6,7 @@ from importlib import metadata
 import pytest
 
 from filters.code.license import Reason, reason
-from filters.code.license_text import RESTRICTED, identify
+from filters.code.license_text import NOTICE_WORDS, RESTRICTED, identify, notice
 from tests.slowness import slowness
 
 MIT = """Copyright (c) 2020 Someone
@@ -135,3 +135,49 @@ def test_apache_with_llvms_exceptions() -> None:
         + "\n---- LLVM Exceptions to the Apache 2.0 License ----\n\nCombined with GPLv2 software, you may drop it.\n"
     )
     assert identify(text) == "Apache-2.0 WITH LLVM-exception"
+
+
+GNU = """/*
+ * This program is free software; you can redistribute it and/or modify
+ * it under the terms of the GNU {name}General Public License as published by
+ * the Free Software Foundation; either version {version} of the License, or
+ * (at your option) any later version.
+ *
+ * This program is distributed in the hope that it will be useful,
+ * but WITHOUT ANY WARRANTY.  See the GNU {name}General Public License for more details.
+ */"""
+
+
+@pytest.mark.parametrize(
+    ("comments", "expression"),
+    [
+        (GNU.format(name="", version=2), "GPL-2.0"),
+        (GNU.format(name="Lesser ", version="2.1"), "LGPL-2.1"),
+        (GNU.format(name="Affero ", version=3), "AGPL-3.0"),
+        ("# Licensed under the GNU General Public License v3", "GPL-3.0"),
+        ("# Licensed under the GPL.", "LicenseRef-GNU"),
+        ("// Distributed under the LGPLv3", "LGPL-3.0"),
+        ("# This file may be distributed under the terms of the GNU Public License.", "LicenseRef-GNU"),
+        (
+            "// This Source Code Form is subject to the terms of the Mozilla\n// Public License v. 2.0. If a copy",
+            "MPL-2.0",
+        ),
+        ("# The contents of this file are subject to the Mozilla Public License Version 1.1", "MPL-1.1"),
+        ("* are made available under the terms of the Eclipse Public License v1.0", "EPL-1.0"),
+        ("* under the terms of the Common Development and Distribution License", "CDDL-1.0"),
+        # What is offered beside another, compared, or only named.
+        ("# Dual licensed under the MIT or GPL Version 2 licenses.", None),
+        ("# Alternatively, this may be distributed under the terms of the GPL, version 2.", None),
+        ("# BSD licence; parts that are under the GPL are elsewhere", None),
+        ("# Checks whether a package is GPL.", None),
+        ("# Compatible with code that is under the GPL.", None),
+        ("# It is not under the GPL.", None),
+        ("# Licensed under the Apache License, Version 2.0", None),
+        ("", None),
+    ],
+)
+def test_a_notice_names_its_licence(comments: str, expression: str | None) -> None:
+    assert notice(comments) == expression
+    if expression:
+        assert any(word in comments for word in NOTICE_WORDS)
+        assert reason(expression) is Reason.NOT_PERMISSIVE

@@ -201,3 +201,19 @@ def test_a_files_own_licence_wins_in_corrected(licence: str, own: str, kept: boo
     published = source.clean(file, Context(GitHubFiles(licenses="repository"), {}))
     assert isinstance(published, Document) == (licence == "mit")
     assert in_mode(GitHubFiles(), "published").licenses == "repository"
+
+
+def test_a_files_own_notice_wins_in_corrected() -> None:
+    notice = "# Licensed under the GNU General Public License, version 2.\n"
+    text = "\ndef add(first, second):\n    return first + second\n"
+    file = Document(
+        id="1", source="github", text=notice + text, dump="d", offset=0, license="mit", attributes={"path": "a.py"}
+    )
+    dropped = source.clean(file, Context(GitHubFiles(), {}))
+    assert isinstance(dropped, Drop)
+    assert (dropped.reason, dropped.license) == ("license_not_permissive", "GPL-2.0")
+    assert isinstance(source.clean(file, Context(GitHubFiles(licenses="repository"), {})), Document)
+    quoted = replace(file, text=f'{text}\nNOTICE = """{notice}"""\n')  # code, no comment at the head
+    assert isinstance(source.clean(quoted, Context(GitHubFiles(), {})), Document)
+    both = replace(file, text=f"# SPDX-License-Identifier: MIT\n{notice}{text}")
+    assert isinstance(source.clean(both, Context(GitHubFiles(), {})), Document)
