@@ -16,7 +16,7 @@ from filters.packages import MissingError
 from pipelines import build, command_lines
 from pipelines.build import Build, source_of, with_own_texts, with_parts
 from pipelines.files import ours, storage
-from pipelines.inputs import inputs, listings, paper, part
+from pipelines.inputs import fetching, inputs, paper, part
 from pipelines.models import by_path, wanted
 from pipelines.optional import decontamination
 from pipelines.problems import Problems, RefusedError
@@ -307,8 +307,8 @@ def _found(
 ) -> dict[str, inputs.Found]:
     found: dict[str, inputs.Found] = {}
     # Those on the web last: a server may take its time, and what is wrong here is known at once.
-    for name in sorted(patterns, key=lambda name: any(listings.is_web(pattern) for _, pattern in patterns[name])):
-        if problems.found and any(listings.is_web(pattern) for _, pattern in patterns[name]):
+    for name in sorted(patterns, key=lambda name: any(fetching.is_web(pattern) for _, pattern in patterns[name])):
+        if problems.found and any(fetching.is_web(pattern) for _, pattern in patterns[name]):
             continue
         with problems.noted():
             found[name] = inputs.listed(sources[name], patterns[name], _cache(options), folder)

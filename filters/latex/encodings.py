@@ -8,10 +8,10 @@ capitals and signs inside of words, kana of half width, characters that nobody u
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable
 
+from filters import unicode_bytes
 from filters.latex.tokens import normalize
 
 # Where declarations are looked for, and how much of a file is judged, in bytes.
@@ -22,12 +22,6 @@ LEAST_LIKELY = 0.5
 # So many characters of UTF-8 for each stray byte make a file UTF-8 that another one was pasted into.
 STRAY_SHARE = 4
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _DECLARED = re.compile(
     rb"^[^%\n]*?(?:"
     rb"\\(?:usepackage|RequirePackage)\s*\[(?P<package>[^\]\n]{0,200})\]\s*\{(?:inputenc|inputenx|ctex|CJK|xeCJK|luainputenc)\}"
@@ -77,7 +71,6 @@ _ESCAPED = ((re.compile(rb"\x1b\$(?:[@B]|\([D@B])"), "iso2022_jp_2"), (re.compil
 _LINE_BEYOND_ASCII = re.compile(rb"^[^\x80-\xff\n]{0,1000}[\x80-\xff][^\n]{0,2000}", re.MULTILINE)
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _C1 = re.compile(rb"[\x80-\x9f]")
-_NULLS = 4
 
 _SMALL = "ßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžąćęłńóśźżčďěňřťůőűăâîșțşţğıđþð"
 _LARGE = "À-ÖØ-ÞŒŠŽĄĆĘŁŃÓŚŹŻČĎĚŇŘŤŮŐŰĂÂÎȘȚŞŢĞİĐ"
@@ -104,10 +97,9 @@ _CHINESE_PUNCTUATION = re.compile(f"[{_WIDE}“”‘’—…·×]")
 
 def decode(raw: bytes, declared_elsewhere: str | None = None) -> str:
     """Return a file's text with LF ends; `declared_elsewhere` is the codec that the project's other files declare."""
-    for mark, name in _MARKS:
-        if raw.startswith(mark):
-            return normalize(raw.decode(name, "replace"))
-    if wide := _without_mark(raw):
+    if marked := unicode_bytes.by_mark(raw):
+        return normalize(raw[marked[1] :].decode(marked[0], "replace"))
+    if wide := unicode_bytes.utf_16_by_nuls(raw[:JUDGED]):
         return normalize(raw.decode(wide, "replace"))
     for escape, name in _ESCAPED:
         if escape.search(raw[:DECLARED_WITHIN]):
@@ -140,8 +132,8 @@ def is_utf_8(raw: bytes) -> bool:
 
 def is_text(raw: bytes) -> bool:
     """Tell whether the bytes can be text: no zeros among them, or those of UTF-16 and UTF-32."""
-    start = raw[:DECLARED_WITHIN]
-    return b"\x00" not in start or raw.startswith(tuple(mark for mark, _ in _MARKS)) or _without_mark(raw) is not None
+    told = unicode_bytes.by_mark(raw) or unicode_bytes.utf_16_by_nuls(raw[:JUDGED])
+    return b"\x00" not in raw[:DECLARED_WITHIN] or told is not None
 
 
 def _codec(option: str) -> str | None:
@@ -151,20 +143,7 @@ def _codec(option: str) -> str | None:
     name = _CODECS.get(re.sub(r"[^a-z0-9]", "", label), label)
     if not re.search(r"\d", name):
         return name if name in set(_CODECS.values()) | {"koi8-r", "koi8-u"} else None
-    try:
-        b"a".decode(name)  # looks it up, and refuses codecs of other things than text
-    except (LookupError, ValueError):
-        return None
-    return name
-
-
-def _without_mark(raw: bytes) -> str | None:
-    """Return which UTF-16 bytes without a mark are in: text in Latin letters has a zero in every other byte."""
-    start = raw[:JUDGED]
-    even, odd = start[::2].count(0), start[1::2].count(0)
-    if max(even, odd) * _NULLS <= len(start) or min(even, odd) * 16 >= len(start):
-        return None
-    return "utf-16-be" if even > odd else "utf-16-le"
+    return name if unicode_bytes.codec(name) else None
 
 
 def _pasted(raw: bytes) -> str | None:

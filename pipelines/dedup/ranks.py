@@ -68,11 +68,21 @@ def untold(document: Document) -> int:
 
 
 def newness(document: Document) -> int:
-    """Return how old a document is: by its time, else by the release that its archive or its path names."""
+    """Return how old a document is: by its time, else by the release that its archive or its path names.
+
+    What comes from a branch or a commit is newer than any release.
+    """
     if document.timestamp is not None:
         return age(document.timestamp) << RELEASE_BITS - AGE_BITS
-    said = [document.attributes.get(name) for name in ("release", "repository", "path")]
-    return (1 << RELEASE_BITS) + release("@" + "/".join(one for one in said if isinstance(one, str)))
+    said = [one for name in ("release", "repository", "path") if isinstance(one := document.attributes.get(name), str)]
+    if "release" in document.attributes and not names_release(said[0]):
+        return 1 << RELEASE_BITS
+    return (1 << RELEASE_BITS) + release("@" + "/".join(said))
+
+
+def names_release(name: str) -> bool:
+    """Tell whether a tag or the name of a folder has a release's number: v2.3.3, pip-26.0; main has none."""
+    return _RELEASE.search(f"@{name}") is not None
 
 
 def release(path: str) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipelines.files import addresses, ours, paths, storage
 from pipelines.hashing import digest_of
-from pipelines.inputs import listings
+from pipelines.inputs import fetching, listings
 from pipelines.problems import Problems
 from pipelines.readers import Dump
 from pipelines.runners import events
@@ -119,7 +119,7 @@ def listed(
 def fetched(source: Source, found: Found, cache: str) -> dict[str, Attributes]:
     """Return a source's files with those on the web fetched into the folder `downloads` beside `cache`.
 
-    Raises what `pipelines.inputs.listings.fetch` raises, and RefusedError for files that the source cannot read.
+    Raises what `pipelines.inputs.fetching.fetch` raises, and RefusedError for files that the source cannot read.
     """
     files = dict(found.files)
     local = {url: path for one in found.listings for url, path in one.fetched(_downloads(cache)).items()}
@@ -135,7 +135,7 @@ def at_hand(source: Source, found: Found, cache: str) -> tuple[list[Input], int]
     """
     files, missing = dict(found.files), 0
     for url in [url for one in found.listings for url in one.web]:
-        there = listings.fetched_before(url, _downloads(cache))
+        there = fetching.fetched_before(url, _downloads(cache))
         missing += there is None
         if there is not None:
             files[there] = files.pop(url)
@@ -232,7 +232,7 @@ def _inputs(source: Source, files: Mapping[str, Attributes], digests: Mapping[st
 
 
 def _attributes(source: Source, path: str, given: Mapping[str, str], downloads: str) -> Attributes:
-    told = _told(source, listings.address_of(path, downloads)) if given.keys() < {*source.attribute_names} else {}
+    told = _told(source, fetching.address_of(path, downloads)) if given.keys() < {*source.attribute_names} else {}
     return tuple(sorted((told | dict(given)).items()))
 
 

@@ -6,7 +6,7 @@
 The paper names no crawls and no dates but Wikipedia's (June to August 2022). One crawl of each year 2017 to 2020 and
 one more are our choice, as is the end of arXiv's months. Nothing was fetched to check this list: sizes are those that
 the documents named state. A file that is downloaded is compared with its listed SHA-256, where there is one; its own is
-recorded on first use (`pipelines.inputs.listings`), as is that of what is streamed from object storage, in
+recorded on first use (`pipelines.inputs.fetching`), as is that of what is streamed from object storage, in
 OUTPUT/work/inputs.json. A file that comes back another is refused.
 """
 

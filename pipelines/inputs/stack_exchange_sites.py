@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from lxml import etree
 
 from pipelines.files import commands, paths, storage
-from pipelines.inputs import listings
+from pipelines.inputs import fetching
 from pipelines.readers.stack_exchange import is_meta, site_of
 from pipelines.recipes import Questions
 
@@ -95,13 +95,13 @@ def urls(
 
     A listing from the web is kept in the folder `downloads`, if one is given.
     """
-    if listings.is_web(listing):
+    if fetching.is_web(listing):
         with tempfile.TemporaryDirectory() as folder:
-            (local,) = listings.fetch([listing], downloads or folder)
+            (local,) = fetching.fetch([listing], downloads or folder)
             content = _read(local)
     else:
         content = _read(listing)
-    beside = listing.rpartition("/")[0] + "/" if listings.is_web(listing) else ARCHIVE
+    beside = listing.rpartition("/")[0] + "/" if fetching.is_web(listing) else ARCHIVE
     folder_url = f"{(base or beside).rstrip('/')}/"
     return [folder_url + archive for archive, _ in ranked(content, listing, meta_sites=meta_sites)[:sites]]
 
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.sites < 1:
             raise ValueError(f"--sites {options.sites}: at least 1")
         found = urls(options.listing, sites=options.sites, base=options.base, meta_sites=options.meta_sites)
-    except (ValueError, listings.DownloadError) as error:
+    except (ValueError, fetching.DownloadError) as error:
         return commands.failed(error)
     print("\n".join(found))  # noqa: T201
     return 0

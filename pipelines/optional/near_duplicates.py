@@ -57,7 +57,7 @@ def chosen(source: Source, recipe: Any) -> Source:
     _found_by(wanted)  # a threshold that no signature finds is a mistake to name now
     part = partial(near_part, source.name)
     added: tuple[Stage, ...] = (
-        Map("near_keys", same, part, keys=keys, ranked=True, version=5),
+        Map("near_keys", same, part, keys=keys, ranked=True, version=6),
         Resolve("near", part, measure=wanted.measure, version=2),
         Map("near_unique", drop_marked(NEAR), part, copies=(NEAR,), version=2),
     )

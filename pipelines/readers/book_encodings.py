@@ -8,11 +8,10 @@ the whole file but for a few bytes; else the encoding is unknown, and nothing is
 
 from __future__ import annotations
 
-import codecs
 import io
 import re
 
-from filters import packages
+from filters import packages, unicode_bytes
 
 HEADER_BYTES = 20_000
 # What chardet is given: the lines with a byte that is not ASCII. More tells it nothing new, and costs as much again.
@@ -21,20 +20,11 @@ DETECTED_BYTES = 1 << 16
 MAX_UNDECODED = 0.001
 # In other scripts than the Latin more than this share of the bytes are not ASCII; in Vietnamese and Czech fewer are.
 FOREIGN = 0.3
-# Python's text codecs that no file's author means.
-NO_CHARACTER_SETS = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined"})
 WESTERN = "cp1252"
 # A UTF-8 file with some bytes wrong has so many characters beyond ASCII for each of them.
 LEAST_UTF8 = 20
 _BEYOND_ASCII = bytes(range(128, 256))
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 _DECLARED = re.compile(
     rb"^Character set encoding:[ \t]*([^\r\n]{1,60})"
     rb"|<meta\b[^<>]{0,200}?\bcharset\s*=\s*[\"']?\s*([\w:.-]{1,40})"
@@ -84,17 +74,12 @@ def encoding_of(data: bytes, given: str | None = None) -> tuple[str, int] | None
     `given` is what the user states, which only a byte order mark overrules. filters.packages.MissingError where it must
     be detected and chardet is not installed.
     """
-    for mark, encoding in _BOMS:
-        if data.startswith(mark):
-            return encoding, len(mark)
+    if marked := unicode_bytes.by_mark(data):
+        return marked
     if given:
         return stated(given), 0
     head = data[:HEADER_BYTES]
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    # Western text in UTF-16 has a NUL in nearly every other byte, on one side only.
-    if max(even, odd) > len(head) // 5 and min(even, odd) < len(head) // 50 + 1:
-        return ("utf-16-be" if even > odd else "utf-16-le"), 0
-    found = _told(data, head)
+    found = unicode_bytes.utf_16_by_nuls(head) or _told(data, head)
     return (found, 0) if found else None
 
 
@@ -176,15 +161,8 @@ def _codec(name: str) -> str:
     name = name.strip().lower()
     for old, new in (("iso latin-", "latin-"), ("windows code page ", "cp"), ("windows-", "cp"), ("cp-", "cp")):
         name = name.replace(old, new)
-    for candidate in (name, *re.findall(r"[a-z0-9_-]+", name)):
-        try:
-            codec = codecs.lookup(candidate).name
-            "".encode(codec)
-        except (LookupError, ValueError):
-            continue
-        if codec not in NO_CHARACTER_SETS:
-            return codec
-    return ""
+    candidates = (name, *re.findall(r"[a-z0-9_-]+", name))
+    return next(filter(None, map(unicode_bytes.codec, candidates)), "")
 
 
 def _undecoded(data: bytes, encoding: str) -> float:

@@ -16,14 +16,13 @@ from functools import cache
 from types import ModuleType
 from typing import Final
 
-from filters import packages
+from filters import packages, unicode_bytes
 
 LOOKED_AT: Final = 1024  # bytes; HTML standard, "prescan a byte stream to determine its encoding"
 # A declaration further on makes a browser begin again; no page has its head behind this.
 META_BYTES: Final = 1 << 18
 WESTERN: Final = "cp1252"  # HTML standard, "determining the character encoding": the default of Western locales
 
-_BOMS: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 # The supersets that the Encoding standard means by these names; Python's own codecs of these names are narrower. The
 # later ones are tried where an earlier one does not know a character.
 _WIDER: Final = {
@@ -73,10 +72,9 @@ def decode(body: bytes, content_type: str = "") -> str:
     An encoding in which more than one in 8 of the characters beyond ASCII is wrong is not the page's; in what is taken
     U+FFFD stands for what is wrong (a body cut inside a character, say).
     """
-    for mark, encoding in _BOMS.items():
-        if body.startswith(mark):
-            return body[len(mark) :].decode(encoding, "replace")
-    if wide := _utf_16(body):
+    if marked := unicode_bytes.by_mark(body):
+        return body[marked[1] :].decode(marked[0], "replace")
+    if wide := unicode_bytes.utf_16_by_nuls(body[:LOOKED_AT]):
         return body.decode(wide, "replace")
     if body.isascii() and b"\x1b" not in body:
         return body.decode("ascii")
@@ -125,15 +123,6 @@ def _meta(body: bytes) -> str:
             if named:
                 return named[1]
     return ""
-
-
-def _utf_16(body: bytes) -> str | None:
-    """Return which UTF-16 a body without a mark is in: of markup every other byte is NUL."""
-    start = body[:LOOKED_AT]
-    even, odd = start[::2].count(0), start[1::2].count(0)
-    if max(even, odd) * 4 < len(start) or min(even, odd) * 16 > len(start):
-        return None
-    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def _guessed(body: bytes) -> Iterator[str]:

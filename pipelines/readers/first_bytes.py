@@ -8,7 +8,6 @@ What cannot be told (damage, text) is left to the readers: a file is refused her
 from __future__ import annotations
 
 import bz2
-import codecs
 import lzma
 import re
 import zlib
@@ -19,6 +18,7 @@ from typing import BinaryIO, Final
 
 import pyarrow as pa
 
+from filters import unicode_bytes
 from pipelines.readers import Dump, packed, rows, tars, zstd_frames
 
 # What is read, and what of it is decompressed: a block of bzip2 has up to 900 kB.
@@ -67,11 +67,6 @@ _MAGIC: Final = (
     (b"WARC/", Kind.WARC),
     (b"filedesc:", Kind.ARC),
     (b" CDX ", Kind.CDX),
-)
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _TEXTS: Final = (
     (re.compile(r'\s*(?:\{\s*"|\[\s*\{)'), Kind.JSON),
@@ -162,10 +157,5 @@ def _kind_of_text(start: bytes) -> Kind:
 
 
 def _decoded(start: bytes) -> str:
-    for mark, encoding in _MARKS:
-        if start.startswith(mark):
-            return start[len(mark) :].decode(encoding, "replace")
-    sides = (start[::2].count(0), start[1::2].count(0))
-    if max(sides) > len(start) // 4 and min(sides) < len(start) // 16:
-        return start.decode("utf-16-be" if sides[0] > sides[1] else "utf-16-le", "replace")
-    return start.decode("utf-8", "replace")
+    encoding, mark = unicode_bytes.by_mark(start) or (unicode_bytes.utf_16_by_nuls(start) or "utf-8", 0)
+    return start[mark:].decode(encoding, "replace")

@@ -12,7 +12,6 @@ its own; among all if there is none. `offset` and the last part of the id are th
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,6 +19,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from filters import unicode_bytes
 from filters.code import license
 from filters.code.languages import language_of
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
@@ -33,13 +33,6 @@ MAX_LINE_BYTES = 16 << 20
 # Of one blob, beyond one for each of its records: records that hold lists multiply.
 MOST_PLACES = 1 << 20
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 # BigQuery's names for a column, in `contents` joined with `files` and in `sample_contents`.
 COLUMNS = {
     "repo_name": ("repo_name", "sample_repo_name"),
@@ -117,10 +110,9 @@ def decode(data: bytes) -> str | None:
     A byte order mark decides (and is removed); else a NUL makes it binary, then UTF-8, then Latin-1, which reads any
     bytes. UTF-16 and UTF-32 without a mark hold NULs and so count as binary, as they do for git.
     """
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            text = data[len(mark) :].decode(encoding, "replace")
-            return None if "\0" in text else text
+    if marked := unicode_bytes.by_mark(data):
+        text = data[marked[1] :].decode(marked[0], "replace")
+        return None if "\0" in text else text
     if b"\0" in data:
         return None
     try:
@@ -151,7 +143,8 @@ def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Dro
     if "\0" in text:
         return drop(dump, number, Reason.BINARY, where, len(text.encode()))
     language = language_of(path)
-    attributes = {"repository": repository, "path": path} | ({"code_language": language} if language else {})
+    attributes = {"repository": repository, "path": path, "release": ref}
+    attributes |= {"code_language": language} if language else {}
     return Document(
         id=f"{SOURCE}/{dump.digest}/{number}",
         source=SOURCE,

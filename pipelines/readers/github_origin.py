@@ -21,6 +21,7 @@ _GO_MODULE = re.compile(r"(?P<module>[^@]+)@(?P<version>v\d+\.\d+\.\d+[^/@]*)")
 _ON_GITHUB = re.compile(
     r"github\.com/(?P<repository>[A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:/(?P<folder>.+?))??(?P<major>/v\d+)?"
 )
+_NUMBER = re.compile(r"\d\.\d")
 # A version that stands for a commit: v0.0.0-20241014173422-cfa47c3a1cc8.
 _COMMIT = re.compile(r".*[-.]\d{14}-([0-9a-f]{12})")
 
@@ -29,7 +30,7 @@ _COMMIT = re.compile(r".*[-.]\d{14}-([0-9a-f]{12})")
 class Origin:
     """Where the files of an archive come from: `folder` ends in "/" or is empty; `ref` is None if there is no address.
 
-    `release` is what names the release: the tag, branch or commit that is known, else the archive's top folder.
+    `release` is the tag, branch or commit that is known, else the archive's top folder if a release's number is in it.
     """
 
     repository: str
@@ -56,15 +57,16 @@ def top_folder(path: str) -> str:
 def of(top: str, dump: Dump) -> Origin:
     """Return where the files under a top folder come from; attributes of the input win over what the folder tells."""
     given, ref = dump.attributes.get("repository"), dump.attributes.get("ref")
+    release = ref or (top if _NUMBER.search(top) else "")
     module = _GO_MODULE.fullmatch(top)
     place = _ON_GITHUB.fullmatch(module["module"]) if module else None
     if module and place and given in (None, place["repository"]):
         folder = f"{place['folder']}/" if place["folder"] else ""
         tag = _tag(folder, module["version"])
-        return Origin(place["repository"], None if place["major"] else ref or tag, folder, ref or top)
+        return Origin(place["repository"], None if place["major"] else ref or tag, folder, release)
     # Of an archive without a top folder nothing in it tells the name.
     repository = given or top or f"archive-{dump.digest[:12]}"
-    return Origin(repository, (ref or "HEAD") if given else None, "", ref or top)
+    return Origin(repository, (ref or "HEAD") if given else None, "", release)
 
 
 def _tag(folder: str, version: str) -> str:

@@ -134,7 +134,7 @@ SOURCE = Source(
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=12),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=13),
         Decide("duplicates", exact.not_owner, ranked=True, share=1.0),
         Map("unique", unique, files_part, copies=(DUPLICATE,), version=2),
         Map(

@@ -16,7 +16,7 @@ import pytest
 from pipelines import clean, corpus, export, report, trace
 from pipelines.export import __main__ as exporting
 from pipelines.files import commands, lock, ours, remote, storage, waits
-from pipelines.inputs import listings
+from pipelines.inputs import fetching
 from pipelines.runners.tasks import protocol
 from tests.pipelines import tiny
 
@@ -180,8 +180,8 @@ class TestWaiting:
             told.wait(20)
 
         url = "https://no-such-host.invalid/f.gz"
-        with pytest.raises(listings.DownloadError, match=r"no-such-host\.invalid/f\.gz: cannot be fetched after 8"):
-            listings.fetch([url], str(tmp_path), pause=pause, report=report)
+        with pytest.raises(fetching.DownloadError, match=r"no-such-host\.invalid/f\.gz: cannot be fetched after 8"):
+            fetching.fetch([url], str(tmp_path), pause=pause, report=report)
         assert said[0].startswith(f"waiting for {url}")
 
     def test_a_held_lock_is_refused_before_anything_is_read_with_its_holder(

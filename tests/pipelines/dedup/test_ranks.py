@@ -79,7 +79,9 @@ def test_more_shingles_count_before_anything_else() -> None:
         ({"attributes": {"author": "A", "number": 5}}, {"attributes": {"author": "A"}}),
         ({"attributes": {"release": "v2.0.1"}}, {"attributes": {"release": "v2.0"}}),
         ({"attributes": {"release": "a-1.10"}}, {"attributes": {"release": "a-1.9", "path": "b-3.0/c.py"}}),
-        ({"attributes": {"release": "main", "path": "b-3.1/c.py"}}, {"attributes": {"path": "b-3.0/c.py"}}),
+        ({"attributes": {"release": "main"}}, {"attributes": {"release": "v9.0"}}),
+        ({"attributes": {"path": "b-3.1/c.py"}}, {"attributes": {"path": "b-3.0/c.py"}}),
+        ({"timestamp": "1971"}, {"attributes": {"release": "main"}}),
         ({"timestamp": "1971"}, {"timestamp": "no time", "attributes": {"release": "v9.0"}}),
     ],
 )

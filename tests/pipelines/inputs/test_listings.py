@@ -15,8 +15,9 @@ import pytest
 
 from pipelines import corpus
 from pipelines.files import remote, remote_s3, storage
-from pipelines.inputs import inputs, listings
-from pipelines.inputs.listings import DownloadError, Entry, choose, entries_of, fetch
+from pipelines.inputs import fetching, inputs, listings
+from pipelines.inputs.fetching import DownloadError, fetch
+from pipelines.inputs.listings import Entry, choose, entries_of
 from pipelines.sources import c4
 
 CONTENT = bytes(range(256)) * 1000
@@ -170,7 +171,7 @@ def test_a_file_is_fetched_once_and_its_digest_recorded(server: Server, fetched:
     assert record == {
         "url": url,
         "size": len(CONTENT),
-        "sha256": storage.sha256(listings.place_of(url, str(fetched.folder)).final.as_posix()),
+        "sha256": storage.sha256(fetching.place_of(url, str(fetched.folder)).final.as_posix()),
     }
 
 
@@ -184,14 +185,14 @@ def test_what_may_pass_is_tried_again(server: Server, fetched: Fetched, code: in
     url = server.on("/x", status(code), status(code), whole())
     assert fetched(url) == [CONTENT]
     assert len(fetched.pauses) == 2
-    assert fetched.pauses[0] <= listings.PAUSE_SECONDS
-    assert fetched.pauses[1] <= 2 * listings.PAUSE_SECONDS
+    assert fetched.pauses[0] <= fetching.PAUSE_SECONDS
+    assert fetched.pauses[1] <= 2 * fetching.PAUSE_SECONDS
 
 
 def test_the_server_says_how_long_to_wait(server: Server, fetched: Fetched) -> None:
     url = server.on("/x", status(503, Retry_After="7"), status(503, Retry_After="99999"), whole())
     assert fetched(url) == [CONTENT]
-    assert fetched.pauses == [7.0, listings.LONGEST_PAUSE_SECONDS]
+    assert fetched.pauses == [7.0, fetching.LONGEST_PAUSE_SECONDS]
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451])
@@ -207,7 +208,7 @@ def test_a_server_that_keeps_failing_is_an_error_that_names_the_url(server: Serv
     url = server.on("/busy.gz", status(503))
     with pytest.raises(DownloadError, match=rf"{url}: cannot be fetched after 8 attempts: the server answered 503"):
         fetched(url)
-    assert len(server.asked) == listings.ATTEMPTS
+    assert len(server.asked) == fetching.ATTEMPTS
     with pytest.raises(DownloadError, match=r"127\.0\.0\.1:1"):
         fetched("http://127.0.0.1:1/nobody.gz")
 
@@ -215,8 +216,8 @@ def test_a_server_that_keeps_failing_is_an_error_that_names_the_url(server: Serv
 def test_pauses_grow_with_jitter(server: Server, fetched: Fetched) -> None:
     with pytest.raises(DownloadError):
         fetched(server.on("/busy.gz", status(503)))
-    assert all(pause <= listings.PAUSE_SECONDS * 2**turn for turn, pause in enumerate(fetched.pauses))
-    assert len(set(fetched.pauses)) == len(fetched.pauses) == listings.ATTEMPTS - 1
+    assert all(pause <= fetching.PAUSE_SECONDS * 2**turn for turn, pause in enumerate(fetched.pauses))
+    assert len(set(fetched.pauses)) == len(fetched.pauses) == fetching.ATTEMPTS - 1
 
 
 def test_a_broken_download_goes_on_where_it_stopped(server: Server, fetched: Fetched) -> None:
@@ -264,7 +265,7 @@ def test_a_content_length_that_is_too_large_ends_with_what_there_is_or_an_error(
     url = server.on("/x.gz", no_ranges(Content_Length=str(len(CONTENT) + 500)))
     with pytest.raises(DownloadError, match=url):
         fetched(url)
-    assert not listings.place_of(url, str(fetched.folder)).final.exists()
+    assert not fetching.place_of(url, str(fetched.folder)).final.exists()
 
 
 def test_a_content_length_that_is_too_small_gives_that_much(server: Server, fetched: Fetched) -> None:
@@ -390,7 +391,7 @@ def test_no_password_or_signature_is_printed_or_kept(
     output = tmp_path / "corpus"
     problems = {"/no": "refuses it: 403", "/busy": "503", "/sent": ELSEWHERE, "/none": "404"}
     with suppress(ValueError):
-        listings.fetch([f"{at}/f.gz?part=1&X-Amz-Signature=5ec7e7"], str(tmp_path / "downloads"))
+        fetching.fetch([f"{at}/f.gz?part=1&X-Amz-Signature=5ec7e7"], str(tmp_path / "downloads"))
     for path, problem in problems.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(listings, "PAUSE_SECONDS", 0.0)
@@ -416,7 +417,7 @@ def test_an_address_signed_anew_is_the_same_file(server: Server, fetched: Fetche
 def test_a_removed_file_that_comes_back_another_is_refused(server: Server, fetched: Fetched) -> None:
     url = server.on("/x.gz", whole())
     fetched(url)
-    place = listings.place_of(url, str(fetched.folder))
+    place = fetching.place_of(url, str(fetched.folder))
     place.final.unlink()
     assert fetched(url) == [CONTENT]
     place.final.unlink()

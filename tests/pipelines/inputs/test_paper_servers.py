@@ -139,7 +139,7 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
             monkeypatch.delenv(name.upper(), raising=False)
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
         monkeypatch.setenv("SSL_CERT_FILE", str(found.trusted))
-        monkeypatch.setattr("pipelines.inputs.listings.PAUSE_SECONDS", 0.01)
+        monkeypatch.setattr("pipelines.inputs.fetching.PAUSE_SECONDS", 0.01)
         for server in (found, proxy):
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield found

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.files import storage
-from pipelines.inputs import inputs, listings
+from pipelines.inputs import fetching, inputs
 from pipelines.inputs.stack_exchange_sites import ARCHIVE, main, ranked, urls
 from pipelines.sources import stack_exchange
 
@@ -99,13 +99,13 @@ def test_the_command_writes_a_listing_that_is_an_input(
     def download(asked: list[str], downloads: str, listed: object, **limits: object) -> list[str]:
         found = []
         for url in asked:
-            place = listings.place_of(url, downloads)
+            place = fetching.place_of(url, downloads)
             storage.write_bytes(str(place.final), url.encode())
             storage.write_json(str(place.record), {"url": url})
             found.append(str(place.final))
         return found
 
-    monkeypatch.setattr(listings, "fetch", download)
+    monkeypatch.setattr(fetching, "fetch", download)
     source = replace(stack_exchange.SOURCE, look=None)  # its archives are no archives here
     found = inputs.find(source, [({"hosts": "archive.org"}, f"{tmp_path}/se.paths")], f"{tmp_path}/work/inputs.json")
     # The sites are those of the addresses, not of the names under which the files are kept.

@@ -64,7 +64,12 @@ def test_a_row_is_a_document_with_its_provenance() -> None:
         url="https://github.com/herders/llama/blob/main/src/count%20herd.py",
         title="src/count herd.py",
         license="mit",
-        attributes={"repository": "herders/llama", "path": "src/count herd.py", "code_language": "Python"},
+        attributes={
+            "repository": "herders/llama",
+            "path": "src/count herd.py",
+            "release": "main",
+            "code_language": "Python",
+        },
     )
 
 

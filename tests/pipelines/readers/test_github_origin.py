@@ -37,6 +37,7 @@ COMMIT = "v0.0.0-20241014173422-cfa47c3a1cc8"
         ("herd-1.0", {"ref": "v1"}, "herd-1.0", None, "v1"),
         ("", {}, "archive-d1", None, ""),
         ("", {"repository": "a/b"}, "a/b", "a/b/blob/HEAD/c.py", ""),
+        ("package", {"repository": "a/b"}, "a/b", "a/b/blob/HEAD/c.py", ""),
         ("github.com/a/b@v1.2.3", {}, "a/b", "a/b/blob/v1.2.3/c.py", None),
         ("github.com/a/b@v2.0.1+incompatible", {}, "a/b", "a/b/blob/v2.0.1/c.py", None),
         ("github.com/a/b/sdk/core@v1.2.3", {}, "a/b", "a/b/blob/sdk/core/v1.2.3/sdk/core/c.py", None),
