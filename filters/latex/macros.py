@@ -209,15 +209,20 @@ def _signature_x(text: str, position: int) -> tuple[tuple[Argument, ...], int] |
 
 
 def read_document_command(text: str, position: int) -> tuple[Macro, int] | None:
-    r"""Read what follows `\NewDocumentCommand`: name, specification, body; opaque if the specification is not known."""
+    r"""Read what follows `\NewDocumentCommand`: name, specification, body."""
     name = _NAME.match(text, position)
     specification = name and read_body(text, name.end())
     body = specification and read_body(text, specification[1])
     if not name or not specification or not body:
         return None
-    signature = arguments.specification(specification[0])
-    macro = make(name[1] or name[2], body[0], signature=signature)
-    return (replace(macro, opaque=True) if signature is None else macro), body[1]
+    return _specified(name[1] or name[2], body[0], specification[0]), body[1]
+
+
+def _specified(name: str, body: str, specification: str) -> Macro:
+    """Return the macro with the arguments that xparse's specification lists; opaque if it is not known."""
+    signature = arguments.specification(specification)
+    macro = make(name, body, signature=signature)
+    return replace(macro, opaque=True) if signature is None else macro
 
 
 def read_function(text: str, position: int) -> tuple[Macro, int] | None:
@@ -330,9 +335,7 @@ def read_document_environment(text: str, position: int) -> tuple[str, Environmen
     bodies = specification and _bodies(text, specification[1])
     if not name or not specification or not bodies:
         return None
-    signature = arguments.specification(specification[0])
-    begin = make(name[1], bodies[0], signature=signature)
-    begin = replace(begin, opaque=True) if signature is None else begin
+    begin = _specified(name[1], bodies[0], specification[0])
     return name[1], _environment(name[1], begin, bodies[1]), bodies[2]
 
 

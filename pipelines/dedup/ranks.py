@@ -68,21 +68,17 @@ def untold(document: Document) -> int:
 
 
 def newness(document: Document) -> int:
-    """Return how old a document is: by its time, else by the release that its archive or its path names.
+    """Return a number that is smaller the newer a document is: by its time, else by the release that is named of it.
 
     What comes from a branch or a commit is newer than any release.
     """
     if document.timestamp is not None:
         return age(document.timestamp) << RELEASE_BITS - AGE_BITS
-    said = [one for name in ("release", "repository", "path") if isinstance(one := document.attributes.get(name), str)]
-    if "release" in document.attributes and not names_release(said[0]):
+    said = [str(document.attributes.get(name) or "") for name in ("release", "repository", "path")]
+    tag = f"@{said[0].rpartition('/')[2]}"  # a tag may begin with a folder: service/sqs/v1.37.4
+    if said[0] and not _RELEASE.search(tag):
         return 1 << RELEASE_BITS
-    return (1 << RELEASE_BITS) + release("@" + "/".join(said))
-
-
-def names_release(name: str) -> bool:
-    """Tell whether a tag or the name of a folder has a release's number: v2.3.3, pip-26.0; main has none."""
-    return _RELEASE.search(f"@{name}") is not None
+    return (1 << RELEASE_BITS) + release("/".join([tag, *said[1:]]))
 
 
 def release(path: str) -> int:

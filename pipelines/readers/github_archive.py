@@ -86,7 +86,7 @@ def read_archive(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator
 
     `stream` is seekable and read twice. `dump.attributes` may name `repository`, `ref` and `license` (an SPDX
     expression for the whole archive); else the top folder stands for the repository and the licence of a file is its
-    own (REUSE's FILE.license) or that of the nearest folder above it that has a licence file or package metadata,
+    own by REUSE or that of the nearest folder above it that has a licence file or package metadata,
     "unknown" where that is not recognised.
     """
     layout = _layout(stream, dump.attributes.get("license"))

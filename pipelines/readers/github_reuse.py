@@ -6,7 +6,7 @@ r"""What a project says of its files' licences by the REUSE Specification: REUSE
 
 REUSE Specification 3.3, "REUSE.toml" and "DEP5"; the latter has the form of Debian's copyright files, version 1.0. In
 REUSE.toml `*` stands for what has no "/" in it and `**` for anything; in dep5 `*` stands for anything, `?` for any one
-character. Time is linear in a path's length for each rule.
+character. Its `aggregate` is read as `closest`. Time is linear in a path's length for each rule.
 """
 
 from __future__ import annotations

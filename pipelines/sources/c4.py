@@ -125,7 +125,7 @@ SOURCE = Source(
     read=read,
     look=warc.look,
     stages=(
-        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=5),
+        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=6),
         Decide("one_per_url", exact.not_owner, ranked=True),
         Map("lines", prose, lines_part, keys=line_keys, ranked=True, packages=(packages.PUNKT,)),
         Decide("line_owners", exact.not_owner, ranked=True),

@@ -197,7 +197,7 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             paragraphs_part,
             models=sites,
             keys=line_keys if by_lines else None,
-            version=5,
+            version=6,
         ),
         *((Decide("duplicate_lines", lines.seen_twice, window=window),) * by_lines),
         Map(

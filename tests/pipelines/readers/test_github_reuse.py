@@ -73,6 +73,8 @@ def test_the_nearest_folder_decides_unless_one_above_overrides() -> None:
     assert (found["a.py"], found["src/b.py"], found["src/deep/c.py"]) == ("GPL-2.0-only", "Apache-2.0", "ISC")
     found = licences({**FILES, **near, **beside})
     assert (found["a.py"], found["src/b.py"], found["src/deep/c.py"]) == ("MIT", "CC0-1.0", "ISC")
+    both = toml(rule('"src/b.py"', '"Apache-2.0"', 'precedence = "aggregate"\n'))
+    assert licences({**FILES, **beside, "r/REUSE.toml": both})["src/b.py"] == "CC0-1.0"
 
 
 def test_dep5() -> None:
