@@ -492,8 +492,7 @@ def band_keys(signature: Hashes, cut: Bands) -> Hashes:
     """Return one hash for each band of a signature, shape (bands,), different between bands: input for `candidates`."""
     table = signature[: cut.bands * cut.rows].reshape(cut.bands, cut.rows)
     keys: Hashes = table @ _powers(_SHINGLE_BASE, cut.rows)
-    keys += _band_seeds(cut.bands)
-    return mix(keys)
+    return mix(keys + _band_seeds(cut.bands))
 
 
 @cache
