@@ -69,7 +69,7 @@ def test_the_page_has_the_rule_and_what_differs(
     run(output, capsys, monkeypatch)
     page = (output.parent / "page.html").read_text()
     assert page.count("<fieldset data-id=") == 4
-    assert page.count("a repository&#x27;s own file, as for GitHub. 2. the most complete") == 2
+    assert page.count("a repository&#x27;s own file, as for GitHub. 2. of files by Jaccard the newest") == 2
     assert "<nothing>" not in page
 
 

@@ -392,6 +392,17 @@ CODE = (
     + CUT
     + b'{"license": "MIT"}'
 )
+REUSED = (
+    CODE
+    + CUT
+    + b"repo-1/REUSE.toml"
+    + CUT
+    + b'[[annotations]]\npath = "a/**"\nprecedence = "override"\nSPDX-License-Identifier = "MIT"\n'
+    + CUT
+    + b"repo-1/.reuse/dep5"
+    + CUT
+    + b"Files: */?.py a*\nLicense: MIT\n"
+)
 PAPER = b"2301/2301.00001.gz" + CUT + b"\\documentclass{a}\\begin{document}\\section{A} Text.\\end{document}"
 BOOK = (
     b"1234/1234-8.txt"
@@ -511,7 +522,7 @@ FILES: dict[str, Target] = {
         lambda data: gzip.compress(tarred(data), 1, mtime=0),
         lambda data: bz2.compress(tarred(data)),
         tokens=REPOSITORY,
-        seeds=[CODE],
+        seeds=[CODE, REUSED],
     ),
     "tokenizer.model_file": Target(
         model_file,

@@ -62,6 +62,8 @@ TEX = (
     "\\catcode", "\\usepackage{a}", "\\bye", "\\long", "\\global", "\\relax", "\\begingroup", "\\endgroup",
     "\\ifdefined\\x", "\\ifcase", "\\or", "\\number", "\\ifthenelse{", "\\equal{", "\\newtheorem{e}{",
     "\\lstnewenvironment{e}{}{}{}", "\\newcounter{", "\\setcounter{", "\\ensuremath{", "\\footnote{",
+    "\\ExplSyntaxOn", "\\ExplSyntaxOff", "\\cs_new:Npn \\x:n #1 {", "\\cs_set:Nn \\x:n {", "\\tl_set:Nn \\l_x_tl {",
+    "\\tl_if_empty:nTF {", "\\bool_set_true:N \\l_x_bool", "\\x:n {",
 )  # fmt: skip
 SPDX = (
     "MIT", "Apache-2.0", "GPL-3.0", "AND", "OR", "WITH", "(", ")", "/", "+", "-", "LicenseRef-", "mit", "and",
