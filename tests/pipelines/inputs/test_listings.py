@@ -394,7 +394,7 @@ def test_no_password_or_signature_is_printed_or_kept(
         fetching.fetch([f"{at}/f.gz?part=1&X-Amz-Signature=5ec7e7"], str(tmp_path / "downloads"))
     for path, problem in problems.items():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(listings, "PAUSE_SECONDS", 0.0)
+            patch.setattr(fetching, "PAUSE_SECONDS", 0.0)
             options = ["--input", f"books={at}{path}?sig=5ec7e7", "--recipe", "paper", "--output", str(output)]
             assert corpus.main([*options, "--log-json", str(tmp_path / "log.json")]) in (1, 2)
         said = "".join(capsys.readouterr())
@@ -561,7 +561,7 @@ def test_lines_that_are_urls_and_listings_on_disk(tmp_path: Path, monkeypatch: p
         asked.extend(urls)
         return urls
 
-    monkeypatch.setattr(listings, "fetch", remember)
+    monkeypatch.setattr(fetching, "fetch", remember)
     path = tmp_path / "wet.paths"
     path.write_text(f"{PATHS[0]}\nhttps://other.example/b.gz\n")
     with pytest.raises(ValueError, match=r"names a file on other\.example.*add hosts=other\.example"):

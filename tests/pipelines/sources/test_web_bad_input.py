@@ -17,7 +17,7 @@ import pytest
 
 from pipelines import corpus, verify
 from pipelines.files import tables
-from pipelines.inputs import listings
+from pipelines.inputs import fetching
 from tests.pipelines import tiny
 from tests.pipelines.inputs.test_listings import serving, status, whole
 from tests.pipelines.readers import test_warc as pages
@@ -309,7 +309,7 @@ def test_a_directory_stands_for_its_files_and_an_empty_one_is_an_error(
 def test_a_server_that_refuses_is_an_error_that_names_the_url(
     tmp_path: Path, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listings, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(fetching, "PAUSE_SECONDS", 0.01)
     monkeypatch.delenv("http_proxy", raising=False)
     monkeypatch.delenv("HTTP_PROXY", raising=False)
     path = "crawl-data/x/0.warc.wet.gz"
