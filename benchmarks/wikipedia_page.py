@@ -52,6 +52,11 @@ Templates are read by behaviours: small functions with the names that each wiki 
 (`filters/wikitext/behaviours/`). What no table knows keeps its words inside a sentence and goes where it stands alone
 on its line; both are counted by name in the manifest, and the corpus card lists those with the most text.
 
+Labels of languages that a template writes go on purpose: `{{{{langx|de|Linz an der Donau}}}}`,
+`{{{{lang-lt|Lietuva}}}}` and `{{{{IPA-fr|kʁisteva|lang}}}}` leave the words or sounds without "German:", "лит." or
+"French:". What the article itself says of a language stays, and so does "pronounced", which is a word of the sentence.
+Of `{{{{convert|72|mph|km/h}}}}` the quantity that was written stays, not what was worked out of it.
+
 The excerpts are by the authors of the articles, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/); each
 article's history, at its address, names its authors. `python benchmarks/structured.py` gives the speeds and the figures
 over whole dumps.

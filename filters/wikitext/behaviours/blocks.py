@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
-from filters.wikitext.behaviours.registry import Arguments, behaviour, gone
+from filters.wikitext.behaviours.registry import Arguments, behaviour, first, gone
 
 QUOTES = MappingProxyType(
     {
@@ -16,6 +17,10 @@ QUOTES = MappingProxyType(
 """The quotation marks of each language; English's where none are named."""
 
 QUOTATION_FIELDS = ("text", "quote", "quotation", "texte", "texto", "tekst", "testo", "szöveg", "текст", "content", "1")
+TRANSLATION_FIELDS = ("übersetzung", "translation", "traduction", "traducción", "tradução", "traducció", "перевод")
+
+WIDTH = re.compile(r"(?:\d{1,4}(?:[.,]\d{1,4})?[ ]?(?:r?em|px|pt|ex|%|))", re.IGNORECASE)
+"""How many columns there are, or how wide they are."""
 
 
 @behaviour(
@@ -25,9 +30,13 @@ QUOTATION_FIELDS = ("text", "quote", "quotation", "texte", "texto", "tekst", "te
     "cita llarga|bloc citat|vers|verse|poème|quote2|rquote|quote box|centered pull quote"
 )
 def quotation(a: Arguments) -> str:
-    """{{quote|Nothing is certain.|Author}}: a paragraph."""
+    """{{quote|Nothing is certain.|Author}}: a paragraph; another for what the wiki sets beside it in another language.
+
+    That is a translation (de {{Zitat-en|...|Übersetzung=...}}) or the original (it {{Quote|...|Author|...|lingua=en}}).
+    """
     text = a.get(*QUOTATION_FIELDS) or a.at(1)
-    return f"\n\n{text}\n\n" if text else ""
+    beside = a.get(*TRANSLATION_FIELDS) or (a.at(3) if a.language == "it" and a.get("lingua") else "")
+    return "\n\n" + "\n\n".join(part for part in (text, beside) if part) + "\n\n" if text else ""
 
 
 @behaviour('"|quoted|inline quote|guil|«|citation étrangère en ligne|q', fr="citation|citation en ligne")
@@ -60,8 +69,16 @@ def commas(a: Arguments) -> str:
     return ", ".join(a.given)
 
 
+@behaviour("plainlist|plain list|flatlist|flat list|div col|columns|col-list|oszloplista")
+def columns(a: Arguments) -> str:
+    """{{div col|2}} before a list, {{plainlist|* A}} around one: the list alone, not how many or how wide they are."""
+    text = first(a)
+    return "" if WIDTH.fullmatch(text) else text
+
+
 @behaviour(
     "hidden|collapsible list|multicol|columnas|colonnes|collapse|cassetto|kolumny|колонки|columnes|lista desplegable|"
+    "mehrspaltige liste|"
     "boîte déroulante|llista desplegable|hopfällbar lista|skrčljivi seznam|liste déroulante|oculto|скрытый"
 )
 def drawer(a: Arguments) -> str:
@@ -71,5 +88,5 @@ def drawer(a: Arguments) -> str:
     if not held:
         return ""
     heading = a.get("titolo", "title", "titre", "título") or next((p for p in a.given if p not in held), "")
-    heading = "" if heading.isdecimal() or heading.endswith(("em", "px", "%")) else heading
+    heading = "" if WIDTH.fullmatch(heading) else heading
     return "\n\n" + "\n\n".join(part for part in (heading, *held) if part) + "\n\n"

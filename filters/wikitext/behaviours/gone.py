@@ -54,7 +54,7 @@ behaviour(
     es="c|nb|cita libro|cita web",
     de="citat|date|u|m.|st|ms|vers|ndb|adb|hls|commonscat|zukunft|veraltet",
     pl="r|r.|m.|b|u|vers|cytuj|odn",
-    it="ms|cita libro|cita web|cita news|collegamento interrotto|w",
+    it="c|ms|cita libro|cita web|cita news|collegamento interrotto|w",
     pt="citar web|citar livro",
     sr="...|vers",
     cs="vjazyce|citace|u|b",

@@ -48,7 +48,7 @@ def decimal(value: str, names: Names) -> str:
 
 def with_unit(number: str, unit: str, *, one: bool, symbols: bool, hyphen: bool = False) -> str:
     """Return a number with its unit: in English's words, or its symbol; an unknown unit as it is written."""
-    forms = UNITS.get(unit.casefold()) or (_powers(unit),) * 3
+    forms = UNITS.get(unit) or UNITS.get(unit.casefold()) or (_powers(unit),) * 3
     word = forms[2] if symbols else forms[0] if one else forms[1]
     if word.startswith("/"):
         return number + word

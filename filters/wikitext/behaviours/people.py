@@ -19,8 +19,9 @@ def bio(a: Arguments) -> str:
     woman = a.get("sesso").upper() == "F"
     names = [a.get("cognome"), a.get("nome")] if a.get("cognomeprima") else [a.get("nome"), a.get("cognome")]
     opening = " ".join(part for part in (a.get("titolo"), *names) if part) + _glued(a.get("postcognome"))
+    opening += _after_comma(a.get("postcognomevirgola"))
     if pseudonym := a.get("pseudonimo"):
-        opening += f", {'nota' if woman else 'noto'} {_also(pseudonym, woman=woman)}"
+        opening += f", {'nota' if woman else 'noto'} {_also(pseudonym, woman=woman)}{_glued(a.get('postpseudonimo'))}"
     life = _life(a)
     text = opening + (f" ({life})" if life else "")
     if ending := a.get("fineincipit"):
@@ -30,12 +31,18 @@ def bio(a: Arguments) -> str:
         return text + _stop(a, text)
     died = bool(a.get("annomorte") or a.get("giornomesemorte") or a.get("luogomorte"))
     verb = "è" if not died else "è stata" if woman else "è stato"
+    before = a.get("preattività") or f"{verb} {_article(trade, woman=woman)}".rstrip()
     after = _glued(a.get("postnazionalità"))
-    return f"{text} {verb} {_article(trade, woman=woman)}{trade}{after}{_stop(a, after or trade)}"
+    space = "" if before.endswith(("'", "’")) else " "
+    return f"{text} {before}{space}{trade}{after}{_stop(a, after or trade)}"
 
 
 def _also(pseudonym: str, *, woman: bool) -> str:
     return pseudonym if pseudonym.startswith(("come ", "anche ", "con ")) else f"anche come {pseudonym}"
+
+
+def _after_comma(text: str) -> str:
+    return f", {text.lstrip(', ')}" if text else ""
 
 
 def _stop(a: Arguments, before: str) -> str:

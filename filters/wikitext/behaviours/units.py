@@ -97,8 +97,17 @@ UNITS = MappingProxyType(
         "gwh": ("gigawatt hour", "gigawatt hours", "GWh"),
         "cid": ("cubic inch", "cubic inches", "cu in"),
         "oz t": ("troy ounce", "troy ounces", "ozt"),
+        "mpgimp": ("mile per imperial gallon", "miles per imperial gallon", "mpg-imp"),
+        "mpgus": ("mile per US gallon", "miles per US gallon", "mpg-US"),
+        "l/100 km": ("litre per 100 kilometres", "litres per 100 kilometres", "L/100 km"),
+        "l/100km": ("litre per 100 kilometres", "litres per 100 kilometres", "L/100 km"),
+        "km/l": ("kilometre per litre", "kilometres per litre", "km/L"),
+        "cc": ("cubic centimetre", "cubic centimetres", "cc"),
+        "Nm": ("newton-metre", "newton-metres", "N⋅m"),
+        "usfloz": ("US fluid ounce", "US fluid ounces", "US fl oz"),
+        "impfloz": ("imperial fluid ounce", "imperial fluid ounces", "imp fl oz"),
         "furlong": ("furlong", "furlongs", "furlong"),
         "miydftin": ("mile", "miles", "mi"),
     }
 )
-"""Units of `convert` in English: one, many, symbol."""
+"""Units of `convert` in English: one, many, symbol; casefolded but for those that the case tells apart (Nm, nm)."""

@@ -10,9 +10,9 @@ behaviour(
     "nowrap|nobr|nobreak|no wrap|nowrap2|j|нобр|nobold|noitalic|normal|small|smaller|smalldiv|big|bigger|larger|large|"
     "huge|center|centre|centered|sc|sc2|smallcaps|smcaps|small caps|aut|autor|author|allcaps|caps|strong|em|emph|b|"
     "bold|italic|italics|underline|u|kbd|key|code|mono|monospace|mvar|var|math|bigmath|tmath|tt|samp|codes|sub|sup|"
-    "super|exp|vanchor|visible anchor|wikt|unicode|iast|iso|hebr|hebrew|arabic|ipa|ipalink|polytonic|polytonisch|"
-    "graeca|greek|script|sic|as written|not a typo|typo|proper name|abbr|abbrv|abbreviation|tooltip|popup|plainlist|"
-    "plain list|flatlist|flat list|div col|columns|col-list|petit|petites capitales|pc|souligner|surligner|"
+    "super|exp|vanchor|visible anchor|wikt|unicode|iast|iso|hebr|hebrew|arabic|ipalink|polytonic|polytonisch|"
+    "graeca|greek|script|sic|as written|not a typo|typo|proper name|abbr|abbrv|abbreviation|tooltip|popup|"
+    "petit|petites capitales|pc|souligner|surligner|"
     "terme défini|abréviation|abréviation discrète|abrev|nb|nobr2|esd|versalita|versalitas|versaleta|romanos|romanes|"
     "maiuscoletto|tutto attaccato|ta|kapitálky|malé|kapitälchen|комментарий|comment|подсказка|підказка|s2|afi|api|мфа|"
     "ipa-text|ruby|highlight|hochgestellt|hoch|tief|ind|formel|noprint|mset|mabs|abs|overline|intmath|vec|keypress|"
@@ -86,28 +86,43 @@ def german_language(a: Arguments) -> str:
     return _read(a.at(1), a.at(2) if a.at(2) and not a.at(2).startswith("-") else "", "")
 
 
+SOUND_FILE = re.compile(r"\.(?:og[ag]|wav|mp3|flac|opus|mid|webm)$", re.IGNORECASE)
+LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,8})?")
 SOUND_WORDS = frozenset({"lang", "pron", "also", "local", "icon", "us", "uk", "US", "UK", "IPA", "AFI"})
 
 
 @behaviour("ipac-en|ipac-fr|ipac-de|ipac-es|ipac-pl|ipac-cmn")
 @family(re.compile(r"ipac-.*"))
 def phonetic(a: Arguments) -> str:
-    """{{IPAc-en|h|ə|ˈ|l|oʊ}}: sounds one by one."""
-    sounds = [place for place in a.places if place not in SOUND_WORDS]
-    return f"/{''.join(sounds)}/" if sounds else ""
+    """{{IPAc-en|h|ə|ˈ|l|oʊ|_|ð|ɛər}}: sounds one by one, a space as "_"."""
+    sounds = [place for place in a.places if place not in SOUND_WORDS and not SOUND_FILE.search(place)]
+    return f"/{''.join(sounds).replace('_', ' ')}/" if sounds else ""
 
 
 @behaviour("msapi", uk="мфа-всі")
 def sounds(a: Arguments) -> str:
     """fr {{MSAPI|b|ɛ|l}}: sounds one by one, without marks around them."""
-    given = [place for place in a.given if "." not in place or len(place) < 3]
+    given = [place for place in a.given if not SOUND_FILE.search(place)]
     return given[0] if a.language == "uk" and given else "".join(given)
 
 
 @family(re.compile(r"ipa[- ].*|ipa[bs]?link"))
 def in_brackets(a: Arguments) -> str:
-    """{{IPA-de|bɛɐ̯ˈliːn}}: sounds in square brackets."""
-    return f"[{a.at(1)}]" if a.at(1) else ""
+    """{{IPA-de|bɛɐ̯ˈliːn}}: sounds in square brackets, the language's name not said."""
+    return _pronounced(a, 1)
+
+
+def _pronounced(a: Arguments, place: int) -> str:
+    """Return the sounds at a place, after the verb where English's template is asked for one."""
+    verb = "pronounced " if a.language == "en" and a.at(place + 1) == "pron" else ""
+    return f"{verb}[{a.at(place)}]" if a.at(place) else ""
+
+
+@behaviour("ipa")
+def ipa(a: Arguments) -> str:
+    """{{IPA|[bɛɐ̯ˈliːn]}} as it is; {{IPA|de|bɛɐ̯ˈliːn|lang|x.ogg}}: after a language, sounds in square brackets."""
+    named = a.at(2) and not SOUND_FILE.search(a.at(2)) and LANGUAGE_CODE.fullmatch(a.at(1))
+    return _pronounced(a, 2) if named else first(a)
 
 
 @behaviour("angbr|angle bracket|angbr ipa|grapheme")

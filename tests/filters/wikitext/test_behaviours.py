@@ -61,6 +61,13 @@ QUANTITIES = [
     ("en", "{{percentage|1|8|1}} of them, {{percentage|5}}", "12.5% of them, 5%"),
     ("en", "the {{ord|21}}, {{ord|12}} and {{ordinal|3}}", "the 21st, 12th and 3rd"),
     ("en", "{{height|ft=6|in=1}} tall", "6 ft 1 in tall"),
+    (
+        "en",
+        "{{convert|43.5|mpgimp|L/100 km mpgus|abbr=on}}, {{convert|30|mpgus}}",
+        "43.5 mpg-imp, 30 miles per US gallon",
+    ),
+    ("en", "{{convert|8|L/100km|abbr=on}}, {{cvt|848|cc|L CID|1}}, {{cvt|61|cuin}}", "8 L/100 km, 848 cc, 61 cu in"),
+    ("en", "{{cvt|100|Nm|lbft}} and {{cvt|500|nm}}", "100 N⋅m and 500 nm"),
     ("en", "{{radic|2}} and {{radic|2|3}}", "√2 and ³√2"),
     ("pl", "{{ułamek|1|2}} mili", "1/2 mili"),
     ("en", "{{GBP|2500}}, {{currency|5|JPY}} and {{currency|7|XTS}}", "£2,500, ¥5 and XTS 7"),
@@ -122,6 +129,11 @@ PEOPLE = [
     ("it", "{{Bio|Nome=Eva|Cognome=Re|Sesso=F|Attività=attrice|AttivitàAltre=, regista e [[poeta]]|Nazionalità=svizzera"
      "|PostNazionalità=, madre di Ugo|Punto=no}} e basta",
      "Eva Re è un'attrice, regista e poeta svizzera, madre di Ugo e basta"),
+    ("it", "{{Bio|Nome=Ada|Cognome=Sé|PostCognomeVirgola=detta ''Adina''|PreData=<small>/se/</small>|Sesso=F"
+     "|AnnoNascita=1970|PreAttività=è un'ex|Attività=fondista|Nazionalità=italiana}}",
+     "Ada Sé, detta Adina (/se/; 1970) è un'ex fondista italiana."),
+    ("it", "{{Bio|Nome=Ada|Cognome=Sé|Pseudonimo=Dina|PostPseudonimo=o Adina|Sesso=F|Attività=attrice}}",
+     "Ada Sé, nota anche come Dina o Adina è un'attrice."),
     ("it", "{{Bio|Sesso=M}}", ""),
 ]  # fmt: skip
 WORDS = [
@@ -131,6 +143,13 @@ WORDS = [
     ("en", "{{nihongo|Tokyo|東京|Tōkyō}}, {{nihongo4|X|東}}", "Tokyo (東京, Tōkyō), X (東)"),
     ("en", "{{zh|c=北京|p=Běijīng}}", "北京, Běijīng"),
     ("en", "{{IPAc-en|h|ə|ˈ|l|oʊ}}, {{IPA-de|bɛɐ̯ˈliːn}}", "/həˈloʊ/, [bɛɐ̯ˈliːn]"),
+    ("en", "{{IPAc-en|En-uk-Germany.ogg|ˈ|æ|l|dʒ|i|,_|ˈ|æ|l|ɡ|i|_|w}}", "/ˈældʒi, ˈælɡi w/"),
+    ("en", "({{IPA-de|ˈdɔʏtʃlant|pron|De-x.ogg}}; {{IPA-ca|ənˈdorə|lang}})", "(pronounced [ˈdɔʏtʃlant]; [ənˈdorə])"),
+    ("en", "{{IPA|de|ˈlɪnts|lang|x.ogg}}, {{IPA|de|ˈlɪnts|pron}}, {{IPA|/x/}}", "[ˈlɪnts], pronounced [ˈlɪnts], /x/"),
+    ("en", "{{lang-grc-gre|Ἀριστοτέλης}}, {{lang-ur|{{Nastaliq|انور}}}}", "Ἀριστοτέλης, انور"),
+    ("ru", "''Литва́'' ({{lang-lt|Lietuva}})", "Литва́ (Lietuva)"),
+    ("pt", "''Berlim'' ({{Lang-de|''Berlin''}})", "Berlim (Berlin)"),
+    ("fr", "''Berlin'' {{MSAPI|[bɛʁ.lɛ̃]}} ou {{API|[bɛʁ.lɛ̃]}}{{MSAPI|x|Fr.ogg}}", "Berlin [bɛʁ.lɛ̃] ou [bɛʁ.lɛ̃]x"),
     ("fr", "{{MSAPI|b|ɛ|l}} {{en langue|de|Wien}}", "bɛl Wien"),
     ("uk", "{{МФА-всі|bɛɐ̯ˈliːn|МФА|de-Berlin.ogg}}", "bɛɐ̯ˈliːn"),
     ("it", "{{russo|Москва|''Moskva''}}, {{Link audio|De.ogg|Berlin}}", "Москва, Moskva, Berlin"),
@@ -162,14 +181,32 @@ BLOCKS = [
     ("en", "{{hidden|Members|\n* A\n* B\n}}", "Members\n\n- A\n- B"),
     ("fr", "{{colonnes|taille=20|\n* A\n* B\n}}", "- A\n- B"),
     ("it", "{{cassetto|titolo=Nomi|testo=* A\n* B}}", "Nomi\n\n- A\n- B"),
+    ("it", "Prima {{C|Da testi non attendibili|mitologia|febbraio 2013}} dopo", "Prima dopo"),
+    ("de", "{{Zitat-en|It rains.|Übersetzung=Es regnet.}}", "It rains.\n\nEs regnet."),
+    ("de", "{{Zitat|It rains.|Sprache=en|Autor=Ann|Übersetzung=Es regnet.}}", "It rains.\n\nEs regnet."),
+    ("it", "{{Quote|Piove.|Anna|It rains.|lingua=en}}", "Piove.\n\nIt rains."),
+    ("it", "{{Citazione|Piove.|Anna|Odissea}}", "Piove."),
+    ("de", "{{Mehrspaltige Liste|breite=20em|liste=\n* A\n* B\n}}", "- A\n- B"),
     ("fr", "{{citation|mot}} et {{incise|mot}}", "« mot » et – mot –"),
 ]
+COUNTS_OF_COLUMNS = [
+    ("en", "div col"), ("en", "columns"), ("en", "col-begin"), ("it", "div col"), ("it", "colonne"), ("fr", "colonnes"),
+    ("fr", "colonne"), ("es", "columnas"), ("ca", "columnes"), ("pt", "dividir em colunas"), ("pl", "kolumny"),
+    ("ru", "кол"), ("ru", "колонки"), ("uk", "colbegin"), ("ro", "divcol"), ("sl", "colbegin"), ("sr", "div col start"),
+    ("sv", "kolumner"), ("da", "div col start"), ("hu", "oszloplista"), ("de", "mehrspaltige liste"),
+]  # fmt: skip
 ALL = [*FOUND_IN_DUMPS, *QUANTITIES, *DATES, *PLACES, *PEOPLE, *WORDS, *SCIENCE, *BLOCKS]
 
 
 @pytest.mark.parametrize(("language", "wikitext", "text"), ALL)
 def test_a_template_reads_as_on_its_page(language: str, wikitext: str, text: str) -> None:
     assert clean(wikitext, language).replace("\xa0", " ") == text
+
+
+@pytest.mark.parametrize(("language", "name"), COUNTS_OF_COLUMNS)
+def test_how_many_columns_a_list_has_is_no_text(language: str, name: str) -> None:
+    for count in ("2", "20em", "12,5 em", "30%", "300px"):
+        assert clean(f"A.\n{{{{{name}|{count}}}}}\n* a\n* b", language) == "A.\n\n- a\n- b"
 
 
 def test_a_short_paragraph_of_a_bibliography_stays_and_its_entries_go() -> None:
