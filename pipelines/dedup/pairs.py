@@ -43,7 +43,7 @@ MARGIN = 0.5
 BUDGET = 1 << 25
 # Of a rank: 4 bits of a place that is given, 28 of the number of shingles, 32 of `dedup.ranks`; from `NEWEST_FIRST` on
 # how new it is comes before the number of shingles, which then has 20 bits: a file of GitHub's has no more.
-LAST_PLACE, NEWEST_FIRST = 12, 13
+LAST_PLACE, NEWEST_FIRST = 11, 12
 _LARGEST, _LARGEST_FILE = (1 << 28) - 1, (1 << 20) - 1
 _BELOW_FILE = 60 - ranks.NEWNESS_BITS - 20
 

@@ -29,6 +29,8 @@ RELEASE_BITS: Final = 3 * _NUMBER_BITS
 NEWNESS_BITS: Final = 1 + RELEASE_BITS
 # A release by its tag, or in the name of a folder: v2.3.3, pip-26.0, iam@v1.12.0, pipenv-2024.4.0.
 _RELEASE: Final = re.compile(r"[-@]v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
+# A release that is a folder of a page's address: /doc/libs/1_81_0/, /en/5.1/, /v1.28/.
+_RELEASE_OF_PAGES: Final = re.compile(r"/v?(\d{1,4})[._](\d{1,4})(?:[._](\d{1,4}))?/")
 _FIRST_YEAR, _YEARS = 1990, 56  # of releases that are numbered by the year
 _OLDEST: Final = (1 << AGE_BITS) - 1
 _DAYS_TO_1970: Final = 719_163  # of the proleptic calendar, as date.toordinal counts
@@ -70,8 +72,12 @@ def untold(document: Document) -> int:
 def newness(document: Document) -> int:
     """Return a number that is smaller the newer a document is: by its time, else by the release that is named of it.
 
-    What comes from a branch or a commit is newer than any release.
+    What comes from a branch or a commit is newer than any release. A page whose address names a release is of that
+    release, whenever it was fetched.
     """
+    address = document.url or ""
+    if "path" not in document.attributes and _RELEASE_OF_PAGES.search(address):
+        return (1 << RELEASE_BITS) + release(address, _RELEASE_OF_PAGES)
     if document.timestamp is not None:
         return age(document.timestamp) << RELEASE_BITS - AGE_BITS
     said = [str(document.attributes.get(name) or "") for name in ("release", "repository", "path")]
@@ -81,12 +87,12 @@ def newness(document: Document) -> int:
     return (1 << RELEASE_BITS) + release("/".join([tag, *said[1:]]))
 
 
-def release(path: str) -> int:
+def release(path: str, pattern: re.Pattern[str] = _RELEASE) -> int:
     """Return how far a release, named in a path, is from the highest that is counted; what names none is the farthest.
 
     Of the same text in two releases of a project, which rarely have dates, it tells the newer one.
     """
-    found = _RELEASE.search(path)
+    found = pattern.search(path)
     highest = (1 << _NUMBER_BITS) - 1
     distance = 0
     for number in found.groups("0") if found else ("0", "0", "0"):

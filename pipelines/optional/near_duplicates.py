@@ -32,8 +32,8 @@ def keys(raw: Document, document: Document, context: Context[NearDuplicates]) ->
     cut, window = _found_by(context.recipe)
     standing = ranks.standing(document)
     if context.recipe.measure == "containment":
-        return pairs.containment_keys(document, window, pairs.LAST_PLACE - places.FROM_ELSEWHERE + standing)
-    first = pairs.NEWEST_FIRST if "path" in document.attributes else pairs.LAST_PLACE - places.FROM_ELSEWHERE
+        return pairs.containment_keys(document, window, pairs.LAST_PLACE - places.CARRIED_TWICE + standing)
+    first = pairs.NEWEST_FIRST if "path" in document.attributes else pairs.LAST_PLACE - places.CARRIED_TWICE
     return pairs.jaccard_keys(document, cut, first + standing)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from filters.code.places import AS_DATA, FROM_ELSEWHERE, OWN, standing
+from filters.code.places import AS_DATA, CARRIED_TWICE, FROM_ELSEWHERE, OWN, standing
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from filters.code.places import AS_DATA, FROM_ELSEWHERE, OWN, standing
         ("Third_Party/b.c", FROM_ELSEWHERE),
         ("web\\node_modules\\left-pad\\index.js", FROM_ELSEWHERE),
         ("tests/fixtures/venv/lib/python3.11/site-packages/six.py", FROM_ELSEWHERE),
+        ("pipenv/patched/pip/_vendor/six.py", CARRIED_TWICE),
+        ("vendor/a/vendor/b/vendor/c.go", CARRIED_TWICE),
         ("", OWN),
     ],
 )

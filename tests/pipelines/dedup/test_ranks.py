@@ -85,6 +85,10 @@ def test_more_shingles_count_before_anything_else() -> None:
         ({"attributes": {"release": "v0.1"}}, {"attributes": {"path": "a.py"}}),
         ({"attributes": {"path": "b-3.1/c.py"}}, {"attributes": {"path": "b-3.0/c.py"}}),
         ({"timestamp": "1971"}, {"attributes": {"release": "main"}}),
+        ({"url": "http://a.org/1_81_0/b", "timestamp": "2020"}, {"url": "http://a.org/1_74_0/b", "timestamp": "2021"}),
+        ({"url": "http://a.org/en/5.1/b", "timestamp": "2020"}, {"url": "http://a.org/en/4.2/b", "timestamp": "2021"}),
+        ({"url": "http://a.org/b", "timestamp": "2020"}, {"url": "http://a.org/v1.28/b", "timestamp": "2021"}),
+        ({"attributes": {"path": "a/_vendor/b.py"}}, {"attributes": {"path": "c/patched/a/_vendor/b.py"}}),
         ({"timestamp": "1971"}, {"timestamp": "no time", "attributes": {"release": "v9.0"}}),
     ],
 )
