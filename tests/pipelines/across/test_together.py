@@ -190,7 +190,7 @@ class TestEachDocumentOnce:
         options = [*OPTIONS, "--input", f"one={tmp_path}/one.jsonl", "--output", str(tmp_path / "corpus")]
         more = ["--set", "across.remove=true", "--set", f"across.preferred={names}", "--set", "texts.one.share=1.0"]
         assert corpus.main([*options, *more]) == 2
-        assert "across.preferred names 16 sources; 12 at most" in capsys.readouterr().err
+        assert "across.preferred names 16 sources; 11 at most" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["across.threshold=1.0", "across.recall=0.0", "across.threshold=nan"])
