@@ -115,7 +115,8 @@ def in_brackets(a: Arguments) -> str:
 def _pronounced(a: Arguments, place: int) -> str:
     """Return the sounds at a place, after the verb where English's template is asked for one."""
     verb = "pronounced " if a.language == "en" and a.at(place + 1) == "pron" else ""
-    return f"{verb}[{a.at(place)}]" if a.at(place) else ""
+    sounds = a.at(place)
+    return verb + (sounds if sounds.startswith(("[", "/")) else f"[{sounds}]") if sounds else ""
 
 
 @behaviour("ipa")
@@ -202,6 +203,12 @@ def title(a: Arguments) -> str:
 def aside(a: Arguments) -> str:
     """fr {{incise|mot}}: words between dashes."""
     return f"– {a.at(1)} –" if a.at(1) else ""
+
+
+@behaviour(de="google buch")
+def link_text(a: Arguments) -> str:
+    """de {{Google Buch|BuchID=x|Linktext=Vorschau}}: a link's words, where it has its own."""
+    return a.get("linktext")
 
 
 @behaviour("née|nee")

@@ -146,6 +146,12 @@ WORDS = [
     ("en", "{{IPAc-en|En-uk-Germany.ogg|ˈ|æ|l|dʒ|i|,_|ˈ|æ|l|ɡ|i|_|w}}", "/ˈældʒi, ˈælɡi w/"),
     ("en", "({{IPA-de|ˈdɔʏtʃlant|pron|De-x.ogg}}; {{IPA-ca|ənˈdorə|lang}})", "(pronounced [ˈdɔʏtʃlant]; [ənˈdorə])"),
     ("en", "{{IPA|de|ˈlɪnts|lang|x.ogg}}, {{IPA|de|ˈlɪnts|pron}}, {{IPA|/x/}}", "[ˈlɪnts], pronounced [ˈlɪnts], /x/"),
+    ("en", "{{IPA-fr|[ə]|lang}} and {{IPA|en|/ə/}}", "[ə] and /ə/"),
+    (
+        "de",
+        "(2001; {{Google Buch|BuchID=bd|Seite=|Linktext=eingeschränkte Version|Land=US}})",
+        "(2001; eingeschränkte Version)",
+    ),
     ("en", "{{lang-grc-gre|Ἀριστοτέλης}}, {{lang-ur|{{Nastaliq|انور}}}}", "Ἀριστοτέλης, انور"),
     ("ru", "''Литва́'' ({{lang-lt|Lietuva}})", "Литва́ (Lietuva)"),
     ("pt", "''Berlim'' ({{Lang-de|''Berlin''}})", "Berlim (Berlin)"),
