@@ -37,7 +37,7 @@ from pipelines.runners.plans import Worklist
 from pipelines.sample import layout
 from pipelines.sources import c4, common_crawl
 from pipelines.stages.chain import Chain
-from pipelines.stages.graph import Node, run_waves
+from pipelines.stages.graph import Node, needed, run_waves
 from pipelines.stages.jobs import Job, Shuffle
 from pipelines.stages.kinds import Context, Map
 from pipelines.stages.source import Input, Model
@@ -133,8 +133,7 @@ def make_language_model(raw: Path, output: Path) -> Path:
     """Return the folder of language models made of the sample's Wikipedia; made once."""
     options = ["--source", "wikipedia", "--source", "common_crawl", "--raw", str(raw), "--output", str(output)]
     prepared = prepare(*parse(options))
-    wanted = ("wikipedia/articles", "models/language_models")
-    run_waves([node for node in prepared.nodes() if node.name in wanted], loop.run)
+    run_waves(needed(prepared.nodes(), {"models/language_models"}), loop.run)
     return output / "models" / "language_models"
 
 
