@@ -45,6 +45,8 @@ BUDGET = 1 << 25
 # how new it is comes before the number of shingles, which then has 20 bits: a file of GitHub's has no more.
 LAST_PLACE, NEWEST_FIRST = 11, 12
 _LARGEST, _LARGEST_FILE = (1 << 28) - 1, (1 << 20) - 1
+# The third number of a release, for which 32 bits leave no room beside enough of a hash to tell equals apart.
+_LEFT_OUT = 8
 _BELOW_FILE = 60 - ranks.NEWNESS_BITS - 20
 
 
@@ -56,7 +58,8 @@ def rank(document: Document, shingles: int, place: int = LAST_PLACE) -> int:
     """
     hashed = keyed("near", document.id)
     if place < NEWEST_FIRST:
-        low = ranks.packed(ranks.of_document(document), hashed, 32)
+        *known, (newness, width) = ranks.of_document(document)
+        low = ranks.packed([*known, (newness >> _LEFT_OUT, width - _LEFT_OUT)], hashed, 32)
         return place << 60 | (_LARGEST - min(shingles, _LARGEST)) << 32 | low
     newest = (ranks.newness(document), ranks.NEWNESS_BITS)
     rest = [(_LARGEST_FILE - min(shingles, _LARGEST_FILE), 20), (ranks.untold(document), ranks.UNTOLD_BITS)]

@@ -35,9 +35,11 @@ def local(path: str) -> str:
     if not storage.is_remote(path):
         return path
     # One listing more than a model's own file needs, and no assumption about which of the two a path is.
-    files = [found for found in storage.files_in(path) if not found.endswith("/manifest.json")]
-    if not files:
+    there = storage.files_in(path)
+    if not there:
         raise FileNotFoundError(f"{path}: no such file or folder")
+    # A model may have no file: that of a wiki whose dump has no templates.
+    files = [found for found in there if not found.endswith("/manifest.json")]
     base = path.rpartition("/")[0] if files == [path] else path.rstrip("/")
     names = {found: storage.inside(found.removeprefix(f"{base}/"), f"the listing of {path}") for found in files}
     digests = _digests(base, files)
@@ -130,4 +132,4 @@ def _fetch(names: Mapping[str, str], digests: Mapping[str, str], folder: Path) -
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     if not folder.exists():
-        raise OSError(f"{folder}: the copy of {next(iter(names))} cannot be kept there")
+        raise OSError(f"{folder}: the copy of {next(iter(names), 'nothing')} cannot be kept there")

@@ -27,7 +27,8 @@ BZIP2_MAGIC = re.compile(rb"BZh[1-9]1AY&SY")
 _MAGIC_BYTES = 6  # of the longest
 # Wikimedia's archives of all revisions shrink a hundredfold and more; below the size anything goes.
 MAX_RATIO, SMALL_BYTES = 2_000, 1 << 30
-WANTED = Wanted(lambda name: name.endswith(".xml"), "that are XML", MAX_RATIO, SMALL_BYTES)
+# Posts.xml is a site of StackExchange's.
+WANTED = Wanted(lambda name: name.endswith(".xml") and name != "posts.xml", "that are XML", MAX_RATIO, SMALL_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def test_more_shingles_count_before_anything_else() -> None:
         ({"url": "http://a.org", "license": "mit"}, {"timestamp": "2020", "url": ""}),
         ({"attributes": {"path": "a.py"}}, {"url": "http://a.org", "attributes": {"path": "vendor/a.py"}}),
         ({"attributes": {"author": "A", "number": 5}}, {"attributes": {"author": "A"}}),
-        ({"attributes": {"release": "v2.0.1"}}, {"attributes": {"release": "v2.0"}}),
+        ({"attributes": {"release": "v2.1"}}, {"attributes": {"release": "v2.0.9"}}),
         ({"attributes": {"release": "a-1.10"}}, {"attributes": {"release": "a-1.9", "path": "b-3.0/c.py"}}),
         ({"attributes": {"release": "main"}}, {"attributes": {"release": "v9.0"}}),
         ({"attributes": {"release": "a/v9.1"}}, {"attributes": {"release": "v9.0"}}),
@@ -163,4 +163,4 @@ def test_a_repository_by_its_name_does_not_hide_the_release() -> None:
 
     for newer, older in (("pip-26.0.1", "pip-26.0"), ("v2.10.0", "v2.9.3"), ("2024.4.0", "2023.12.1")):
         assert github.rank(file(newer), file(newer)) < github.rank(file(older), file(older))
-        assert pairs.rank(file(newer), 7) < pairs.rank(file(older), 7)
+        assert pairs.rank(file(newer), 7, pairs.NEWEST_FIRST) < pairs.rank(file(older), 7, pairs.NEWEST_FIRST)

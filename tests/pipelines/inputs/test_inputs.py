@@ -183,7 +183,8 @@ def test_mistakes_name_the_option(tmp_path: Path, patterns: list[tuple[dict[str,
 
 def multistream(folder: Path) -> Input:
     """Write a multistream dump of four pages in streams of their own, and its index."""
-    streams = [bz2.compress(f"<page>{number}</page>".encode()) for number in range(5)]
+    pages = [f"<page><id>{number}</id></page>" for number in range(1, 5)]
+    streams = [bz2.compress(text.encode()) for text in ("<siteinfo></siteinfo>", *pages)]
     offsets = [sum(map(len, streams[:number])) for number in range(6)]
     lines = "".join(f"{offset}:{number}:Page {number}\n" for number, offset in enumerate(offsets[1:5], 1))
     path = folder / "enwiki-pages-articles-multistream.xml.bz2"
