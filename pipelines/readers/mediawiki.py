@@ -33,9 +33,8 @@ from pipelines.document import Document, Drop
 from pipelines.readers import Dump, first_bytes, mediawiki_blocks, seven_zip
 from pipelines.readers.first_bytes import Kind
 from pipelines.readers.mediawiki_blocks import CHUNK_BYTES, Block
-from pipelines.readers.mediawiki_index import spans
 
-__all__ = ["language_of", "look", "read", "spans"]
+__all__ = ["language_of", "look", "read"]
 
 SOURCE = "wikipedia"
 LICENSE = "CC-BY-SA-3.0"
@@ -101,7 +100,7 @@ def read(
     """Yield a document for each page of an export (its text raw wikitext), and a drop for what cannot be read.
 
     `stream` is an `.xml` file, plain or as `.bz2`, `.gz`, `.xz` or `.7z`, at its beginning; with `start` or `end`, the
-    byte range [start, end) of a multistream file, as `spans` gives it (the stream must be able to seek, and for 7z). A
+    byte range [start, end) of a multistream file, as an index gives it (the stream must be able to seek, and for 7z). A
     document's `offset` is the position in the file of the bz2 stream that its page begins in; in a file without
     compression that of `<page>` itself (of the UTF-8 form, where the file is in UTF-16); in the other forms 0.
     Attributes: `namespace`, and `redirect` with the target if the page is one. Of a page's revisions the last is taken.

@@ -33,7 +33,10 @@ class Index:
     size: int
 
     def spans(self, target_bytes: int = SPAN_BYTES) -> list[tuple[int, int]]:
-        """Return byte ranges [start, end) that cover all streams: whole ones, until a range has `target_bytes`."""
+        """Return byte ranges [start, end) that cover all streams: whole ones, until a range has `target_bytes`.
+
+        The last one ends with the file, whose footer holds no page.
+        """
         ranges: list[tuple[int, int]] = []
         start = self.offsets[0] if self.offsets else self.size
         for offset in [*self.offsets[1:], self.size]:
@@ -72,15 +75,6 @@ def read(index: BinaryIO, size: int) -> Index:
             first = rest.partition(b":")[0]
             ids.append(first.decode() if first.isdigit() else "")
     return Index(tuple(offsets), tuple(ids), size)
-
-
-def spans(index: BinaryIO, size: int, target_bytes: int = SPAN_BYTES) -> list[tuple[int, int]]:
-    """Return byte ranges [start, end) of a multistream dump that cover all its streams of pages, in order.
-
-    `size` is the size of the dump in bytes; the last range ends with the file (its footer holds no page). ValueError
-    for a damaged index.
-    """
-    return read(index, size).spans(target_bytes)
 
 
 def _lines(index: BinaryIO) -> Iterator[bytes]:

@@ -281,8 +281,8 @@ def page_index(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[A
     """Read a multistream index; its ranges follow each other."""
     try:
         data = stream.read()
-        ranges = mediawiki.spans(io.BytesIO(data), 1 << 20, 1 << 10)
         index = mediawiki_index.read(io.BytesIO(data), 1 << 20)
+        ranges = index.spans(1 << 10)
         if index.offsets:
             index.check(io.BytesIO(bz2.compress(PAGE)))
     except ValueError as error:
@@ -481,7 +481,7 @@ FILES: dict[str, Target] = {
     "mediawiki.header": reads(
         dump_header, pages, bz2.compress, partial(seven_zip, name="a.xml"), tokens=XML, seeds=[PAGE, pages(PAGE)]
     ),
-    "mediawiki.spans": reads(page_index, bz2_streams, tokens=INDEX, seeds=[b"0:1:A\n600:2:B\n9000:3:C\n"]),
+    "mediawiki_index.read": reads(page_index, bz2_streams, tokens=INDEX, seeds=[b"0:1:A\n600:2:B\n9000:3:C\n"]),
     "gutenberg": reads(
         gutenberg.read, zipped, tarred, gzip.compress, lzma.compress, tokens=BOOK_FILES, seeds=[BOOK, BOOK + CUT + BOOK]
     ),

@@ -15,7 +15,7 @@ from filters.web.personal_info import Sites
 from pipelines import contamination
 from pipelines.inputs.listings import Entry, entries_of
 from pipelines.models.by_path import given
-from pipelines.readers import Dump, mediawiki, texts
+from pipelines.readers import Dump, mediawiki_index, texts
 from pipelines.readers.columns import Columns
 from pipelines.recipe_parts import Fields
 from pipelines.recipes import PAPER
@@ -75,7 +75,7 @@ def test_listings(saved: Saved) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_index_of_wikipedia(saved: Saved, packed: bool) -> None:
     index = saved.bytes("10:1:One", "500:2:Two")
-    found = mediawiki.spans(io.BytesIO(bz2.compress(index) if packed else index), 900, 1)
+    found = mediawiki_index.read(io.BytesIO(bz2.compress(index) if packed else index), 900).spans(1)
     assert found == [(10, 500), (500, 900)]
 
 

@@ -23,7 +23,7 @@ from filters.wikitext.names import LANGUAGES
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, mediawiki_blocks, mediawiki_header, mediawiki_index
 from pipelines.readers import mediawiki as module
-from pipelines.readers.mediawiki import language_of, read, spans
+from pipelines.readers.mediawiki import language_of, read
 from tests.slowness import slowness
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def test_byte_ranges_give_every_page_once() -> None:
     data, offsets = multistream(groups)
     alone, _, _ = run(data)
     for target in (1, 600, 1 << 20):
-        ranges = spans(io.BytesIO(index_of(offsets)), len(data), target)
+        ranges = mediawiki_index.read(io.BytesIO(index_of(offsets)), len(data)).spans(target)
         assert ranges[0][0] == offsets[0]
         assert ranges[-1][1] == len(data)
         assert all(one[1] == two[0] for one, two in pairwise(ranges))
@@ -218,13 +218,16 @@ def test_pages_that_cross_streams() -> None:
 
 
 def test_an_index_as_text_and_damaged_indexes() -> None:
-    assert spans(io.BytesIO(b"600:1:A\n600:2:B: C\n\n900:3:D\n"), 1000, 1) == [(600, 900), (900, 1000)]
-    assert spans(io.BytesIO(b""), 1000) == []
+    assert mediawiki_index.read(io.BytesIO(b"600:1:A\n600:2:B: C\n\n900:3:D\n"), 1000).spans(1) == [
+        (600, 900),
+        (900, 1000),
+    ]
+    assert mediawiki_index.read(io.BytesIO(b""), 1000).spans() == []
     for lines, number in ((b"600:1:A\nx:2:B\n", 2), (b"600:1:A\n500:2:B\n", 2), (b"1000:1:A\n", 1)):
         with pytest.raises(ValueError, match=f"line {number} of the multistream index"):
-            spans(io.BytesIO(lines), 1000)
+            mediawiki_index.read(io.BytesIO(lines), 1000)
     with pytest.raises(ValueError, match="does not decompress"):
-        spans(io.BytesIO(bz2.compress(b"600:1:A\n")[:-4]), 1000)
+        mediawiki_index.read(io.BytesIO(bz2.compress(b"600:1:A\n")[:-4]), 1000)
 
 
 @pytest.mark.parametrize("cut", ["<text", "Title 3", "</page>"])
