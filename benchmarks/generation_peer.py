@@ -17,6 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.harness_tasks import local_tasks
+
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", HF_ALLOW_CODE_EVAL="1")
 
 
@@ -38,29 +42,14 @@ def main(asked_path: str, answered_path: str) -> None:
     torch.set_num_threads(1)
     asked = json.loads(Path(asked_path).read_text())
     folder = Path(answered_path).parent / "tasks"
-    folder.mkdir(exist_ok=True)
-    known = TaskManager().task_index
-    for task in asked["tasks"]:
-        if task["name"] == "squadv2":
-            continue
-        config = {
-            "include": str(known[task["name"]].yaml_path),
-            "task": f"local_{task['name']}",
-            "tag": None,
-            "dataset_path": "json",
-            "dataset_name": None,
-            "dataset_kwargs": {"data_files": task["files"]},
-        }
-        here = known[task["name"]].cfg
-        for key, split in (("training_split", "train"), ("validation_split", "validation"), ("test_split", "test")):
-            named = here.get(key, split)
-            config[key] = named if named in task["files"] else None
-        (folder / f"{task['name']}.yaml").write_text(json.dumps(config))
+    # SQuAD's is a class of its own, which reads no other rows than its server's.
+    asked_here = [task for task in asked["tasks"] if task["name"] != "squadv2"]
+    local_tasks(asked_here, TaskManager().task_index, folder)
     manager = TaskManager(include_path=str(folder))
     model = HFLM(pretrained=asked["model"], device="cpu", dtype="float32", batch_size=8, max_length=asked["context"])
     answered: dict[str, Any] = {}
     for task in asked["tasks"]:
-        if task["name"] == "squadv2":  # a class of its own, which reads no other rows than its server's
+        if task["name"] == "squadv2":
             rows = map(json.loads, Path(task["files"]["validation"]).read_text().splitlines())
             answered["squadv2"] = {"prompts": [SQuAD2.doc_to_text(None, row) for row in rows]}
             continue

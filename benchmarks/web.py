@@ -34,6 +34,7 @@ from rich.table import Table
 
 from benchmarks import peers, web_chains, web_peers
 from benchmarks.web_chains import Runner, Settings
+from filters.native import binding
 from filters.web import paragraphs, perplexity
 from pipelines.document import Document
 from pipelines.optional.personal_information import DEFAULT_SITES, SITES
@@ -212,6 +213,8 @@ def measures(options: argparse.Namespace, pages: Sequence[Path], models: Mapping
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the pages, measure everything, print the table and the ratios."""
     options, console = parse(arguments), Console(stderr=True)
+    if problem := binding.compile_library():
+        raise SystemExit(f"our C cannot be compiled, and without it nothing here is measured: {problem}")
     options.cache = options.cache.resolve()
     (options.cache / "runs").mkdir(parents=True, exist_ok=True)
     raw = options.raw.resolve()

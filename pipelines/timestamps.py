@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _DATE: Final = {4: "year", 7: "month", 10: "day"}  # by the length of the text
@@ -33,6 +34,8 @@ class Moment(NamedTuple):
         return self.at.date().isoformat()[:length]
 
 
+# A stage that reads a time also writes it, and pages fetched in the same second stand together.
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Moment | None:
     """Return the moment that a text names, None if it names none; one that says no time zone is taken for UTC.
 

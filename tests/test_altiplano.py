@@ -127,8 +127,8 @@ def test_what_names_no_command_is_wrong_use() -> None:
 def test_lists_in_command_lines_are_those_of_the_modules() -> None:
     from pipelines import contamination
     from train import export
-    from train.evaluation import registry
-    from train.evaluation.tasks import Format
+    from train.evaluation.tasks import registry
+    from train.evaluation.tasks.kinds import Format
 
     assert tuple(sorted(recipes.RECIPES)) == corpus_lines.RECIPES
     assert tuple(FORMATS) == corpus_lines.FORMATS

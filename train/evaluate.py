@@ -25,8 +25,8 @@ from model.generate import generate
 from tokenizer.encode import Tokenizer
 from train.corpus import Corpus, Stream
 from train.evaluation import during
-from train.evaluation.asking import Asking
-from train.evaluation.scoring import Scorer
+from train.evaluation.inference.scoring import Scorer
+from train.evaluation.tasks.asking import Asking
 from train.parallel import ALONE, World, reshard
 from train.run import Run, token_losses
 

@@ -20,13 +20,13 @@ from pipelines.files import commands, paths
 from train import command_lines
 from train.config import choose_device, launched
 from train.evaluation import contaminated
-from train.evaluation.asking import Asking, Wanted, ask
 from train.evaluation.generated import ONE_SEED, Means, generate, means
 from train.evaluation.history import FILE
-from train.evaluation.opening import Opened, open_model
+from train.evaluation.inference.opening import Opened, open_model
+from train.evaluation.inference.scoring import Scorer, answer, chance
 from train.evaluation.results import Result, result, show, write
-from train.evaluation.scoring import Scorer, answer, chance
-from train.evaluation.tasks import Format, Likelihood
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.kinds import Format, Likelihood
 from train.parallel import joined
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from pipelines.files import paths
-from train.evaluation.asking import Asking, Wanted, ask
 from train.evaluation.history import BENCHMARKS, ERRORS
-from train.evaluation.scoring import Scorer, answer
+from train.evaluation.inference.scoring import Scorer, answer
 from train.evaluation.statistics import standard_error
-from train.evaluation.tasks import Format, Likelihood
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.kinds import Format, Likelihood
 
 
 @cache

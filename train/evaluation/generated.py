@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from train.evaluation import programs
-from train.evaluation.asking import Asking
-from train.evaluation.decoding import continue_all
-from train.evaluation.judges import Judge, open_judge
-from train.evaluation.scoring import Scorer
-from train.evaluation.tasks import Generation
+from train.evaluation.grading import programs
+from train.evaluation.grading.judges import Judge, open_judge
+from train.evaluation.inference.decoding import continue_all
+from train.evaluation.inference.scoring import Scorer
+from train.evaluation.tasks.asking import Asking
+from train.evaluation.tasks.kinds import Generation
 from train.parallel import ALONE, World
 
 

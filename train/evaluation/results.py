@@ -15,11 +15,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from train.evaluation.asking import Asking
 from train.evaluation.contaminated import Found
 from train.evaluation.published import PRINTED, SIZES, Printed
 from train.evaluation.statistics import is_near_chance, standard_error
-from train.evaluation.tasks import Format
+from train.evaluation.tasks.asking import Asking
+from train.evaluation.tasks.kinds import Format
 
 _SHOWN_PARTS: Final = 12  # of more only the large ones are in the table
 _COMPARED: Final = {
@@ -79,9 +79,14 @@ class Result:
         """Whether the score is not told from guessing."""
         return self.chance is not None and is_near_chance(self.main.value, self.main.error, self.chance)
 
+    @property
+    def below_chance(self) -> bool:
+        """Whether guessing would score more."""
+        return self.chance is not None and self.main.value < self.chance and not self.near_chance
+
     def row(self, step: int | None) -> dict[str, Any]:
         """Return it for programs."""
-        found = {"step": step, **asdict(self), "near_chance": self.near_chance}
+        found = {"step": step, **asdict(self), "near_chance": self.near_chance, "below_chance": self.below_chance}
         del found["large"]
         printed = PRINTED.get((self.task, self.shots, ""))
         return found | {"llama": None if printed is None else dict(zip(SIZES, printed.values, strict=True))}
@@ -168,7 +173,7 @@ def _rows(one: Result) -> list[list[str]]:
     main = one.main
     chance = "" if one.chance is None else _percent(one.chance)
     clean = "" if one.clean is None or not one.contaminated else _percent(one.clean.value)
-    star = " (chance)" if one.near_chance else ""
+    star = " (chance)" if one.near_chance else " (below)" if one.below_chance else ""
     lines = [[one.title, str(one.shots), *_cells(main, star), chance, clean, *_printed(one, "")]]
     for name, part in list(one.parts.items())[1:]:
         lines.append([f"  {name}", "", *_cells(part), "", "", *_printed(one, name)])
@@ -206,4 +211,6 @@ def _remarks(one: Result) -> list[str]:
         said.append(f"{share}; {one.too_short:,} more are too short to tell")
     if one.near_chance:
         said.append(f"within two standard errors of chance ({_percent(one.chance or 0.0)}): nothing is shown")
+    if one.below_chance:
+        said.append(f"more than two standard errors below chance ({_percent(one.chance or 0.0)})")
     return said

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.slowness import slowness
-from train.evaluation import answers
+from train.evaluation.grading import answers
 
 
 @pytest.mark.parametrize(

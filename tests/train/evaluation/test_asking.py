@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.train.evaluation.examples import ASKED, ROWS
-from train.evaluation.asking import Asking, Wanted, ask
-from train.evaluation.registry import TASKS
-from train.evaluation.rows import files, records, split_of
-from train.evaluation.tasks import Format, Likelihood, Question
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.kinds import Format, Likelihood, Question
+from train.evaluation.tasks.registry import TASKS
+from train.evaluation.tasks.rows import files, records, split_of
 
 LIKELIHOOD = [name for name, task in TASKS.items() if isinstance(task.forms[Format.PAPER], Likelihood)]
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from train.evaluation import code, programs
-from train.evaluation.asking import Asking, Wanted, ask
-from train.evaluation.programs import Ran, Verdict
-from train.evaluation.tasks import Format, Generation
+from train.evaluation.grading import programs
+from train.evaluation.grading.programs import Ran, Verdict
+from train.evaluation.tasks import code
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.kinds import Format, Generation
 
 HUMANEVAL: dict[str, Any] = {
     "task_id": "HumanEval/0",

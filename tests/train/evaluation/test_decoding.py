@@ -9,9 +9,9 @@ import torch
 from model.generate import generate
 from tests.model import small
 from tests.train import processes
-from train.evaluation.decoding import Continued, continue_all
-from train.evaluation.scoring import Scorer
-from train.evaluation.tasks import Decoding, Prompt
+from train.evaluation.inference.decoding import Continued, continue_all
+from train.evaluation.inference.scoring import Scorer
+from train.evaluation.tasks.kinds import Decoding, Prompt
 from train.parallel import joined
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from train.evaluation.estimates import majority, pass_at
+from train.evaluation.grading.estimates import majority, pass_at
 
 
 @pytest.mark.parametrize("samples", range(1, 8))

@@ -15,10 +15,10 @@ from tests.train.evaluation.test_code import HUMANEVAL, MBPP
 from tests.train.evaluation.test_decoding import Letters
 from tests.train.evaluation.test_generation import GSM, NATURAL, TOXIC, asked, lines
 from tests.train.test_pretrain import TINY, arguments
-from train.evaluation import programs
 from train.evaluation.__main__ import main
 from train.evaluation.generated import Means, generate, means
-from train.evaluation.scoring import Scorer
+from train.evaluation.grading import programs
+from train.evaluation.inference.scoring import Scorer
 from train.parallel import joined
 from train.pretrain import main as pretrain
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from train.evaluation.asking import Asking, Wanted, ask
-from train.evaluation.bias import TRUTHFUL
-from train.evaluation.registry import TASKS
-from train.evaluation.tasks import Format, Generation, Prompt
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.bias import TRUTHFUL
+from train.evaluation.tasks.kinds import Format, Generation, Prompt
+from train.evaluation.tasks.registry import TASKS
 
 NATURAL: dict[str, Any] = {"question": "who wrote it", "answer": ["Ana B.", "A. B."]}
 TRIVIA: dict[str, Any] = {

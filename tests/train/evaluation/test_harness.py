@@ -19,10 +19,10 @@ from pipelines.files.packages import PackageError
 from tests.train.synthetic import write_corpus
 from tokenizer.encode import Tokenizer
 from train.corpus import Corpus, open_corpus
-from train.evaluation.asking import Asking, Wanted, ask
-from train.evaluation.registry import TASKS
-from train.evaluation.scoring import Scorer, answer
-from train.evaluation.tasks import Format, Likelihood, Metric, Normalisation
+from train.evaluation.inference.scoring import Scorer, answer
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.kinds import Format, Likelihood, Metric, Normalisation
+from train.evaluation.tasks.registry import TASKS
 from train.export import Opened, export
 
 pytestmark = pytest.mark.full

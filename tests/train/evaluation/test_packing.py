@@ -8,9 +8,9 @@ from torch.nn import functional as F  # noqa: N812
 from model import configs
 from model.llama import LLaMA
 from tests.model import small
-from train.evaluation import scoring
-from train.evaluation.packing import packs, shared
-from train.evaluation.scoring import Scorer
+from train.evaluation.inference import scoring
+from train.evaluation.inference.packing import packs, shared
+from train.evaluation.inference.scoring import Scorer
 
 
 def test_what_two_texts_share() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from train.evaluation import programs
-from train.evaluation.programs import Limits, Ran, Verdict, run, run_all
+from train.evaluation.grading import programs
+from train.evaluation.grading.programs import Limits, Ran, Verdict, run, run_all
 
 PASSED, FAILED, TIMED_OUT, MEMORY = Verdict.PASSED, Verdict.FAILED, Verdict.TIMED_OUT, Verdict.MEMORY
 SHORT = Limits(cpu=1, seconds=3)

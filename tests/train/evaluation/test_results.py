@@ -9,9 +9,9 @@ from tests.train.evaluation.examples import ROWS
 from tests.train.evaluation.test_asking import asked, lines
 from train.evaluation.contaminated import Found
 from train.evaluation.published import PRINTED, SIZES
-from train.evaluation.registry import TASKS
 from train.evaluation.results import Result, result, show, write
-from train.evaluation.tasks import Format
+from train.evaluation.tasks.kinds import Format
+from train.evaluation.tasks.registry import TASKS
 
 
 def shown(*results: Result) -> str:
@@ -52,6 +52,17 @@ def test_near_chance_is_said(tmp_path: Path) -> None:
     assert "60.0 (chance)" in shown(found)
     assert "within two standard errors of chance (50.0): nothing is shown" in shown(found)
     assert (found.contaminated, found.clean) == (None, None)
+
+
+def test_what_guessing_would_score_more_than_is_said(tmp_path: Path) -> None:
+    asking = asked("piqa", lines(tmp_path / "q.jsonl", *[ROWS["piqa"]] * 40))
+    found = result(asking, Format.PAPER, [{"accuracy": float(n < 8)} for n in range(40)], [0] * 40, 0.5, None)
+    assert (found.near_chance, found.below_chance) == (False, True)
+    assert "20.0 (below)" in shown(found)
+    assert "more than two standard errors below chance (50.0)" in shown(found)
+    found = result(asking, Format.PAPER, [{"accuracy": 1.0}] * 40, [0] * 40, 0.5, None)
+    assert not found.below_chance
+    assert "below chance" not in shown(found)
 
 
 def test_parts_of_a_benchmark_and_their_mean(tmp_path: Path) -> None:

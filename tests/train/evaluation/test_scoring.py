@@ -10,8 +10,8 @@ from tests.model import small
 from tests.train.evaluation.examples import ROWS
 from tests.train.test_pretrain import TINY, arguments
 from train.evaluation.__main__ import main
-from train.evaluation.scoring import Answered, Scored, Scorer, answer
-from train.evaluation.tasks import Likelihood, Metric, Normalisation, Question
+from train.evaluation.inference.scoring import Answered, Scored, Scorer, answer
+from train.evaluation.tasks.kinds import Likelihood, Metric, Normalisation, Question
 from train.pretrain import main as pretrain
 
 

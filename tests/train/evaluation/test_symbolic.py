@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from train.evaluation import symbolic
+from train.evaluation.grading import symbolic
 
 READER = "antlr4-python3-runtime==4.11.1"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from train.evaluation import bias, code, generation, likelihood, mathematics
+from train.evaluation.tasks import bias, code, generation, likelihood, mathematics
 
 FAMILIES = (likelihood.TASKS, generation.TASKS, mathematics.TASKS, code.TASKS, bias.TASKS)
 TASKS = MappingProxyType({task.name: task for family in FAMILIES for task in family})

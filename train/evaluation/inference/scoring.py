@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from model.llama import Cache, LLaMA
 from tokenizer import encode
-from train.evaluation.packing import Ids, Pack, packs
-from train.evaluation.tasks import Likelihood, Metric, Normalisation, Question
+from train.evaluation.inference.packing import Ids, Pack, packs
+from train.evaluation.tasks.kinds import Likelihood, Metric, Normalisation, Question
 
 PACK = 512  # tokens that are computed at once: on a CPU twice as many take a fifth longer, for their attention
 WIDE_PACK = 2048  # on a GPU, where few would leave most of it idle; not measured

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from train.evaluation.knowledge import GROUP_OF
-from train.evaluation.tasks import (
+from train.evaluation.tasks.kinds import (
     GPT3,
     HARNESS,
     OURS,
@@ -25,6 +24,7 @@ from train.evaluation.tasks import (
     Task,
     both,
 )
+from train.evaluation.tasks.knowledge import GROUP_OF
 
 _CHARACTERS, _UNCONDITIONAL = Normalisation.CHARACTERS, Normalisation.UNCONDITIONAL
 LETTERS = "ABCDEFGHIJ"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from train.evaluation.estimates import pass_at
-from train.evaluation.generation import text_of, texts
-from train.evaluation.programs import Verdict, run_all
-from train.evaluation.tasks import HARNESS, Decoding, Generation, Prompt, Row, Shots, Task, both
+from train.evaluation.grading.estimates import pass_at
+from train.evaluation.grading.programs import Verdict, run_all
+from train.evaluation.tasks.generation import text_of, texts
+from train.evaluation.tasks.kinds import HARNESS, Decoding, Generation, Prompt, Row, Shots, Task, both
 
 CODEX: Final = "Chen et al. 2021"
 AUSTIN: Final = "Austin et al. 2021"

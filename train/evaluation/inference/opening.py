@@ -21,7 +21,7 @@ from model.saved import directory_of
 from model.trained import open_trained
 from tokenizer.encode import Tokenizer
 from train.corpus import check_digests, open_corpus
-from train.evaluation.scoring import Scorer
+from train.evaluation.inference.scoring import Scorer
 from train.mixture import parse_proportions
 
 TOKENIZERS = ("tokenizer.model", "tokenizer.json")

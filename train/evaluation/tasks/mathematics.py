@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from train.evaluation import answers, symbolic
-from train.evaluation.estimates import majority
-from train.evaluation.generation import HARNESS_LENGTH, mean, text_of
-from train.evaluation.tasks import HARNESS, Decoding, Drawn, Generation, Prompt, Row, Shots, Task, both
+from train.evaluation.grading import answers, symbolic
+from train.evaluation.grading.estimates import majority
+from train.evaluation.tasks.generation import HARNESS_LENGTH, mean, text_of
+from train.evaluation.tasks.kinds import HARNESS, Decoding, Drawn, Generation, Prompt, Row, Shots, Task, both
 
 WEI: Final = "Wei et al. 2022"
 MINERVA: Final = "Minerva, appendix D"

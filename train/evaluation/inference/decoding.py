@@ -11,8 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from model import batched
 from model.batched import End, Sampling, Stop
-from train.evaluation.scoring import Scorer
-from train.evaluation.tasks import Decoding, Prompt
+from train.evaluation.inference.scoring import Scorer
+from train.evaluation.tasks.kinds import Decoding, Prompt
 from train.parallel import ALONE, World
 
 BATCH = 16  # sequences computed at once

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any, Final
 
-from train.evaluation import answers
-from train.evaluation.tasks import (
+from train.evaluation.grading import answers
+from train.evaluation.tasks.kinds import (
     GPT3,
     HARNESS,
     Decoding,

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from train.evaluation.judges import Judge
-from train.evaluation.tasks import (
+from train.evaluation.grading.judges import Judge
+from train.evaluation.tasks.kinds import (
     HARNESS,
     Decoding,
     Generation,

@@ -1,6 +1,7 @@
 """Whether two formulas in LaTeX are equal: as texts, or by SymPy, in a process of its own that is ended if it hangs.
 
-    equal -> the same text, or -> a line to `python -m train.evaluation.symbolic` -> SymPy simplifies the difference
+    equal -> the same text, or
+        -> a line to `python -m train.evaluation.grading.symbolic` -> SymPy simplifies the difference
 
 A formula that a model wrote can take for ever, and any memory: 9^{9^{9^9}}. So the process has limits of both. SymPy
 comes with torch; its reader of LaTeX is antlr4-python3-runtime 4.11, which is not among our packages, for others that
@@ -60,7 +61,7 @@ class _Worker:
 
     def _started(self) -> subprocess.Popen[str] | None:
         if self._process is None and not self._missing:
-            command = [sys.executable, "-P", "-m", "train.evaluation.symbolic"]
+            command = [sys.executable, "-P", "-m", "train.evaluation.grading.symbolic"]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             if self._answer(_START_SECONDS) != "ready":
                 self._missing = True

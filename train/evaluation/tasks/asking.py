@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from train.evaluation.registry import TASKS
-from train.evaluation.rows import Record, files, records
-from train.evaluation.tasks import Drawn, Form, Format, Likelihood, Prompt, Question, Row, Shots, Task
+from train.evaluation.tasks.kinds import Drawn, Form, Format, Likelihood, Prompt, Question, Row, Shots, Task
+from train.evaluation.tasks.registry import TASKS
+from train.evaluation.tasks.rows import Record, files, records
 
 # What a row that is not as its task's rows are can raise when it is read.
 _WRONG = (KeyError, ValueError, TypeError, IndexError, AttributeError, SyntaxError, RecursionError, MemoryError)
