@@ -37,7 +37,12 @@ COMMANDS: Final = {
     "corpus": Command("pipelines.corpus", f"{_PIPELINES}:corpus", "corpus", "build a corpus"),
     "report": Command("pipelines.report", f"{_PIPELINES}:report", "corpus", "show a corpus' card"),
     "verify": Command("pipelines.verify", f"{_PIPELINES}:verify", "corpus", "check every file of a corpus"),
-    "trace": Command("pipelines.trace", f"{_PIPELINES}:trace", "corpus", "find the records that tokens are from"),
+    "trace": Command(
+        "pipelines.trace",
+        f"{_PIPELINES}:trace",
+        "corpus",
+        "find the records that tokens are from, or a document by its id",
+    ),
     "export": Command("pipelines.export.__main__", f"{_PIPELINES}:export", "corpus", "write tokens for other trainers"),
     "contamination": Command(
         "pipelines.contamination", f"{_PIPELINES}:contamination", "corpus", "find benchmarks in a corpus"

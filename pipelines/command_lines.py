@@ -147,13 +147,21 @@ def verify() -> Parser:
 def trace() -> Parser:
     """Return that of `pipelines.trace`."""
     parser = Parser(
-        "pipelines.trace", "data/corpus --source wikipedia --token 123456", description="Trace tokens to raw records."
+        "pipelines.trace",
+        "data/corpus --source wikipedia --token 123456",
+        description="Trace tokens and documents to raw records.",
     )
     parser.add_argument("corpus", type=paths.option, help="corpus directory")
-    parser.add_argument("--source", required=True, help="name of the source")
-    parser.add_argument("--token", required=True, type=int, help="number of the token in the split, from 0")
+    parser.add_argument("--source", help="name of the source, for --token")
+    parser.add_argument("--token", type=int, help="number of the token in the split, from 0")
     parser.add_argument("--count", type=int, default=1, help="how many tokens (default %(default)s)")
     parser.add_argument("--split", choices=("train", "validation"), default="train")
+    parser.add_argument("--id", metavar="ID", help="a document by its id, kept or dropped: what each stage did to it")
+    parser.add_argument("--dump", type=paths.option, metavar="FILE", help="where its dump lies now, for --id")
+    parser.add_argument(
+        "--model", action="append", default=[], metavar="NAME=PATH", help="where a model lies now, for --id"
+    )
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON, texts whole, for --id")
     return parser
 
 

@@ -1,11 +1,14 @@
 """From a token back to its raw record: the document, its URL, the dump file and the offset in it.
 
     python -m pipelines.trace data/corpus --source wikipedia --token 123456 [--count 2048] [--split validation]
+    python -m pipelines.trace data/corpus --id wikipedia/en/0a1b2c3d4e5f6a7b/12 [--dump FILE] [--json]
 
     token ─ shards' counts ─> shard ─ .index, by halves ─> row of .documents.parquet ─> id, file and row of documents
           ─ that row group ─> provenance ─ source manifest ─> dump file
 
-What is read does not depend on the size of the corpus: of each Parquet file one row group for a document.
+What is read for a token does not depend on the size of the corpus: of each Parquet file one row group for a document.
+By an id both what was kept and what was dropped is found, and sent through the source's stages once more where its raw
+record is at hand (`pipelines.trace_ids`).
 
 Tokens are counted from 0 over a split's shards in the manifest's order, which is how the trainer reads them; what a
 step of a run has read is answered by `python -m train.trace`, which is why this imports no Beam (but for a corpus on
@@ -200,9 +203,15 @@ def lines(part: Part, record: Record) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the documents that some tokens of a source are from; the text around the first one."""
+    """Print the documents that some tokens of a source are from, the text around the first one; or one by its id."""
     parser = command_lines.trace()
     options = parser.parse_args(arguments)
+    if options.id is not None:
+        from pipelines import trace_ids  # what builds documents: the training side, which traces tokens, has none of it
+
+        return trace_ids.show(parser, options)
+    if options.source is None or options.token is None:
+        parser.error("--id, or --source with --token, is needed: which document, or which token of which source")
     try:
         found = parts(options.corpus, options.source, options.token, options.token + options.count, options.split)
         documents = records(options.corpus, options.source, found)

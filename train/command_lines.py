@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from model.command_lines import SHARD_BYTES
@@ -53,13 +54,26 @@ def report() -> Parser:
     return parser
 
 
+def _tokens(text: str) -> tuple[int, int]:
+    """Return the first and the last of some tokens, for argparse."""
+    first, dash, last = text.partition("-")
+    if dash and first.isascii() and first.isdecimal() and last.isascii() and last.isdecimal():
+        return int(first), int(last)
+    raise argparse.ArgumentTypeError(f"{text}: FIRST-LAST is expected, such as 1200-1800")
+
+
 def trace() -> Parser:
     """Return that of `train.trace`."""
     parser = Parser(
         "train.trace", "data/run --step 120 --corpus data/corpus", description="Trace a step of a run to raw records."
     )
     parser.add_argument("run", type=paths.local_option, help="directory of the run")
-    parser.add_argument("--step", type=int, required=True, help="number of the step, from 1 as in the log")
+    parser.add_argument("--step", type=int, help="number of the step, from 1 as in the log")
+    parser.add_argument("--source", help="a source, for --tokens")
+    parser.add_argument(
+        "--tokens", type=_tokens, metavar="FIRST-LAST", help="tokens of its training split: which steps have read one"
+    )
+    parser.add_argument("--json", action="store_true", help="print those steps as JSON")
     parser.add_argument(
         "--corpus", type=paths.local_option, default=Path("data/corpus"), help="corpus directory (%(default)s)"
     )

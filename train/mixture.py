@@ -42,6 +42,7 @@ _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 # Four rounds make a Feistel network a strong pseudo-random permutation of a large domain (Luby and Rackoff 1988); with
 # eight, all images are equally likely as far as 400,000 keys can tell from 16 values up, below that to a few percent.
 _ROUNDS = 8
+_BACKWARDS = range(_ROUNDS - 1, -1, -1)  # each round undoes itself
 _BLOCK, _EPOCH = 1, 2  # what a key is for, so that no two purposes share one
 
 
@@ -82,13 +83,27 @@ def permute(values: Integers, sizes: Integers, keys: Words) -> Integers:
     return images.astype(np.int64)
 
 
-def _feistel(values: Words, bits: Words, keys: Words) -> Words:
+def unpermute(images: Integers, sizes: Integers, keys: Words) -> Integers:
+    """Return the value of each image of `permute`, elementwise: its rounds backwards, and its cycles too."""
+    sizes = np.broadcast_to(sizes, images.shape)
+    keys = np.broadcast_to(keys, images.shape)
+    bits = _bit_length(sizes - 1)
+    values = _feistel(images.astype(np.uint64), bits, keys, _BACKWARDS)
+    limits = sizes.astype(np.uint64)
+    outside = np.flatnonzero(values >= limits)
+    while outside.size:
+        values[outside] = _feistel(values[outside], bits[outside], keys[outside], _BACKWARDS)
+        outside = outside[values[outside] >= limits[outside]]
+    return values.astype(np.int64)
+
+
+def _feistel(values: Words, bits: Words, keys: Words, rounds: range = range(_ROUNDS)) -> Words:
     one = np.uint64(1)
     low_bits = bits >> one
     low_mask = (one << low_bits) - one
     high_mask = (one << (bits - low_bits)) - one
     high, low = values >> low_bits, values & low_mask
-    for number in range(_ROUNDS):
+    for number in rounds:
         key = keyed_hash(keys, np.array([number + 1], np.uint64))
         if number % 2:
             low ^= keyed_hash(key, high) & low_mask
@@ -171,6 +186,32 @@ class Mixture:
         sizes = np.array(self.sizes)[source]
         epoch, index = np.divmod(ordinal, sizes)
         return Draw(source, epoch, permute(index, sizes, derive_key(self.seed, _EPOCH, source, epoch)))
+
+    def where(self, source: int, sequences: npt.ArrayLike, stop: int) -> Integers:
+        """Return the ks below `stop` at which some sequences of a source come, rising: `at` backwards."""
+        found, weight, size = [np.empty(0, np.int64)], self.weights[source], self.sizes[source]
+        wanted = np.atleast_1d(np.asarray(sequences, dtype=np.int64))
+        epoch = 0
+        while weight and size and epoch * size // weight * self.period < stop:
+            key = derive_key(self.seed, _EPOCH, source, epoch)
+            ordinals = epoch * size + unpermute(wanted, np.array([size]), key)
+            found.append(self._place(source, ordinals))
+            epoch += 1
+        ks = np.sort(np.concatenate(found))
+        return ks[ks < stop]
+
+    def _place(self, source: int, ordinals: Integers) -> Integers:
+        """Return the k of each ordinal of a source."""
+        cycle, rank = np.divmod(ordinals, self.weights[source])
+        turn = np.flatnonzero(_turns(self.weights)[0] == source)[rank]
+        if self.period == self.block:
+            place = unpermute(turn, np.array([self.period]), derive_key(self.seed, _BLOCK, cycle))
+        else:
+            block = turn // self.block
+            first = block * self.block
+            key = derive_key(self.seed, _BLOCK, cycle * -(-self.period // self.block) + block)
+            place = first + unpermute(turn - first, np.minimum(self.block, self.period - first), key)
+        return cycle * self.period + place
 
     def counts(self, k: int) -> tuple[int, ...]:
         """Return how many of the first k sequences are each source's: exact, in the time of at most one period."""

@@ -1,8 +1,10 @@
 """What a step of a run read: its sequences, and the documents they are from.
 
     python -m train.trace data/run --step 120 [--corpus data/corpus] [--rank 3 --world 8]
+    python -m train.trace data/run --source books --tokens 1200-1800 [--corpus data/corpus] [--json]
 
     step ─> k ─ mixture ─> source, sequence ─> tokens [sT, sT + T + 1) ─ pipelines.trace ─> documents, dump files
+    tokens ─> sequences ─ mixture, backwards ─> ks ─> the steps that have read them
 
 Everything follows from the run's configuration, its last checkpoint's, and the corpus; nothing was logged for it.
 """
@@ -33,6 +35,31 @@ class Sequences:
     length: int
     batch: int
     left_out: tuple[tuple[int, int], ...] = ()
+    steps: int = 0
+
+    def readers(self, source: str, first: int, last: int) -> list[int]:
+        """Return the steps up to the last checkpoint that have read a token of `first` to `last` of a source.
+
+        Raises ValueError for a source that the run does not read.
+        """
+        names = list(self.corpus.manifests)
+        if source not in names:
+            raise ValueError(f"--source {source}: the run reads {', '.join(names)}")
+        if not 0 <= first <= last:
+            raise ValueError(
+                f"--tokens {first}-{last}: two numbers from 0 on are expected, the first not above the last"
+            )
+        place = names.index(source)
+        low, high = max(0, (first - 1) // self.length), min(last // self.length, self.mixture.sizes[place] - 1)
+        end = self.step(self.steps).stop if self.steps else 0
+        ks = self.mixture.where(place, np.arange(low, high + 1), end)
+        return sorted({step for k in ks.tolist() if (step := self.step_of(k))})
+
+    def step_of(self, k: int) -> int:
+        """Return the step that reads the k-th sequence, 0 if the run has left it out."""
+        if any(start <= k < stop for start, stop in self.left_out):
+            return 0
+        return (k - sum(stop - start for start, stop in self.left_out if stop <= k)) // self.batch + 1
 
     def documents(self, k: int) -> tuple[str, int, list[trace.Part]]:
         """Return the source of the k-th sequence, its epoch, and the parts of documents that it is made of."""
@@ -67,7 +94,7 @@ def open_run(run: Path, corpus: Path) -> Sequences:
     length = config["sequence_length"]
     mixture = mixture_of(sizes, weights, length, config["seed"])
     left_out = tuple((start, stop) for start, stop in state.get("left_out", ()))
-    return Sequences(found, mixture, length, config["batch_sequences"], left_out)
+    return Sequences(found, mixture, length, config["batch_sequences"], left_out, state.get("step", 0))
 
 
 def _last_state(checkpoints: Path) -> Mapping[str, Any]:
@@ -92,11 +119,17 @@ def report(sequences: Sequences, ks: Sequence[int]) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the sequences of a step and their documents."""
+    """Print the sequences of a step and their documents, or the steps that have read some tokens."""
     parser = command_lines.trace()
     options = parser.parse_args(arguments)
+    if (options.step is None) == (options.tokens is None) or (options.tokens is None) != (options.source is None):
+        parser.error("--step, or --source with --tokens, is needed: what a step read, or which steps read some tokens")
     try:
         sequences = open_run(options.run, options.corpus)
+        if options.tokens is not None:
+            steps = sequences.readers(options.source, *options.tokens)
+            print(json.dumps({"steps": steps}) if options.json else "\n".join(map(str, steps)))  # noqa: T201
+            return 0
         for line in report(sequences, sequences.step(options.step, options.rank, options.world)):
             print(line)  # noqa: T201
     except ValueError as error:

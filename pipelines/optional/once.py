@@ -23,6 +23,8 @@ from pipelines.stages.kinds import Context, Map, ResolveTogether, Stage
 from pipelines.stages.source import Source
 from pipelines.stages.steps import drop_marked, same
 
+REMOVING = "unique_across"  # the stage that drops the copies
+
 
 def keys(raw: Document, document: Document, context: Context[Across], *, place: int) -> Keys:
     """Return the bands of a document's signature, and a key of the whole."""
@@ -53,6 +55,6 @@ def chosen(source: Source, recipe: Recipe) -> Source:
             version=2,
         ),
         ResolveTogether("once", across_part, measure="jaccard"),
-        Map("unique_across", drop_marked(NEAR), across_part, copies=(NEAR,)),
+        Map(REMOVING, drop_marked(NEAR), across_part, copies=(NEAR,)),
     )
     return source.extended(added)

@@ -168,8 +168,8 @@ def run_map(task: MapTask) -> None:
         renewed(paths.manifest(stage.name, key), task.identity) as facts,
         Tally(paths, stage.name, key, documents, task.schema, task.excerpts, final=task.final) as tally,
     ):
-        for row, (record, removed) in enumerate(start.watched(_records(task, counts))):
-            outcome, keys = _apply(task, record, removed, context)
+        for row, (record, removed) in enumerate(start.watched(records(task, counts))):
+            outcome, keys = apply(task, record, removed, context)
             if isinstance(outcome, Document) and task.previous is None:
                 if outcome.id in seen:
                     outcome = outcome.unread("duplicate_id")
@@ -207,7 +207,7 @@ def _staged(paths: Paths, stage: str, item: str) -> str:
     return paths.work(stage, f"{item}.parquet")
 
 
-def _apply(task: MapTask, record: Any, removed: Lines | None, context: Context[Any]) -> tuple[Any, Any]:
+def apply(task: MapTask, record: Any, removed: Lines | None, context: Context[Any]) -> tuple[Any, Any]:
     """Return what becomes of a record, and what is packed of it: its keys, or what is spilled."""
     stage = task.stage
     if isinstance(record, Drop):
@@ -237,7 +237,8 @@ def _of_stage(drop: Drop, stage: str) -> Drop:
     return drop if drop.stage else replace(drop, stage=stage)
 
 
-def _records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines | None]]:
+def records(task: MapTask, counts: Counter[str]) -> Iterator[tuple[Any, Lines | None]]:
+    """Yield what an item's stage takes, with what was decided of it, None where nothing is decided before it."""
     if task.previous is None:
         assert task.read is not None
         for part in task.item.parts:

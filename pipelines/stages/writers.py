@@ -85,13 +85,15 @@ class MapLink(Writer[Map[Any]]):
         return before or self._jobs(f"{self.name}, for {reader}", gone)
 
     def _jobs(self, label: str, entries: Entries) -> list[Job]:
-        tasks = [self._task(ordinal, item) for ordinal, item in entries]
+        tasks = [self.task_of(ordinal, item) for ordinal, item in entries]
         outputs = [self.paths.manifest(self.stage.name, task.item.key) for task in tasks]
         weights = storage.together(_weight, tasks, self.setting.output)
         return [Job(label, run_map, tasks, outputs, weights)] if tasks else []
 
-    def _task(self, ordinal: int, item: Item) -> MapTask:
+    def task_of(self, ordinal: int, item: Item, *, decided: bool = True) -> MapTask:
+        """Return the task of an item; not `decided`, as if no decision came before it."""
         recipe, source = self.setting.recipe, self.setting.source
+        decision = self.decision if decided else None
         return MapTask(
             stage=self.stage,
             paths=self.paths,
@@ -101,13 +103,13 @@ class MapLink(Writer[Map[Any]]):
             models={name: self.setting.models(name).path for name in self.models},
             read=None if self.before else source.read,
             previous=self.texts.staged(item) if self.before else None,
-            removals=self.decision.removals_of(ordinal) if self.decision else None,
+            removals=decision.removals_of(ordinal) if decision else None,
             final=self.final,
             buckets=recipe.buckets,
             schema=self.schema,
             excerpts=recipe.excerpts,
             group=source.group if self.watched else None,
-            clusters=self.decision.clusters_of(ordinal, item) if self.decision and self.stage.copies else None,
+            clusters=decision.clusters_of(ordinal, item) if decision and self.stage.copies else None,
         )
 
     def shards(self) -> list[tuple[str, str]]:

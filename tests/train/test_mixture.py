@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines import table1
 from pipelines.table1 import TABLE_1
-from train.mixture import Mixture, derive_key, integer_weights, parse_proportions, permute
+from train.mixture import Mixture, derive_key, integer_weights, parse_proportions, permute, unpermute
 
 LLAMA = (670, 150, 45, 45, 45, 25, 20)
 SIZES = (4_321, 999, 57, 1_000, 3, 1, 64)
@@ -266,3 +266,24 @@ def test_proportions_are_read_from_text() -> None:
 def test_bad_text_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_proportions(text)
+
+
+@pytest.mark.parametrize("weights", [(2, 1), (670, 150, 45, 135), (1, 0, 3), (333_333, 666_667)])
+def test_where_is_at_backwards(weights: tuple[int, ...]) -> None:
+    sizes = (57, 23, 31, 8)[: len(weights)]
+    mixture = Mixture(11, weights, sizes)
+    stop = min(3 * mixture.period, 20_000) + 1
+    draw = mixture.at(np.arange(stop))
+    for source, size in enumerate(sizes):
+        for wanted in (np.arange(size), np.array([size // 2])):
+            expected = np.flatnonzero((draw.source == source) & np.isin(draw.sequence, wanted))
+            assert mixture.where(source, wanted, stop).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, 2**40 + 1])
+def test_unpermute_undoes_permute(size: int) -> None:
+    values = np.unique(np.linspace(0, size - 1, 500).astype(np.int64))
+    for seed in range(3):
+        key = derive_key(seed, 7)
+        images = permute(values, np.array([size]), key)
+        assert unpermute(images, np.array([size]), key).tolist() == values.tolist()

@@ -94,3 +94,43 @@ def test_a_corpus_that_was_rebuilt_is_an_error(corpus: Path, run: Path, tmp_path
     assert shards.Manifest.load(other / "tokens" / "books").grand_total("tokens")
     with pytest.raises(ValueError, match="the tokens of wikipedia are not the ones"):
         trace.open_run(run, other)
+
+
+@pytest.mark.parametrize("left_out", [[], [[12, 30]]])
+def test_the_steps_that_read_a_token_are_those_that_list_it(
+    corpus: Path, run: Path, left_out: list[list[int]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "checkpoints" / "step-00000020" / "state.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"left_out": left_out}))
+    sequences = trace.open_run(run, corpus)
+    total = sequences.corpus.manifests["books"].total("train", "tokens")
+    for first, last in ((0, 0), (63, 64), (64, 64), (total // 2, total // 2 + 40), (0, total - 1)):
+        expected = [
+            step
+            for step in range(1, 21)
+            for k in sequences.step(step)
+            for source, _, parts in [sequences.documents(k)]
+            if source == "books" and parts[0].start <= last and first < parts[-1].stop
+        ]
+        assert sequences.readers("books", first, last) == sorted(set(expected))
+        arguments = [str(run), "--corpus", str(corpus), "--source", "books", "--tokens", f"{first}-{last}", "--json"]
+        assert trace.main(arguments) == 0
+        assert json.loads(capsys.readouterr().out) == {"steps": sorted(set(expected))}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--source", "c4", "--tokens", "0-1"], "the run reads wikipedia, books"),
+        (["--source", "books", "--tokens", "5-1"], "the first not above the last"),
+        (["--source", "books", "--tokens", "5"], "FIRST-LAST is expected"),
+        (["--source", "books"], "--step, or --source with --tokens"),
+        (["--step", "1", "--source", "books", "--tokens", "0-1"], "--step, or --source with --tokens"),
+    ],
+)
+def test_wrong_questions_for_steps(
+    corpus: Path, run: Path, given: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        trace.main([str(run), "--corpus", str(corpus), *given])
+    assert message in capsys.readouterr().err
