@@ -104,6 +104,9 @@ PYGAL: Final = Package("pygal", ("pygal",), "the corpus card's drawings", "the c
 RESILIPARSE: Final = Package(
     "resiliparse", ("resiliparse",), "the text of HTML pages in WARC files", "give the crawl's WET files instead"
 )
+SCIKIT_LEARN: Final = Package(
+    "scikit-learn", ("sklearn",), "the corpus card's map of topics", "the card has all else (the extra `report` has it)"
+)
 HTTPX: Final = Package(
     "httpx2", ("httpx2",), "downloads from the web", "fetch the files by other means and give their paths"
 )
@@ -114,5 +117,5 @@ WARCIO: Final = Package("warcio", ("warcio",), "the sample's WET files", _SAMPLE
 
 PACKAGES: Final = (
     *(ARGCOMPLETE, CHARDET, FASTTEXT, GIGATOKEN, HTTPX, ISAL, KENLM, LANGDETECT, LICENCES, MARKDOWN),
-    *(PUNKT, PY7ZR, PYGAL, RESILIPARSE, UNEARTH, WARCIO),
+    *(PUNKT, PY7ZR, PYGAL, RESILIPARSE, SCIKIT_LEARN, UNEARTH, WARCIO),
 )

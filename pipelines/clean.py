@@ -29,7 +29,7 @@ _WORK = re.compile(
       | (?P<of>[a-z][a-z0-9_]*)/(?:[a-z0-9_]+/)?(?:
             begun | shards\.json | runs\.json
           | (?:[a-z0-9_]+-)?{_ITEM}(?:[-.][a-z]+){{0,2}}\.
-            (?:json|parquet|changes|run|removals|clusters|overlaps|losses|xml)(?:\.blobs)?
+            (?:json|parquet|changes|counts|run|removals|clusters|overlaps|losses|xml)(?:\.blobs)?
           | (?:train|validation)-\d{{5}}\.json
         )
     )""",
@@ -141,7 +141,7 @@ def _of_manifest(folder: str, manifest: dict[str, Any]) -> Iterator[str]:
     ):
         yield f"{folder}/manifest.json"
     elif len(parts) == 1 and manifest.get("source") == folder and "stages" in manifest:
-        yield from (f"{folder}/manifest.json", f"{folder}/changes.json")
+        yield from (f"{folder}/{name}" for name in ("manifest.json", "changes.json", "counts.json"))
 
 
 def clean(folder: str) -> tuple[list[str], list[str]]:

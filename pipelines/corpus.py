@@ -98,7 +98,8 @@ def build(options: argparse.Namespace, beam_arguments: Sequence[str]) -> tuple[B
         seconds = round(time.monotonic() - started, 1)
         if not prepared.only_models:
             write_corpus_manifest(prepared)
-            summary.write(options.output, {**facts, "seconds": seconds, "stages_run": progress.stages})
+            told = {**facts, **summary.finished(), "seconds": seconds, "stages_run": progress.stages}
+            summary.write(options.output, told)
     events.tell("build_finished", **facts, seconds=seconds)
     return prepared, watch
 

@@ -27,6 +27,7 @@ from pipelines.account.finished import check_format
 from pipelines.account.summary import content
 from pipelines.files import addresses, commands, lock, ours, storage, tables
 from pipelines.hashing import SCALE, is_held_out, keyed, seal
+from pipelines.stages import counts
 from pipelines.tokens import shards
 
 BUCKETS: Final = 4096
@@ -160,8 +161,9 @@ def _account_problems(source: str, manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def _table_problems(output: str, source: str, manifest: dict[str, Any], documents: Members) -> Iterator[str]:
-    if shown := manifest.get("changes"):
+    for shown in (manifest[name] for name in ("changes", "counts") if manifest.get(name)):
         yield from _file_problems(output, {shown["path"]: shown["sha256"]}, f"{source}/manifest.json")
+    yield from _count_problems(output, source, manifest)
     copies = Copies(manifest)
     for kind in ("documents", "drops", "copies"):
         count = 0
@@ -190,6 +192,25 @@ def _table_problems(output: str, source: str, manifest: dict[str, Any], document
             yield f"{source}: {count} {kind} in the files, the manifest says {table['count']}"
     if copies.differ():
         yield f"{output}/{source}/copies: its rows are not the documents that were dropped as copies"
+
+
+def _count_problems(output: str, source: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Check that as many documents and bytes are counted as were kept, and dropped for each reason."""
+    if "counts" not in manifest:  # a corpus of before they were
+        return
+    path = manifest["counts"]["path"]
+    if (strange := _strange(path, f"{output}/{source}/manifest.json")) is not None:
+        yield strange
+        return
+    wanted = Counter({counts.KEPT: manifest["documents"]["count"]})
+    for account in manifest["stages"]:
+        for stage, reasons in account["dropped"].items():
+            wanted.update({f"{stage}/{reason}": documents for reason, (documents, _) in reasons.items()})
+    parts = storage.read_json(f"{output}/{path}")
+    found = {part: counts.total(axes)[0] for part, axes in parts.items()} if isinstance(parts, dict) else {}
+    for part in sorted({*wanted, *found}):
+        if wanted[part] != found.get(part, 0):
+            yield f"{output}/{path}: {found.get(part, 0)} counted of {part}, the manifest says {wanted[part]}"
 
 
 def _shard_problems(output: str, source: str, tokenizer: str, documents: Members) -> Iterator[str]:

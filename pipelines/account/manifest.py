@@ -12,7 +12,7 @@ from typing import Any
 from pipelines.account import damage, silence
 from pipelines.files import storage, strays, tables
 from pipelines.hashing import seal
-from pipelines.stages import changes, losses
+from pipelines.stages import changes, counts, losses
 from pipelines.stages.chain import Chain
 from pipelines.stages.copies import TABLE
 
@@ -168,6 +168,8 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
     options = {"contamination": asdict(wanted)} if wanted.drop else {}
     shown = f"{chain.source.name}/changes.json"
     write_if_changed(f"{output}/{shown}", shown_changes(chain))
+    counted = f"{chain.source.name}/{counts.FILE}"
+    counts.write(f"{output}/{counted}", source_counts(chain))
     manifest = {
         "format": tables.VERSION,
         "source": chain.source.name,
@@ -182,6 +184,7 @@ def write_source_manifest(chain: Chain) -> dict[str, Any]:
         "losses": groups,
         "clusters": cluster_sizes(chain),
         "changes": {"path": shown, "sha256": storage.sha256(f"{output}/{shown}")},
+        "counts": {"path": counted, "sha256": storage.sha256(f"{output}/{counted}")},
         "warnings": [
             *damage.warnings(chain, rows[0]),
             *warnings(accounts, chain.recipe.max_duplicates),
@@ -217,6 +220,22 @@ def shown_changes(chain: Chain) -> dict[str, list[changes.Pair]]:
         for link in chain.writers
     }
     return {name: pairs for name, pairs in shown.items() if pairs}
+
+
+def source_counts(chain: Chain) -> dict[str, Any]:
+    """Return what a source's documents and drops are counted by (`pipelines.stages.counts`)."""
+    total, own = counts.Sum(), chain.source.counted
+    inputs = {found.digest: asdict(found) for found in chain.inputs}
+    for link in chain.writers:
+        paths = [chain.paths.counts(link.stage.name, item.key) for item in link.results()]
+        manifests = link.manifest_paths()
+        for start in range(0, len(paths), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            found = zip(storage.read_jsons(paths[block]), storage.read_jsons(manifests[block]), strict=True)
+            for summary, row in found:
+                current = counts.current(chain.output, summary, (row["documents"], row["drops"]), own)
+                total.add(current, counts.label_of(row["item"], inputs))
+    return total.told()
 
 
 def remove_strays(chain: Chain) -> list[str]:

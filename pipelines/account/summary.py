@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pipelines.account.finished import corpus_manifest, source_manifest
@@ -93,9 +95,22 @@ def check(output: str) -> None:
         raise ValueError(f"--output {output}: {FILE} was not written by us, so it is not overwritten; move it away")
 
 
+def finished() -> dict[str, str]:
+    """Return when a build ends, in UTC, and which version of Altiplano it was."""
+    try:
+        made_by = version("altiplano-corpus")
+    except PackageNotFoundError:
+        made_by = "not installed"
+    return {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "version": made_by}
+
+
 def write(output: str, build: Mapping[str, Any]) -> None:
-    """Write OUTPUT/summary.json."""
-    storage.write_json(f"{output}/{FILE}", summary(output, build))
+    """Write OUTPUT/summary.json; a build that made the same again leaves when and by what it was made first."""
+    found = summary(output, build)
+    before = storage.read_json(f"{output}/{FILE}") or {}
+    if before.get("content") == found["content"]:
+        found["build"] |= {name: value for name, value in before["build"].items() if name in ("finished", "version")}
+    storage.write_json(f"{output}/{FILE}", found)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ Above LIMIT, what is joined is a sample of the ids by hash, the same ids in both
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.card import facts
+from pipelines.card import estimates, facts
 from pipelines.card.facts import Corpus, Json
 from pipelines.files import tables
 from pipelines.hashing import SCALE, keyed
@@ -43,13 +44,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Move:
-    """Documents of a source that were in one state in the other corpus and are in another one in this."""
+    """Documents of a source that were in one state in the other corpus and are in another one in this.
+
+    `margin` is half of the 95 % interval of their number, 0 where all ids were compared.
+    """
 
     source: str
     before: str
     now: str
     documents: int
     examples: Sequence[Example]
+    margin: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,11 +132,23 @@ def _compare_source(corpus: Corpus, other: Corpus, name: str, limit: int) -> tup
     )
     moves, unmoved = _join(before, now, share)
     found = [
-        Move(corpus.titles[name], old, new, documents, _examples(other.path, before, corpus.path, now, rows))
+        Move(
+            corpus.titles[name],
+            old,
+            new,
+            documents,
+            _examples(other.path, before, corpus.path, now, rows),
+            _margin(documents, share),
+        )
         for old, new, documents, rows in moves
     ]
     notes = (
-        [f"{corpus.titles[name]}: 1 in {1 / share:.0f} of the ids was compared, chosen by hash"] if share < 1 else []
+        [
+            f"{corpus.titles[name]}: 1 in {1 / share:.0f} of the ids was compared, chosen by hash; that "
+            f"{unmoved:,} stayed as they were is ± {_margin(unmoved, share):,} (95 %)"
+        ]
+        if share < 1
+        else []
     )
     if not same_dumps:
         how = "records were matched by their own names" if by_name else "pages of different dumps cannot be matched"
@@ -173,6 +190,11 @@ def _name(identifier: str, by_name: bool) -> str:
         return identifier
     head, _, last = identifier.rpartition("/")
     return f"{head.rpartition('/')[0]}/{last}"
+
+
+def _margin(documents: int, share: float) -> int:
+    """Return half of the interval of a number that was found among so many of the ids, by hash, and scaled up."""
+    return math.ceil(estimates.NORMAL * math.sqrt((documents * share + 1) * (1 - share)) / share) if share < 1 else 0
 
 
 _Found = tuple[str, str, int, list[tuple[int | None, int | None]]]

@@ -1,30 +1,35 @@
 """Distributions of what a source kept and dropped, ready to be drawn and to be read as a table.
 
-    sample of a source ─> histograms (length, scores, cut-offs) and counts by value (languages, licences, sites ...)
+    counts of a source ─> histograms (length, scores, cut-offs) and counts by value (languages, licences, sites ...)
     token shards ─> how often each token occurs;  documents and tokenizer ─> fertility by language
 
-Counts of a sample are scaled up to the whole (`Sample.weight`).
+Counts are exact; what is measured of a sample says so, with its interval.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from operator import getitem
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.card import estimates
+from pipelines.card.counted import Counted, Values
+from pipelines.card.estimates import Estimate
 from pipelines.card.facts import Corpus, Json
-from pipelines.card.measures import Measure
+from pipelines.card.measures import MEASURED, Measure
 from pipelines.card.samples import Sample
 from pipelines.document import Document
 from pipelines.files import storage
 from pipelines.hashing import keyed
+from pipelines.stages.counts import KEPT, LENGTH, bins, numbers_in
+from pipelines.stages.counts import edges as count_edges
 from tokenizer.encode import Tokenizer
 
 BINS = 36
@@ -33,9 +38,8 @@ TOKENS = 2_000_000  # read of each source's shards, where documents lie in the o
 FERTILITY_BYTES = 400_000  # of text of each language
 FERTILITY_DOCUMENTS = 5  # at least
 _MOST_DIGITS = 15  # that a number has
-_HOST = re.compile(r"^[a-z]+://(?:www\.)?([^/:?#]+)", re.IGNORECASE)
 
-KEPT, DROPPED = "kept", "dropped"
+DROPPED = "dropped"
 
 
 @dataclass(frozen=True)
@@ -77,29 +81,82 @@ class Curves:
 
 
 Distribution = Histogram | Counts | Curves
-Values = dict[str, list[tuple[float, float]]]  # series -> (value, weight)
 
 
-def histogram(title: str, what: str, values: Values, marks: Mapping[str, float], logarithmic: bool) -> Histogram | None:
-    """Return a histogram with common edges over all series, or None where there is nothing to show."""
-    numbers = [value for series in values.values() for value, _ in series if not logarithmic or value > 0]
-    if not numbers:
+def histogram(
+    title: str,
+    what: str,
+    series: Mapping[str, Mapping[int, float]],
+    marks: Mapping[str, float],
+    logarithmic: bool,
+    notes: Sequence[str] = (),
+) -> Histogram | None:
+    """Return a histogram of counts by range (`pipelines.stages.counts.bins`), None where there is nothing to show.
+
+    Ranges of all series are put together to common ones, about `BINS`. What a logarithmic axis leaves out is said.
+    """
+    marks = {name: mark for name, mark in marks.items() if mark > 0 or not logarithmic}
+    left = {name: sum(n for place, n in counted.items() if place <= 0) for name, counted in series.items()}
+    shown = {
+        name: {place: n for place, n in counted.items() if place > 0 or not logarithmic}
+        for name, counted in series.items()
+    }
+    places = sorted({place for counted in shown.values() for place, n in counted.items() if n})
+    if not places:
         return None
-    low, high = min([*numbers, *marks.values()]), max([*numbers, *marks.values()])
-    if low == high:
-        low, high = (low / 2, low * 2) if logarithmic else (low - 0.5, low + 0.5)
-    edges = np.geomspace(low, high, BINS + 1) if logarithmic else np.linspace(low, high, BINS + 1)
-    edges[0], edges[-1] = low, high
-    found = {}
-    for name, series in values.items():
-        pairs = [pair for pair in series if not logarithmic or pair[0] > 0]
-        at, weights = [value for value, _ in pairs], [weight for _, weight in pairs]
-        found[name] = np.histogram(at, edges, weights=weights)[0].tolist()
-    return Histogram(title, what, edges.tolist(), found, marks, logarithmic)
+    found = _logarithmic(places) if logarithmic else _linear(places)
+    starts = [count_edges(place)[0] for place in places]
+    at = dict(zip(places, (np.searchsorted(found, starts, side="right") - 1).tolist(), strict=True))
+    bars = {name: [0.0] * (len(found) - 1) for name in shown}
+    for name, counted in shown.items():
+        for place, number in counted.items():
+            bars[name][at[place]] += number
+    gone = [f"{number:,.0f} {name} have none or less" for name, number in left.items() if number and logarithmic]
+    said = [f"not on a logarithmic axis: {', '.join(gone)}"] if gone else []
+    note = "; ".join([*said, *notes])
+    return Histogram(title, what, _with_marks(found, marks), _padded(bars, found, marks), marks, logarithmic, note)
+
+
+def _logarithmic(places: Sequence[int]) -> list[float]:
+    """Return edges of as many ranges each as bring them to about `BINS`."""
+    low, high = places[0], places[-1] + 1
+    step = 1
+    while (high - low) / step > BINS:
+        step *= 2
+    low -= low % step
+    return [count_edges(place)[0] for place in range(low, high + step, step)]
+
+
+def _linear(places: Sequence[int]) -> list[float]:
+    """Return edges that are as far apart as the widest range: all others lie inside."""
+    ends = [edge for place in (places[0], places[-1]) for edge in count_edges(place)]
+    width = max(count_edges(place)[1] - count_edges(place)[0] for place in (places[0], places[-1])) or 1.0
+    first, last = math.floor(min(ends) / width), math.ceil(max(ends) / width)
+    return [width * number for number in range(first, max(last, first) + 1 + (last == first or max(ends) == 0))]
+
+
+def _with_marks(edges: Sequence[float], marks: Mapping[str, float]) -> list[float]:
+    """Return edges, with more where a threshold lies outside."""
+    low = [min(marks.values())] if marks and min(marks.values()) < edges[0] else []
+    high = [max(marks.values())] if marks and max(marks.values()) > edges[-1] else []
+    return [*low, *edges, *high]
+
+
+def _padded(
+    bars: Mapping[str, list[float]], edges: Sequence[float], marks: Mapping[str, float]
+) -> dict[str, list[float]]:
+    every = _with_marks(edges, marks)
+    before, after = int(every[0] < edges[0]), int(every[-1] > edges[-1])
+    return {name: [*[0.0] * before, *counted, *[0.0] * after] for name, counted in bars.items()}
 
 
 def counts(
-    title: str, what: str, series: Mapping[str, Mapping[str, float]], *, by_value: bool = False
+    title: str,
+    what: str,
+    series: Mapping[str, Mapping[str, float]],
+    notes: Sequence[str] = (),
+    *,
+    by_value: bool = False,
 ) -> Counts | None:
     """Return the counts of the largest values of all series, None if there are none; `by_value` in their own order."""
     together: defaultdict[str, float] = defaultdict(float)
@@ -113,46 +170,78 @@ def counts(
     shown = {name: {value: counter.get(value, 0.0) for value in named} for name, counter in series.items() if counter}
     rest = sum(together.values()) - sum(together[value] for value in named)
     left = len(together) - len(named)
-    note = f"{left:,} more with {rest:,.0f} documents together" if left else ""
-    return Counts(title, what, shown, note=note)
+    more = [f"{left:,} more with {rest:,.0f} documents together"] if left else []
+    return Counts(title, what, shown, note="; ".join([*more, *notes]))
 
 
-def of_source(corpus: Corpus, name: str, sample: Sample, measures: Mapping[str, Measure]) -> list[Distribution]:
+def of_source(
+    corpus: Corpus, name: str, sample: Sample, measures: Mapping[str, Measure], counted: Counted
+) -> list[Distribution]:
     """Return a source's distributions; `measures` are those of its reasons, by what they measure."""
-    found: list[Distribution | None] = [_lengths(sample)]
-    for what, attribute in (
-        ("score of the language", "language_score"),
-        ("perplexity", "perplexity"),
-        ("probability", "reference_probability"),
-    ):
-        if what in measures:
-            found.append(_scores(corpus, sample, measures[what], attribute))
-    found += [_code_measure(sample, measures[what]) for what in ("letters per token",) if what in measures]
-    found += _counted(corpus.manifests[name], sample)
+    manifest = corpus.manifests[name]
+    if not counted.parts:
+        return [found for found in _of_manifest(corpus, name) if found is not None]
+    found: list[Distribution | None] = [_lengths(counted)]
+    axes = {axis for part in counted.parts for axis in numbers_in(counted.axes(part))} - _OF_ONE_REASON
+    found += [_scores(corpus, manifest, sample, measures, counted, axis) for axis in sorted(axes)]
+    found += [_breakdown(row, counted) for row in manifest.get("shown", {}).get("breakdowns", ())]
+    if name == "stack_exchange":
+        answers, _ = counted.bins("answer_scores", KEPT, whole=True)
+        found.append(histogram("Scores of answers", "score", {"answers": answers}, {}, logarithmic=False))
+    return [distribution for distribution in [*found, *_of_manifest(corpus, name)] if distribution is not None]
+
+
+def _of_manifest(corpus: Corpus, name: str) -> Iterator[Distribution | None]:
     if name == "common_crawl" and corpus.reference:
-        found.append(_roc(corpus.reference))
-    found += [_clusters(stage, told) for stage, told in corpus.manifests[name].get("clusters", {}).items()]
-    return [distribution for distribution in found if distribution is not None]
+        yield _roc(corpus.reference)
+    for stage, told in corpus.manifests[name].get("clusters", {}).items():
+        yield _clusters(stage, told)
 
 
-def _lengths(sample: Sample) -> Histogram | None:
-    kept = [(float(len(document.text.encode())), sample.weight(None)) for document in sample.documents]
-    dropped = [(float(row["size"]), sample.weight(key)) for key, rows in sample.drops.items() for row in rows]
+def _lengths(counted: Counted) -> Histogram | None:
+    kept, _ = counted.bins(LENGTH, KEPT, whole=True)
+    dropped, _ = counted.bins(LENGTH, *counted.dropped, whole=True)
     return histogram("Length of a document", "bytes of text", {KEPT: kept, DROPPED: dropped}, {}, logarithmic=True)
 
 
-def _scores(corpus: Corpus, sample: Sample, measure: Measure, attribute: str) -> Histogram | None:
-    kept = [(measure.value(document), sample.weight(None)) for document in sample.documents]
-    values: Values = {KEPT: [(value, weight) for value, weight in kept if value is not None], DROPPED: []}
-    for key, rows in sample.drops.items():
-        found = [(row["scores"][attribute], sample.weight(key)) for row in rows if attribute in row["scores"]]
-        values[DROPPED] += [pair for pair in found if pair[0] >= 0]
-    if attribute == "perplexity":
-        return histogram("Perplexity", measure.what, values, _cutoffs(corpus), logarithmic=True)
-    titles = {"language_score": "Score of the language", "reference_probability": "Classifier: like a reference"}
-    threshold = measure.threshold(sample.documents[0]) if sample.documents else None
-    marks = {} if threshold is None else {f"threshold {threshold:g}": threshold}
-    return histogram(titles[attribute], measure.what, values, marks, logarithmic=False)
+# What a rule measured and its limit: another number for each reason.
+_OF_ONE_REASON: Final = frozenset({"value", "limit"})
+# What scores are called where people read them; others go by the names of their columns.
+_TITLES: Final[Mapping[str, tuple[str, str]]] = {
+    "language_score": ("Score of the language", "score of the language"),
+    "perplexity": ("Perplexity", "perplexity"),
+    "reference_probability": ("Classifier: like a reference", "probability"),
+    "letters_per_token": ("Letters per token", "letters per token"),
+}
+
+
+def _scores(
+    corpus: Corpus, manifest: Json, sample: Sample, measures: Mapping[str, Measure], counted: Counted, axis: str
+) -> Histogram | None:
+    """Return a score of what was kept and dropped; what no column of documents has is measured of a sample."""
+    title, what = _TITLES.get(axis, (axis.replace("_", " ").capitalize(), axis.replace("_", " ")))
+    kept, without = counted.bins(axis, KEPT)
+    dropped, _ = counted.bins(axis, *counted.dropped)
+    notes = [f"{without:,} kept documents have none"] if without and kept else []
+    series: dict[str, Mapping[int, float]] = {KEPT: kept, DROPPED: dict(dropped)}
+    if not kept and what in measures and measures[what].slow:
+        series[KEPT], said = _measured(sample, measures[what])
+        notes.append(said)
+    marks = _marks(corpus, manifest, measures.get(what), axis, sample)
+    places = [place for values in series.values() for place in values]
+    logarithmic = bool(places) and count_edges(max(places))[1] > 1 and min(places) >= 0
+    return histogram(title, what, series, marks, logarithmic, notes)
+
+
+def _marks(corpus: Corpus, manifest: Json, measure: Measure | None, axis: str, sample: Sample) -> dict[str, float]:
+    if axis == "perplexity" and manifest["source"] == "common_crawl":
+        return _cutoffs(corpus)
+    listed = [row for row in manifest.get("shown", {}).get("measures", ()) if row["value"] == f"attributes.{axis}"]
+    found = [float(reduce(getitem, row["threshold"].split("."), manifest["recipe"])) for row in listed[:1]]
+    if not found and measure is not None and sample.documents:
+        threshold = measure.threshold(sample.documents[0])
+        found = [] if threshold is None else [threshold]
+    return {f"threshold {value:g}": value for value in found}
 
 
 def _cutoffs(corpus: Corpus) -> dict[str, float]:
@@ -160,16 +249,45 @@ def _cutoffs(corpus: Corpus) -> dict[str, float]:
     return {f"{cut} {row[cut]:g}": row[cut] for row in languages.values() for cut in ("head", "middle")}
 
 
-def _code_measure(sample: Sample, measure: Measure) -> Histogram | None:
-    chosen = sorted(sample.documents, key=lambda document: keyed("measure", document.id))[:500]
-    kept = [(measure.value(document), sample.total / max(1, len(chosen))) for document in chosen]
-    values: Values = {KEPT: [(value, weight) for value, weight in kept if value is not None], DROPPED: []}
-    for key, rows in sample.drops.items():
-        found = [row["scores"]["letters_per_token"] for row in rows if "letters_per_token" in row["scores"]]
-        values[DROPPED] += [(value, sample.weight(key)) for value in found]
-    threshold = measure.threshold(chosen[0]) if chosen else None
-    marks = {} if threshold is None else {f"threshold {threshold:g}": threshold}
-    return histogram("Letters per token", measure.what, values, marks, logarithmic=False)
+def _measured(sample: Sample, measure: Measure) -> tuple[Mapping[int, float], str]:
+    """Return a measurement of kept documents by range, scaled from those of a sample, and with what interval."""
+    chosen = sorted(sample.documents, key=lambda document: keyed("measure", document.id))[:MEASURED]
+    values = [(measure.value(document), sample.weight(document)) for document in chosen]
+    known = [(value, weight) for value, weight in values if value is not None]
+    scale = sample.total / (sum(weight for _, weight in values) or 1.0)
+    found: defaultdict[int, float] = defaultdict(float)
+    for place, (_, weight) in zip(bins(np.array([value for value, _ in known])).tolist(), known, strict=True):
+        found[place] += scale * weight
+    read = f"kept: {len(chosen):,} of {sample.total:,} documents, by hash"
+    if len(chosen) == sample.total:
+        return found, read
+    number = estimates.effective([weight for _, weight in values])
+    widest = max((estimates.margin(count / sample.total, number) for count in found.values()), default=0)
+    return found, f"{read}; each range ± at most {widest * sample.total:,.0f} documents (95 %)"
+
+
+def _breakdown(row: Json, counted: Counted) -> Counts | None:
+    axis = row["of"].removeprefix("attributes.")
+    kept, dropped = counted.values(axis, KEPT), counted.values(axis, *counted.dropped)
+    series = {KEPT: dict(kept.documents), DROPPED: dict(dropped.documents)}
+    found = counts(row["title"], row["what"], series, by_value=row["of"] == "year")
+    return None if found is None else replace(found, note="; ".join(_notes(found, kept, dropped)))
+
+
+def _notes(found: Counts, kept: Values, dropped: Values) -> Iterator[str]:
+    """Yield what a plot of values leaves out, how many there are, and where counts may be too small."""
+    rest = sum(sum(values.documents.values()) + values.rest for values in (kept, dropped))
+    rest -= round(sum(sum(series.values()) for series in found.series.values()))
+    if rest:
+        yield f"all others: {rest:,} documents"
+    if kept.distinct and kept.distinct[0] > LARGEST:
+        number, half = kept.distinct
+        yield f"kept are {number:,}{f' ± {half:,}' if half else ''} different ones"
+    for name, values in ((KEPT, kept), (DROPPED, dropped)):
+        shown = found.series.get(name, {})
+        bounds = [f"{value} {values.more[value]:,}" for value in shown if value in values.more]
+        if bounds:
+            yield f"{name} may be more by at most: {', '.join(bounds)}"
 
 
 def _roc(reference: Json) -> Curves | None:
@@ -191,46 +309,6 @@ def _clusters(stage: str, told: Json) -> Counts | None:
     # A manifest sorts its keys as text: "128 to 256" before "3 to 4".
     ordered = dict(sorted(sizes.items(), key=lambda entry: int(entry[0].partition(" ")[0])))
     return Counts(title, "copies", {"clusters": ordered}, "clusters", note) if sizes else None
-
-
-def _counted(manifest: Json, sample: Sample) -> Iterator[Distribution | None]:
-    for row in manifest.get("shown", {}).get("breakdowns", ()):
-        kept: defaultdict[str, float] = defaultdict(float)
-        for document in sample.documents:
-            for value in _values(document, row["of"]):
-                kept[value] += sample.weight(None)
-        dropped = {DROPPED: _dropped_languages(sample)} if row["of"] == "language" else {}
-        yield counts(row["title"], row["what"], {KEPT: kept, **dropped}, by_value=row["of"] == "year")
-    if manifest["source"] == "stack_exchange":
-        scores = [float(score) for document in sample.documents for score in document.attributes["answer_scores"]]
-        values = {"answers": [(score, sample.weight(None)) for score in scores]}
-        yield histogram("Scores of answers", "score", values, {}, logarithmic=False)
-
-
-def _dropped_languages(sample: Sample) -> Mapping[str, float]:
-    found: defaultdict[str, float] = defaultdict(float)
-    for key, rows in sample.drops.items():
-        for row in rows:
-            if row.get("language"):
-                found[row["language"]] += sample.weight(key)
-    return found
-
-
-def _values(document: Document, of: str) -> list[str]:
-    """Return what a document is counted under, see `pipelines.stages.source.Breakdown`."""
-    if of == "host":
-        host = _HOST.match(document.url or "")
-        return [host[1].lower()] if host else []
-    if of == "year":
-        value = (document.timestamp or "")[:4]
-    elif of in ("language", "license"):
-        value = getattr(document, of) or ""
-    else:
-        found = document.attributes.get(of.removeprefix("attributes."))
-        if isinstance(found, list):
-            return list(map(said, found)) or ["(not said)"]
-        value = "" if found is None else said(found)
-    return [value or "(not said)"]
 
 
 def said(value: Any) -> str:
@@ -262,6 +340,12 @@ def token_counts(corpus: Corpus) -> dict[str, npt.NDArray[np.int64]]:
     return found
 
 
+def tokens_read(corpus: Corpus, found: Mapping[str, npt.NDArray[np.int64]]) -> list[tuple[str, int, int]]:
+    """Return of each source how many tokens were counted, of how many that it trains on."""
+    every = {corpus.titles[name]: manifest["splits"]["train"] for name, manifest in corpus.tokens.items()}
+    return [(title, int(found[title].sum()), sum(row["tokens"] for row in every[title])) for title in every]
+
+
 def token_frequency(found: Mapping[str, npt.NDArray[np.int64]]) -> Curves | None:
     """Return each source's rank-frequency curve, as shares of its tokens."""
     series = {}
@@ -275,11 +359,22 @@ def token_frequency(found: Mapping[str, npt.NDArray[np.int64]]) -> Curves | None
     return Curves("How often each token occurs", "rank of the token", "share of the tokens", series, True, True)
 
 
-def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -> list[tuple[str, int, float, float]]:
-    """Return (language, bytes, tokens per word, bytes per token) of each language with enough documents.
+@dataclass(frozen=True)
+class Fertility:
+    """How many tokens a language's words take, and what was read for it; halves of 95 % intervals, 0 of one document.
 
-    A word is what stands between blanks. Code has its languages under their own names.
+    A word is what stands between blanks.
     """
+
+    language: str
+    documents: int
+    size: int
+    tokens_per_word: Estimate
+    bytes_per_token: Estimate
+
+
+def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -> list[Fertility]:
+    """Return the fertility of each language with enough documents. Code has its languages under their own names."""
     by_language: defaultdict[str, list[str]] = defaultdict(list)
     for documents in samples.values():
         for document in documents:
@@ -289,12 +384,29 @@ def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -
     found = []
     for language, texts in by_language.items():
         if len(texts) >= FERTILITY_DOCUMENTS:
-            text = "\n".join(texts)[:FERTILITY_BYTES]
-            size, words = len(text.encode()), len(text.split())
-            tokens = len(tokenizer.encode_batch([text], bos=False, eos=False)[0])
-            if words and tokens:
-                found.append((language, size, tokens / words, size / tokens))
-    return sorted(found, key=lambda row: (row[2], row[0]))
+            shown = list(_up_to(texts, FERTILITY_BYTES))
+            tokens = [float(len(ids)) for ids in tokenizer.encode_batch(shown, bos=False, eos=False)]
+            sizes, words = (
+                [float(len(cut)) for cut in cuts] for cuts in (map(str.encode, shown), map(str.split, shown))
+            )
+            if sum(words) and sum(tokens):
+                row = Fertility(
+                    language,
+                    len(shown),
+                    int(sum(sizes)),
+                    estimates.ratio(tokens, words),
+                    estimates.ratio(sizes, tokens),
+                )
+                found.append(row)
+    return sorted(found, key=lambda row: (row.tokens_per_word.value, row.language))
+
+
+def _up_to(texts: Sequence[str], budget: int) -> Iterator[str]:
+    for text in texts:
+        if budget <= 0:
+            return
+        yield text[:budget]
+        budget -= len(text)
 
 
 def largest_tokens(found: Mapping[str, npt.NDArray[np.int64]], tokenizer: Tokenizer, count: int = 10) -> dict[str, str]:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from pipelines.card import differences, distributions, facts, measures, people, plots, samples, training
+from pipelines.card import (
+    counted,
+    differences,
+    distributions,
+    facts,
+    measures,
+    overview,
+    people,
+    plots,
+    samples,
+    topics,
+    training,
+)
 from pipelines.card.compare import Comparison
+from pipelines.card.counted import Counted, Filtered, Pairs, Percentiles
 from pipelines.card.facts import Corpus, Json
 from pipelines.card.measures import Measure, Near
 from pipelines.card.plots import Figure
@@ -60,6 +73,9 @@ class SourceView:
     documents: Sequence[Document]
     inputs: Mapping[str, str]
     figures: Sequence[Figure]
+    filtered: Sequence[Filtered]
+    percentiles: Sequence[Percentiles]
+    pairs: Sequence[Pairs]
     changes: Mapping[str, Sequence[tuple[str, Sequence[differences.Row]]]]
     sample: str
     manifest: Json
@@ -84,10 +100,15 @@ def render(
 ) -> str:
     """Return the page; reads samples of each source, one source after the other."""
     figures, tokenizer = _Figures(), load_tokenizer(corpus)
-    views, excerpts, seen = [], {}, {}
+    views, excerpts, seen, weighed, drawn = [], {}, {}, [], {}
     for name in corpus.manifests:
-        sample = samples.read(corpus.path, corpus.manifests[name])
-        views.append(_source(corpus, name, sample, tokenizer, figures))
+        counts = counted.load(corpus, name)
+        sample = samples.read(corpus.path, corpus.manifests[name], counts.strata())
+        views.append(_source(corpus, name, sample, counts, tokenizer, figures))
+        drawn[corpus.titles[name]] = replace(
+            sample, drops={}, documents=samples.by_hash(sample.documents, topics.DOCUMENTS)
+        )
+        weighed.append(overview.weighed(corpus, name, counts, sample, tokenizer))
         excerpts[name] = samples.by_hash(sample.documents, 400)
         seen[corpus.titles[name]] = people.read(sample)
     found = distributions.token_counts(corpus)
@@ -106,9 +127,21 @@ def render(
             warnings=facts.warnings(corpus),
             views=views,
             frequency=figures.draw([frequency])[0] if frequency else None,
+            tokens_read=distributions.tokens_read(corpus, found),
             largest=distributions.largest_tokens(found, tokenizer) if tokenizer else {},
             fertility=distributions.fertility(excerpts, tokenizer) if tokenizer else [],
             by_language=facts.by_language(corpus),
+            weighed=weighed,
+            excerpts_read=overview.EXCERPTS,
+            least_excerpts=overview.LEAST,
+            topics=topics.read(drawn),
+            splits=overview.splits(corpus),
+            benchmarks=overview.benchmarks(corpus),
+            personal=overview.personal(corpus),
+            masked_kinds=list(overview.MASKED.values()),
+            made=overview.made(corpus),
+            trace_of=overview.trace_of,
+            percents=counted.PERCENTS,
             people_seen={title: one for title, one in seen.items() if one.documents},
             people=people.table([one for one in seen.values() if one.documents]),
             drawn=facts.drawn(corpus),
@@ -166,7 +199,9 @@ def _proportions(corpus: Corpus) -> distributions.Counts:
     return distributions.Counts("What each source's share is", "source", series, "%", stacked=False)
 
 
-def _source(corpus: Corpus, name: str, sample: Sample, tokenizer: Tokenizer | None, figures: _Figures) -> SourceView:
+def _source(
+    corpus: Corpus, name: str, sample: Sample, counts: Counted, tokenizer: Tokenizer | None, figures: _Figures
+) -> SourceView:
     manifest = corpus.manifests[name]
     found: dict[tuple[str, str], Measure] = {}
     for stage, reason in sample.dropped:
@@ -201,7 +236,10 @@ def _source(corpus: Corpus, name: str, sample: Sample, tokenizer: Tokenizer | No
         checks=facts.checks(corpus, name),
         documents=samples.by_hash(sample.documents),
         inputs=facts.inputs_of(manifest),
-        figures=figures.draw(distributions.of_source(corpus, name, sample, by_what)),
+        figures=figures.draw(distributions.of_source(corpus, name, sample, by_what, counts)),
+        filtered=counted.filtered(counts),
+        percentiles=counted.percentiles(counts),
+        pairs=counted.pairs(counts),
         changes=_changes(corpus, name),
         sample=sample.describe(),
         manifest=manifest,

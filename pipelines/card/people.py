@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipelines.card import samples
+from pipelines.card.estimates import effective, margin
 from pipelines.card.samples import Sample
 
 DOCUMENTS: Final = 2_000  # of each source
@@ -63,11 +64,20 @@ _ALL: Final = frozenset().union(*_GROUPS.values())
 
 @dataclass(frozen=True)
 class Seen:
-    """Of a source's documents that were read, how many have each group or word; `of` English ones it has."""
+    """Of a source's documents that were read, how many have each group or word; `of` English ones it has.
+
+    Those that were read stand for others by their `weights`; what `having` counts are weights.
+    """
 
     documents: int = 0
     of: float = 0.0
     having: Counter[str] = field(default_factory=Counter)
+    weights: Sequence[float] = ()
+
+    @property
+    def weight(self) -> float:
+        """What those that were read weigh together: if all weigh the same, nothing is said of it."""
+        return math.fsum(self.weights) or float(self.documents)
 
     @property
     def exact(self) -> bool:
@@ -105,13 +115,15 @@ def read(sample: Sample) -> Seen:
     """Count a source's English documents: those of a sample, by hash, up to DOCUMENTS and BYTES."""
     english = [document for document in sample.documents if document.language in (None, "en")]
     having: Counter[str] = Counter()
-    count = size = 0
+    weights: list[float] = []
+    size = 0
     for document in samples.by_hash(english, DOCUMENTS):
         if size >= BYTES:
             break
-        size, count = size + len(document.text), count + 1
-        having.update(groups_of(document.text))
-    return Seen(count, len(english) * sample.weight(None), having)
+        size += len(document.text)
+        weights.append(sample.weight(document))
+        having.update(dict.fromkeys(groups_of(document.text), weights[-1]))
+    return Seen(len(weights), round(math.fsum(map(sample.weight, english))), having, weights)
 
 
 def table(seen: Sequence[Seen]) -> list[Row]:
@@ -128,7 +140,7 @@ def table(seen: Sequence[Seen]) -> list[Row]:
 def _shares(seen: Sequence[Seen], name: str, kind: str | None) -> list[Share | None]:
     """Return the share of a group in each source, of the documents of a kind or of all, and in all sources."""
     found = [_share(one, name, kind) for one in seen]
-    weights = [one.of * (one.having[kind] / max(1, one.documents) if kind else 1.0) for one in seen]
+    weights = [one.of * (one.having[kind] / (one.weight or 1.0) if kind else 1.0) for one in seen]
     total = math.fsum(weights)
     both = [(share, weight / total) for share, weight in zip(found, weights, strict=True) if share and weight]
     if not both:
@@ -138,10 +150,9 @@ def _shares(seen: Sequence[Seen], name: str, kind: str | None) -> list[Share | N
 
 
 def _share(one: Seen, name: str, kind: str | None) -> Share | None:
-    total, having = one.having[kind] if kind else one.documents, one.having[name]
+    total, having = one.having[kind] if kind else one.weight, one.having[name]
     if not total:
         return None
-    # Agresti and Coull's interval, which is not empty where none or all have it.
-    wide, middle = total + 4, (having + 2) / (total + 4)
-    margin = 0.0 if one.exact else 196 * math.sqrt(middle * (1 - middle) / wide)
-    return Share(100 * having / total, margin)
+    # Of a kind there are as many documents, in proportion, as of all that were read.
+    number = (effective(one.weights) or one.documents) * total / one.weight
+    return Share(100 * having / total, 0.0 if one.exact else 100 * margin(having / total, number))

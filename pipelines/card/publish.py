@@ -14,7 +14,7 @@ from typing import Any, Final
 import jinja2
 import pyarrow as pa
 
-from pipelines.card import facts
+from pipelines.card import facts, overview
 from pipelines.card.facts import Corpus, Json
 from pipelines.files import ours, storage, tables
 from pipelines.files.tables import DOCUMENT_SCHEMA
@@ -78,6 +78,10 @@ def dataset_card(corpus: Corpus) -> str:
         description=_description(corpus),
         paper=PAPER,
         reasons=facts.reasons,
+        splits=overview.splits(corpus),
+        benchmarks=overview.benchmarks(corpus),
+        personal=overview.personal(corpus),
+        made=overview.made(corpus),
     )
 
 

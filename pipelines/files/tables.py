@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -150,14 +150,18 @@ class _Hashed(io.RawIOBase):
         return self._stream.write(data)
 
 
+Watch = Callable[[pa.Table], None] | None
+
+
 class TableWriter:
     """Writes rows (dictionaries of the schema's columns, a `text` as UTF-8 or ASCII) in row groups of bounded size.
 
-    A column that a row lacks is null in it. A `staged` table is for the next stage only: not compressed, no digests.
+    A column that a row lacks is null in it. `watch` is shown each row group. A `staged` table is for the next stage
+    only: not compressed, no digests.
     """
 
-    def __init__(self, stream: BinaryIO, schema: pa.Schema, *, staged: bool = False) -> None:
-        self._staged = staged
+    def __init__(self, stream: BinaryIO, schema: pa.Schema, *, staged: bool = False, watch: Watch = None) -> None:
+        self._staged, self._watch = staged, watch
         self._group_bytes = STAGED_GROUP_BYTES if staged else ROW_GROUP_BYTES
         self._hashed = _Hashed(stream)
         target = stream if staged else cast(BinaryIO, self._hashed)
@@ -183,6 +187,8 @@ class TableWriter:
             table = pa.table([_column(field, self._rows) for field in self._schema], schema=self._schema)
             if not self._staged:
                 self._digests += _digests(table, self._rows)
+            if self._watch:
+                self._watch(table)
             self._writer.write_table(table)
             self._rows = []
             self._pending = 0
@@ -241,8 +247,10 @@ def _digests(table: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[bytes]:
 class DocumentWriter(TableWriter):
     """Writes documents; `own` are the columns of their attributes."""
 
-    def __init__(self, stream: BinaryIO, own: pa.Schema = NO_COLUMNS, *, staged: bool = False) -> None:
-        super().__init__(stream, merged(DOCUMENT_SCHEMA, own), staged=staged)
+    def __init__(
+        self, stream: BinaryIO, own: pa.Schema = NO_COLUMNS, *, staged: bool = False, watch: Watch = None
+    ) -> None:
+        super().__init__(stream, merged(DOCUMENT_SCHEMA, own), staged=staged, watch=watch)
         self._own = frozenset(own.names)
 
     def write(self, document: Document) -> None:
@@ -273,8 +281,8 @@ class DocumentWriter(TableWriter):
 class DropWriter(TableWriter):
     """Writes drops; `scores` are the names of what stages measure of them."""
 
-    def __init__(self, stream: BinaryIO, scores: Sequence[str] = ()) -> None:
-        super().__init__(stream, merged(DROP_SCHEMA, columns(**dict.fromkeys(scores, pa.float64()))))
+    def __init__(self, stream: BinaryIO, scores: Sequence[str] = (), *, watch: Watch = None) -> None:
+        super().__init__(stream, merged(DROP_SCHEMA, columns(**dict.fromkeys(scores, pa.float64()))), watch=watch)
         self._scores = frozenset(scores)
 
     def write(self, drop: Drop, *, excerpt: bool) -> None:

@@ -230,6 +230,10 @@ class Paths:
         """Return the path of an item's manifest for a stage."""
         return self.work(stage, f"{item}.json")
 
+    def counts(self, stage: str, item: str) -> str:
+        """Return the path of what an item's documents and drops are counted by."""
+        return self.work(stage, f"{item}.counts")
+
     def changes(self, stage: str, item: str) -> str:
         """Return the path of what an item shows of a stage's documents, before and after."""
         return self.work(stage, f"{item}.changes")
@@ -237,10 +241,14 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of what a stage writes besides those that all tables have: of documents, and scores of drops."""
+    """The columns of what a stage writes besides those that all tables have: of documents, and scores of drops.
+
+    Documents are counted by the values of the columns `counted`.
+    """
 
     columns: pa.Schema = NO_COLUMNS
     scores: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,8 @@ class Writer(Link[W]):
     @property
     def schema(self) -> Schema:
         """What its tables have besides the columns of all; those of drops are the same for all stages of a source."""
-        return Schema(self.columns, self.setting.source.all_scores)
+        source = self.setting.source
+        return Schema(self.columns, source.all_scores, source.counted)
 
     @cached_property
     def own_identity(self) -> tuple[Any, ...]:

@@ -30,6 +30,7 @@ from pipelines.readers import Dump
 from pipelines.stages import losses
 from pipelines.stages.changes import Changes
 from pipelines.stages.copies import Collector
+from pipelines.stages.counts import ItemCounts
 from pipelines.stages.kinds import Clusters, Context, Item, Join, Map, Part, Paths, Read, Removals, Schema, reducer_name
 
 E = TypeVar("E")
@@ -60,12 +61,19 @@ class Tally:
         self._documents_path = documents
         self._drops_path = paths.drops(stage, item)
         self._final = final
+        self._counts = ItemCounts(schema.counted)
         self._documents = (
-            tables.DocumentWriter(self._stack.enter_context(storage.write(documents)), schema.columns, staged=not final)
+            tables.DocumentWriter(
+                self._stack.enter_context(storage.write(documents)),
+                schema.columns,
+                staged=not final,
+                watch=self._counts.documents if final else None,
+            )
             if documents
             else None
         )
-        self._drops = tables.DropWriter(self._stack.enter_context(storage.write(self._drops_path)), schema.scores)
+        drops = self._stack.enter_context(storage.write(self._drops_path))
+        self._drops = tables.DropWriter(drops, schema.scores, watch=self._counts.drops)
         self.dropped: dict[str, dict[str, list[int]]] = {}
         self.spilled = 0
         self.merged = 0
@@ -105,6 +113,9 @@ class Tally:
                 f"{self._paths.source}/{self._stage} item {self._item} does not add up: {records_in} in, "
                 f"{kept} kept, {self.merged} merged, {dropped} dropped; a reader counts each in counts['records']"
             )
+        finished = documents.named(self._relative(self._documents_path or "")) if documents and self._final else None
+        gone = drops.named(self._relative(self._drops_path))
+        self._counts.write(self._paths.counts(self._stage, self._item), (finished, gone))
         return {
             "item": self._item,
             "in": records_in,
@@ -114,10 +125,8 @@ class Tally:
             "dropped": self.dropped,
             "read": dict(read),
             "statistics": dict(self.statistics),
-            "documents": documents.named(self._relative(self._documents_path))
-            if documents and self._documents_path and self._final
-            else None,
-            "drops": drops.named(self._relative(self._drops_path)),
+            "documents": finished,
+            "drops": gone,
             "cpu_seconds": round(time.process_time() - self._started, 3),
             "worker_memory_bytes": memory.peak_bytes(),
         }

@@ -17,6 +17,8 @@ from pipelines.recipe_parts import Fields
 from pipelines.stages import losses
 from pipelines.stages.kinds import Decide, Item, Part, Read, Resolve, Stage
 
+_ATTRIBUTES = "attributes."
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -122,6 +124,12 @@ class Source:
         own = (score for stage in self.stages for score in getattr(stage, "scores", ()))
         return tuple(dict.fromkeys((*own, *self.scores)))
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The columns of its own whose values documents are counted by: those of its breakdowns."""
+        found = (row.of for row in self.shown.breakdowns if row.of.startswith(_ATTRIBUTES))
+        return tuple(sorted({of.removeprefix(_ATTRIBUTES) for of in found}))
+
     def check(self) -> None:
         """Raise ValueError naming a stage or a fact for the card that cannot be right."""
         for before, stage in pairwise(self.stages):
@@ -142,7 +150,7 @@ class Source:
         measured = [("measure", one.value, ("characters", "bytes")) for one in self.shown.measures]
         counted = [("breakdown", one.of, ("language", "license", "host", "year")) for one in self.shown.breakdowns]
         for what, of, known in (*measured, *counted):
-            if of not in known and not of.startswith("attributes."):
+            if of not in known and not of.startswith(_ATTRIBUTES):
                 raise ValueError(f"source {self.name!r}: a {what} is of {of!r}, neither attributes.NAME nor known")
 
     def extended(self, added: Sequence[Stage]) -> Source:

@@ -185,6 +185,15 @@ def write_rows(output: Path, rows: list[Any]) -> None:
     swap(output, ROWS, "parquet", (output / ROWS).read_bytes())
 
 
+def counted_otherwise(output: Path) -> None:
+    """Count a document too many, with the digest of that in the manifest."""
+    path = output / ARXIV / "counts.json"
+    content = json.loads(path.read_text())
+    next(iter(content["kept"]["name:language"]["names"].values()))[0] += 1
+    path.write_text(json.dumps(content))
+    edit(output / ARXIV / "manifest.json", lambda m: m["counts"].update(sha256=storage.sha256(str(path))))
+
+
 CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no corpus manifest": (unlink(Path("manifest.json")), "corpus/manifest.json: missing or damaged"),
     "corpus manifest cut": (not_json(Path("manifest.json")), "corpus/manifest.json: missing or damaged"),
@@ -206,6 +215,8 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
         in_manifest(ARXIV / "manifest.json", lambda m: m["drops"].update(count=0, files=[])),
         "arxiv: 0 drops, the stages dropped 1",
     ),
+    "counts gone": (unlink(ARXIV / "counts.json"), "arxiv/counts.json: missing"),
+    "counts of something else": (counted_otherwise, "arxiv/counts.json: 7 counted of kept, the manifest says 6"),
     "documents gone": (lambda output: document_file(output).unlink(), "cannot be read"),
     "documents cut": (lambda output: document_file(output).write_bytes(b"PAR1"), "cannot be read"),
     "a text changed": (

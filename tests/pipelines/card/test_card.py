@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipelines.build import SOURCES
 from pipelines.card import compare, differences, distributions, facts, measures, plots, samples, training
 from pipelines.document import Document, Drop
 from pipelines.files import tables
+from pipelines.stages import counts
 
 COLUMNS = tables.columns(language_score=pa.float64(), perplexity=pa.float64(), collection=pa.string())
 
@@ -85,7 +87,7 @@ def test_a_small_source_is_read_whole(tmp_path: Path) -> None:
     (row,) = sample.drops["books", "too_short"]
     assert (row["id"], row["excerpt"], row["scores"]) == ("books/9", "gone", {"perplexity": 3.5})
     assert sample.whole
-    assert sample.weight(None) == sample.weight(("books", "too_short")) == 1
+    assert [sample.weight(one) for one in sample.documents] == [1, 1, 1]
     assert sample.describe() == "all 3 documents and all 1 drops were read"
 
 
@@ -98,9 +100,8 @@ def test_a_large_source_is_sampled_by_hash(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(samples, "ROWS", 10)
     sample = samples.read(str(tmp_path), manifest)
     assert len(sample.documents) == 5
-    assert sample.weight(None) == 20
-    assert sample.weight(("books", "too_short")) == 5
-    assert "5 of 100 documents and 10 of 50 drops" in sample.describe()
+    assert sample.weight(sample.documents[0]) == 20
+    assert "5 of 100 documents, and 10 of 50 drops" in sample.describe()
     assert [found.id for found in sample.documents] == [d.id for d in samples.read(str(tmp_path), manifest).documents]
 
 
@@ -174,20 +175,44 @@ def test_the_filters_own_functions_measure_code(
     assert measure.threshold(document(1, text)) == threshold
 
 
-def test_a_histogram_counts_everything_once() -> None:
-    values = {"kept": [(float(n), 2.0) for n in range(1, 101)], "dropped": [(1_000.0, 1.0)]}
-    for logarithmic in (False, True):
-        found = distributions.histogram("t", "w", values, {"cut": 2_000.0}, logarithmic)
+def binned(values: Sequence[float]) -> dict[int, float]:
+    return {place: float(n) for place, n in Counter(counts.bins(np.array(values)).tolist()).items()}
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_histogram_counts_everything_once(logarithmic: bool) -> None:
+    rng = np.random.default_rng(2)
+    for scale in (1e-3, 1.0, 1e6):
+        kept = (scale * rng.lognormal(0, 2, 500)).tolist()
+        series = {"kept": binned(kept), "dropped": binned([scale])}
+        found = distributions.histogram("t", "w", series, {"cut": 1e9 * scale}, logarithmic)
         assert found is not None
-        assert sum(found.series["kept"]) == 200
         assert sum(found.series["dropped"]) == 1
-        assert found.edges[0] == 1
-        assert found.edges[-1] == 2_000
-    assert distributions.histogram("t", "w", {"kept": []}, {}, False) is None
-    assert distributions.histogram("t", "w", {"kept": [(0.0, 1.0)]}, {}, True) is None
-    single = distributions.histogram("t", "w", {"kept": [(5.0, 1.0)]}, {}, False)
+        assert found.edges[-1] == 1e9 * scale
+        assert len(found.edges) <= 2 * distributions.BINS
+        for n, (low, high) in enumerate(zip(found.edges, found.edges[1:], strict=False)):
+            assert found.series["kept"][n] == sum(low <= value < high for value in kept)
+        assert found.note == ""
+    assert distributions.histogram("t", "w", {"kept": {}}, {}, logarithmic) is None
+    single = distributions.histogram("t", "w", {"kept": binned([5.0])}, {}, logarithmic)
     assert single is not None
     assert sum(single.series["kept"]) == 1
+
+
+def test_an_axis_says_what_it_leaves_out() -> None:
+    series = {"kept": binned([0.0, 0.0, -1.0, 3.0]), "dropped": binned([2.0, 0.0])}
+    found = distributions.histogram("t", "w", series, {"at": 0.0}, True)
+    assert found is not None
+    assert found.note == "not on a logarithmic axis: 3 kept have none or less, 1 dropped have none or less"
+    assert (sum(found.series["kept"]), sum(found.series["dropped"]), found.marks) == (1, 1, {})
+    assert distributions.histogram("t", "w", {"kept": binned([0.0])}, {}, True) is None
+    for values in ([0.0], [-5.0, 0.0], [-5.0, -4.0], [-3.0, 0.0, 100.0], [0.1, 0.99]):
+        linear = distributions.histogram("t", "w", {"kept": binned(values)}, {}, False)
+        assert linear is not None
+        assert sum(linear.series["kept"]) == len(values)
+        assert linear.note == ""
+        assert linear.edges[0] <= min(values)
+        assert max(values) <= linear.edges[-1]
 
 
 def test_counts_name_the_largest_and_say_what_is_left() -> None:
@@ -327,9 +352,14 @@ def test_what_moved_between_two_corpora(tmp_path: Path) -> None:
 
 def test_more_ids_than_the_limit_are_sampled(tmp_path: Path) -> None:
     found = compare.compare(*two_corpora(tmp_path), limit=50)
-    assert found.notes == ["Books: 1 in 2 of the ids was compared, chosen by hash"]
+    (note,) = found.notes
+    assert note.startswith("Books: 1 in 2 of the ids was compared, chosen by hash; that ")
     together = sum(move.documents for move in found.moves) + found.unmoved["Books"]
     assert 60 <= together <= 140
+    truth = {(move.before, move.now): move.documents for move in compare.compare(*two_corpora(tmp_path)).moves}
+    assert all(move.margin > 0 for move in found.moves)
+    inside = [abs(truth[move.before, move.now] - move.documents) <= move.margin for move in found.moves]
+    assert all(inside)
 
 
 def test_a_corpus_is_like_itself(tmp_path: Path) -> None:

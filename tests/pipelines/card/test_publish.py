@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines import report
-from pipelines.card import facts, publish
+from pipelines.card import facts, overview, publish
 from tests.pipelines.card import card_corpus
 
 
@@ -39,6 +39,10 @@ def test_the_dataset_card_has_the_manifests_numbers(published: Path) -> None:
         assert f"| {mixed.title} | {mixed.documents:,} | {mixed.size:,} | {mixed.tokens:,} |" in text
     assert "contained_in_another 2" in text
     assert "Books3" in text
+    for split in overview.splits(facts.load(str(published))):
+        assert f"| {split.title} | {split.train[0]:,} | {split.train[1]:,} | {split.validation[0]:,} |" in text
+    for said in ("## Contamination\n\nNo benchmark was looked for.", "Here no recipe did.", "- built: 2", "- seed: "):
+        assert said in text
 
 
 @pytest.mark.filterwarnings("ignore")  # mlcroissant's own dependencies warn

@@ -34,10 +34,14 @@ class Page(HTMLParser):
         self.styles = ""
         self.tags: set[str] = set()
         self.loads: list[str] = []
+        self.links: list[str] = []
         self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        if tag == "a" and dict(attributes).get("rel") == "noreferrer noopener nofollow":
+            self.links.append(dict(attributes)["href"] or "")  # where a reader may go
+            attributes = []
         self.loads += [f"{value}" for name, value in attributes if name in ("src", "href", "srcset", "xlink:href")]
         self.loads += [f"{value}" for name, value in attributes if name == "style" and "url(" in (value or "")]
         if tag == "tr":
@@ -74,6 +78,7 @@ def test_the_page_loads_nothing_and_runs_nothing(built: Path) -> None:
     parsed = page(built)
     assert parsed.loads
     assert all(target.startswith("#") for target in parsed.loads)
+    assert all(target.startswith(("https://", "http://")) for target in parsed.links)
     assert not parsed.tags & {"script", "link", "iframe", "img", "object", "embed", "video", "audio", "form"}
     assert not re.search(r"url\(|@import", parsed.styles)
 

@@ -1,0 +1,148 @@
+"""A map of what the kept text is about: documents by their words, clustered, each cluster named by its words.
+
+    documents of each source, DOCUMENTS at most by hash ─> hashed words, tf-idf ─> k-means ─> topics, with their words
+
+The same corpus gives the same bytes: documents come in the order of their hashes, the first `TOPICS` of them are where
+clusters begin, and one thread adds up. One more input changes the first few documents by little, so that most of the
+others keep their topic. Needs scikit-learn (the extra `report`); without it there is no map.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from filters import packages
+from pipelines.card import estimates, samples
+from pipelines.card.estimates import Estimate
+from pipelines.card.samples import Sample
+from pipelines.document import Document
+from pipelines.hashing import keyed
+
+DOCUMENTS: Final = 1_000  # of each source, by hash
+CHARACTERS: Final = 4_000  # of each document
+TOPICS: Final = 24
+LEAST: Final = 5 * TOPICS  # documents that are worth a map
+WORDS: Final = 6  # that name a topic
+EXAMPLES: Final = 3
+FEATURES: Final = 1 << 14
+_ROUNDS: Final = 50
+# Words of two letters and more; of scripts without blanks, characters two at a time.
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_JOINED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A cluster of documents: its words, how many documents of each source it has, about, and some of them."""
+
+    words: Sequence[str]
+    documents: Estimate
+    by_source: Mapping[str, Estimate]
+    examples: Sequence[Document]
+
+
+@dataclass(frozen=True)
+class Topics:
+    """All topics, the largest first, and by source how many documents were read for them."""
+
+    topics: Sequence[Topic]
+    read: Mapping[str, int]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text by which it is compared, lower-cased."""
+    found = []
+    for word in _WORD.findall(text[:CHARACTERS].lower()):
+        joined = len(word) > 2 and _JOINED.search(word)
+        found += [word[n : n + 2] for n in range(len(word) - 1)] if joined else [word]
+    return found
+
+
+def clustered(documents: Sequence[Sequence[str]], topics: int = TOPICS) -> npt.NDArray[np.int64]:
+    """Return the topic of each document, given by its words; the first `topics` documents are where clusters begin."""
+    text = packages.SCIKIT_LEARN.load("sklearn.feature_extraction.text")
+    hashed = text.HashingVectorizer(analyzer=list, n_features=FEATURES, alternate_sign=False, norm=None)
+    weighed = text.TfidfTransformer(sublinear_tf=True).fit_transform(hashed.transform(documents))
+    with packages.SCIKIT_LEARN.load("threadpoolctl").threadpool_limits(1):
+        means = packages.SCIKIT_LEARN.load("sklearn.cluster").KMeans(
+            topics, init=weighed[:topics].toarray(), n_init=1, max_iter=_ROUNDS, algorithm="lloyd"
+        )
+        found: npt.NDArray[Any] = means.fit_predict(weighed)
+    return found.astype(np.int64)
+
+
+def read(drawn: Mapping[str, Sample]) -> Topics | None:
+    """Return the topics of samples by the titles of their sources; None if there is too little, or no scikit-learn."""
+    if not packages.SCIKIT_LEARN.is_there():
+        return None
+    chosen = {title: samples.by_hash(sample.documents, DOCUMENTS) for title, sample in drawn.items()}
+    every = [(keyed("topic", one.id), title, one) for title, found in chosen.items() for one in found]
+    every.sort(key=lambda row: (row[0], row[2].id))
+    words = [words_of(one.text) for _, _, one in every]
+    rows = [(title, one, own) for (_, title, one), own in zip(every, words, strict=True) if own]
+    if len(rows) < LEAST:
+        return None
+    topics = clustered([own for _, _, own in rows])
+    weights = {title: _Weights(drawn[title], found) for title, found in chosen.items()}
+    everywhere = _document_counts([own for _, _, own in rows])
+    found = []
+    for number in range(TOPICS):
+        inside = [row for row, topic in zip(rows, topics.tolist(), strict=True) if topic == number]
+        if inside:
+            found.append(_topic(inside, weights, everywhere, len(rows)))
+    found.sort(key=lambda topic: (-topic.documents.value, topic.words))
+    return Topics(found, {title: len(one) for title, one in chosen.items() if one})
+
+
+class _Weights:
+    """For how many documents each of those that were read stands."""
+
+    def __init__(self, sample: Sample, chosen: Sequence[Document]) -> None:
+        given = {one.id: sample.weight(one) for one in chosen}
+        self._scale = sample.total / (math.fsum(given.values()) or 1.0)
+        self._given, self._total = given, sample.total
+        self._number, self._whole = estimates.effective(list(given.values())), len(chosen) == sample.total
+
+    def of(self, documents: Sequence[Document]) -> Estimate:
+        """Return how many documents these stand for."""
+        value = self._scale * math.fsum(self._given[one.id] for one in documents)
+        if self._whole or not self._total:
+            return Estimate(value, 0.0)
+        return Estimate(value, self._total * estimates.margin(value / self._total, self._number))
+
+
+_Row = tuple[str, Document, Sequence[str]]
+
+
+def _topic(rows: Sequence[_Row], weights: Mapping[str, _Weights], everywhere: Counter[str], total: int) -> Topic:
+    by_source = {
+        title: weights[title].of(inside)
+        for title in weights
+        if (inside := [one for name, one, _ in rows if name == title])
+    }
+    words = _words(_document_counts([own for _, _, own in rows]), len(rows), everywhere, total)
+    examples = [one for _, one, _ in rows][:EXAMPLES]
+    return Topic(words, estimates.together(list(by_source.values())), by_source, examples)
+
+
+def _document_counts(documents: Sequence[Sequence[str]]) -> Counter[str]:
+    return Counter(word for words in documents for word in set(words))
+
+
+def _words(inside: Counter[str], documents: int, everywhere: Counter[str], total: int) -> list[str]:
+    """Return the words that tell most of a topic: in many of its documents, and in few others."""
+
+    def told(word: str) -> float:
+        part = inside[word] / documents
+        return part * math.log(part * total / everywhere[word])
+
+    common = [word for word in inside if inside[word] > 1 or documents == 1]
+    return sorted(common, key=lambda word: (-told(word), word))[:WORDS]
