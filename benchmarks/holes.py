@@ -7,12 +7,14 @@ Usage: `python benchmarks/holes.py [FOLDER ...] [--output DIR] [--top N] [--json
 `LANGwiki*.xml.bz2` (default: data/raw). Each use is looked for where it stood: between the words before and after it.
 It is kept if its first number and its years are there, or most words of one of its arguments; what has neither has no
 say. Uses in boxes, navigation, notes and tables are not counted (`UNSEEN` of `holes_peers.py` names the notes and what
-is hidden; how many these were is printed). Nothing here knows the cleaner's tables.
+is hidden; how many these were is printed). Nothing here knows the cleaner's tables; the
+templates that a dump defines are given to it, as in a build.
 
 A use whose whole line is not in the text is counted apart (`unplaced`). Printed for each language and extractor: uses,
 holes, holes per million characters of our text, numbers in prose kept (the templates' own too); then the losses of ours
-by template. The last line is one JSON object: name -> {ratio, bar}, holes per million characters at most the bar, per
-cent of numbers at least it, for languages with 1 MB or more of wikitext; for those with less all together.
+by template. The last line is one JSON object: name -> {ratio, bar}, holes and marks of markup per million
+characters at most the bar, per cent of numbers at least it, for languages with 1 MB or more of wikitext; for those with
+less all together.
 """
 
 from __future__ import annotations
@@ -32,14 +34,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.holes_peers import tokens
 from benchmarks.peers import Peer, run_job
-from benchmarks.structured import articles
-from filters.wikitext import cleaner
+from benchmarks.structured import MARKUP, articles, read_pages
+from filters.wikitext import cleaner, definitions
+from filters.wikitext.definitions import Definitions
+from pipelines.models import templates
 
 PEERS = Peer("holes", "holes_peers.py", ("mwparserfromhell==0.7.2", "wikiextractor==3.1.0"))
 MIN_WIKITEXT = 1_000_000
 """Characters of a language's wikitext from which on its figure is its own."""
 
-BARS = {"holes per million": 20.0, "numbers kept, %": 99.5}
+BARS = {"holes per million": 20.0, "numbers kept, %": 99.5, "markup per million": 6.0}
 REACH = 40
 """Words of a window that has a known word on one side only."""
 
@@ -56,6 +60,7 @@ class Found:
     unplaced: int = 0
     numbers: int = 0
     numbers_kept: int = 0
+    marks: int = 0  # of markup
     lost: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     nothing: Counter[str] = field(default_factory=Counter)  # uses without arguments, where nothing stands
@@ -70,6 +75,7 @@ class Found:
             "holes per million": round(1e6 * self.holes / max(characters, 1), 1),
             "numbers": self.numbers,
             "numbers kept, %": round(kept, 2),
+            "markup per million": round(1e6 * self.marks / max(characters, 1), 1),
         }
 
     def add(self, other: Found) -> None:
@@ -79,6 +85,7 @@ class Found:
         self.unplaced += other.unplaced
         self.numbers += other.numbers
         self.numbers_kept += other.numbers_kept
+        self.marks += other.marks
 
 
 class Text:
@@ -141,6 +148,7 @@ def survives(use: Mapping[str, Any], window: Sequence[str]) -> bool:
 def look(lines: Sequence[Mapping[str, Any]], content: str, found: Found) -> None:
     """Look for the uses of a page's lines in its text."""
     text, near = Text(content), 0
+    found.marks += sum(map(content.count, MARKUP))
     wanted = Counter[str]()
     for line in lines:
         words, uses = line["words"], line["uses"]
@@ -182,14 +190,30 @@ def by_language(pages: Sequence[dict[str, str]]) -> Iterator[tuple[str, list[dic
     yield from sorted(grouped.items())
 
 
+def of_the_dumps(folders: Sequence[Path], output: Path) -> dict[str, Definitions]:
+    """Return the templates that the dumps define, by language, for those that hold their namespace."""
+    found: defaultdict[str, list[definitions.Record]] = defaultdict(list)
+    for page in read_pages(folders):
+        if page.attributes["namespace"] == templates.NAMESPACE and page.language:
+            target = page.attributes.get("redirect")
+            text = page.text if target is None else f"#REDIRECT [[{target}]]"
+            if record := definitions.record(page.title or "", text, page.language):
+                found[page.language].append(record)
+    for language, records in found.items():
+        definitions.write(records, output / f"{language}-{definitions.FILE}")
+        print(f"{language}: {len(records)} templates that the dump defines")
+    return {language: Definitions(output / f"{language}-{definitions.FILE}", language) for language in found}
+
+
 def run(folders: Sequence[Path], output: Path, top: int) -> dict[str, Any]:
     """Measure all languages; returns the rows of each, and what is asked of ours."""
+    own = of_the_dumps(folders, output)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     asked: dict[str, dict[str, float]] = {}
     small, small_characters = Found(), 0
     for language, pages in by_language(list(articles(folders))):
         lines = run_job(PEERS, output, "lines", pages)
-        ours = [cleaner.clean(page["text"], language) for page in pages]
+        ours = [cleaner.clean(page["text"], language, own.get(language)) for page in pages]
         characters, size = sum(map(len, ours)), sum(len(page["text"]) for page in pages)
         print(f"{language}: {len(pages)} articles, {size:,} characters of wikitext, {characters:,} of our text")
         rows[language] = {}

@@ -52,10 +52,21 @@ Templates are read by behaviours: small functions with the names that each wiki 
 (`filters/wikitext/behaviours/`). What no table knows keeps its words inside a sentence and goes where it stands alone
 on its line; both are counted by name in the manifest, and the corpus card lists those with the most text.
 
-Labels of languages that a template writes go on purpose: `{{{{langx|de|Linz an der Donau}}}}`,
-`{{{{lang-lt|Lietuva}}}}` and `{{{{IPA-fr|kʁisteva|lang}}}}` leave the words or sounds without "German:", "лит." or
-"French:". What the article itself says of a language stays, and so does "pronounced", which is a word of the sentence.
-Of `{{{{convert|72|mph|km/h}}}}` the quantity that was written stays, not what was worked out of it.
+Labels of languages that a template writes go on purpose, though MediaWiki prints them: `{{{{langx|de|Linz an der
+Donau}}}}`, `{{{{lang-lt|Lietuva}}}}` and `{{{{IPA-fr|kʁisteva|lang}}}}` leave the words or sounds without
+"German:", "лит." or "French:". The label is the template's word and not the author's, no fact about the subject
+goes with it, and `Linz (Linz an der Donau)` is what was set down as right when the code of the language still stood
+there. What the article itself says of a language stays, and so does "pronounced", which is a word of the sentence.
+
+Quantities are converted as Module:Convert does it: `{{{{convert|240|mi|km|0}}}}` is "240 miles (386 km)", with its
+rules of rounding, its default targets, ranges, sums (5 ft 10 in) and options (`abbr`, `adj`, `comma`, `disp`,
+`frac`, `order`, `round`, `sigfig`, `sp`). A unit that `units.tsv` lacks keeps what was written. Not done: numbers
+in words (`spell`), currencies (`$`), altitudes of Mach; and outside English units are shown by their symbols, for
+the wikis' own words for them are not in the table (Russian prints "миль" for "mi").
+
+A figure that a wiki looks up on other pages (`{{{{Statistiek gemeente Duitsland inwoners|11|Berlijn}}}}`,
+`{{{{SPFL-stadiums|raith}}}}`) is not in the article: nothing stands in its place, for the arguments are keys, and
+the manifest counts it by name.
 
 The excerpts are by the authors of the articles, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/); each
 article's history, at its address, names its authors. `python benchmarks/structured.py` gives the speeds and the figures

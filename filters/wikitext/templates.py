@@ -3,8 +3,8 @@
 `behave(content, names, language)` takes what stands between `{{` and `}}`, nested markup being turned into text and its
 `|` and `=` masked, and returns the text ("" for what only navigates, cites or decorates), or None for a template that
 no table knows. Of those, `unknown` returns the readable arguments, marked: `settle` keeps them inside a sentence,
-a heading or a list item, and lets them go where they stand alone on their line. Quantities keep the unit they are
-written in: what `convert` computes is not in the dump.
+a heading or a list item, and lets them go where they stand alone on their line. Templates whose value is on other pages
+(`DATA`) have none: their arguments are keys.
 """
 
 from __future__ import annotations
@@ -63,6 +63,13 @@ OPTION = re.compile(
 # Codes of languages; three letters are words, but for those that Wikipedia's articles use most.
 CODE = re.compile(
     r"(?:[a-z]{2}|grc|ang|non|goh|gmh|ast|nds|hbo|arc|syc|akk|ota|peo|cop|roa|sco|tlh)(?:-[A-Za-z]{2,8})*"
+)
+
+
+# Names of templates that look a figure up on other pages, by keys: what they are given is none of it.
+DATA = re.compile(
+    r"statistiek .*|spfl[- ]stadiums|metadat[ae]n? .*|.*einwohnerzahl.*|ewz|ewr|un population|.* population wikidata|"
+    r"population (?:commune|ville).*|dernière population.*|населення .*|население .*"
 )
 
 
@@ -165,7 +172,7 @@ def unknown(content: str, names: Names, language: str) -> str:
     text = ""
     if bar:
         parts = [part for part in rest.split("|") if "=" not in part or not NAMED_BY_WORD.match(part)]
-        if 0 < len(parts) <= MAX_PLACES:
+        if 0 < len(parts) <= MAX_PLACES and not DATA.fullmatch(name):
             arguments = _arguments(name, parts, names, language)
             text = MARKS.sub("", " ".join(readable(arguments).split()))
     return f"{UNKNOWN_OPEN}{MARKS.sub('', name)}{UNKNOWN_TEXT}{text}{UNKNOWN_CLOSE}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -91,13 +91,20 @@ def clean(page: Document, context: Context[Articles]) -> Document | Drop:
 
 def _definitions_of(language: str, context: Context[Articles]) -> Definitions | None:
     folder = context.models.get(templates.NAME)
-    return _definitions(folder, language) if folder else None
-
-
-@cache
-def _definitions(folder: str, language: str) -> Definitions | None:
+    if folder is None:
+        return None
     path = Path(folder, language, FILE)
-    return Definitions(path, language) if path.exists() else None
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # a wiki whose dump has no templates
+        return None
+    return _definitions(path, language, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _definitions(path: Path, language: str, version: tuple[int, ...]) -> Definitions:
+    """Return the definitions of a file; another `version` of it, made later in its place, is read anew."""
+    return Definitions(path, language)
 
 
 def cited_keys(page: Document, article: Document, context: Context[Articles]) -> Keys:
@@ -144,13 +151,19 @@ def _spans(dump: Input, index: str, span_bytes: int) -> list[tuple[int, int]]:
     return read.spans(span_bytes)
 
 
+@lru_cache(maxsize=1 << 12)
+def _header(dump: Input) -> mediawiki_header.Header:
+    """Return the header of a dump, read once for all that ask."""
+    with storage.open_read(dump.path) as stream:
+        return mediawiki_header.header_of(stream)
+
+
 def _refuse_another_wiki(dump: Input, language: str) -> None:
     """Raise ValueError for a dump that is another wiki's by its header, unless its pages are of this one."""
+    header = _header(dump)
+    if header.fits(language) is not False:
+        return
     with storage.open_read(dump.path) as stream:
-        header = mediawiki_header.header_of(stream)
-        if header.fits(language) is not False:
-            return
-        stream.seek(0)
         by_pages = mediawiki_header.is_of(stream, language, header)
     if not by_pages:
         raise ValueError(
@@ -164,8 +177,7 @@ def remarks(inputs: Sequence[Input]) -> Iterator[str]:
     """Say which dumps cannot be known, by their headers, to be of the wiki that they are taken for."""
     for dump in inputs:
         language = dict(dump.attributes)["language"]
-        with storage.open_read(dump.path) as stream:
-            header = mediawiki_header.header_of(stream)
+        header = _header(dump)
         if not header.fits(language):
             yield f"wikipedia: {dump.path}: its header says {header}; it is taken for {language!r}, as it is named"
 
@@ -183,7 +195,7 @@ def articles_part(recipe: Recipe) -> Articles:
 COLUMNS = columns(namespace=pa.string())
 PAGES = Map("pages", wanted, articles_part, keys=page_key, ranked=True, columns=COLUMNS)
 REVISIONS = Decide("revisions", exact.not_owner, ranked=True)
-ARTICLES = Map("articles", article, articles_part, models=(templates.NAME,), keys=cited_keys, version=6)
+ARTICLES = Map("articles", article, articles_part, models=(templates.NAME,), keys=cited_keys, version=7)
 
 
 def stages(recipe: Wikipedia) -> tuple[Stage, ...]:

@@ -48,7 +48,7 @@ from filters.wikitext import (
 )
 from filters.wikitext import cleaner as wikitext_cleaner
 from filters.wikitext import lines as wikitext_lines
-from filters.wikitext.behaviours import dates, numbers, territories
+from filters.wikitext.behaviours import dates, numbers, rounding, territories, units
 from pipelines.dedup import citations, near, pairs, ranks
 from pipelines.dedup import lines as dedup_lines
 from pipelines.document import Document
@@ -184,8 +184,14 @@ def quantities(text: str) -> None:
     """Format what a template is given as numbers and dates."""
     number, _, rest = text.partition("|")
     numbers.format_number(number, ENGLISH), numbers.decimal(number, ENGLISH)
-    numbers.with_unit(number, rest, one=False, symbols=False)
+    numbers.powers(rest), rounding.read(number, ENGLISH), units.find_unit(rest)
     dates.month(number, "fr"), dates.written(number, rest, number, LANGUAGES[len(text) % len(LANGUAGES)])
+
+
+def conversions(text: str) -> None:
+    """Convert what each line gives."""
+    for line in text.split("\n"):
+        templates.behave(f"convert|{line}", ENGLISH, "en")
 
 
 def named_behaviours(text: str) -> None:
@@ -419,6 +425,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "wikitext_templates.settle": lambda text: templates.settle(text, Counter()),
         "wikitext_templates.unknown": lambda text: templates.unknown(text, ENGLISH, "en"),
         "wikitext_behaviours, numbers": quantities,
+        "wikitext_behaviours, conversions": conversions,
         "wikitext_behaviours, names": named_behaviours,
     },
 }
@@ -447,6 +454,18 @@ SEEDS = {
 \IfFileExists{k}{l}{m}\foreach \x in {b,c}{\input{\x}}\end{document}"""
     + "\f\\documentclass{a}\\title{Paper title}\\begin{document}\\section{B} typeface \\input{\\jobname}\\end{document}"
     * 3,
+    "wikitext_behaviours, conversions": """5|km|mi|round=5
+2|and|5|km|mi|sigfig=3|sp=us
+5|mm|in|frac=16
+5|ft|2|in|m
+1.85|m|ftin|abbr=off
+1.5|e6km2
+10|to|20|C|F
+2e6|mi|km
+1234|t|lb|-2
+30|mpgus|L/100 km
+5|wibble|km
+x|y""",
     "wikitext.clean": """{{Infobox|a=1}}''A'' [[b|c]]<ref>{{cite web|url=http://a.org/|title=t}}</ref> {{val|3|u=km}}
 {{xyzzy|words}} {{flag|FRA}} b
 == D ==\n* {{lang|la|e}} {{date|2001|2|3}} <math>x^2</math>\n{| class="a"\n|-\n| f || g\n|}\n[[Category:h]]""",

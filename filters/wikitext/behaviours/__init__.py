@@ -1,6 +1,7 @@
 """What a template stands for, by its name and wiki: a table of behaviours, each a small function of the arguments.
 
-registry     how behaviours are named                numbers, units, money   quantities, conversions, currencies
+registry     how behaviours are named                numbers, money          quantities, currencies
+conversion   quantities that are converted          units, rounding        what it needs
 words        languages, styles, links, sounds        dates                   dates, ages, centuries
 places       coordinates, countries, flags           people                  biographical openings
 science      chemistry, notation, ships              blocks                  quotations, lists, columns, drawers
@@ -13,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 
 # Importing a module registers its behaviours.
-from filters.wikitext.behaviours import blocks, dates, gone, money, numbers, people, places, science, words
+from filters.wikitext.behaviours import blocks, conversion, dates, gone, money, numbers, people, places, science, words
 from filters.wikitext.behaviours.registry import EVERYWHERE, FAMILIES, OWN, Arguments, Behaviour
 
 __all__ = ["Arguments", "Behaviour", "find"]
 
-TOPICS = (blocks, dates, gone, money, numbers, people, places, science, words)
+TOPICS = (blocks, conversion, dates, gone, money, numbers, people, places, science, words)
 REDIRECTS = Path(__file__).with_name("redirects.tsv")
 MAX_FAMILY_NAME = 60
 """Characters of a name that is compared with patterns."""

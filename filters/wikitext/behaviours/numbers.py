@@ -1,27 +1,16 @@
-"""Numbers, fractions, quantities with their units, and what `convert` was given."""
+"""Numbers, fractions, and quantities with their units."""
 
 from __future__ import annotations
 
 import re
-from types import MappingProxyType
 
 from filters.wikitext.behaviours.registry import Arguments, behaviour
-from filters.wikitext.behaviours.units import UNITS
 from filters.wikitext.names import Names
 from filters.wikitext.tags import SUPERSCRIPTS
 
 PLAIN_NUMBER = re.compile(r"([-+−]?)(\d+)(?:\.(\d+))?")
 NUMBER_AND_WORDS = re.compile(r"([-+−]?\d[\d.,]*)[ \xa0\u202f]+(\D.*)", re.DOTALL)
 UNIT_POWER = re.compile(r"(?<=[^\W\d])[ ]?([-−]?[23])(?![\d\w])")
-RANGES = MappingProxyType(
-    {
-        "-": "–", "–": "–", "—": "–", "to": " to ", "and": " and ", "or": " or ", "by": " by ", "x": " × ", "×": " × ",
-        "*": " × ", "xx": " × ", "+/-": " ± ", "±": " ± ", "to(-)": "–", "and(-)": " and ", "–to": "–", "+": " + ",
-        "a": "–", "до": "–", "bis": "–", "till": "–", "til": "–", "do": "–", "tot": "–", "à": "–", "e": "–", "és": "–",
-        "en": "–", "et": "–", "y": "–", "und": "–", "och": "–", "og": "–", "и": "–", "і": "–", "та": "–",
-    }
-)  # fmt: skip
-"""What `convert` writes between two numbers; the words of other languages become a dash."""
 
 
 def format_number(number: str, names: Names) -> str:
@@ -46,16 +35,7 @@ def decimal(value: str, names: Names) -> str:
     return format_number(value.replace("+", " ") if "/" in value else value, names)
 
 
-def with_unit(number: str, unit: str, *, one: bool, symbols: bool, hyphen: bool = False) -> str:
-    """Return a number with its unit: in English's words, or its symbol; an unknown unit as it is written."""
-    forms = UNITS.get(unit) or UNITS.get(unit.casefold()) or (_powers(unit),) * 3
-    word = forms[2] if symbols else forms[0] if one else forms[1]
-    if word.startswith("/"):
-        return number + word
-    return f"{number}-{word.replace(' ', '-')}" if hyphen and not word.startswith("°") else f"{number} {word}"
-
-
-def _powers(unit: str) -> str:
+def powers(unit: str) -> str:
     """Return a unit with its exponents raised: "hab./km 2" as "hab./km²"."""
     return UNIT_POWER.sub(lambda power: power[1].translate(SUPERSCRIPTS), unit)
 
@@ -75,12 +55,12 @@ def number(a: Arguments) -> str:
 def quantity(a: Arguments) -> str:
     """{{unité|1234|km|2}}, {{unité|1234 km}}: a number, then pairs of unit and exponent."""
     single = NUMBER_AND_WORDS.fullmatch(a.at(1))
-    found = [format_number(single[1] if single else a.at(1), a.names), *([_powers(single[2])] if single else [])]
+    found = [format_number(single[1] if single else a.at(1), a.names), *([powers(single[2])] if single else [])]
     for word in a.places[1:]:
         if re.fullmatch(r"[-−]?\d", word):
             found[-1] += word.translate(SUPERSCRIPTS)
         elif word:
-            found.append(_powers(word))
+            found.append(powers(word))
     unit = a.get("u", "unit", "ul", "um")
     return " ".join([*found, *([unit] if unit else [])]).strip()
 
@@ -89,30 +69,7 @@ def quantity(a: Arguments) -> str:
 def measure(a: Arguments) -> str:
     """it {{M|12|u=km}}: numbers and a unit."""
     numbers = [format_number(place, a.names) for place in a.places[:3]]
-    return " ".join([*numbers, _powers(a.get("u", "ul", "um"))]).strip()
-
-
-@behaviour(
-    "convert|cvt|convertir|converti|converter|konwertuj|converteren|umrechnen|převeď|преобразовать|конвертор|convertit|"
-    "pretvori|претвори|átszámít|konvertera|omregn|convertire",
-    ro="conversie",
-)
-def convert(a: Arguments) -> str:
-    """{{convert|5|to|10|km}}, {{convert|5|ft|10|in|m}}, {{convert|1300|mi|km}}: the part that was written."""
-    symbols = a.name == "cvt" or a.language != "en" or a.get("abbr") in ("on", "in", "~") or a.get("adj") == "ri0"
-    shown = [decimal(a.at(1), a.names)]
-    places = list(a.places[1:])
-    while len(places) > 1 and places[0].casefold() in RANGES:
-        between = RANGES[places[0].casefold()]
-        shown += ["–" if a.language != "en" and between.strip().isalpha() else between, decimal(places[1], a.names)]
-        places = places[2:]
-    if not places:
-        return "".join(shown)
-    hyphen = a.get("adj") in ("on", "mid") and not symbols
-    text = with_unit("".join(shown), places[0], one=hyphen or shown == ["1"], symbols=symbols, hyphen=hyphen)
-    if len(places) > 2 and re.fullmatch(r"[\d./+]+", places[1]) and places[2].casefold() in UNITS:
-        text += " " + with_unit(decimal(places[1], a.names), places[2], one=places[1] == "1", symbols=symbols)
-    return text
+    return " ".join([*numbers, powers(a.get("u", "ul", "um"))]).strip()
 
 
 @behaviour("val")
@@ -149,24 +106,6 @@ def power(a: Arguments) -> str:
 def gaps(a: Arguments) -> str:
     """{{gaps|1|234|567}}: a number whose groups are set apart by its style alone."""
     return "".join(a.places)
-
-
-@behaviour("pop density|population density")
-def density(a: Arguments) -> str:
-    """{{pop density|population|area|km2|sqmi|prec=1}}: a quotient of what it is given."""
-    try:
-        value = float(a.at(1).replace(",", "")) / float(a.at(2).replace(",", ""))
-    except (ValueError, ZeroDivisionError):
-        return ""
-    digits = int(a.get("prec")) if a.get("prec").isdecimal() and len(a.get("prec")) == 1 else 0
-    return with_unit(format_number(f"{value:.{digits}f}", a.names), "/" + a.at(3), one=False, symbols=True)
-
-
-@behaviour("height")
-def height(a: Arguments) -> str:
-    """{{height|ft=6|in=1}}, {{height|m=1.85}}: what is given, with its units."""
-    named = [f"{decimal(a.named[unit], a.names)} {unit}" for unit in ("m", "cm", "ft", "in") if a.named.get(unit)]
-    return " ".join(named) or " ".join(a.places[:4])
 
 
 @behaviour(de="höhe")

@@ -25,7 +25,7 @@ FOUND_IN_DUMPS = [
      "È nota."),
     ("en", "'''Linz''' ({{langx|de|Linz an der Donau}})", "Linz (Linz an der Donau)"),
     ("ro", "un teritoriu de {{conversie|891.85|km2|sqmi}}. Media {{conversie|22|–|25|C|F}}.",
-     "un teritoriu de 891,85 km². Media 22–25 °C."),
+     "un teritoriu de 891,85 km² (344,35 sq mi). Media 22–25 °C (72–77 °F)."),
     ("it", "# {{ROU}} 1.940", "1. Romania 1.940"),
     ("it", "* {{bandiera|Francia|nome}}: x", "- Francia: x"),
     ("en", "the 2009{{endash}}2014 period", "the 2009–2014 period"),
@@ -52,22 +52,26 @@ FOUND_IN_DUMPS = [
 """What came out wrong of real dumps once."""
 
 QUANTITIES = [
-    ("en", "{{convert|2.5|acre|ha}} of land", "2.5 acres of land"),
-    ("ru", "{{convert|5|mi|km}}", "5 mi"),
+    ("en", "{{convert|2.5|acre|ha}} of land", "2.5 acres (1.0 ha) of land"),
+    ("ru", "{{convert|5|mi|km}}", "5 mi (8,0 km)"),
     ("pl", "{{konwersja|5|km}} stąd", "5 km stąd"),
-    ("es", "{{convertir|5|a|10|km}}", "5–10 km"),
+    ("es", "{{convertir|5|a|10|km}}", "5–10 km (3,1–6,2 mi)"),
     ("fr", "{{unité|3748148 habitants}} ({{unité|4203 hab./km 2}})", "3 748 148 habitants (4 203 hab./km²)"),
     ("it", "alto {{M|1200|u=m}}", "alto 1 200 m"),
     ("en", "{{percentage|1|8|1}} of them, {{percentage|5}}", "12.5% of them, 5%"),
     ("en", "the {{ord|21}}, {{ord|12}} and {{ordinal|3}}", "the 21st, 12th and 3rd"),
-    ("en", "{{height|ft=6|in=1}} tall", "6 ft 1 in tall"),
+    ("en", "{{height|ft=6|in=1}} tall", "6 ft 1 in (1.85 m) tall"),
     (
         "en",
         "{{convert|43.5|mpgimp|L/100 km mpgus|abbr=on}}, {{convert|30|mpgus}}",
-        "43.5 mpg-imp, 30 miles per US gallon",
+        "43.5 mpg-imp (6.49 L/100 km; 36.2 mpg-US), 30 miles per US gallon (7.8 L/100 km; 36 mpg-imp)",
     ),
-    ("en", "{{convert|8|L/100km|abbr=on}}, {{cvt|848|cc|L CID|1}}, {{cvt|61|cuin}}", "8 L/100 km, 848 cc, 61 cu in"),
-    ("en", "{{cvt|100|Nm|lbft}} and {{cvt|500|nm}}", "100 N⋅m and 500 nm"),
+    (
+        "en",
+        "{{convert|8|L/100km|abbr=on}}, {{cvt|848|cc|L CID|1}}, {{cvt|61|cuin}}",
+        "8 L/100 km (35 mpg-imp; 29 mpg-US), 848 cc (0.8 L; 51.7 cu in), 61 cu in (1,000 cm³)",
+    ),
+    ("en", "{{cvt|100|Nm|lbft}} and {{cvt|500|nm}}", "100 N⋅m (74 lb⋅ft) and 500 nm (2.0×10⁻⁵ in)"),
     ("en", "{{radic|2}} and {{radic|2|3}}", "√2 and ³√2"),
     ("pl", "{{ułamek|1|2}} mili", "1/2 mili"),
     ("en", "{{GBP|2500}}, {{currency|5|JPY}} and {{currency|7|XTS}}", "£2,500, ¥5 and XTS 7"),
@@ -254,6 +258,13 @@ def test_an_unknown_template_leaves_its_words_inside_a_sentence_and_goes_alone()
 )
 def test_what_of_an_unknown_templates_arguments_is_text(arguments: str, text: str) -> None:
     assert clean(f"A {{{{xyzzy|{arguments}}}}} b.", "en") == " ".join(f"A {text} b.".split())
+
+
+def test_what_a_template_looks_up_elsewhere_leaves_no_key_and_is_counted() -> None:
+    found = cleaned("Met {{Statistiek gemeente Duitsland inwoners|11|Berlijn|}} inwoners is Berlijn groot.", "nl")
+    assert found.text == "Met inwoners is Berlijn groot."
+    assert found.unknown == {Unknown("statistiek gemeente duitsland inwoners", True, 0): 1}
+    assert clean("An {{SPFL-stadiums|raith}} stadium.", "en") == "An stadium."
 
 
 def test_unknown_templates_in_headings_tables_and_boxes() -> None:

@@ -56,20 +56,20 @@ def test_reasons() -> None:
 
 
 def test_the_spec_quantities_survive() -> None:
-    assert clean("At {{convert|1300|mi}} long", "en") == "At 1,300 miles long"
+    assert clean("At {{convert|1300|mi}} long", "en") == "At 1,300 miles (2,100 km) long"
     assert clean("{{formatnum:3}}", "en") == "3"
 
 
 @pytest.mark.parametrize(
     ("wikitext", "language", "text"),
     [
-        ("{{convert|1300|mi|km}}", "en", "1,300 miles"),
-        ("a {{convert|5|mi|km|adj=on}} walk", "en", "a 5-mile walk"),
-        ("{{convert|5|to|10|km|abbr=on}}", "en", "5 to 10 km"),
-        ("{{convert|5|ft|10|in|m}}", "en", "5 feet 10 inches"),
-        ("{{cvt|1|m}}", "en", "1 m"),
-        ("{{convert|640081.87|km2|sqmi|abbr=on}}", "en", "640,081.87 km²"),
-        ("{{convertir|12|km|mi}}", "es", "12 km"),
+        ("{{convert|1300|mi|km}}", "en", "1,300 miles (2,100 km)"),
+        ("a {{convert|5|mi|km|adj=on}} walk", "en", "a 5-mile (8.0 km) walk"),
+        ("{{convert|5|to|10|km|abbr=on}}", "en", "5 to 10 km (3.1 to 6.2 mi)"),
+        ("{{convert|5|ft|10|in|m}}", "en", "5 feet 10 inches (1.78 m)"),
+        ("{{cvt|1|m}}", "en", "1 m (3 ft 3 in)"),
+        ("{{convert|640081.87|km2|sqmi|abbr=on}}", "en", "640,081.87 km² (247,136.99 sq mi)"),
+        ("{{convertir|12|km|mi}}", "es", "12 km (7,5 mi)"),
         ("{{val|1.5|0.2|e=6|u=kg}}", "en", "1.5 ± 0.2 × 10⁶ kg"),
         ("{{val|1.00794|(7)}}", "en", "1.00794(7)"),
         ("{{frac|3|1|2}} and {{frac|2}}", "en", "3 1/2 and 1/2"),
@@ -100,7 +100,7 @@ def test_the_spec_quantities_survive() -> None:
         ("{{euro|77.80}}", "fr", "77,80 €"),
         ("{{chem|C|2|H|5|O|-}}", "en", "C₂H₅O⁻"),
         ("{{nuclide2|einsteinium|254|link=y}}", "en", "einsteinium-254"),
-        ("{{pop density|1000|100|km2|prec=1}}", "en", "10.0/km²"),
+        ("{{pop density|1000|100|km2|prec=1}}", "en", "10.0/km² (25.9/sq mi)"),
         ("{{pop density|1000|0|km2}}x", "en", "x"),
         ("-{Abgeordnetenhaus}- и -{sr-ec:један; sr-el:jedan}-", "sr", "Abgeordnetenhaus и један"),
         ("{{uc:abc}} {{lc:ABC}} {{ucfirst:abc}}", "en", "ABC abc Abc"),
@@ -415,7 +415,7 @@ def test_real_articles_read_well(dumps: Path) -> None:
         ("{{date|2001|²|3}}", "2001 ² 3"),
         ("{{as of|2001|²}}", "As of ² 2001"),
         ("{{date|2001|" + "9" * 5_000 + "|3}}", f"{'9' * 5_000} 3, 2001"),
-        ("{{pop density|10|4|km2|prec=²}}", "2/km²"),
+        ("{{pop density|10|4|km2|prec=²}}", "2/km² (5.2/sq mi)"),
     ],
 )
 def test_what_only_looks_like_a_number_is_text(template: str, text: str) -> None:

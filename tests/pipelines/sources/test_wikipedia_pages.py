@@ -6,13 +6,22 @@ import bz2
 import gzip
 import json
 import lzma
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
+from filters.wikitext import definitions
 from pipelines import corpus
+from pipelines.document import Document
 from pipelines.files import tables
+from pipelines.models import templates
+from pipelines.readers import mediawiki_header
+from pipelines.recipes import Wikipedia
+from pipelines.sources import wikipedia
+from pipelines.stages.kinds import Context
+from pipelines.stages.source import Input
 from tests.pipelines.tiny import page
 
 SETTINGS = ("--runner", "plain", "--recipe", "paper", "--source", "wikipedia", "--set", "tokenize=false", "--set")
@@ -153,3 +162,50 @@ def test_a_dump_without_a_page_fails_and_is_named(tmp_path: Path, capsys: pytest
     (tmp_path / "enwiki-1.xml").write_bytes(dump())
     assert build(tmp_path / "corpus", f"={tmp_path}/enwiki-1.xml") == 1
     assert "enwiki-1.xml: no page is in it" in capsys.readouterr().err
+
+
+def test_a_header_is_read_once_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "enwiki-1.xml"
+    path.write_bytes(dump(revision(1, 1), wiki="mywiki"))
+    given = [Input(str(path), f"digest of {path}", path.stat().st_size, (("language", "en"),))]
+    opened: list[BinaryIO] = []
+
+    def header_of(stream: BinaryIO) -> mediawiki_header.Header:
+        opened.append(stream)
+        return read(stream)
+
+    read = mediawiki_header.header_of
+    monkeypatch.setattr(mediawiki_header, "header_of", header_of)
+    recipe = replace(Wikipedia(), check_header=True)
+    with pytest.raises(ValueError, match="names mywiki"):
+        wikipedia.items(given, recipe)
+    assert len(list(wikipedia.remarks(given))) == 1
+    assert len(opened) == 1
+    assert len(list(wikipedia.remarks([replace(given[0], digest="of other content")]))) == 1
+    assert len(opened) == 2
+
+
+def test_a_model_made_again_in_its_place_is_read_anew(tmp_path: Path) -> None:
+    def text(meaning: str) -> str:
+        path = tmp_path / "new"
+        found = definitions.record("Template:Xyzzy", meaning, "en")
+        assert found is not None
+        definitions.write([found], path)
+        (tmp_path / "en").mkdir(exist_ok=True)
+        path.replace(tmp_path / "en" / definitions.FILE)
+        context = Context(Wikipedia().articles, {templates.NAME: str(tmp_path)})
+        page = Document(
+            id="en/1",
+            source="wikipedia",
+            text="A {{xyzzy}} of prose.",
+            dump="0",
+            offset=0,
+            language="en",
+            attributes={"namespace": "0"},
+        )
+        done = wikipedia.clean(page, context)
+        assert isinstance(done, Document)
+        return done.text
+
+    assert text("first") == "A first of prose."
+    assert text("later") == "A later of prose."
