@@ -132,7 +132,10 @@ ARTICLES = (
         number="3,597,092",
         heading="Wool",
         quantity="The fibre is {{convert|18|to|25|um}} thick; the herd grazes at {{convert|4500|m|ft}}.",
-        quantity_text="The fibre is 18 to 25 micrometres thick; the herd grazes at 4,500 metres.",
+        quantity_text=(
+            "The fibre is 18 to 25 micrometres (0.00071 to 0.00098 in) thick; "
+            "the herd grazes at 4,500 metres (14,800 ft)."
+        ),
         quotation=("blockquote", "The herd comes down to the valley."),
         leaving=("References", "External links", "See also"),
     ),
