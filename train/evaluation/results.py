@@ -21,6 +21,9 @@ from train.evaluation.statistics import is_near_chance, standard_error
 from train.evaluation.tasks.asking import Asking
 from train.evaluation.tasks.kinds import Format
 
+# How a score stands to chance.
+_NEAR: Final = "≈ "
+_BELOW: Final = "< "
 _SHOWN_PARTS: Final = 12  # of more only the large ones are in the table
 _COMPARED: Final = {
     "none": ", choices by their likelihood",
@@ -165,16 +168,17 @@ def show(results: Sequence[Result], console: Console) -> None:
         for row in _rows(one):
             table.add_row(*row)
     console.print(table)
+    console.print("chance: ≈ a score within two standard errors of it, < one further below it", highlight=False)
     for one in results:
         console.print(f"{one.task}: {'; '.join(_remarks(one))}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rows(one: Result) -> list[list[str]]:
     main = one.main
-    chance = "" if one.chance is None else _percent(one.chance)
+    mark = _NEAR if one.near_chance else _BELOW if one.below_chance else ""
+    chance = "" if one.chance is None else mark + _percent(one.chance)
     clean = "" if one.clean is None or not one.contaminated else _percent(one.clean.value)
-    star = " (chance)" if one.near_chance else " (below)" if one.below_chance else ""
-    lines = [[one.title, str(one.shots), *_cells(main, star), chance, clean, *_printed(one, "")]]
+    lines = [[one.title, str(one.shots), *_cells(main), chance, clean, *_printed(one, "")]]
     for name, part in list(one.parts.items())[1:]:
         lines.append([f"  {name}", "", *_cells(part), "", "", *_printed(one, name)])
     if one.macro is not None:
@@ -185,8 +189,8 @@ def _rows(one: Result) -> list[list[str]]:
     return lines
 
 
-def _cells(part: Part, more: str = "") -> list[str]:
-    return [f"{part.questions:,}", _percent(part.value) + more, f"{100 * part.error:.1f}"]
+def _cells(part: Part) -> list[str]:
+    return [f"{part.questions:,}", _percent(part.value), f"{100 * part.error:.1f}"]
 
 
 def _percent(value: float) -> str:

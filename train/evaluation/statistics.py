@@ -12,18 +12,28 @@ DRAWS: Final = 1000
 SEED: Final = 0
 ERRORS: Final = 2.0  # a score within so many standard errors of chance is not told from it
 _AT_ONCE: Final = 1 << 22
+_BOTH: Final = (0.0, 0.0, 1.0, 1.0)
 
 
 def standard_error(values: Sequence[float] | NDArray[np.float64], groups: Sequence[int] | None = None) -> float:
     """Return the standard deviation of the mean over questions drawn anew with replacement, the same in every run.
 
     With `groups`, a group's number for each question, it is that of the mean of the groups' means, drawn within each.
+    Values lie between 0 and 1.
     """
     found = np.asarray(values, np.float64)
     if groups is None:
-        return float(_means(found).std())
-    parts = [found[np.asarray(groups) == group] for group in sorted(set(groups))]
+        return float(_means(_unlike(found)).std())
+    parts = [_unlike(found[np.asarray(groups) == group]) for group in sorted(set(groups))]
     return float(np.mean([_means(part, number) for number, part in enumerate(parts)], axis=0).std())
+
+
+def _unlike(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values of which draws are not all the same: four right answers of four do not say that all are right.
+
+    Two successes and two failures go with them, as in the interval of Agresti and Coull (1998).
+    """
+    return np.append(values, _BOTH) if values.min() == values.max() else values
 
 
 def _means(values: NDArray[np.float64], stream: int = 0) -> NDArray[np.float64]:

@@ -17,7 +17,17 @@ def test_of_right_and_wrong_it_is_the_binomials(share: float) -> None:
 def test_of_many_values_it_is_that_of_the_mean() -> None:
     values = np.random.default_rng(1).normal(3, 2, 5000)
     assert standard_error(values) == pytest.approx(2 / math.sqrt(5000), rel=4 / math.sqrt(2 * DRAWS))
-    assert standard_error([0.3] * 7) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("alike", [0.0, 1.0])
+def test_of_questions_that_are_all_alike_it_is_not_nothing(alike: float) -> None:
+    for count in (1, 4, 500):
+        share = 2 / (count + 4)
+        expected = math.sqrt(share * (1 - share) / (count + 4))
+        assert standard_error([alike] * count) == pytest.approx(expected, rel=4 / math.sqrt(2 * DRAWS))
+    assert not is_near_chance(alike, standard_error([alike] * 500), 0.25)
+    assert is_near_chance(0.0, standard_error([0.0] * 4), 0.25)
+    assert standard_error([1.0, 0.0, 1.0], [0, 1, 2]) > 0.1
 
 
 def test_of_groups_each_counts_the_same() -> None:
