@@ -77,12 +77,13 @@ $(VENV)/go.stamp: Makefile $(VENV)/build.stamp
 			echo "building $$server" && GOBIN="$(abspath $(VENV))/go" go install $$server || exit 1; done; touch $@; \
 		else echo "Go is missing: tests with servers of S3 and GCS and with Prism will be SKIPPED (https://go.dev/dl)" >&2; fi
 
-.PHONY: setup-corpus setup-sample setup-train setup-ray setup-test setup-full setup-engine setup-engines
+.PHONY: setup-corpus setup-explore setup-sample setup-train setup-ray setup-test setup-full setup-engine setup-engines
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
+setup-explore: setup-corpus $(VENV)/explore.stamp
 setup-sample: setup-corpus $(VENV)/sample.stamp
 setup-train: $(VENV)/torch.stamp
 setup-ray: setup-corpus $(VENV)/ray.stamp
-setup-test: setup-sample setup-train $(VENV)/ray.stamp $(VENV)/test.stamp
+setup-test: setup-sample setup-explore setup-train $(VENV)/ray.stamp $(VENV)/test.stamp
 setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
 setup-engines: setup-test $(VENV)/gcp.stamp $(VENV)/go.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
@@ -164,6 +165,10 @@ models: corpus ## only CommonCrawl's models: language models, cut-offs, referenc
 .PHONY: pretrain
 pretrain: setup-train ## train a small LLaMA on the corpus just built
 	@$(BIN)/python -P -m train.pretrain --corpus "$$OUTPUT" --output "$$RUN" $(ARGS)
+
+.PHONY: explore
+explore: setup-explore ## search data/corpus on a page of this machine (docs/explore.md)
+	@$(BIN)/python -P -m pipelines.explore "$$OUTPUT" $(ARGS)
 
 .PHONY: report
 report: setup-corpus ## write and show the corpus card of data/corpus, and of the run in data/run

@@ -37,6 +37,12 @@ COMMANDS: Final = {
     "corpus": Command("pipelines.corpus", f"{_PIPELINES}:corpus", "corpus", "build a corpus"),
     "report": Command("pipelines.report", f"{_PIPELINES}:report", "corpus", "show a corpus' card"),
     "verify": Command("pipelines.verify", f"{_PIPELINES}:verify", "corpus", "check every file of a corpus"),
+    "explore": Command(
+        "pipelines.explore.__main__",
+        f"{_PIPELINES}:explore",
+        "corpus,explore",
+        "search a corpus on a page of this machine",
+    ),
     "trace": Command(
         "pipelines.trace",
         f"{_PIPELINES}:trace",

@@ -44,6 +44,10 @@ _RUN = re.compile(
     r"|checkpoints/\.step-\d{8}\.(?:\d+|sharded)"
     r"/(?:\w+\.pt|state\.json|manifest\.json|\.metadata|__\d+_\d+\.distcp)"
 )
+# The index of a corpus (`pipelines.explore`): DuckDB's files, and tantivy's.
+_INDEX = re.compile(
+    r"catalogue\.duckdb(?:\.wal|\.tmp/.+)?|words/(?:[0-9a-f]{32}\.[a-z0-9.]+|meta\.json|\.managed\.json|\.tantivy-\w+\.lock)"
+)
 _CHECKPOINT = re.compile(r"checkpoints/step-\d{8}/manifest\.json")
 _NAMED = 5
 # Kinds of folders whose files are all named in the mark.
@@ -55,6 +59,9 @@ def files_of(folder: str) -> list[str]:
     kind = ours.kind_of(folder)
     if kind in LISTED:
         return sorted(name for name in ours.named(folder) if _is_file(Path(folder, name)))
+    if kind is ours.Kind.INDEX:
+        there = {path.removeprefix(f"{folder}/") for path in storage.files_in(folder)}
+        return sorted(name for name in there if _INDEX.fullmatch(name))
     if kind not in (ours.Kind.CORPUS, ours.Kind.RUN):
         ours.require(folder, ours.Kind.CORPUS)
     there = {path.removeprefix(f"{folder}/") for path in storage.files_in(folder)}
@@ -160,7 +167,7 @@ def clean(folder: str) -> tuple[list[str], list[str]]:
 def _alone(folder: str) -> AbstractContextManager[object]:
     """Hold the folder of a corpus or a run; what is listed was whole from the moment it was there."""
     kind = ours.kind_of(folder)
-    if kind in LISTED:
+    if kind in (*LISTED, ours.Kind.INDEX):
         return nullcontext()
     return lock.alone(folder) if kind is ours.Kind.CORPUS else lock.alone_in_run(folder)
 

@@ -165,6 +165,48 @@ def trace() -> Parser:
     return parser
 
 
+def explore() -> Parser:
+    """Return that of `pipelines.explore`."""
+    parser = Parser("pipelines.explore", "data/corpus", description="Search a corpus on a page of this machine.")
+    parser.add_argument("corpus", nargs="+", type=paths.option, help="corpus directory, or two to be compared")
+    parser.add_argument(
+        "--index", type=paths.local_output_option, metavar="FOLDER", help="where its index lies (CORPUS-index)"
+    )
+    parser.add_argument(
+        "--words",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="index words and phrases (default: of what is local)",
+    )
+    parser.add_argument("--only-index", action="store_true", help="bring the index up to date and end")
+    parser.add_argument(
+        "--port", type=_port, default=8_765, help="port of the page, 0 for a free one (default %(default)s)"
+    )
+    parser.add_argument(
+        "--run", type=paths.local_option, help="a training run over it: which steps have read a document"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=20.0, metavar="N", help="time limit of a question (default %(default)g)"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    """Return a port, for argparse."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (found := int(text)) < 1 << 16:
+            return found
+    raise argparse.ArgumentTypeError(f"{text}: a port from 0 to 65535 is expected")
+
+
+def _seconds(text: str) -> float:
+    """Return a time, for argparse."""
+    with contextlib.suppress(ValueError):
+        if 0 < (found := float(text)) <= 3_600:
+            return found
+    raise argparse.ArgumentTypeError(f"{text}: seconds above 0 are expected, an hour at most")
+
+
 def export() -> Parser:
     """Return that of `pipelines.export`."""
     parser = Parser(

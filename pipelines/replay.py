@@ -86,7 +86,10 @@ def steps(output: str, source: str, known: Known, given: Given = HERE) -> list[S
 
     Raises NotAtHandError saying what is missing, or is not what the manifests name.
     """
-    chain = chain_of(output, source, given)
+    try:
+        chain = chain_of(output, source, given)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NotAtHandError(f"the manifests are not in the form that a build writes ({error!r})") from None
     digest = dump_of(known.id, chain.inputs)
     _check_dump(chain, digest)
     _check_models(output, chain, given)

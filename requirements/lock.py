@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-EXTRAS = ("corpus", "sample", "report", "aws", "gcp", "ray", "train", "test", "full", "fuzz", "docs")
+EXTRAS = ("corpus", "sample", "report", "explore", "aws", "gcp", "ray", "train", "test", "full", "fuzz", "docs")
 CUDA = re.compile(r"^(nvidia-|cuda-|triton)")
 # sha256 of the CPU builds of torch 2.13.0 that were tried; the index's own hashes are added by uv.
 TORCH_CPU = ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",)
@@ -24,7 +24,7 @@ def compile_lock(*args: str) -> list[str]:
 
 
 def main() -> None:
-    """Write build, corpus, sample, report, aws, gcp, ray, train, test, full, fuzz, docs, torch and torch-cuda.txt."""
+    """Write build.txt, a file of each extra, torch.txt and torch-cuda.txt."""
     everything = HERE / "all.txt"
     everything.write_text("\n".join(compile_lock(*(f"--extra={extra}" for extra in EXTRAS))) + "\n")
     build = ["uv", "pip", "compile", "requirements/build.in", "--universal", "--generate-hashes", "--no-header", "-q"]

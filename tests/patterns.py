@@ -27,6 +27,7 @@ from filters.code import boilerplate
 from filters.code.languages import COMMENTS
 from filters.latex import arguments, inputs, loops, names, published, tokens
 from filters.web import c4
+from pipelines.explore import words as explored
 
 # The parser and its codes have no public name; a pattern's parts are in them only.
 codes: Any = importlib.import_module("re._constants")
@@ -135,6 +136,11 @@ def _last_comments() -> None:
         boilerplate._last_comment("x\n# vim: ts=4\n", 14, 0, comments)
 
 
+def _asked_words() -> None:
+    for asked in explored.asked('word "two words" C++ 東京都'):
+        explored.in_python(asked)
+
+
 MADE: Mapping[str, tuple[ModuleType, Callable[[], object]]] = {
     "filters/code/boilerplate.py: _patterns": (boilerplate, _languages),
     "filters/code/boilerplate.py: _last_comment": (boilerplate, _last_comments),
@@ -150,6 +156,7 @@ MADE: Mapping[str, tuple[ModuleType, Callable[[], object]]] = {
         lambda: published._expand(r"\a{x} \b", {r"\a": "y", r"\b": "z"}, set()),
     ),
     "filters/latex/tokens.py: _scanner": (tokens, _scanners),
+    "pipelines/explore/words.py: in_python": (explored, _asked_words),
 }
 """What makes patterns of what it is given, and a call of it that has it make some."""
 

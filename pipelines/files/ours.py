@@ -52,6 +52,7 @@ class Kind(StrEnum):
     MODEL = "model"
     SAMPLE = "sample"
     DUMPS = "dumps"
+    INDEX = "index"
 
     @property
     def is_input(self) -> bool:

@@ -1,0 +1,271 @@
+"""The catalogue: a row for each document and each drop of a corpus, without its text, in a file of DuckDB.
+
+    part (a file of documents or drops) ─ row group by row group ─> rows: id, source, stage, reason, language, ...
+    tokens/SOURCE ─ shard by shard ─> tokens of each row, its shard and place in it ─> tokens of documents
+    SOURCE/copies ─> which document stays for which
+
+A row's number is that of its part and its own in the part, so that words and texts are found by it. The file opens no
+other file and no connection: what is read comes through `pipelines.files`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.explore.questions import score_column
+from pipelines.files import tables
+
+FILE: Final = "catalogue.duckdb"
+VERSION: Final = 1  # of what is kept, and how
+ROWS_OF_A_PART: Final = 32  # bits of a number
+SCORES: Final = 48  # columns of numbers that are kept
+MEMORY: Final = "192MB"  # of DuckDB's; what is more goes to a file beside its own
+_FACTS = "facts"
+_CORE: Final = frozenset({*tables.DOCUMENT_SCHEMA.names, *tables.DROP_SCHEMA.names})
+# A host from an address; a name and a password before it are nobody's business.
+_HOST: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(?P<place>[^/:?#]+)"
+_REPOSITORY: Final = r"^https?://(?:www\.)?github\.com/(?P<place>[^/?#]+/[^/?#]+)"
+_TABLES: Final = (
+    "CREATE TABLE facts(name VARCHAR PRIMARY KEY, value VARCHAR)",
+    "CREATE TABLE scores(place INTEGER PRIMARY KEY, name VARCHAR)",
+    """CREATE TABLE parts(part UINTEGER PRIMARY KEY, source VARCHAR, kept BOOLEAN, path VARCHAR, file VARCHAR,
+       sha256 VARCHAR, row_count UBIGINT)""",
+    f"""CREATE TABLE documents(number UBIGINT, id VARCHAR, source VARCHAR, kept BOOLEAN, stage VARCHAR, reason VARCHAR,
+       language VARCHAR, place VARCHAR, license VARCHAR, year SMALLINT, bytes UBIGINT, tokens UBIGINT,
+       {", ".join(f"{score_column(place)} DOUBLE" for place in range(SCORES))})""",
+    """CREATE TABLE tokens(source VARCHAR, file VARCHAR, file_row UBIGINT, split VARCHAR, shard VARCHAR,
+       "first" UBIGINT, tokens UBIGINT, bytes UBIGINT)""",
+    "CREATE TABLE copies(source VARCHAR, kept VARCHAR, id VARCHAR, stage VARCHAR, reason VARCHAR, share DOUBLE)",
+)
+
+
+class OutOfTimeError(Exception):
+    """A question that the time limit ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of documents or drops: its number, whose it is, its path in the corpus, its content's SHA-256."""
+
+    number: int
+    source: str
+    kept: bool
+    path: str
+    sha256: str
+
+    @property
+    def first(self) -> int:
+        """The number of its first row."""
+        return self.number << ROWS_OF_A_PART
+
+
+def opened(path: str) -> duckdb.DuckDBPyConnection:
+    """Open a catalogue's file, or ":memory:", with its tables; ValueError for a file that is none."""
+    try:
+        connection = duckdb.connect(path)
+        # First of all: from here on it opens nothing but its own file, and reads no variable of ours as a table.
+        for setting in (
+            "enable_external_access = false",
+            "autoinstall_known_extensions = false",
+            "autoload_known_extensions = false",
+            "python_enable_replacements = false",
+            f"memory_limit = '{MEMORY}'",
+            "threads = 2",
+            "preserve_insertion_order = false",
+            "lock_configuration = true",
+        ):
+            connection.execute(f"SET {setting}")
+        there = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [_FACTS]).fetchone()
+        if there == (0,):
+            for table in _TABLES:
+                connection.execute(table)
+    except duckdb.Error as error:
+        raise ValueError(f"{path}: cannot be opened as a catalogue: {error}") from None
+    return connection
+
+
+class Catalogue:
+    """A catalogue that is open: what it holds, and how it is kept up to date."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+
+    def fact(self, name: str) -> str:
+        """Return a fact by name, "" if there is none."""
+        found = self.connection.execute("SELECT value FROM facts WHERE name = ?", [name]).fetchone()
+        return str(found[0]) if found else ""
+
+    def note(self, name: str, value: str) -> None:
+        """Note a fact."""
+        self.connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value])
+
+    def parts(self) -> list[Part]:
+        """Return the parts that it holds."""
+        rows = self.connection.execute("SELECT part, source, kept, path, sha256 FROM parts ORDER BY part").fetchall()
+        return [Part(*row) for row in rows]
+
+    def scores(self) -> list[str]:
+        """Return the names of the columns of scores."""
+        return [name for (name,) in self.connection.execute("SELECT name FROM scores ORDER BY place").fetchall()]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all changes of a block, or none."""
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def remove(self, part: Part) -> None:
+        """Remove a part and its rows."""
+        bounds = [part.first, part.first + (1 << ROWS_OF_A_PART) - 1]
+        self.connection.execute("DELETE FROM documents WHERE number BETWEEN ? AND ?", bounds)
+        self.connection.execute("DELETE FROM parts WHERE part = ?", [part.number])
+
+    def add(self, part: Part, groups: Iterable[pa.Table]) -> int:
+        """Add a part, given as tables of its row groups; return how many rows it has."""
+        rows = 0
+        for group in groups:
+            names = self._places(group.schema)
+            incoming = _incoming(part, group, rows, names)
+            with registered(self.connection, incoming=incoming):
+                columns = ", ".join(incoming.column_names)
+                self.connection.execute(f"INSERT INTO documents ({columns}) SELECT {columns} FROM incoming")
+            rows += group.num_rows
+        file = part.path.rpartition("/")[2].removesuffix(".parquet")
+        values = [part.number, part.source, part.kept, part.path, file, part.sha256, rows]
+        self.connection.execute("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        return rows
+
+    def _places(self, schema: pa.Schema) -> dict[str, str]:
+        """Return the columns of scores for the numbers that a part has, taking those that are free for new ones."""
+        known = self.scores()
+        for field in schema:
+            if field.name not in _CORE and _is_number(field.type) and field.name not in known and len(known) < SCORES:
+                self.connection.execute("INSERT INTO scores VALUES (?, ?)", [len(known), field.name])
+                known.append(field.name)
+        return {name: score_column(place) for place, name in enumerate(known) if name in schema.names}
+
+    def set_tokens(self, source: str, shards: Iterable[pa.Table]) -> None:
+        """Take over where the tokens of a source's documents are, and how many each has."""
+        self.connection.execute("DELETE FROM tokens WHERE source = ?", [source])
+        for shard in shards:
+            with registered(self.connection, incoming=shard):
+                self.connection.execute(
+                    'INSERT INTO tokens SELECT ?, file, "row", split, shard, "first", tokens, bytes FROM incoming',
+                    [source],
+                )
+        self.count_tokens(source)
+
+    def count_tokens(self, source: str) -> None:
+        """Note the tokens of a source's documents, and their bytes where no text was read for them."""
+        self.connection.execute(
+            f"""UPDATE documents SET tokens = t.tokens, bytes = coalesce(documents.bytes, t.bytes)
+                FROM tokens t JOIN parts p ON t.source = p.source AND t.file = p.file AND p.kept
+                WHERE t.source = ? AND documents.number = (p.part::UBIGINT << {ROWS_OF_A_PART}) + t.file_row""",
+            [source],
+        )
+
+    def set_copies(self, source: str, found: Iterable[pa.Table]) -> None:
+        """Take over a source's table of copies."""
+        self.connection.execute("DELETE FROM copies WHERE source = ?", [source])
+        for table in found:
+            with registered(self.connection, incoming=table):
+                self.connection.execute(
+                    "INSERT INTO copies SELECT ?, kept, id, stage, reason, share FROM incoming", [source]
+                )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def columns(schema: pa.Schema, *, text: bool) -> list[str]:
+    """Return the names of the columns of a part that the catalogue is made of, the text too if it is asked for."""
+    wanted = {"id", "stage", "reason", "size", "url", "language", "license", "timestamp", "repository", "site"}
+    wanted |= {"text", "excerpt"} if text else set()
+    return [field.name for field in schema if field.name in wanted or _is_number(field.type)]
+
+
+def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str]) -> pa.Table:
+    """Return the rows of the catalogue for a row group behind `before` others."""
+    count = group.num_rows
+    numbers = np.arange(count, dtype=np.uint64) + np.uint64(part.first + before)
+    there = set(group.column_names)
+    found: dict[str, Any] = {
+        "number": pa.array(numbers),
+        "id": group["id"],
+        "source": pa.repeat(part.source, count),
+        "kept": pa.repeat(part.kept, count),
+        "place": _place(part, group),
+        "language": group["language"],
+        "license": group["license"],
+        "year": pc.year(group["timestamp"]),
+    }
+    found |= {name: group[name] for name in ("stage", "reason") if name in there}
+    if size := ("size" if "size" in there else "text" if "text" in there else ""):
+        found["bytes"] = group["size"] if size == "size" else pc.binary_length(group["text"])
+    found |= {column: group[name].cast(pa.float64()) for name, column in scores.items()}
+    return pa.table(found)
+
+
+def _place(part: Part, group: pa.Table) -> Any:
+    """Return the repository, site or host of each row; of an address its host, or on GitHub its repository."""
+    for name in ("repository", "site"):
+        if name in group.column_names:
+            return group[name]
+    if part.source == "github":
+        return _extracted(group["url"], _REPOSITORY)
+    return pc.utf8_lower(_extracted(group["url"], _HOST))
+
+
+def _extracted(addresses: Any, pattern: str) -> Any:
+    return pc.struct_field(pc.extract_regex(addresses, pattern), "place")
+
+
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, **given: pa.Table) -> Iterator[None]:
+    """Let SQL see tables by name."""
+    for name, table in given.items():
+        connection.register(name, table)
+    try:
+        yield
+    finally:
+        for name in given:
+            connection.unregister(name)
+
+
+@contextmanager
+def limited(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupt what a connection does in a block after some seconds; OutOfTimeError then."""
+    if seconds <= 0:
+        raise OutOfTimeError
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.start()
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise OutOfTimeError from None
+    finally:
+        timer.cancel()
+
+
+def fetched(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any], seconds: float
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a query; OutOfTimeError if it takes longer."""
+    with limited(connection, seconds):
+        found: list[tuple[Any, ...]] = connection.execute(sql, parameters).fetchall()
+        return found

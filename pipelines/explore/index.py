@@ -1,0 +1,250 @@
+"""The index of a corpus, kept up to date part by part: its catalogue, and its words if they are wanted.
+
+    manifests ─> parts as they are ─┬─ the same SHA-256 ─> stays
+    catalogue ─> parts as they were ┘─ others ─> removed, or read and added; the corpus' seal is noted last
+
+It lies beside the corpus, in a folder of its own with our mark (CORPUS-index), or where `--index` says. A corpus on
+s3:// or gs:// has its catalogue in a temporary folder and no words, unless a folder is named.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.account.finished import source_manifest
+from pipelines.explore import catalogue, words
+from pipelines.explore.catalogue import ROWS_OF_A_PART, Catalogue, Part
+from pipelines.explore.words import Words, Writer
+from pipelines.files import ours, storage, tables
+from pipelines.tokens import shards
+
+SUFFIX: Final = "-index"
+BATCH: Final = 1 << 30  # bytes of text after which what was read is written for good
+Tell = Callable[[str], None]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A corpus as its manifests are: its parts by path, where its tokens and copies come from, and its seal.
+
+    `seal` is "" of a corpus that is not finished; then `sources` are those that are.
+    """
+
+    corpus: str
+    seal: str
+    sources: dict[str, Json]
+
+    @property
+    def parts(self) -> dict[str, tuple[str, bool, str]]:
+        """Source, whether it is of documents, and SHA-256 of each file, by its path in the corpus."""
+        return {
+            storage.inside(entry["path"], f"{self.corpus}/{name}/manifest.json"): (name, kept, entry["sha256"])
+            for name, manifest in self.sources.items()
+            for kept, kind in ((True, "documents"), (False, "drops"))
+            for entry in manifest[kind]["files"]
+        }
+
+
+def wanted(corpus: str) -> Wanted:
+    """Read a corpus' manifests; ValueError if no source of it is finished."""
+    manifest = storage.read_json(f"{corpus}/manifest.json") or {}
+    names = manifest.get("sources") or _begun(corpus)
+    found = {}
+    for name in names:
+        if storage.exists(f"{corpus}/{storage.inside(name, f'{corpus}/manifest.json')}/manifest.json"):
+            found[name] = source_manifest(corpus, name)
+    if not found:
+        raise ValueError(f"{corpus}: no corpus here, or one of which no source is finished yet")
+    return Wanted(corpus, str(manifest.get("seal", "")), found)
+
+
+def _begun(corpus: str) -> list[str]:
+    """Return the folders of a corpus without a manifest that may be sources."""
+    names = {
+        path.removeprefix(f"{corpus}/").partition("/")[0] for path in storage.list_files(f"{corpus}/*/manifest.json")
+    }
+    return sorted(names - {"models", "across", "tokens", "work"})
+
+
+class Index:
+    """A corpus' catalogue and words, open."""
+
+    def __init__(self, folder: Path, *, with_words: bool) -> None:
+        ours.claim(str(folder), ours.Kind.INDEX)
+        self.catalogue = Catalogue(catalogue.opened(str(folder / catalogue.FILE)))
+        self._check_version(with_words)
+        self.words = Words(folder / words.FOLDER) if self.catalogue.fact("words") else None
+
+    def _check_version(self, with_words: bool) -> None:
+        """Forget what was made in another way, or without the words that are wanted now."""
+        version = f"{catalogue.VERSION}/{words.VERSION}/{tables.VERSION}"
+        if self.catalogue.fact("version") != version or (with_words and not self.catalogue.fact("words")):
+            self._forget_all()
+            self.catalogue.note("version", version)
+            self.catalogue.note("words", "yes" if with_words else "")
+
+    def bring_up_to_date(self, corpus: Wanted, tell: Tell) -> None:
+        """Read what is new of a corpus, and forget what is gone."""
+        kept = self.catalogue
+        if corpus.seal and kept.fact("seal") == corpus.seal:
+            return
+        kept.note("seal", "")
+        _Update(self, corpus, tell).run()
+        kept.note("seal", corpus.seal)
+        kept.connection.execute("CHECKPOINT")
+
+    def _forget_all(self) -> None:
+        with self.catalogue.together():
+            for table in ("facts", "scores", "parts", "documents", "tokens", "copies"):
+                self.catalogue.connection.execute(f"DELETE FROM {table}")
+
+
+class _Update:
+    """One time that an index is brought up to date."""
+
+    def __init__(self, index: Index, corpus: Wanted, tell: Tell) -> None:
+        self._index, self._corpus, self._tell = index, corpus, tell
+        self._catalogue, self._parts = index.catalogue, corpus.parts
+        self._writer: Writer | None = None
+        self._started, self._bytes = time.monotonic(), 0
+
+    def run(self) -> None:
+        there = {part.path: part for part in self._catalogue.parts()}
+        now = self._parts
+        gone = [part for path, part in there.items() if now.get(path) != (part.source, part.kept, part.sha256)]
+        new = [path for path in sorted(now) if path not in there or there[path] in gone]
+        if self._index.words and (gone or new):
+            self._writer = self._index.words.writer()
+        self._replace(gone, new)
+        for source, manifest in self._corpus.sources.items():
+            changed = any(part.source == source for part in gone) or any(now[path][0] == source for path in new)
+            self._tokens_and_copies(source, manifest, changed)
+        if self._writer:
+            self._writer.close()
+        if self._index.words:
+            self._index.words.reload()
+
+    def _replace(self, gone: list[Part], new: list[str]) -> None:
+        number = max((part.number for part in self._catalogue.parts()), default=0) + 1
+        if self._writer:  # what an update that was killed added, and never noted
+            self._writer.remove(number << ROWS_OF_A_PART, (1 << 64) - 1)
+        for part in gone:
+            if self._writer:
+                self._writer.remove(part.first, (part.number + 1) << ROWS_OF_A_PART)
+        done = 0
+        while done < len(new) or gone:
+            with self._catalogue.together():
+                for part in gone:
+                    self._catalogue.remove(part)
+                gone, size = [], 0
+                while done < len(new) and size < BATCH:
+                    size += self._add(Part(number, *self._of(new[done])), len(new) - done)
+                    number, done = number + 1, done + 1
+                if self._writer:
+                    self._writer.commit()
+
+    def _of(self, path: str) -> tuple[str, bool, str, str]:
+        source, kept, sha256 = self._parts[path]
+        return source, kept, path, sha256
+
+    def _add(self, part: Part, left: int) -> int:
+        """Add a part; return the bytes of text that were read."""
+        reading = _Reading(f"{self._corpus.corpus}/{part.path}", part, self._writer, text=self._reads_text(part))
+        rows = self._catalogue.add(part, reading.groups())
+        self._bytes += reading.bytes
+        self._tell(
+            f"{part.path}: {rows:,} rows; {left - 1:,} files to go, "
+            f"{self._bytes / 1e6:,.0f} MB of text in {time.monotonic() - self._started:,.0f} s"
+        )
+        return reading.bytes
+
+    def _reads_text(self, part: Part) -> bool:
+        """Whether texts are read: for their words, or because no tokens say how long they are."""
+        return self._writer is not None or (part.kept and not self._has_tokens(part.source))
+
+    def _has_tokens(self, source: str) -> bool:
+        return storage.exists(f"{self._corpus.corpus}/tokens/{source}/manifest.json")
+
+    def _tokens_and_copies(self, source: str, manifest: Json, changed: bool) -> None:
+        path = f"{self._corpus.corpus}/tokens/{source}/manifest.json"
+        tokens = storage.sha256(path) if self._has_tokens(source) else ""
+        with self._catalogue.together():
+            if tokens and self._catalogue.fact(f"tokens of {source}") != tokens:
+                self._catalogue.set_tokens(source, _shards(self._corpus.corpus, source))
+                self._catalogue.note(f"tokens of {source}", tokens)
+            elif tokens and changed:
+                self._catalogue.count_tokens(source)
+            files = [entry["path"] for entry in manifest.get("copies", {}).get("files", ())]
+            digest = str(manifest.get("copies", {}).get("digest", ""))
+            if self._catalogue.fact(f"copies of {source}") != digest:
+                self._catalogue.set_copies(source, _copies(self._corpus.corpus, source, files))
+                self._catalogue.note(f"copies of {source}", digest)
+
+
+@dataclass
+class _Reading:
+    """A part as it is read: its row groups for the catalogue, its texts for the words."""
+
+    path: str
+    part: Part
+    writer: Writer | None
+    text: bool
+    bytes: int = 0
+
+    def groups(self) -> Iterator[pa.Table]:
+        """Yield the row groups, without texts that are no longer needed."""
+        with tables.opened(self.path) as file:
+            names = catalogue.columns(file.schema_arrow, text=self.text)
+            row = self.part.first
+            for number in range(file.num_row_groups):
+                group = file.read_row_group(number, columns=names)
+                self._take_words(group, row)
+                row += group.num_rows
+                yield group
+
+    def _take_words(self, group: pa.Table, first: int) -> None:
+        name = "text" if self.part.kept else "excerpt"
+        if name not in group.column_names:
+            return
+        self.bytes += group[name].nbytes
+        if self.writer is None:
+            return
+        for row, text in enumerate(group[name]):
+            if (value := text.as_py()) is not None:
+                self.writer.add(first + row, value)
+
+
+def _shards(corpus: str, source: str) -> Iterator[pa.Table]:
+    """Yield where the tokens of a source's documents are, a shard at a time."""
+    directory = f"{corpus}/tokens/{source}"
+    manifest = shards.Manifest.load(directory)
+    for split, entries in manifest.splits.items():
+        base = 0
+        for entry in entries:
+            with tables.opened(f"{directory}/{entry.name}.documents.parquet") as file:
+                parts = [file.read_row_group(n, columns=["bytes", "file", "row"]) for n in range(file.num_row_groups)]
+            ends = shards.document_ends(directory, entry).astype(np.uint64)
+            starts = np.concatenate([np.zeros(1, np.uint64), ends])[:-1]
+            if parts:
+                table = pa.concat_tables(parts)
+                for name, values in (("first", starts + np.uint64(base)), ("tokens", ends - starts)):
+                    table = table.append_column(name, pa.array(values))
+                for name, value in (("split", split), ("shard", entry.name)):
+                    table = table.append_column(name, pa.repeat(value, table.num_rows))
+                yield table
+            base += entry.tokens
+
+
+def _copies(corpus: str, source: str, files: list[str]) -> Iterator[pa.Table]:
+    for name in files:
+        with tables.opened(f"{corpus}/{storage.inside(name, f'{corpus}/{source}/manifest.json')}") as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)

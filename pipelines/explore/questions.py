@@ -1,0 +1,163 @@
+"""What is asked of a corpus: words and filters, as a link holds them, as SQL conditions, and in words.
+
+A question is made of a link's parameters and of nothing else; what cannot be meant is a ValueError that names it.
+Values reach DuckDB as parameters; names in its SQL are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+from urllib.parse import urlencode
+
+UNKNOWN: Final = "-"  # as the value of a filter: what has none
+STATES: Final = ("kept", "dropped")
+LONGEST: Final = 1_000  # characters of a value
+# Fields of one value each, and the columns of the catalogue that they are compared with.
+_EQUAL: Final[Mapping[str, str]] = {"source": "source", "language": "language", "license": "license"}
+_RANGES: Final[Mapping[str, str]] = {"year": "year", "bytes": "bytes"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What documents and drops are asked for; "" and None ask for nothing.
+
+    `words` are words and "phrases", all of which must be there, and -words that must not; `pattern` is a regular
+    expression in RE2's syntax. `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a
+    repository or its owner. `score` names what `score_from` and `score_to` are limits of. Limits are included.
+    """
+
+    words: str = ""
+    pattern: str = ""
+    source: str = ""
+    state: str = ""
+    reason: str = ""
+    language: str = ""
+    place: str = ""
+    license: str = ""
+    year_from: float | None = None
+    year_to: float | None = None
+    bytes_from: float | None = None
+    bytes_to: float | None = None
+    score: str = ""
+    score_from: float | None = None
+    score_to: float | None = None
+
+    def link(self) -> str:
+        """Return the question as a link's parameters, without those that ask for nothing."""
+        return urlencode({name: _text(value) for name, value in self._asked()})
+
+    def _asked(self) -> Iterator[tuple[str, Any]]:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value not in ("", None):
+                yield one.name, value
+
+    def asked(self) -> list[tuple[str, str]]:
+        """Return what is asked for, name and value."""
+        return [(name.replace("_", " "), _text(value)) for name, value in self._asked()]
+
+    def without(self, *names: str) -> Question:
+        """Return the question without some of its fields."""
+        usual: dict[str, Any] = {one.name: one.default for one in fields(self)}
+        return replace(self, **{name: usual[name] for name in names})
+
+    def also(self, **values: Any) -> Question:
+        """Return the question with some fields more."""
+        return replace(self, **values)
+
+    @property
+    def of_text(self) -> bool:
+        """Whether it asks for what only texts tell."""
+        return bool(self.words or self.pattern)
+
+
+def of_link(parameters: Mapping[str, str]) -> Question:
+    """Return the question of a link; ValueError naming what cannot be meant. Other parameters are ignored."""
+    values: dict[str, Any] = {}
+    for one in fields(Question):
+        value = parameters.get(one.name, "").strip()
+        if len(value) > LONGEST:
+            raise ValueError(f"{one.name}: {len(value):,} characters; {LONGEST:,} at most")
+        if value:
+            values[one.name] = _number(one.name, value) if one.default is None else value
+    question = Question(**values)
+    if question.state not in ("", *STATES):
+        raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
+    if not question.score and (question.score_from, question.score_to) != (None, None):
+        raise ValueError("score: which one the limits are of is missing")
+    return question
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        found = float(value.replace(",", ""))
+    except ValueError:
+        raise ValueError(f"{name}: {value!r} is not a number") from None
+    if not math.isfinite(found):
+        raise ValueError(f"{name}: {value!r} is not a number that can be a limit")
+    return found
+
+
+def _text(value: Any) -> str:
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions over the catalogue's columns, all of which must hold, and the parameters that they name in order."""
+
+    sql: str
+    parameters: Sequence[Any]
+
+
+def conditions(question: Question, scores: Sequence[str]) -> Conditions:
+    """Return a question's conditions but those on texts; `scores` are the names of the catalogue's columns of scores.
+
+    Raises ValueError for a score that the corpus does not have.
+    """
+    found = list(_conditions(question, scores))
+    sql = " AND ".join(f"({text})" for text, _ in found)
+    return Conditions(sql or "true", [value for _, values in found for value in values])
+
+
+def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
+    for name, column in _EQUAL.items():
+        if value := getattr(question, name):
+            yield (f"{column} IS NULL", []) if value == UNKNOWN else (f"{column} = ?", [value])
+    if question.state:
+        yield "kept = ?", [question.state == "kept"]
+    if question.reason:
+        stage, _, reason = question.reason.partition("/")
+        yield ("stage = ? AND reason = ?", [stage, reason]) if reason else ("stage = ?", [stage])
+    if question.place:
+        yield _place(question.place)
+    for name, column in _RANGES.items():
+        yield from _limits(column, getattr(question, f"{name}_from"), getattr(question, f"{name}_to"))
+    if question.score:
+        if question.score not in scores:
+            raise ValueError(f"score: there is no {question.score!r}; there are {', '.join(scores) or 'none'}")
+        column = score_column(scores.index(question.score))
+        yield f"{column} IS NOT NULL", []
+        yield from _limits(column, question.score_from, question.score_to)
+
+
+def _place(place: str) -> tuple[str, list[Any]]:
+    if place == UNKNOWN:
+        return "place IS NULL", []
+    known = place.lower() if "/" not in place else place
+    return "place = ? OR ends_with(place, ?) OR starts_with(place, ?)", [known, f".{known}", f"{known}/"]
+
+
+def _limits(column: str, low: float | None, high: float | None) -> Iterator[tuple[str, list[Any]]]:
+    if low is not None:
+        yield f"{column} >= ?", [low]
+    if high is not None:
+        yield f"{column} <= ?", [high]
+
+
+def score_column(place: int) -> str:
+    """Return the name of the catalogue's column of the score at a place."""
+    return f"s{place}"

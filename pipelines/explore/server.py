@@ -1,0 +1,262 @@
+"""Who may ask the explorer, and what is answered: one machine, one reader's token, questions alone.
+
+    request ─ Host is ours? ─ token, in the address once and as a cookie from then on ─ GET? ─> page
+
+It listens on the loopback address alone. A page of another site that knows the address has no token and, by the Host
+that it must send, not the name; and nothing that is asked changes anything.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import pyarrow.parquet as pq
+import uvicorn
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipelines.explore import pages, questions
+from pipelines.explore.catalogue import OutOfTimeError
+from pipelines.explore.pages import Pages
+from pipelines.explore.questions import Question
+from pipelines.explore.runs import StepsOfRun
+from pipelines.explore.search import Explorer, Row
+
+HOST: Final = "127.0.0.1"
+TOKEN: Final = "token"
+COOKIE: Final = "altiplano-explore"
+MOST: Final = 1 << 53  # of numbers in links
+_POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS: Final = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_FILES: Final = {
+    "card.css": (pages.CARD, "text/css"),
+    "explore.css": (pages.FOLDER, "text/css"),
+    "explore.js": (pages.FOLDER, "text/javascript"),
+}
+
+
+class Guard:
+    """Lets through what comes from this machine's reader, and gives every answer its headers."""
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self._app, self._token = app, token
+        self._hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
+        self._cookie = f"{COOKIE}-{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        request = Request(scope)
+        await (self._refused(request) or self._app)(scope, receive, guarded)
+
+    def _refused(self, request: Request) -> Response | None:
+        """Return the answer to a request that does not come through, None for one that does."""
+        if request.headers.getlist("host") not in [[host] for host in self._hosts]:
+            return PlainTextResponse("This address is not the explorer's.", 421)
+        if request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("Nothing can be changed here.", 405, {"allow": "GET, HEAD"})
+        given = request.query_params.get(TOKEN)
+        if given is not None and self._is_token(given):
+            return self._with_cookie(request)
+        if not self._is_token(request.cookies.get(self._cookie, "")):
+            return PlainTextResponse("Open the whole address that the command printed, with its token.", 403)
+        return None
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+    def _with_cookie(self, request: Request) -> Response:
+        """Return the way to the same page without the token, which history and links need not hold."""
+        address = request.url.remove_query_params(TOKEN)
+        path = f"/{address.path.lstrip('/')}"  # two strokes would name a host
+        answer = RedirectResponse(f"{path}?{address.query}" if address.query else path, 303)
+        answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
+        return answer
+
+
+class Site:
+    """The pages by their addresses. `steps` tells in which steps a run has read a document, if a run is given."""
+
+    def __init__(self, explorers: Sequence[Explorer], names: Sequence[str], steps: StepsOfRun | None) -> None:
+        self._explorers, self._steps = explorers, steps
+        self._pages = Pages(explorers, names)
+
+    def routes(self) -> list[Route]:
+        """Return all of them."""
+        answers = {
+            "/": self.answer,
+            "/document": self.document,
+            "/drawn": self.drawn,
+            "/results.parquet": self.results,
+            "/differences": self.differences,
+        }
+        routes = [Route(path, self._said(endpoint)) for path, endpoint in answers.items()]
+        return [*routes, *(Route(f"/{name}", self.file) for name in _FILES)]
+
+    def _said(self, endpoint: Callable[[Request], Response]) -> Callable[[Request], Response]:
+        """Return an endpoint whose errors are pages."""
+
+        def answer(request: Request) -> Response:
+            try:
+                return endpoint(request)
+            except LookupError as error:
+                return HTMLResponse(self._pages.refused(str(error.args[0])), 404)
+            except (ValueError, OSError) as error:
+                return HTMLResponse(self._pages.refused(str(error)), 400)
+            except OutOfTimeError:
+                return HTMLResponse(
+                    self._pages.refused("The time limit was over: ask for less, or give more time"), 503
+                )
+
+        return answer
+
+    def _which(self, request: Request) -> int:
+        given = request.query_params.get("corpus") or "0"
+        if given not in map(str, range(len(self._explorers))):
+            raise ValueError(f"corpus: {given!r}; there are {len(self._explorers)}, from 0")
+        return int(given)
+
+    def answer(self, request: Request) -> Response:
+        """Answer a question."""
+        start = _number(request, "start")
+        return HTMLResponse(self._pages.answer(self._which(request), _question(request), start))
+
+    def document(self, request: Request) -> Response:
+        """Show a document."""
+        asked = request.query_params
+        page = self._pages.document(
+            self._which(request),
+            asked.get("id", ""),
+            _question(request),
+            whole=asked.get("whole") == "1",
+            replay=asked.get("replay") == "1",
+            steps=self._steps,
+        )
+        return HTMLResponse(page)
+
+    def drawn(self, request: Request) -> Response:
+        """Go to one of the documents of an answer."""
+        which, question = self._which(request), _question(request)
+        row = self._explorers[which].asked(question).drawn(_number(request, "seed"))
+        if row is None:
+            raise LookupError("No document is like this")
+        return RedirectResponse(_document(row, which), 303)
+
+    def results(self, request: Request) -> Response:
+        """Send the rows of an answer as Parquet."""
+        asked = self._explorers[self._which(request)].asked(_question(request))
+        with tempfile.NamedTemporaryFile(suffix=".parquet", delete=False) as file:
+            path = Path(file.name)
+        try:
+            _write(asked.batches(), path)
+        except BaseException:
+            path.unlink()
+            raise
+        return FileResponse(
+            path,
+            media_type="application/vnd.apache.parquet",
+            filename="results.parquet",
+            background=BackgroundTask(path.unlink),
+        )
+
+    def differences(self, request: Request) -> Response:
+        """Put a question to both corpora."""
+        if len(self._explorers) < 2:
+            raise ValueError("differences: there is one corpus here; give the command two")
+        return HTMLResponse(self._pages.differences(_question(request)))
+
+    def file(self, request: Request) -> Response:
+        """Send a stylesheet or the script."""
+        name = request.url.path.lstrip("/")
+        folder, kind = _FILES[name]
+        return FileResponse(folder / name, media_type=kind)
+
+
+def _question(request: Request) -> Question:
+    return questions.of_link(request.query_params)
+
+
+def _number(request: Request, name: str) -> int:
+    value = request.query_params.get(name) or "0"
+    if not (value.isascii() and value.isdecimal() and int(value[:17]) < MOST and len(value) < 17):
+        raise ValueError(f"{name}: {value!r:.40} is not a whole number from 0 on")
+    return int(value)
+
+
+def _document(row: Row, which: int) -> str:
+    return f"document?{urlencode({'id': row.id, 'corpus': which})}"
+
+
+def _write(batches: Iterator[Any], path: Path) -> None:
+    first = next(batches, None)
+    if first is None:
+        raise LookupError("No document is like this")
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_batch(first)
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def application(site: Site, token: str, port: int) -> ASGIApp:
+    """Return the whole as an ASGI application."""
+    return Guard(Starlette(routes=site.routes()), token, port)
+
+
+@contextmanager
+def listening(port: int) -> Iterator[socket.socket]:
+    """Listen on the loopback address; ValueError for a port that is taken."""
+    try:
+        opened = socket.create_server((HOST, port))
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise ValueError(f"--port {port}: {why}; --port 0 takes one that is free") from None
+    with opened:
+        yield opened
+
+
+def serve(site: Site, opened: socket.socket, tell: Callable[[str], None]) -> None:
+    """Answer until the process is stopped; `tell` is given the address first."""
+    port, token = opened.getsockname()[1], secrets.token_urlsafe(24)
+    tell(f"http://{HOST}:{port}/?{TOKEN}={token}")
+    config = uvicorn.Config(
+        application(site, token, port), log_level="warning", access_log=False, server_header=False, lifespan="off"
+    )
+    uvicorn.Server(config).run(sockets=[opened])

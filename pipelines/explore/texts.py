@@ -1,0 +1,149 @@
+"""Texts and rows of a corpus, read where they lie: those of a list, and those that a pattern is looked for in.
+
+Of a file the row groups are read that are needed, one at a time; a pattern is RE2's, whose time is in proportion to the
+text, and the time limit is looked at between pieces of it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.explore.catalogue import ROWS_OF_A_PART, OutOfTimeError, Part
+from pipelines.files import tables
+
+Numbers = npt.NDArray[np.uint64]
+PIECE: Final = 4 << 20  # bytes of text between two looks at the clock
+BEFORE, AFTER = 90, 160  # characters shown around a match
+SEARCHED: Final = 4 << 20  # characters of a text in which a match is looked for to be shown
+_MASK: Final = np.uint64((1 << ROWS_OF_A_PART) - 1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A match in its line, cut on both sides; without a match the beginning of the text."""
+
+    before: str
+    match: str
+    after: str
+
+
+def rows_of(numbers: Numbers) -> npt.NDArray[np.int64]:
+    """Return the rows, in their part, of numbers."""
+    return (numbers & _MASK).astype(np.int64)
+
+
+def by_part(numbers: Numbers, parts: Mapping[int, Part]) -> Iterator[tuple[Part, npt.NDArray[np.int64]]]:
+    """Yield each part that numbers, in order, are of, with their rows."""
+    of = (numbers >> np.uint64(ROWS_OF_A_PART)).astype(np.int64)
+    for number, start, stop in _runs(of):
+        yield parts[number], rows_of(numbers[start:stop])
+
+
+def _runs(values: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    if not len(values):
+        return
+    edges = np.flatnonzero(np.diff(values, prepend=-1))
+    for start, stop in zip(edges, [*edges[1:], len(values)], strict=True):
+        yield int(values[start]), int(start), int(stop)
+
+
+def rows(corpus: str, numbers: Sequence[int], parts: Mapping[int, Part], columns: Sequence[str]) -> dict[int, Any]:
+    """Return rows by their numbers, as far as the columns are there; a file that is gone has none."""
+    found: dict[int, Any] = {}
+    for part, wanted in by_part(np.array(sorted(numbers), np.uint64), parts):
+        with tables.opened(f"{corpus}/{part.path}") as file:
+            names = [name for name in columns if name in file.schema_arrow.names] if columns else None
+            for first, here, group in _groups(file, wanted):
+                table = file.read_row_group(group, columns=names).take(here - first)
+                found |= zip((part.first + int(row) for row in here), table.to_pylist(), strict=True)
+    return found
+
+
+def _groups(file: Any, wanted: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64], int]]:
+    """Yield for each row group that has wanted rows: its first row, those rows, and its number."""
+    start = 0
+    for group in range(file.num_row_groups):
+        stop = start + file.metadata.row_group(group).num_rows
+        here = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, stop)]
+        if len(here):
+            yield start, here, group
+        start = stop
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError saying why a pattern is none of RE2's."""
+    try:
+        pc.match_substring_regex(pa.array([""]), pattern)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"pattern: {str(error).removeprefix('Invalid regular expression: ')}") from None
+
+
+def matching(
+    corpus: str, numbers: Numbers, parts: Mapping[int, Part], patterns: Sequence[tuple[str, bool]], deadline: float
+) -> Iterator[Numbers]:
+    """Yield those of the numbers, in order, whose texts have all patterns that are (pattern, True), and no others.
+
+    Case counts only where a pattern says so: (?-i). Raises OutOfTimeError after the deadline, a time.monotonic.
+    """
+    for part, wanted in by_part(numbers, parts):
+        name = "text" if part.kept else "excerpt"
+        with tables.opened(f"{corpus}/{part.path}") as file:
+            for first, here, group in _groups(file, wanted):
+                texts = file.read_row_group(group, columns=[name])[name].take(here - first)
+                held = _held(texts.combine_chunks(), patterns, deadline)
+                if held.any():
+                    yield here[held].astype(np.uint64) + np.uint64(part.first)
+
+
+def _held(texts: Any, patterns: Sequence[tuple[str, bool]], deadline: float) -> npt.NDArray[np.bool_]:
+    each = max(1, len(texts) * PIECE // max(1, texts.nbytes))
+    found = []
+    for start in range(0, len(texts), each):
+        if time.monotonic() > deadline:
+            raise OutOfTimeError
+        piece = texts.slice(start, each)
+        held = np.ones(len(piece), np.bool_)
+        for pattern, there in patterns:
+            match = pc.match_substring_regex(piece, pattern, ignore_case=True).fill_null(not there)
+            held &= match.to_numpy(zero_copy_only=False) == there
+        found.append(held)
+    return np.concatenate([np.empty(0, np.bool_), *found])
+
+
+def line(text: str, patterns: Sequence[re.Pattern[str]], asked: str = "") -> Line:
+    """Return the first place in a text where one of some patterns matches, with its line around it.
+
+    `asked` is a reader's own pattern, which only RE2 may be given: of its match the beginning is known.
+    """
+    searched = text[:SEARCHED]
+    matches = (pattern.search(searched) for pattern in patterns)
+    spans = [found.span() for found in matches if found]
+    if asked and (place := _place(searched, asked)) >= 0:
+        spans.append((place, place))
+    start, stop = min(spans, default=(-1, -1))
+    if start < 0:
+        return Line("", "", _cut_after(text.lstrip()[: BEFORE + AFTER + 1], BEFORE + AFTER))
+    first = max(text.rfind("\n", 0, start) + 1, start - BEFORE)
+    newline = text.find("\n", stop)
+    rest = text[stop : newline if newline >= 0 else None][: AFTER + 1]
+    lead = "… " if first > 0 and text[first - 1] != "\n" else ""
+    return Line(lead + text[first:start], text[start:stop], _cut_after(rest, AFTER))
+
+
+def _place(text: str, pattern: str) -> int:
+    """Return the character that the first match of a pattern of RE2 begins at, -1 without one."""
+    found = pc.find_substring_regex(pa.array([text]), pattern, ignore_case=True)[0].as_py()
+    return len(text.encode()[:found].decode(errors="ignore")) if found >= 0 else -1
+
+
+def _cut_after(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} …"

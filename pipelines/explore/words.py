@@ -1,0 +1,183 @@
+"""Words and phrases: an index with positions (tantivy), and how words are told apart in texts and in questions.
+
+    text ─ runs of letters and digits, lower case; scripts without spaces in pairs of letters ─> index
+    "two words" lone -without ─> a phrase, a word, and what must not be there ─> numbers of rows, in order
+
+A phrase in a script without spaces is found by the pairs of its letters, one behind the other. Of a dropped document
+its excerpt is what is there to be searched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import tantivy
+
+FOLDER: Final = "words"
+VERSION: Final = 1  # of how words are told apart, and what is kept of them
+HEAP: Final = 128 << 20  # bytes of new words in memory, of all threads
+LONGEST: Final = 100  # letters of a word that is kept; what is longer is a key or a picture in letters
+AT_ONCE: Final = 1 << 17  # rows that are asked for at a time
+# Han, kana, Thai, Lao, Burmese, Khmer and Tibetan, which put no spaces between words.
+_UNSPACED: Final = re.compile(
+    "[\u0e01-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
+)
+_PIECE: Final = re.compile(r"[^\W_]+")
+_ASKED: Final = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
+Numbers = npt.NDArray[np.uint64]
+
+
+def spaced(text: str) -> str:
+    """Return a text with spaces around pairs of letters of scripts that have none."""
+    return text if text.isascii() or not _UNSPACED.search(text) else _UNSPACED.sub(_pairs, text)
+
+
+def _pairs(match: re.Match[str]) -> str:
+    run = match[0]
+    return f" {' '.join(run[place : place + 2] for place in range(max(1, len(run) - 1)))} "
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One word or phrase of a question, as typed: whether it must be there, or must not."""
+
+    text: str
+    there: bool
+
+
+def asked(words: str) -> list[Asked]:
+    """Return the words and phrases of a question; ValueError for one that asks for nothing that could be there."""
+    found = []
+    for match in _ASKED.finditer(words):
+        minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
+        if terms(text):
+            found.append(Asked(text, not minus))
+    if words.strip() and not any(one.there for one in found):
+        raise ValueError(f"words: {words!r} has no word that must be there")
+    return found
+
+
+def _analyser() -> tantivy.TextAnalyzer:
+    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    return words.filter(tantivy.Filter.lowercase()).filter(tantivy.Filter.remove_long(4 * LONGEST)).build()
+
+
+_ANALYSER: Final = _analyser()
+
+
+def terms(text: str) -> list[str]:
+    """Return the words of a text as the index has them."""
+    return _ANALYSER.analyze(spaced(text))
+
+
+def in_python(one: Asked) -> re.Pattern[str]:
+    """Return a pattern of `re` that finds a word or phrase in a text."""
+    return re.compile(_pattern(one, "(?<![^\\W_])", "[\\W_]+", "(?![^\\W_])"), re.IGNORECASE)
+
+
+def in_re2(one: Asked) -> str:
+    """Return a pattern of RE2 that finds a word or phrase in a text."""
+    other = r"[^\pL\pM\pN]"
+    return _pattern(one, f"(?:^|{other})", f"{other}+", f"(?:$|{other})")
+
+
+def _pattern(one: Asked, before: str, between: str, after: str) -> str:
+    whole = between.join(re.escape(piece) for piece in _PIECE.findall(one.text))
+    return whole if _UNSPACED.search(one.text) else f"{before}{whole}{after}"
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("number", indexed=True, fast=True)
+    builder.add_text_field("text", tokenizer_name="words")
+    return builder.build()
+
+
+class Words:
+    """An index in a folder, made there if there is none; ValueError for a folder that holds another thing."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._schema = _schema()
+        try:
+            self._index = tantivy.Index(self._schema, path=str(folder))
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{folder}: no index of words can be opened: {error}") from None
+        self._index.register_tokenizer("words", _ANALYSER)
+
+    def writer(self) -> Writer:
+        """Return what adds to it; one at a time."""
+        return Writer(self._index, self._schema)
+
+    def reload(self) -> None:
+        """See what was added since."""
+        self._index.reload()
+
+    def numbers(self, words: Sequence[Asked], bounds: tuple[int, int]) -> Iterator[Numbers]:
+        """Yield the numbers of the rows that have some words, in rising order, a block at a time.
+
+        `bounds` are the first number and the one behind the last.
+        """
+        searcher = self._index.searcher()
+        wanted = self._query(words)
+        start, stop = bounds
+        while start < stop:
+            inside = tantivy.Query.range_query(
+                self._schema, "number", tantivy.FieldType.Unsigned, start, stop, include_upper=False
+            )
+            both = tantivy.Query.boolean_query([(tantivy.Occur.Must, wanted), (tantivy.Occur.Must, inside)])
+            hits = searcher.search(both, AT_ONCE, count=False, order_by_field="number", order=tantivy.Order.Asc).hits
+            found = np.fromiter((number for number, _ in hits), np.uint64, len(hits))
+            if len(found):
+                yield found
+            if len(found) < AT_ONCE:
+                return
+            start = int(found[-1]) + 1
+
+    def _query(self, words: Sequence[Asked]) -> Any:
+        parts = [(tantivy.Occur.Must if one.there else tantivy.Occur.MustNot, self._one(one)) for one in words]
+        return tantivy.Query.const_score_query(tantivy.Query.boolean_query(parts), 1.0)
+
+    def _one(self, one: Asked) -> Any:
+        found = terms(one.text)
+        if len(found) > 1:
+            return tantivy.Query.phrase_query(self._schema, "text", list(found))
+        if len(found[0]) == 1 and _UNSPACED.fullmatch(found[0]):  # stands in pairs, and alone where it is alone
+            return tantivy.Query.regex_query(self._schema, "text", f".?{found[0]}.?")
+        return tantivy.Query.term_query(self._schema, "text", found[0])
+
+
+class Writer:
+    """Adds texts by their numbers, and takes rows away; nothing is seen of it before `commit`."""
+
+    def __init__(self, index: tantivy.Index, schema: tantivy.Schema) -> None:
+        self._schema = schema
+        self._writer = index.writer(heap_size=HEAP, num_threads=2)
+
+    def remove(self, first: int, stop: int) -> None:
+        """Take away the rows whose numbers are from `first` on and below `stop`."""
+        inside = tantivy.Query.range_query(
+            self._schema, "number", tantivy.FieldType.Unsigned, first, stop, include_upper=False
+        )
+        self._writer.delete_documents_by_query(inside)
+
+    def add(self, number: int, text: str) -> None:
+        """Add a row's text."""
+        document = tantivy.Document(text=spaced(text))
+        document.add_unsigned("number", number)
+        self._writer.add_document(document)
+
+    def commit(self) -> None:
+        """Write what was added."""
+        self._writer.commit()
+
+    def close(self) -> None:
+        """Wait until what is written is put together."""
+        self._writer.wait_merging_threads()

@@ -1,0 +1,68 @@
+"""A link holds the whole question, and says what it cannot mean."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.explore import questions
+from pipelines.explore.questions import Question, conditions, of_link
+
+_WORDS = st.text(st.characters(codec="utf-8"), max_size=20).map(str.strip)
+_NUMBERS = st.none() | st.integers(-(10**12), 10**12).map(float) | st.sampled_from([0.25, -1e-9, 1e15])
+
+
+@given(
+    st.builds(
+        Question,
+        words=_WORDS,
+        pattern=_WORDS,
+        source=_WORDS,
+        state=st.sampled_from(["", "kept", "dropped"]),
+        reason=_WORDS,
+        language=_WORDS,
+        place=_WORDS,
+        license=_WORDS,
+        year_from=_NUMBERS,
+        bytes_to=_NUMBERS,
+        score=st.just("perplexity"),
+        score_from=_NUMBERS,
+    )
+)
+def test_a_link_leads_back_to_its_question(question: Question) -> None:
+    assert of_link(dict(parse_qsl(question.link()))) == question
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"year_from": "x"}, "year_from: 'x' is not a number"),
+        ({"bytes_to": "inf"}, "bytes_to: 'inf' is not a number that can be a limit"),
+        ({"bytes_to": "nan"}, "not a number that can be a limit"),
+        ({"state": "gone"}, "state: 'gone'; kept or dropped is expected"),
+        ({"score_to": "3"}, "score: which one"),
+        ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
+    ],
+)
+def test_what_cannot_be_meant_is_named(parameters: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        of_link(parameters)
+
+
+def test_a_score_that_the_corpus_does_not_have_is_named() -> None:
+    with pytest.raises(ValueError, match="there is no 'beauty'; there are perplexity"):
+        conditions(Question(score="beauty"), ["perplexity"])
+
+
+def test_values_are_parameters_and_never_sql() -> None:
+    evil = "'; DROP TABLE documents; --"
+    found = conditions(Question(source=evil, reason=f"{evil}/{evil}", place=evil, language=evil), [])
+    assert "DROP" not in found.sql
+    assert found.sql.count("?") == len(found.parameters)
+
+
+def test_unknown_is_null() -> None:
+    assert conditions(Question(language=questions.UNKNOWN), []).sql == "(language IS NULL)"

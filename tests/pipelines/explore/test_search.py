@@ -1,0 +1,251 @@
+"""Answers are those of a plain look at every document and drop; of a question that runs out of time, at least."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.document import Document, Drop
+from pipelines.explore import search
+from pipelines.explore.catalogue import OutOfTimeError
+from pipelines.explore.questions import Question
+from pipelines.explore.search import Explorer
+from pipelines.files import storage
+from pipelines.tokens import shards
+from pipelines.tokens.shards import Manifest
+from tests.pipelines import made
+from tests.pipelines.explore import corpora
+from tests.tokenizer.texts import SENTENCES
+
+BOOKS = [
+    corpora.page(n, f"{SENTENCES[n % len(SENTENCES)]} the llama number {n}", language="en" if n % 3 else "de")
+    for n in range(60)
+]
+PAGES = [
+    corpora.page(n, f"alpaca {n} of the herd", source="c4", url=f"https://a{n % 2}.example.com/x", language=None)
+    for n in range(20)
+]
+DROPS = {
+    "books": [corpora.drop(n, f"a llama too short {n}", "too_short" if n % 2 else "duplicate") for n in range(15)],
+    "c4": [],
+}
+
+
+@dataclass(frozen=True)
+class Plain:
+    """One row as the answer must have it."""
+
+    one: Document | Drop
+    tokens: int | None
+
+    @property
+    def kept(self) -> bool:
+        return isinstance(self.one, Document)
+
+    @property
+    def text(self) -> str:
+        return self.one.text if isinstance(self.one, Document) else self.one.excerpt
+
+    @property
+    def bytes(self) -> int:
+        return len(self.one.text.encode()) if isinstance(self.one, Document) else self.one.size
+
+    @property
+    def year(self) -> int:
+        return int(str(self.one.timestamp)[:4])
+
+    @property
+    def host(self) -> str:
+        return str(self.one.url).split("/")[2].removeprefix("www.")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explore") / "corpus"
+    copies = [(BOOKS[0].id, DROPS["books"][0].id)]
+    return corpora.write(folder, {"books": BOOKS, "c4": PAGES}, DROPS, copies)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["words", "no words"])
+def explorer(corpus: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Explorer:
+    return corpora.explorer(corpus, tmp_path_factory.mktemp("index") / "index", words=request.param)
+
+
+@pytest.fixture(scope="module")
+def plain(corpus: Path) -> list[Plain]:
+    tokens: dict[str, int] = {}
+    for source in ("books", "c4"):
+        directory = f"{corpus}/tokens/{source}"
+        manifest = Manifest.load(directory)
+        for entries in manifest.splits.values():
+            for shard in entries:
+                counts = np.diff(shards.document_ends(directory, shard).astype(np.int64), prepend=0)
+                table = pa.parquet.read_table(f"{directory}/{shard.name}.documents.parquet")
+                tokens |= {str(one): count for one, count in zip(table["id"].to_pylist(), counts.tolist(), strict=True)}
+    everything: list[Document | Drop] = [*BOOKS, *PAGES, *DROPS["books"]]
+    return [Plain(one, tokens.get(one.id)) for one in everything]
+
+
+ASKED: list[tuple[Question, Callable[[Plain], bool]]] = [
+    (Question(), lambda row: True),
+    (Question(source="c4"), lambda row: row.one.source == "c4"),
+    (Question(state="kept"), lambda row: row.kept),
+    (Question(state="dropped"), lambda row: not row.kept),
+    (Question(reason="clean"), lambda row: not row.kept),
+    (Question(reason="clean/duplicate"), lambda row: isinstance(row.one, Drop) and row.one.reason == "duplicate"),
+    (Question(language="de"), lambda row: row.one.language == "de"),
+    (Question(language="-"), lambda row: row.one.language is None),
+    (Question(license="MIT"), lambda row: row.one.license == "MIT"),
+    (Question(place="site1.example.org"), lambda row: row.host == "site1.example.org"),
+    (Question(place="example.org"), lambda row: row.host.endswith(".example.org")),
+    (Question(place="xample.org"), lambda row: False),
+    (Question(year_from=2002.0, year_to=2003.0), lambda row: row.year in (2002, 2003)),
+    (Question(bytes_from=60.0, bytes_to=120.0), lambda row: 60 <= row.bytes <= 120),
+    (Question(score="number", score_to=7.0), lambda row: row.kept and int(row.one.id.split("/")[2]) <= 7),
+    (
+        Question(score="perplexity", score_from=105.0),
+        lambda row: isinstance(row.one, Drop) and row.one.scores["perplexity"] >= 105,
+    ),
+    (Question(words="llama"), lambda row: "llama" in row.text),
+    (Question(words='"llama number"'), lambda row: "llama number" in row.text),
+    (Question(words="the -llama"), lambda row: " the " in row.text and "llama" not in row.text),
+    (Question(words="llama", state="dropped"), lambda row: not row.kept),
+    (Question(pattern=r"number [12]\d$"), lambda row: bool(re.search(r"number [12]\d$", row.text))),
+    (
+        Question(words="llama", pattern="number 1", source="books", language="en"),
+        lambda row: "llama" in row.text and "number 1" in row.text and row.one.language == "en",
+    ),
+]
+
+
+@pytest.mark.parametrize(("question", "holds"), ASKED, ids=lambda one: one.link() if isinstance(one, Question) else "")
+def test_counts_lists_and_rows_are_exact(
+    explorer: Explorer, plain: Sequence[Plain], question: Question, holds: Callable[[Plain], bool]
+) -> None:
+    expected = [row for row in plain if holds(row)]
+    asked = explorer.asked(question)
+    counts = asked.counts()
+    assert counts.exact
+    assert counts.documents == len(expected)
+    assert counts.bytes == sum(row.bytes for row in expected)
+    assert counts.tokens == sum(row.tokens or 0 for row in expected)
+    assert counts.counted == sum(row.kept for row in expected)
+    listed = [row for start in range(0, len(expected), search.PAGE) for row in asked.page(start)]
+    assert sorted(row.id for row in listed) == sorted(row.one.id for row in expected)
+    assert len({row.number for row in listed}) == len(expected)
+    table = pa.Table.from_batches(list(asked.batches())) if expected else None
+    assert table is None or sorted(map(str, table["id"].to_pylist())) == sorted(row.one.id for row in expected)
+    by_year = asked.breakdown("year")
+    assert sum(documents for _, documents, _ in by_year.rows) == len(expected)
+
+
+def test_the_manifests_say_the_same(explorer: Explorer, corpus: Path) -> None:
+    for source in ("books", "c4"):
+        counts = explorer.asked(Question(source=source, state="kept")).counts()
+        manifest = Manifest.load(f"{corpus}/tokens/{source}")
+        assert counts.documents == manifest.grand_total("documents")
+        assert counts.tokens == manifest.grand_total("tokens")
+        assert counts.bytes == manifest.grand_total("text_bytes")
+
+
+def test_a_list_shows_the_match_in_its_line(explorer: Explorer) -> None:
+    (row, *_) = explorer.asked(Question(words="llama", state="kept")).page(0)
+    assert row.line is not None
+    assert row.line.match == "llama"
+    assert row.line.after.startswith(" number")
+
+
+def test_a_drawn_document_is_one_of_the_answer_and_any_may_be_drawn(explorer: Explorer) -> None:
+    asked = explorer.asked(Question(source="c4"))
+    drawn = [asked.drawn(seed) for seed in range(200)]
+    assert {row.id for row in drawn if row} == {page.id for page in PAGES}
+    assert asked.drawn(7) == asked.drawn(7)
+    assert explorer.asked(Question(language="xx")).drawn(1) is None
+
+
+def test_a_histogram_counts_every_document_once(explorer: Explorer, plain: Sequence[Plain]) -> None:
+    asked = explorer.asked(Question())
+    for name, low, high in (
+        ("bytes", min(row.bytes for row in plain), max(row.bytes for row in plain)),
+        ("year", 2000, 2004),
+    ):
+        bars = asked.bars(name)
+        assert bars is not None
+        assert (bars.low, bars.high, sum(bars.counts)) == (low, high, len(plain))
+        assert (bars.edge(0), round(bars.edge(1), 6)) == (low, high)
+    assert explorer.asked(Question(source="c4")).bars("perplexity") is None
+
+
+def test_a_document_has_its_copies_and_its_place_in_the_shards(explorer: Explorer, corpus: Path) -> None:
+    row = explorer.by_id(BOOKS[0].id)
+    assert row is not None
+    assert explorer.copies(row.id) == [(BOOKS[0].id, DROPS["books"][0].id, "clean", "duplicate", 1.0)]
+    place = explorer.place_in_shards(row)
+    assert place is not None
+    split, shard, first, tokens = place
+    from pipelines import trace
+
+    (part,) = trace.parts(corpus, "books", first, first + tokens, split)
+    assert (part.document, part.shard, part.first, part.last) == (row.id, shard, first, first + tokens)
+    assert explorer.by_id("books/nothing/1") is None
+
+
+def test_time_that_is_over_says_at_least(corpus: Path, tmp_path: Path) -> None:
+    explorer = corpora.explorer(corpus, tmp_path / "index", words=False, seconds=1e-9)
+    for question in (Question(), Question(words="llama"), Question(pattern="a.*b")):
+        asked = explorer.asked(question)
+        assert not asked.counts().exact
+        with pytest.raises(OutOfTimeError):
+            asked.page(0)
+
+
+def test_a_pattern_that_would_run_for_ever_elsewhere_ends(explorer: Explorer) -> None:
+    counts = explorer.asked(Question(pattern=r"(a+)+$|(.*)*x{1,30}y{1,30}z")).counts()
+    assert counts.documents < len(BOOKS) + len(PAGES) + len(DROPS["books"])
+
+
+@pytest.mark.parametrize("pattern", ["(", r"(?=a)", r"(a)\1", "(((a{1000}){1000}){1000})"])
+def test_what_is_no_pattern_of_re2_is_named(explorer: Explorer, pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"^pattern: "):
+        explorer.asked(Question(pattern=pattern))
+
+
+def test_hostile_names_of_columns_reach_no_sql(tmp_path: Path) -> None:
+    corpus = corpora.write(tmp_path / "corpus", {"books": BOOKS[:10]}, {"books": []})
+    name = 'a"; DROP TABLE documents; --'
+    for path in sorted((corpus / "books" / "documents").glob("*.parquet")):
+        table = pa.parquet.read_table(path)
+        pa.parquet.write_table(table.rename_columns([name if c == "number" else c for c in table.column_names]), path)
+    explorer = corpora.explorer(corpus, tmp_path / "index")
+    assert name in explorer.scores
+    asked = explorer.asked(Question(score=name, score_from=0.0))
+    assert asked.counts().documents == 10
+    assert name in next(iter(asked.batches())).schema.names
+    assert storage.exists(f"{tmp_path}/index/catalogue.duckdb")
+
+
+def test_two_answers_beside_each_other(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
+    changed = [corpora.page(0, "another text of the same page"), *BOOKS[1:50]]
+    more = corpora.page(90, "a new page of the llama")
+    other = corpora.write(tmp_path / "other", {"books": [*changed, more], "c4": PAGES}, {"books": [], "c4": []})
+    second = corpora.explorer(other, tmp_path / "index")
+    question = Question(source="books", state="kept")
+    first_asked, second_asked = explorer.asked(question), second.asked(question)
+    first, others = first_asked.others(), second_asked.others()
+    counts, rows = first_asked.beside(others, "only")
+    assert counts.documents == len(rows) == 10
+    assert {row.id for row in rows} == {page.id for page in BOOKS[50:]}
+    counts, rows = second_asked.beside(first, "only")
+    assert [row.id for row in rows] == [more.id]
+    counts, rows = first_asked.beside(others, "changed")
+    assert [row.id for row in rows] == [BOOKS[0].id]
+
+
+def test_the_dumps_of_the_made_corpus_are_in_turn() -> None:
+    assert {page.dump for page in BOOKS} == set(made.DUMPS)
