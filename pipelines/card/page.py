@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from filters import packages
 from pipelines.card import (
     counted,
     differences,
@@ -135,6 +136,7 @@ def render(
             excerpts_read=overview.EXCERPTS,
             least_excerpts=overview.LEAST,
             topics=topics.read(drawn),
+            topics_missing=not packages.SCIKIT_LEARN.is_there(),
             splits=overview.splits(corpus),
             benchmarks=overview.benchmarks(corpus),
             personal=overview.personal(corpus),
