@@ -77,7 +77,8 @@ $(VENV)/go.stamp: Makefile $(VENV)/build.stamp
 			echo "building $$server" && GOBIN="$(abspath $(VENV))/go" go install $$server || exit 1; done; touch $@; \
 		else echo "Go is missing: tests with servers of S3 and GCS and with Prism will be SKIPPED (https://go.dev/dl)" >&2; fi
 
-.PHONY: setup-corpus setup-explore setup-sample setup-report setup-train setup-ray setup-test setup-full setup-engine setup-engines
+.PHONY: setup-corpus setup-explore setup-sample setup-report setup-train setup-ray setup-test setup-full setup-browser setup-engine \
+	setup-engines
 setup-corpus: $(VENV)/corpus.stamp $(VENV)/native.stamp
 setup-explore: setup-corpus $(VENV)/explore.stamp
 setup-sample: setup-corpus $(VENV)/sample.stamp
@@ -85,7 +86,8 @@ setup-report: setup-corpus $(VENV)/report.stamp
 setup-train: $(VENV)/torch.stamp
 setup-ray: setup-corpus $(VENV)/ray.stamp
 setup-test: setup-sample setup-explore setup-report setup-train $(VENV)/ray.stamp $(VENV)/test.stamp
-setup-full: setup-test $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
+setup-full: setup-test setup-browser $(VENV)/aws.stamp $(VENV)/gcp.stamp $(VENV)/full.stamp $(VENV)/go.stamp
+setup-browser: setup-test $(VENV)/browser.stamp
 setup-engines: setup-test $(VENV)/gcp.stamp $(VENV)/go.stamp
 setup-engine: setup-corpus $(VENV)/aws.stamp $(VENV)/gcp.stamp
 

@@ -100,7 +100,6 @@ PY7ZR: Final = Package(
     "what 7z archives hold",
     "unpack them (7z x SITE.7z -oSITE) and give what they hold: SITE/Posts.xml, a wiki's .xml",
 )
-PYGAL: Final = Package("pygal", ("pygal",), "the corpus card's drawings", "the card has the same numbers as tables")
 RESILIPARSE: Final = Package(
     "resiliparse", ("resiliparse",), "the text of HTML pages in WARC files", "give the crawl's WET files instead"
 )
@@ -117,5 +116,5 @@ WARCIO: Final = Package("warcio", ("warcio",), "the sample's WET files", _SAMPLE
 
 PACKAGES: Final = (
     *(ARGCOMPLETE, CHARDET, FASTTEXT, GIGATOKEN, HTTPX, ISAL, KENLM, LANGDETECT, LICENCES, MARKDOWN),
-    *(PUNKT, PY7ZR, PYGAL, RESILIPARSE, SCIKIT_LEARN, UNEARTH, WARCIO),
+    *(PUNKT, PY7ZR, RESILIPARSE, SCIKIT_LEARN, UNEARTH, WARCIO),
 )

@@ -120,7 +120,13 @@ def report() -> Parser:
     """Return that of `pipelines.report`."""
     parser = Parser("pipelines.report", "data/corpus --run data/run", description="Show a corpus' card.")
     parser.add_argument("corpus", type=paths.option, help="corpus directory, local or remote")
-    parser.add_argument("--run", type=paths.option, help="also show this training run")
+    parser.add_argument(
+        "--run",
+        type=paths.option,
+        action="append",
+        default=[],
+        help="also show this training run; given again, that run is laid over the first",
+    )
     parser.add_argument(
         "--tokens", help="length of the run for which to compute epochs, such as 1.4T (default: the corpus')"
     )

@@ -110,22 +110,32 @@ def print_summary(output: str, seconds: float | None = None, **options: Any) -> 
 
 
 def write_page(
-    corpus: Corpus, run: str | None = None, run_tokens: int | None = None, compare: str | None = None
+    corpus: Corpus,
+    run: str | None = None,
+    run_tokens: int | None = None,
+    compare: str | None = None,
+    others: Sequence[str] = (),
 ) -> str:
     """Write CORPUS/report.html and return its path.
 
-    `run` is a training run's directory, `run_tokens` the length of the run that epochs are for (the corpus' own), and
-    `compare` another corpus directory. Raises ValueError for a run without a log and a directory without a corpus.
+    `run` is a training run's directory, `others` those of runs that are laid over it, `run_tokens` the length of
+    the run that epochs are for (the corpus' own), and `compare` another corpus directory. Raises ValueError for a run
+    without a log and a directory without a corpus.
     """
     # Plots and templates are for this page only: who only asks for the tables, or builds, does not load them.
     from pipelines.card import compare as comparing
     from pipelines.card import page, training
 
-    found = training.load(run) if run else None
-    if run and found is None:
-        raise ValueError(f"--run {run}: no run here (no row in {run}/{training.LOG})")
+    runs = {path: training.load(path) for path in ([run] if run else []) + list(others)}
+    for path, one in runs.items():
+        if one is None:
+            raise ValueError(f"--run {path}: no run here (no row in {path}/{training.LOG})")
+    found = [one for one in runs.values() if one]
     other = comparing.compare(corpus, facts.load(compare)) if compare else None
-    return page.write(corpus, page.render(corpus, run=found, run_tokens=run_tokens, comparison=other))
+    rendered = page.render(
+        corpus, run=found[0] if found else None, others=found[1:], run_tokens=run_tokens, comparison=other
+    )
+    return page.write(corpus, rendered)
 
 
 # What numbers and shapes that nobody would write make of code that reads them.
@@ -138,7 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run_tokens = number(options.tokens) if options.tokens else None
-        print_summary(options.corpus, run=options.run, run_tokens=run_tokens, compare=options.compare)
+        first, *others = options.run or [None]
+        print_summary(options.corpus, run=first, others=others, run_tokens=run_tokens, compare=options.compare)
         if options.publish:
             from pipelines.card import publish
 

@@ -27,7 +27,7 @@ def install() -> Any:
 def test_what_a_build_needs_is_told_from_what_it_can_do_without(install: Any) -> None:
     blocks = install.blocks_of(LOCK.read_text(encoding="utf-8"))
     found = install.dispensable(blocks)
-    assert {"gigatoken", "awkward", "awkward-cpp", "typer", "py7zr", "pyppmd", "pygal", "fastwarc"} <= found
+    assert {"gigatoken", "awkward", "awkward-cpp", "typer", "py7zr", "pyppmd", "fastwarc"} <= found
     assert not found & {"apache-beam", "numpy", "pyarrow", "lxml", "orjson", "sentencepiece", "requests", "packaging"}
 
 

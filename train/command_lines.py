@@ -49,8 +49,10 @@ def plan() -> Parser:
 
 def report() -> Parser:
     """Return that of `train.report`."""
-    parser = Parser("train.report", "data/run", description="Write the page of a run.")
-    parser.add_argument("run", type=paths.local_option, help="directory of the run")
+    parser = Parser("train.report", "data/run data/other", description="Write the page of a run.")
+    parser.add_argument(
+        "run", type=paths.local_option, nargs="+", help="directory of the run; others are laid over it on its page"
+    )
     return parser
 
 

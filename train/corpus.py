@@ -6,7 +6,6 @@ CORPUS/tokens/<source>/manifest.json      -> Stream: all tokens of one split, sh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from pipelines import table1
 from pipelines.files import storage
-from pipelines.tokens.shards import Manifest, document_ends, sources, tokenizer_of, tokens
+from pipelines.tokens.shards import Manifest, document_ends, identity, sources, tokenizer_of, tokens
 from train.mixture import Mixture
 
 
@@ -166,10 +165,8 @@ def _check(corpus: Corpus) -> None:
 
 
 def _digest(manifest: Manifest) -> str:
-    parts = [manifest.tokenizer_sha256]
-    for split, shards in sorted(manifest.splits.items()):
-        parts += [f"{split} {shard.bin_sha256} {shard.index_sha256}" for shard in shards]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    splits = {name: [(row.bin_sha256, row.index_sha256) for row in rows] for name, rows in manifest.splits.items()}
+    return identity(manifest.tokenizer_sha256, splits)
 
 
 def sequences_in(tokens_available: int, length: int) -> int:

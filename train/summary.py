@@ -42,6 +42,7 @@ def summary(run: Run, entries: tuple[Entry, ...], scores: dict[str, Score], text
         "parameters": run.model.config.parameters,
         "device": device,
         "ranks": run.world.size,
+        "corpus": run.corpus.digests(),
         "peak_flops": meters.peak_of(device),
         "steps": run.steps,
         "tokens": run.step * config.batch_sequences * config.sequence_length,

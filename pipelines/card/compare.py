@@ -40,6 +40,7 @@ class Example:
     id: str
     title: str
     text: str
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,7 @@ def _examples(
 def _read_rows(path: str, rows: dict[int, int]) -> Iterator[tuple[int, Example]]:
     with tables.opened(path) as file:
         names = file.schema_arrow.names
-        columns = [name for name in ("id", "text", "excerpt", "title", "url") if name in names]
+        columns = [name for name in ("id", "text", "excerpt", "title", "url", "language") if name in names]
         start = 0
         for group in range(file.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
@@ -267,5 +268,5 @@ def _read_rows(path: str, rows: dict[int, int]) -> Iterator[tuple[int, Example]]
                     cells = {name: table[name][row - start].as_py() for name in columns}
                     text = cells.get("text") or cells.get("excerpt") or ""
                     title = cells.get("title") or cells.get("url") or ""
-                    yield rows[row], Example(cells["id"], title, text[:EXCERPT])
+                    yield rows[row], Example(cells["id"], title, text[:EXCERPT], cells.get("language"))
             start = end

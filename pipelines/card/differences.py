@@ -9,6 +9,8 @@ from difflib import SequenceMatcher
 
 from markupsafe import Markup, escape
 
+from pipelines.card.visible import named
+
 CONTEXT = 2  # unchanged lines shown on each side of a change
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST_WORDS = 600  # of a block that is compared word by word; longer blocks are marked whole
@@ -26,7 +28,7 @@ class Row:
 
 def side_by_side(before: str, after: str, cut: int) -> list[Row]:
     """Return the rows; texts of `cut` characters are beginnings, so that what follows the last match is left open."""
-    old, new = before.splitlines()[:_MOST_LINES], after.splitlines()[:_MOST_LINES]
+    old, new = (named(text).splitlines()[:_MOST_LINES] for text in (before, after))
     codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     open_end = len(before) >= cut or len(after) >= cut
     rows = []

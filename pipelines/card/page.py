@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -20,6 +19,8 @@ from pipelines.card import (
     overview,
     people,
     plots,
+    rendering,
+    runs,
     samples,
     topics,
     training,
@@ -30,11 +31,13 @@ from pipelines.card.facts import Corpus, Json
 from pipelines.card.measures import Measure, Near
 from pipelines.card.plots import Figure
 from pipelines.card.samples import EXAMPLES, Sample
+from pipelines.card.shapes import Counts, Distribution
 from pipelines.document import Document
 from pipelines.files import ours, storage
 from pipelines.stages.changes import CHARACTERS
 from pipelines.table1 import TOKENS
 from pipelines.tokens import tokenizers
+from pipelines.tokens.shards import identity
 from tokenizer.encode import Tokenizer
 
 EXCERPT = 300  # characters of an example
@@ -88,18 +91,23 @@ class _Figures:
 
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def draw(self, found: Sequence[distributions.Distribution]) -> list[Figure]:
-        return [plots.figure(f"figure-{next(self._numbers)}", distribution) for distribution in found]
+    def draw(self, found: Sequence[Distribution], of: str = "") -> list[Figure]:
+        """Return the figures of distributions, of one source or of all."""
+        return [plots.figure(f"figure-{next(self._numbers)}", distribution, of) for distribution in found]
 
 
 def render(
     corpus: Corpus,
     *,
     run: training.Run | None = None,
+    others: Sequence[training.Run] = (),
     run_tokens: int | None = None,
     comparison: Comparison | None = None,
 ) -> str:
-    """Return the page; reads samples of each source, one source after the other."""
+    """Return the page; reads samples of each source, one source after the other.
+
+    `others` are runs to be laid over `run`.
+    """
     figures, tokenizer = _Figures(), load_tokenizer(corpus)
     views, excerpts, seen, weighed, drawn = [], {}, {}, [], {}
     for name in corpus.manifests:
@@ -150,6 +158,9 @@ def render(
             mixture_figure=figures.draw([_proportions(corpus)])[0] if corpus.tokens else None,
             run=run,
             run_figures=figures.draw(run.curves) if run else [],
+            runs_beside=runs.beside([run, *others]) if run and others else [],
+            beside_figures=figures.draw(runs.over_each_other([run, *others])) if run and others else [],
+            run_reads=_other_tokens(corpus, run) if run else "",
             comparison=comparison,
             excerpt=EXCERPT,
             read=READ,
@@ -157,29 +168,24 @@ def render(
     )
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "whole": lambda value: f"{value:,}",
-        "mega": mega,
-        "nice": distributions.nice,
-        "said": distributions.said,
+def _other_tokens(corpus: Corpus, run: training.Run) -> str:
+    """Return in words which tokens a run reads that are not this corpus', "" if it reads these or does not say so."""
+    own = {name: identity(tokens["tokenizer_sha256"], _shards(tokens)) for name, tokens in corpus.tokens.items()}
+    strange = [corpus.titles.get(name, name) for name, digest in run.corpus.items() if own.get(name) != digest]
+    where = f"the corpus in {run.corpus_path}" if run.corpus_path else "a corpus"
+    return f"it reads {where} whose tokens of {', '.join(strange)} are others than those here" if strange else ""
+
+
+def _shards(tokens: Json) -> dict[str, list[tuple[str, str]]]:
+    return {
+        split: [(row["bin_sha256"], row["index_sha256"]) for row in rows] for split, rows in tokens["splits"].items()
     }
-    return environment
 
 
-def mega(size: float) -> str:
-    """Return a number of bytes in the unit that suits it, decimal."""
-    for unit, power in (("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3)):
-        if size >= 10**power:
-            return f"{size / 10**power:,.2f} {unit}"
-    return f"{size:,.0f} B"
+def _environment() -> jinja2.Environment:
+    found = rendering.environment()
+    found.filters["said"] = distributions.said
+    return found
 
 
 def load_tokenizer(corpus: Corpus) -> Tokenizer | None:
@@ -188,7 +194,7 @@ def load_tokenizer(corpus: Corpus) -> Tokenizer | None:
     return tokenizers.load(path) if path else None
 
 
-def _proportions(corpus: Corpus) -> distributions.Counts:
+def _proportions(corpus: Corpus) -> Counts:
     """Return each source's share of our tokens, of the tokens seen in training, and of the paper's unique tokens."""
     mixed = facts.mixture(corpus)
     rows = [(found.title, found.row) for found in mixed if found.row]
@@ -198,7 +204,7 @@ def _proportions(corpus: Corpus) -> distributions.Counts:
         "of the paper's unique tokens": {title: 100 * row.unique_tokens / paper for title, row in rows},
         "seen in training": {found.title: 100 * found.share for found in mixed},
     }
-    return distributions.Counts("What each source's share is", "source", series, "%", stacked=False)
+    return Counts("What each source's share is", "source", series, "%", stacked=False)
 
 
 def _source(
@@ -238,7 +244,7 @@ def _source(
         checks=facts.checks(corpus, name),
         documents=samples.by_hash(sample.documents),
         inputs=facts.inputs_of(manifest),
-        figures=figures.draw(distributions.of_source(corpus, name, sample, by_what, counts)),
+        figures=figures.draw(distributions.of_source(corpus, name, sample, by_what, counts), corpus.titles[name]),
         filtered=counted.filtered(counts),
         percentiles=counted.percentiles(counts),
         pairs=counted.pairs(counts),

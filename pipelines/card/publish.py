@@ -14,7 +14,7 @@ from typing import Any, Final
 import jinja2
 import pyarrow as pa
 
-from pipelines.card import facts, overview
+from pipelines.card import facts, overview, visible
 from pipelines.card.facts import Corpus, Json
 from pipelines.files import ours, storage, tables
 from pipelines.files.tables import DOCUMENT_SCHEMA
@@ -62,6 +62,7 @@ def dataset_card(corpus: Corpus) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        finalize=visible.shown,
     )
     mixed = facts.mixture(corpus)
     return environment.get_template("dataset_card.md.j2").render(

@@ -10,32 +10,38 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from pipelines.card.distributions import Curves
-from pipelines.card.facts import Json
+from pipelines.card.shapes import Curves
 from pipelines.files import storage
 from pipelines.table1 import TABLE_1, TOTAL_PROPORTION
 
 _TITLES = {row.name: row.title for row in TABLE_1}
 LOG, EVALUATIONS, SUMMARY = "log.jsonl", "evaluations.jsonl", "summary.json"
-BENCHMARKS = "benchmarks.jsonl"
+BENCHMARKS, CHECKPOINTS = "benchmarks.jsonl", "checkpoints"
 BINS = 120
 TEXTS = 8
 WHOLE = "whole mixture"
-_OF_THE_STEP = ("learning_rate", "tokens_per_second", "gradient_norm")
+_OF_THE_STEP = ("learning_rate", "tokens_per_second", "gradient_norm", "memory_bytes")
+_STATE = re.compile(r"/step-\d+/state\.json\Z")
 T = TypeVar("T")
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Step:
-    """A row of the log: the tokens seen at its end, and by name what was measured with its weight."""
+    """A row of the log: the tokens seen at its end, and by name what was measured with its weight.
+
+    `ledger` are the tokens seen of each source.
+    """
 
     tokens: int
     measured: Mapping[str, tuple[float | None, float]]
+    ledger: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,11 @@ class Evaluation:
 
 @dataclass
 class Bin:
-    """Sums over some consecutive steps; `tokens` is where the last one ended."""
+    """Sums over some consecutive steps; `tokens` and `ledger` are those at the end of the last one."""
 
     rows: int = 0
     tokens: int = 0
+    ledger: Mapping[str, int] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, float] = field(default_factory=dict)
 
@@ -69,13 +76,13 @@ class Bin:
     def fill(self, step: Step) -> None:
         """Add a step of the log."""
         self.rows += 1
-        self.tokens = step.tokens
+        self.tokens, self.ledger = step.tokens, step.ledger
         for name, (value, weight) in step.measured.items():
             self.add(name, value, weight)
 
     def merge(self, other: Bin) -> Bin:
         """Return both as one."""
-        merged = Bin(self.rows + other.rows, other.tokens, dict(self.sums), dict(self.counts))
+        merged = Bin(self.rows + other.rows, other.tokens, other.ledger, dict(self.sums), dict(self.counts))
         for name, value in other.sums.items():
             merged.sums[name] = merged.sums.get(name, 0.0) + value
             merged.counts[name] = merged.counts.get(name, 0.0) + other.counts[name]
@@ -88,20 +95,26 @@ class Bin:
 
 @dataclass(frozen=True)
 class Seen:
-    """One source of the ledger beside the paper's row, its share scaled by what other sources leave; if it has one."""
+    """One source of the ledger beside the paper's row, its share scaled by what other sources leave; if it has one.
+
+    Epochs are known of a finished run.
+    """
 
     title: str
     tokens: int
     share: float
     paper_share: float | None
-    epochs: float
+    epochs: float | None
     paper_epochs: float | None
     bits_per_byte: float | None
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is shown of a run; `finished` tells whether it has a summary."""
+    """What is shown of a run; `finished` tells whether it has a summary.
+
+    `corpus` is what identifies each source's tokens that it reads, empty if neither summary nor checkpoint says so.
+    """
 
     path: str
     steps: int
@@ -112,6 +125,8 @@ class Run:
     facts: Sequence[tuple[str, str]]
     finished: bool
     table_1_scale: float = 1.0
+    corpus: Mapping[str, str] = field(default_factory=dict)
+    corpus_path: str = ""
 
 
 def load(path: str) -> Run | None:
@@ -130,12 +145,21 @@ def load(path: str) -> Run | None:
             steps=steps,
             tokens=tokens,
             curves=[found for curve in curves if (found := _drawn(curve)).series],
-            ledger=_ledger(summary),
+            ledger=_ledger(summary) or _ledger_so_far(bins[-1], evaluations),
             texts=_texts(evaluations, summary, steps),
             facts=_facts(bins, summary),
             finished=bool(summary),
             table_1_scale=float(summary.get("table_1_scale", 1.0)),
+            corpus={str(name): str(digest) for name, digest in (summary.get("corpus") or _state(path)).items()},
+            corpus_path=str(summary.get("config", {}).get("corpus", "")),
         )
+
+
+def _state(path: str) -> Json:
+    """Return what identifies the tokens of a run by its newest checkpoint, nothing if it has none."""
+    states = [name for name in storage.files_in(f"{path}/{CHECKPOINTS}") if _STATE.search(name)]
+    found: Json = (storage.read_json(max(states)) or {}).get("corpus", {}) if states else {}
+    return found
 
 
 @contextmanager
@@ -171,7 +195,9 @@ def _step(row: Json) -> Step:
         measured[f"source/{name}"] = (_finite(loss), float(int(tokens)))
     measured |= {name: (_finite(row.get(name)), 1.0) for name in _OF_THE_STEP}
     measured |= {f"mfu/{name}": (_finite(value), 1.0) for name, value in (row.get("mfu") or {}).items()}
-    return Step(int(row["tokens"]), measured)
+    if footprint := row.get("footprint"):
+        measured["energy"] = (_finite(footprint["mwh"]), 1.0)
+    return Step(int(row["tokens"]), measured, {str(name): int(n) for name, n in (row.get("ledger") or {}).items()})
 
 
 def _evaluation(row: Json) -> Evaluation:
@@ -210,7 +236,10 @@ def _curves(bins: Sequence[Bin]) -> list[Curves]:
     return [
         Curves("Training loss, whole and by source", seen, "nats per token", losses),
         Curves("Learning rate", seen, "learning rate", {"learning rate": _series(bins, "learning_rate")}),
+        Curves("Gradient norm", seen, "norm", {"gradient norm": _series(bins, "gradient_norm")}),
         Curves("Throughput", seen, "tokens per second", {"tokens per second": _series(bins, "tokens_per_second")}),
+        Curves("Memory", seen, "GB", {"peak memory": _series(bins, "memory_bytes", 1e-9)}),
+        Curves("Energy", seen, "Wh", {"energy": _series(bins, "energy", 1e6)}),
         Curves("Model FLOPs utilisation", seen, "share", {name[4:]: _series(bins, name) for name in mfu}),
     ]
 
@@ -244,9 +273,9 @@ def _order(name: str) -> int:
     return sources.index(name) if name in sources else len(sources)
 
 
-def _series(bins: Sequence[Bin], name: str) -> list[tuple[float, float]]:
+def _series(bins: Sequence[Bin], name: str, scale: float = 1.0) -> list[tuple[float, float]]:
     means = [(float(found.tokens), _finite(found.mean(name))) for found in bins]
-    return [(tokens, mean) for tokens, mean in means if mean is not None]
+    return [(tokens, mean * scale) for tokens, mean in means if mean is not None]
 
 
 def _ledger(summary: Mapping[str, Any]) -> list[Seen]:
@@ -264,6 +293,16 @@ def _ledger(summary: Mapping[str, Any]) -> list[Seen]:
             sources[name].get("bits_per_byte"),
         )
         for name in sorted(sources, key=lambda name: _order(f"source/{name}"))
+    ]
+
+
+def _ledger_so_far(last: Bin, evaluations: Sequence[Evaluation]) -> list[Seen]:
+    """Return the ledger of a run that goes on: what its log says of the tokens, and its last evaluation."""
+    total = max(1, sum(last.ledger.values()))
+    bits = evaluations[-1].bits_per_byte if evaluations else {}
+    return [
+        Seen(_TITLES.get(name, name), tokens, tokens / total, None, None, None, bits.get(name))
+        for name, tokens in last.ledger.items()
     ]
 
 

@@ -13,9 +13,10 @@ Of uint16 the same bytes are a nanoGPT `.bin`. This module imports no Beam: the 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,14 @@ class Manifest:
         _check_names(manifest, path)
         _check_ids(manifest, path)
         return manifest
+
+
+def identity(tokenizer_sha256: str, splits: Mapping[str, Iterable[tuple[str, str]]]) -> str:
+    """Return what identifies a source's tokens, of the digests of its tokenizer and of its shards, by split."""
+    parts = [tokenizer_sha256]
+    for split, shards in sorted(splits.items()):
+        parts += [f"{split} {tokens} {index}" for tokens, index in shards]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _check_names(manifest: Manifest, path: str) -> None:

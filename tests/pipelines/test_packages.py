@@ -30,7 +30,6 @@ ALL = tuple(package.modules[0].partition(".")[0] for package in packages.PACKAGE
 SAME = [
     ("gigatoken", "books"),
     ("isal", "c4"),
-    ("pygal", "books"),
     ("argcomplete", "books"),
     ("httpx2", "books"),
     ("resiliparse", "c4"),

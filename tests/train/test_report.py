@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,24 @@ def test_a_run_that_goes_on_has_its_page(tmp_path: Path, capsys: pytest.CaptureF
     assert main([str(tmp_path)]) == 0
     assert "report.html" in capsys.readouterr().out
     page = (tmp_path / "report.html").read_text()
-    assert "<h1>3 steps, 960 tokens so far</h1>" in page
-    assert page.count("data:image/png;base64,") == 2
-    assert "<pre>&lt;b&gt; &amp; snow</pre>" in page
-    assert "<td>c4</td><td>960</td><td>100.00%</td><td>1.500</td>" in page
-    assert "<td>books</td><td>0</td><td>0.00%</td><td>none</td>" in page
-    assert "<td>MFU, 6N</td><td>47.7% of 312TFLOP/s</td>" in page
-    assert "<td>2,000.0 Wh, measured by the GPUs</td>" in page
-    assert "<td>770.0 gCO2eq</td>" in page
+    assert "<h1><bdi>3 steps, 960 tokens so far</bdi></h1>" in page
+    assert page.startswith('<!doctype html>\n<html lang="en">\n')
+    assert "default-src 'none'" in page
+    assert page.count('<figure id="curves-') == 7
+    assert ">&lt;b&gt; &amp; snow</div>" in page
+    cells = re.findall(r"<t[hd][^>]*>(?:<bdi>)?([^<]*)", page)
+    ledger = ["C4", "960", "100.00 %", "", "", "", "1.500", "Books", "0", "0.00 %", "", "", "", "none"]
+    assert between(cells, "C4", 14) == ledger
+    assert between(cells, "MFU, 6N", 2)[1] == "47.7% of 312TFLOP/s"
+    assert between(cells, "energy", 2)[1] == "2,000.0 Wh, measured by the GPUs"
+    assert between(cells, "carbon", 2)[1] == "770.0 gCO2eq"
+    assert {"loss.png", "measures.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def between(cells: list[str], first: str, count: int) -> list[str]:
+    """Return so many cells from the last that says this."""
+    at = len(cells) - 1 - cells[::-1].index(first)
+    return cells[at : at + count]
 
 
 def test_a_page_of_one_step_has_no_curve(tmp_path: Path) -> None:
@@ -47,9 +58,23 @@ def test_a_page_of_one_step_has_no_curve(tmp_path: Path) -> None:
     records.close()
     assert main([str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
-    assert "data:image/png" not in page
+    assert "<figure" not in page
     assert "One step makes no curve" in page
-    assert "<td>c4</td><td>960</td><td>100.00%</td><td>none</td>" in page
+    assert between(re.findall(r"<t[hd][^>]*>([^<]*)", page), "C4", 7)[-1] == "none"
+
+
+def test_another_run_is_laid_over_it(tmp_path: Path) -> None:
+    for name, steps in (("one", 3), ("two", 4)):
+        (tmp_path / name).mkdir()
+        records = Recorder(tmp_path / name, 0)
+        for step in range(1, steps + 1):
+            records.step({**ROW, "step": step, "tokens": 320 * step})
+        records.close()
+    assert main([str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+    page = (tmp_path / "one/report.html").read_text()
+    assert "Runs beside each other" in page
+    assert page.count('<figure id="beside-') == 10
+    assert not (tmp_path / "two/report.html").exists()
 
 
 def test_nothing_recorded_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

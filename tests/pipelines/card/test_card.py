@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.build import SOURCES
-from pipelines.card import compare, differences, distributions, facts, measures, plots, samples, training
+from pipelines.card import compare, differences, distributions, facts, measures, samples, training
 from pipelines.document import Document, Drop
 from pipelines.files import tables
 from pipelines.stages import counts
@@ -222,39 +221,6 @@ def test_counts_name_the_largest_and_say_what_is_left() -> None:
     assert list(found.series["kept"])[:2] == ["v19", "v18"]
     assert len(found.series["kept"]) == distributions.LARGEST
     assert found.note == "5 more with 10 documents together"
-
-
-def test_a_figure_has_its_numbers_as_a_table_and_no_date() -> None:
-    series = {"kept": {"<b>": 3.0, "en": 12_345.0}}
-    found = plots.figure("figure-1", distributions.Counts("Languages", "language", series))
-    assert found.rows == [("<b>", "3"), ("en", "12,345")]
-    assert "<b>" not in found.svg
-    assert "<!--" not in found.svg
-    assert "<script" not in found.svg
-    assert 'role="img" aria-label="Languages"' in found.svg
-    assert found == plots.figure("figure-1", distributions.Counts("Languages", "language", series))
-
-
-@pytest.mark.parametrize(
-    ("values", "labels"),
-    [
-        ([1e-4, 1.25e-4, 1.5e-4], ["0.0001", "0.000125", "0.00015"]),
-        ([0.0003, 0.00030001], ["0.0003", "0.00030001"]),
-        ([1_000_000.0, 1_001_000.0], ["1M", "1.001M"]),
-        ([2e-7, 2e-7], ["2e-07", "2e-07"]),
-        ([0.0, 1_234.0, 12_345.0], ["0", "1234", "12.3k"]),
-        ([], []),
-    ],
-)
-def test_what_stands_at_an_axis_tells_its_places_apart(values: list[float], labels: list[str]) -> None:
-    assert [*map(distributions.apart(values), values)] == labels
-
-
-def test_a_short_course_has_each_label_once() -> None:
-    found = distributions.Curves("Learning rate", "tokens seen", "rate", {"rate": [(0.0, 1e-4), (2e3, 1.4e-4)]})
-    labels = re.findall(r">([\d.e-]+)</text>", plots.figure("figure-1", found).svg)
-    assert {"0.0001", "0.00012", "0.00014"} <= {*labels}
-    assert len(labels) == len({*labels}) + (labels.count("0") > 1)
 
 
 def test_differences_are_marked_by_words_and_unchanged_lines_left_out() -> None:
