@@ -206,8 +206,11 @@ def _count_problems(output: str, source: str, manifest: Mapping[str, Any]) -> It
     for account in manifest["stages"]:
         for stage, reasons in account["dropped"].items():
             wanted.update({f"{stage}/{reason}": documents for reason, (documents, _) in reasons.items()})
-    parts = storage.read_json(f"{output}/{path}")
-    found = {part: counts.total(axes)[0] for part, axes in parts.items()} if isinstance(parts, dict) else {}
+    try:
+        found = {part: counts.total(axes)[0] for part, axes in storage.read_json(f"{output}/{path}").items()}
+    except (AttributeError, KeyError, IndexError, TypeError):
+        yield f"{output}/{path}: missing or damaged: it has no counts"
+        return
     for part in sorted({*wanted, *found}):
         if wanted[part] != found.get(part, 0):
             yield f"{output}/{path}: {found.get(part, 0)} counted of {part}, the manifest says {wanted[part]}"

@@ -409,12 +409,13 @@ def of_tables(output: str, documents: str | None, drops: str | None, own: Sequen
     """Return the summary of an item from its tables: all is read of documents, of drops all but the excerpts."""
     item = ItemCounts(own)
     for path, add in ((documents, item.documents), (drops, item.drops)):
-        for table in _groups(f"{output}/{path}") if path else ():
+        for table in groups(f"{output}/{path}") if path else ():
             add(table)
     return item.summary()
 
 
-def _groups(path: str) -> Iterator[pa.Table]:
+def groups(path: str) -> Iterator[pa.Table]:
+    """Yield the row groups of a table, without the columns by which nothing is counted."""
     with tables.opened(path) as file:
         columns = [name for name in file.schema_arrow.names if name not in ("id", "excerpt", "title")]
         for group in range(file.num_row_groups):

@@ -217,6 +217,10 @@ CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "counts gone": (unlink(ARXIV / "counts.json"), "arxiv/counts.json: missing"),
     "counts of something else": (counted_otherwise, "arxiv/counts.json: 7 counted of kept, the manifest says 6"),
+    "counts that are none": (
+        not_json(ARXIV / "counts.json"),
+        "arxiv/counts.json: missing or damaged: it has no counts",
+    ),
     "documents gone": (lambda output: document_file(output).unlink(), "cannot be read"),
     "documents cut": (lambda output: document_file(output).write_bytes(b"PAR1"), "cannot be read"),
     "a text changed": (
