@@ -20,7 +20,9 @@ less all together.
 from __future__ import annotations
 
 import argparse
+import html
 import json
+import re
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -46,6 +48,12 @@ MIN_WIKITEXT = 1_000_000
 BARS = {"holes per million": 20.0, "numbers kept, %": 99.5, "markup per million": 6.0}
 REACH = 40
 """Words of a window that has a known word on one side only."""
+
+LITERAL = re.compile(
+    r"<(pre|source|syntaxhighlight|code|nowiki|math|kbd|samp|tt)\b.*?(?:</\1\s*>|\Z)|(?m:^ [^\n]*$)",
+    re.DOTALL | re.IGNORECASE | re.MULTILINE,
+)
+"""What a page shows as it is; `^ ` begins a line of code."""
 
 NEAR = 3
 """Lines before and after, where a quotation that became a paragraph of its own may stand."""
@@ -145,10 +153,16 @@ def survives(use: Mapping[str, Any], window: Sequence[str]) -> bool:
     return any(2 * (Counter(text) & there).total() >= len(text) or "".join(text) in joined for text in use["texts"])
 
 
-def look(lines: Sequence[Mapping[str, Any]], content: str, found: Found) -> None:
+def marks(content: str, wikitext: str) -> int:
+    """Return the marks of markup in a text, without as many as its page shows on purpose: in code and formulas."""
+    shown = "\n".join(html.unescape(block[0]) for block in LITERAL.finditer(wikitext))
+    return sum(max(0, content.count(mark) - shown.count(mark)) for mark in MARKUP)
+
+
+def look(lines: Sequence[Mapping[str, Any]], content: str, wikitext: str, found: Found) -> None:
     """Look for the uses of a page's lines in its text."""
     text, near = Text(content), 0
-    found.marks += sum(map(content.count, MARKUP))
+    found.marks += marks(content, wikitext)
     wanted = Counter[str]()
     for line in lines:
         words, uses = line["words"], line["uses"]
@@ -219,8 +233,8 @@ def run(folders: Sequence[Path], output: Path, top: int) -> dict[str, Any]:
         rows[language] = {}
         for name, texts in {"ours": ours, **run_job(PEERS, output, "texts", pages)}.items():
             found = Found()
-            for page_lines, text in zip(lines, texts, strict=True):
-                look(page_lines, text, found)
+            for page, page_lines, text in zip(pages, lines, texts, strict=True):
+                look(page_lines, text, page["text"], found)
             rows[language][name] = found.row(characters)
             print(f"  {name:18} {rows[language][name]}")
             if name == "ours":

@@ -117,12 +117,13 @@ def _logical_lines(wikitext: str, names: Names) -> Iterator[str]:
     named = names.sections | names.ambiguous_sections
     skipping = tables = 0
     pending = ""
-    for physical in LEFT_OUT.sub("", wikitext).split("\n"):
+    physical_lines = LEFT_OUT.sub("", wikitext).split("\n")
+    for number, physical in enumerate(physical_lines):
         heading = HEADING.fullmatch(physical)
         if heading and (not skipping or len(heading[1]) <= skipping):
             skipping = len(heading[1]) if heading[2].casefold() in named else 0
         if heading:
-            pending, tables = "", 0
+            pending, tables = "", tables if _closes(physical_lines[number + 1 :]) else 0
         line = f"{pending}\n{physical}" if pending else physical
         pending = ""
         if not tables and line.count("{{") > line.count("}}") and len(line) < MAX_LINE:
@@ -133,6 +134,12 @@ def _logical_lines(wikitext: str, names: Names) -> Iterator[str]:
         tables -= tables > 0 and physical.lstrip().startswith("|}")
         if whole and line.count("{{") == line.count("}}"):
             yield line
+
+
+def _closes(following: list[str]) -> bool:
+    """Return whether a table that is open ends, before another one begins: else it was never closed."""
+    marks = (line.lstrip(" :*")[:2] for line in following)
+    return next((mark for mark in marks if mark in ("{|", "|}")), "") == "|}"
 
 
 def _walk(nodes: Any, line: Line, names: Names, *, inside: bool) -> None:

@@ -37,6 +37,8 @@ TOKEN = re.compile(
     r"|\n[ \t]*\|\}+"
 )
 VARIANT = re.compile(r"-\{([^{}\n]{0,1000})\}-")
+# A heading inside a link: a file's brackets were left open, and others far below seem to close them.
+SECTION = re.compile(r"\n={2,6}[^=\n][^\n]*=\s*\n")
 VARIANT_RULE = re.compile(r"(?:^|;)\s*sr(?:-ec|-cyrl|-el|-latn)?\s*:\s*([^;]*)")
 LEFTOVER_BRACKETS = re.compile(r"\{\{+|\}\}+|\[\[+|\]\]+")
 LEFTOVER_NOTE = re.compile(r"</?ref(?:erences)?\b[^<>\n]*>?", re.IGNORECASE)
@@ -169,8 +171,11 @@ class _Stack:
             content = "".join(self.frames.pop().pieces)
             if outside and EXTERNAL_OPEN.search(content, max(0, content.rfind("\n"))):
                 content, outside = content + "]", ""
-            target, bar, text = content.partition("|")
-            self.add(_mask(link_text(target, text if bar else None, self.names)))
+            if SECTION.search(content):
+                self.frames[-1].pieces += _unclosed(_Frame(LINK, [content]), self.names)
+            else:
+                target, bar, text = content.partition("|")
+                self.add(_mask(link_text(target, text if bar else None, self.names)))
         self.add(outside)
 
     def close_table(self, braces: int) -> None:

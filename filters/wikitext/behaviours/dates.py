@@ -103,7 +103,7 @@ def _first_of_month(date: str, language: str) -> str:
     it="data nascita",
     ca="data naixement|data naixement i edat",
     ru="дата рождения|возраст|дата смерти",
-    uk="дата народження|дн|дата смерті|дата народження і вік",
+    uk="дата народження|дата смерті|дата народження і вік",
     pl="data urodzenia",
     ro="data nașterii|data nașterii și vârsta|data naşterii și vârsta|dn",
     sv="födelsedatum och ålder|åldersdatum|födelsedatum|startdatum",
@@ -120,6 +120,20 @@ def date(a: Arguments) -> str:
     """{{date|1990|1|2}}, {{date|2|janvier|1990}}: a date; of dates of birth the day alone, as ages change."""
     american = a.language == "en" and not a.get("df", "dmy") and "df=y" not in a.places
     return _date(a, a.given, month_first=american)
+
+
+@behaviour(uk="дн|дн2|дс|дс2")
+def in_both_calendars(a: Arguments) -> str:
+    """uk {{ДН|25|2|1871|13}}, {{ДН|8|1|1901|26|12|1900}}: a day, after what it was in the Julian calendar."""
+    day, month_, year, old_day, old_month, old_year = (a.at(place) for place in range(1, 7))
+    new = written(year, month_, day, a.language)
+    if not old_day:
+        return new
+    if not old_month:
+        return f"{old_day} ({day}) {written(year, month_, '', a.language)}"
+    if not old_year or old_year == year:
+        return f"{written('', old_month, old_day, a.language)} ({written('', month_, day, a.language)}) {year}"
+    return f"{written(old_year, old_month, old_day, a.language)} ({new})"
 
 
 @behaviour("start date|end date|start date and age|end date and age|start date and years ago")

@@ -50,7 +50,7 @@ behaviour(
     en="api|data|datum|dato|no|c|enlace|aut|h|dr|pr|ta|t",
     fr="de|en|date heure|comment",
     ru="m.|ref|книга|статья|публикация|начало цитаты|конец цитаты|мёртвая ссылка|недоступная ссылка",
-    uk="m.|cite web|недоступне посилання",
+    uk="m.|cite web|недоступне посилання|джерело|коли|немає в джерелі|немає ад|значення|докладніше|уточнити|хто|де",
     es="c|nb|cita libro|cita web",
     de="citat|date|u|m.|st|ms|vers|ndb|adb|hls|commonscat|zukunft|veraltet",
     pl="r|r.|m.|b|u|vers|cytuj|odn",

@@ -117,6 +117,14 @@ def test_other_templates_leave() -> None:
     assert clean(text, "en") == "A. B"
 
 
+def test_a_file_left_open_takes_no_section_with_it() -> None:
+    left_open = (
+        "[[File:x.png|thumb|Embryos of [[Vertebrate|vertebrates]]\n\nOf 4 stages.\n\n== Next ==\nSee [[a]]]] more."
+    )
+    assert clean("First.\n" + left_open, "en") == "First.\n\nOf 4 stages.\n\nNext\n\nSee a more."
+    assert clean("[[File:x.png|thumb|One\n\nTwo [[three]].]] Four.", "en") == "Four."
+
+
 def test_links() -> None:
     assert clean("[[Berlin]]er [[Paris|the city]] [[:Category:Towns|towns]] [[#History]]", "en") == (
         "Berliner the city towns History"
