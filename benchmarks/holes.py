@@ -154,9 +154,11 @@ def survives(use: Mapping[str, Any], window: Sequence[str]) -> bool:
 
 
 def marks(content: str, wikitext: str) -> int:
-    """Return the marks of markup in a text, without as many as its page shows on purpose: in code and formulas."""
-    shown = "\n".join(html.unescape(block[0]) for block in LITERAL.finditer(wikitext))
-    return sum(max(0, content.count(mark) - shown.count(mark)) for mark in MARKUP)
+    """Return the marks of markup in a text, without as many as its page shows: in code, in formulas, as entities."""
+    blocks = "\n".join(html.unescape(block[0]) for block in LITERAL.finditer(wikitext))
+    unescaped = html.unescape(wikitext)
+    shown = {mark: blocks.count(mark) + unescaped.count(mark) - wikitext.count(mark) for mark in MARKUP}
+    return sum(max(0, content.count(mark) - shown[mark]) for mark in MARKUP)
 
 
 def look(lines: Sequence[Mapping[str, Any]], content: str, wikitext: str, found: Found) -> None:

@@ -21,7 +21,7 @@ SIGNS = MappingProxyType(
         "n. chr.": "n. Chr.", "v. chr.": "v. Chr.", "до н. э.": "до н. э.", "н. э.": "н. э.", "до н. е.": "до н. е.",
         "н. е.": "н. е.", "a. c.": "a. C.", "d. c.": "d. C.", "ac": "a. C.", "dc": "d. C.", "bce": "BCE", "ce": "CE",
         "m s.l.m.": "m s.l.m.", "m s.n.m.": "m s. n. m.", "msnm": "m s. n. m.", "n. p. m.": "n.p.m.", "etc.": "etc.",
-        "mslm": "m s.l.m.", "градус цельсія": "°C", "градус цельсия": "°C",
+        "mslm": "m s.l.m.", "градус цельсія": "°C", "градус цельсия": "°C", "нар": "нар.",
     }
 )  # fmt: skip
 """By name, without arguments."""

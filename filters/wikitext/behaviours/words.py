@@ -140,8 +140,8 @@ def respell(a: Arguments) -> str:
 
 @behaviour("nihongo|nihongo2|nihongo3|nihongo4|zh-nihongo", fr="japonais")
 def nihongo(a: Arguments) -> str:
-    """{{nihongo|Tokyo|東京|Tōkyō}}: a name, how it is written, how it is read."""
-    given = [place for place in a.places[:3] if place]
+    """{{nihongo|Tokyo|東京|Tōkyō|more}}: a name, how it is written, how it is read, and what else is said of it."""
+    given = [place for place in a.places[:4] if place]
     if not a.at(1) or len(given) == 1:
         return ", ".join(given)
     return f"{a.at(1)} ({', '.join(given[1:])})"
