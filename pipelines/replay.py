@@ -32,6 +32,7 @@ from pipelines.recipes import PAPER, RECIPES, Recipe
 from pipelines.stages import run
 from pipelines.stages.chain import Chain
 from pipelines.stages.kinds import Context, Item, Join
+from pipelines.stages.link import Decider
 from pipelines.stages.run import MapTask
 from pipelines.stages.source import Input, Model, Source, input_digest
 from pipelines.stages.writers import JoinLink, MapLink
@@ -256,13 +257,28 @@ class _Stage:
     """A stage of one item: what a decision marked, by row, None where that is gone; the next record's row."""
 
     task: MapTask
-    decided: bool
+    decision: Decider[Any] | None
     lines: Mapping[int, Lines] | None
     row: int = 0
 
     @property
     def name(self) -> str:
         return self.task.stage.name
+
+    @property
+    def decided(self) -> bool:
+        return self.decision is not None
+
+    def said(self, marked: Lines) -> str:
+        """Return what a decision marked, in words."""
+        assert self.decision is not None
+        if not len(marked):
+            what = "nothing of it was marked"
+        elif marked[0] == runs.WHOLE or not self.decision.duplicates:
+            what = "it was marked"
+        else:
+            what = f"{len(marked):,} of its lines {'was' if len(marked) == 1 else 'were'} marked"
+        return f"{self.decision.stage.name}: {what}"
 
     @cached_property
     def _context(self) -> Context[Any]:
@@ -279,17 +295,16 @@ class _Stage:
 
 def _stage(link: MapLink, ordinal: int, item: Item) -> _Stage:
     """Return a stage of an item, with what was decided before it."""
-    decided = link.decision is not None
     try:
         task = link.task_of(ordinal, item)
         removals = task.removals.read(task.paths) if task.removals else None
     except (OSError, ValueError, TypeError):  # what it would be read from is gone, or its manifest is
-        return _Stage(link.task_of(ordinal, item, decided=False), decided, None)
+        return _Stage(link.task_of(ordinal, item, decided=False), link.decision, None)
     if removals is None or not len(removals):
-        return _Stage(task, decided, {})
+        return _Stage(task, link.decision, {})
     documents, starts = np.unique(removals["doc"], return_index=True)
     lines = np.split(removals["line"], starts[1:])
-    return _Stage(task, decided, dict(zip(documents.tolist(), lines, strict=True)))
+    return _Stage(task, link.decision, dict(zip(documents.tolist(), lines, strict=True)))
 
 
 @dataclass
@@ -350,7 +365,7 @@ class _Walk:
         """Return what was decided of the record, and what to say of it."""
         marked = stage.marked()
         if marked is not None:
-            return marked, _said(marked)
+            return marked, stage.said(marked)
         if not stage.decided:
             return None, ""
         gone = "what was decided over all documents is not in work any more: "
@@ -394,12 +409,6 @@ class _Walk:
             stages = [_stage(link, 0, link.items()[0]) for link in rest]
             found += self._own(made, [replace(stage, lines=None) for stage in stages])
         return found
-
-
-def _said(lines: Lines) -> str:
-    if not len(lines):
-        return "nothing of it was marked"
-    return "it was marked" if lines[0] == runs.WHOLE else f"{len(lines):,} of its lines were marked"
 
 
 def _kept(outcome: Any) -> Any:

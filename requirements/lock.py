@@ -10,7 +10,21 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-EXTRAS = ("corpus", "sample", "report", "explore", "aws", "gcp", "ray", "train", "test", "full", "browser", "fuzz", "docs")
+EXTRAS = (
+    "corpus",
+    "sample",
+    "report",
+    "explore",
+    "aws",
+    "gcp",
+    "ray",
+    "train",
+    "test",
+    "full",
+    "browser",
+    "fuzz",
+    "docs",
+)
 CUDA = re.compile(r"^(nvidia-|cuda-|triton)")
 # sha256 of the CPU builds of torch 2.13.0 that were tried; the index's own hashes are added by uv.
 TORCH_CPU = ("6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",)

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import jinja2
 
 from pipelines import trace_ids
-from pipelines.card import differences, tongues, visible
+from pipelines.card import differences, rendering
 from pipelines.card.differences import Row as DifferentRows
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.questions import UNKNOWN, Question
@@ -25,9 +25,7 @@ from pipelines.stages import changes
 from pipelines.trace_ids import Found, Way
 
 FOLDER: Final = Path(__file__).parent
-CARD: Final = FOLDER.parent / "card"
 READ: Final = 100_000  # characters of a text that a page has, unless all is asked for
-TITLE: Final = 160  # characters of a title in a line
 COMPARED: Final = 200_000  # characters of two texts; of longer ones the place where the result begins is compared
 FIELDS: Final[Mapping[str, str]] = {  # of a question, by the columns that an answer is broken down by
     "source": "source",
@@ -57,37 +55,11 @@ class Stage:
 
 
 def environment() -> jinja2.Environment:
-    """Return the environment of the explorer's templates: everything is escaped, what is invisible has its name."""
-    found = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.FileSystemLoader(FOLDER),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=visible.shown,
-    )
-    filters: dict[str, Callable[..., Any]] = {
-        "whole": lambda value: f"{value:,}",
-        "sized": sized,
-        "nice": lambda value: f"{value:.4g}",
-        "short": short,
-        "tag": tongues.tag,
-        "direction": tongues.direction,
-    }
-    found.filters |= filters
+    """Return the environment of the explorer's templates, which is the card's."""
+    found = rendering.environment()
+    found.loader = jinja2.FileSystemLoader(FOLDER)
     found.globals |= {"UNKNOWN": UNKNOWN, "NAMES": NAMES, "PAGE": PAGE, "BINS": BINS, "heights": bar_heights}
     return found
-
-
-def sized(size: float) -> str:
-    """Return a number of bytes in the unit that suits it, decimal."""
-    power = next((power for power in (12, 9, 6, 3) if size >= 10**power), 0)
-    return f"{size / 10**power:,.2f} {'kMGT'[power // 3 - 1]}B" if power else f"{size:,.0f} B"
-
-
-def short(text: str, most: int = TITLE) -> str:
-    """Return the beginning of a text that is longer than so many characters, with a sign that it is one."""
-    return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 
 class Pages:
@@ -211,9 +183,10 @@ def _stages(way: Way) -> list[Stage]:
 def _different(before: str, after: str | None) -> list[DifferentRows]:
     if after is None or before == after:
         return []
-    if len(before) + len(after) > COMPARED:
-        before, after = changes.excerpts(before, after)
-    return differences.side_by_side(before, after, changes.CHARACTERS)
+    whole = len(before) + len(after)
+    if whole <= COMPARED:
+        return differences.side_by_side(before, after, whole + 1)
+    return differences.side_by_side(*changes.excerpts(before, after), changes.CHARACTERS)
 
 
 def bar_heights(bars: Bars) -> list[float]:

@@ -29,6 +29,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.card import rendering
 from pipelines.explore import pages, questions
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.pages import Pages
@@ -59,7 +60,7 @@ _HEADERS: Final = {
     "cache-control": "no-store",
 }
 _FILES: Final = {
-    "card.css": (pages.CARD, "text/css"),
+    "card.css": (rendering.FOLDER, "text/css"),
     "explore.css": (pages.FOLDER, "text/css"),
     "explore.js": (pages.FOLDER, "text/javascript"),
 }

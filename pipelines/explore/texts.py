@@ -135,8 +135,9 @@ def line(text: str, patterns: Sequence[re.Pattern[str]], asked: str = "") -> Lin
     first = max(text.rfind("\n", 0, start) + 1, start - BEFORE)
     newline = text.find("\n", stop)
     rest = text[stop : newline if newline >= 0 else None][: AFTER + 1]
-    lead = "… " if first > 0 and text[first - 1] != "\n" else ""
-    return Line(lead + text[first:start], text[start:stop], _cut_after(rest, AFTER))
+    if cut := first > 0 and text[first - 1] != "\n":
+        first = start - len(text[first:start].partition(" ")[2] or text[first:start])  # not in the middle of a word
+    return Line(f"… {text[first:start]}" if cut else text[first:start], text[start:stop], _cut_after(rest, AFTER))
 
 
 def _place(text: str, pattern: str) -> int:

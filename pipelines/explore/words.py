@@ -21,7 +21,8 @@ import tantivy
 
 FOLDER: Final = "words"
 VERSION: Final = 1  # of how words are told apart, and what is kept of them
-HEAP: Final = 128 << 20  # bytes of new words in memory, of all threads
+HEAP: Final = 64 << 20  # bytes of new words in memory, of all threads
+WAITING: Final = 48 << 20  # bytes of texts that wait for it: it takes ten thousand, whatever their length
 LONGEST: Final = 100  # letters of a word that is kept; what is longer is a key or a picture in letters
 AT_ONCE: Final = 1 << 17  # rows that are asked for at a time
 # Han, kana, Thai, Lao, Burmese, Khmer and Tibetan, which put no spaces between words.
@@ -155,11 +156,12 @@ class Words:
 
 
 class Writer:
-    """Adds texts by their numbers, and takes rows away; nothing is seen of it before `commit`."""
+    """Adds texts by their numbers, and takes rows away. What is added is nobody's until it is noted whose."""
 
     def __init__(self, index: tantivy.Index, schema: tantivy.Schema) -> None:
         self._schema = schema
         self._writer = index.writer(heap_size=HEAP, num_threads=2)
+        self._waiting = 0
 
     def remove(self, first: int, stop: int) -> None:
         """Take away the rows whose numbers are from `first` on and below `stop`."""
@@ -173,10 +175,14 @@ class Writer:
         document = tantivy.Document(text=spaced(text))
         document.add_unsigned("number", number)
         self._writer.add_document(document)
+        self._waiting += len(text)
+        if self._waiting > WAITING:
+            self.commit()
 
     def commit(self) -> None:
         """Write what was added."""
         self._writer.commit()
+        self._waiting = 0
 
     def close(self) -> None:
         """Wait until what is written is put together."""

@@ -68,7 +68,7 @@ def test_each_stage_takes_what_the_one_before_left(built: Path) -> None:
     # The menu is on every page: its line was marked, and the stage that follows removed it.
     assert tiny.MENU in steps[1].before
     assert tiny.MENU not in str(steps[1].after)
-    assert steps[1].note.endswith("lines were marked")
+    assert steps[1].note == "duplicate_lines: 1 of its lines was marked"
 
 
 def test_a_copy_says_which_document_stays(built: Path) -> None:
