@@ -30,7 +30,7 @@ from pipelines.hashing import keyed
 
 DOCUMENTS: Final = 1_000  # of each source, by hash
 CHARACTERS: Final = 4_000  # of each document
-TOPICS: Final = 24
+TOPICS: Final = 16
 LEAST: Final = 5 * TOPICS  # documents that are worth a map
 WORDS: Final = 6  # that name a topic
 EXAMPLES: Final = 3
