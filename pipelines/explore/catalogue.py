@@ -89,6 +89,8 @@ def opened(path: str) -> duckdb.DuckDBPyConnection:
             for table in _TABLES:
                 connection.execute(table)
     except duckdb.Error as error:
+        if "lock" in str(error):
+            raise ValueError(f"{path}: another explorer has this index open: end it, or name another --index") from None
         raise ValueError(f"{path}: cannot be opened as a catalogue: {error}") from None
     return connection
 

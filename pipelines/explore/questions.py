@@ -7,6 +7,7 @@ Values reach DuckDB as parameters; names in its SQL are ours.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -25,8 +26,9 @@ class Question:
     """What documents and drops are asked for; "" and None ask for nothing.
 
     `words` are words and "phrases", all of which must be there, and -words that must not; `pattern` is a regular
-    expression in RE2's syntax. `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a
-    repository or its owner. `score` names what `score_from` and `score_to` are limits of. Limits are included.
+    expression in RE2's syntax. In `source`, `language`, `license` and `place` a `*` stands for any letters. `reason` is
+    STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner, or behind a = that
+    alone. `score` names what `score_from` and `score_to` are limits of. Limits are included.
     """
 
     words: str = ""
@@ -126,7 +128,7 @@ def conditions(question: Question, scores: Sequence[str]) -> Conditions:
 def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
     for name, column in _EQUAL.items():
         if value := getattr(question, name):
-            yield (f"{column} IS NULL", []) if value == UNKNOWN else (f"{column} = ?", [value])
+            yield _matches(column, value)
     if question.state:
         yield "kept = ?", [question.state == "kept"]
     if question.reason:
@@ -144,9 +146,19 @@ def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str
         yield from _limits(column, question.score_from, question.score_to)
 
 
+def _matches(column: str, value: str) -> tuple[str, list[Any]]:
+    """Return that a column has a value, none for UNKNOWN, or one that `*` stands in for any letters of."""
+    if value == UNKNOWN:
+        return f"{column} IS NULL", []
+    if "*" not in value:
+        return f"{column} = ?", [value]
+    plain = re.sub(r"([\\%_])", r"\\\1", value)
+    return f"{column} LIKE ? ESCAPE '\\'", [plain.replace("*", "%")]
+
+
 def _place(place: str) -> tuple[str, list[Any]]:
-    if place == UNKNOWN:
-        return "place IS NULL", []
+    if place == UNKNOWN or "*" in place:
+        return _matches("place", place)
     known = place.lower() if "/" not in place else place
     return "place = ? OR ends_with(place, ?) OR starts_with(place, ?)", [known, f".{known}", f"{known}/"]
 

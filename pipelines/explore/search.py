@@ -182,8 +182,7 @@ class Explorer:
     def values(self, row: Row) -> dict[str, Any]:
         """Return a row of the corpus with all its columns."""
         (found,) = texts.rows(self.corpus.corpus, [row.number], self.parts, ()).values()
-        if found["id"] != row.id:
-            raise ValueError(f"{row.id}: the corpus was built again since it was indexed: start the explorer again")
+        _check_same(row, found)
         return dict(found)
 
 
@@ -268,6 +267,7 @@ class Asked:
         shown = []
         for row in rows:
             values = found[row.number]
+            _check_same(row, values)
             text = values.get("text") or values.get("excerpt")
             line = texts.line(text, patterns, self.question.pattern) if text else None
             shown.append(replace(row, title=values.get("title"), url=values.get("url"), line=line))
@@ -401,6 +401,12 @@ class Asked:
         ):
             found = self._connection.execute(sql, self._conditions.parameters).fetchnumpy()["number"]
         return np.asarray(found, np.uint64)
+
+
+def _check_same(row: Row, found: dict[str, Any]) -> None:
+    """Raise ValueError where a corpus' file has another row than the one that was indexed."""
+    if found["id"] != row.id:
+        raise ValueError(f"{row.id}: the corpus was built again since it was indexed: start the explorer again")
 
 
 def row_in_part(row: Row) -> int:

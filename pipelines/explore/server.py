@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import duckdb
 import pyarrow.parquet as pq
 import uvicorn
 from starlette.applications import Starlette
@@ -142,6 +143,8 @@ class Site:
                 return HTMLResponse(self._pages.refused(str(error.args[0])), 404)
             except (ValueError, OSError) as error:
                 return HTMLResponse(self._pages.refused(str(error)), 400)
+            except duckdb.Error as error:  # a file of the index that is damaged, memory that is too small
+                return HTMLResponse(self._pages.refused(f"The index did not answer: {error}"), 500)
             except OutOfTimeError:
                 return HTMLResponse(
                     self._pages.refused("The time limit was over: ask for less, or give more time"), 503

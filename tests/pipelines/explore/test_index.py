@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines import clean
-from pipelines.explore import index
+from pipelines.explore import catalogue, index
 from pipelines.explore.catalogue import Part
 from pipelines.explore.index import Index
 from pipelines.explore.questions import Question
@@ -141,6 +143,23 @@ def test_an_index_is_cleaned_up_and_others_files_stay(corpus: Path, tmp_path: Pa
     assert left == ["notes.txt"]
     assert "catalogue.duckdb" in removed
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt"]
+
+
+def test_an_index_that_another_explorer_has_open_is_named(corpus: Path, tmp_path: Path) -> None:
+    explorer, _ = updated(corpus, tmp_path / "index")
+    script = (
+        f"from pipelines.explore import catalogue; catalogue.opened({str(tmp_path / 'index' / 'catalogue.duckdb')!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert "another explorer has this index open" in done.stderr
+    closed(explorer)
+
+
+def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.duckdb"
+    path.write_bytes(b"no catalogue" * 1_000)
+    with pytest.raises(ValueError, match=r"catalogue\.duckdb: cannot be opened as a catalogue"):
+        catalogue.opened(str(path))
 
 
 def test_a_folder_of_others_is_refused(corpus: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,10 @@ ASKED: list[tuple[Question, Callable[[Plain], bool]]] = [
     (Question(language="-"), lambda row: row.one.language is None),
     (Question(license="MIT"), lambda row: row.one.license == "MIT"),
     (Question(place="site1.example.org"), lambda row: row.host == "site1.example.org"),
+    (Question(license="M*"), lambda row: row.one.license == "MIT"),
+    (Question(license="*%*"), lambda row: False),
+    (Question(place="site?.example.org"), lambda row: False),
+    (Question(place="*1.example.org"), lambda row: row.host == "site1.example.org"),
     (Question(place="example.org"), lambda row: row.host.endswith(".example.org")),
     (Question(place="xample.org"), lambda row: False),
     (Question(year_from=2002.0, year_to=2003.0), lambda row: row.year in (2002, 2003)),
@@ -228,6 +233,19 @@ def test_hostile_names_of_columns_reach_no_sql(tmp_path: Path) -> None:
     assert asked.counts().documents == 10
     assert name in next(iter(asked.batches())).schema.names
     assert storage.exists(f"{tmp_path}/index/catalogue.duckdb")
+
+
+def test_a_corpus_that_was_built_again_is_not_shown_as_the_old_one(corpus: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(corpus, tmp_path / "corpus"))
+    explorer = corpora.explorer(copied, tmp_path / "index")
+    for path in sorted((copied / "books" / "documents").glob("*.parquet")):
+        table = pa.parquet.read_table(path)
+        pa.parquet.write_table(table.take(list(range(table.num_rows))[::-1]), path)
+    row = explorer.by_id(BOOKS[0].id)
+    assert row is not None
+    for action in (lambda: explorer.asked(Question(state="kept")).page(0), lambda: explorer.values(row)):
+        with pytest.raises(ValueError, match="the corpus was built again since it was indexed"):
+            action()
 
 
 def test_two_answers_beside_each_other(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
