@@ -57,6 +57,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     }
 
 
+PAPER = 688  # CSS pixels of A4 between margins of 14 mm
 NAMED_RUNS = {"run": 300, "a run with a name that is long, and has no_place_to_break_" + "x" * 80: 120, "short": 1}
 TABLES = [run_page.Table("configuration", "Configuration", ("field", "value"), [("corpus", "x" * 300)], words=True)]
 
@@ -226,6 +227,15 @@ def test_a_difference_on_a_phone_says_which_side_it_is(browser: Browser, pages: 
     assert named
     assert set(named) <= {"before", "after", "both"}
     assert named.count("before") == named.count("after") > 0
+
+
+@pytest.mark.parametrize("name", ["card", "run", "strange"])
+def test_nothing_is_beside_the_paper(browser: Browser, pages: Mapping[str, Path], name: str) -> None:
+    with shown(browser, pages[name], width=PAPER) as page:
+        page.emulate_media(media="print")
+        found = looking.look(page, all_open=True)
+    assert [*found.overlaps, *found.spills] == []
+    assert found.wider == 0
 
 
 def printed(page: Page, **options: Any) -> Any:
