@@ -128,7 +128,10 @@ def chain_of(output: str, name: str, given: Given = HERE) -> Chain:
     chain = chains[name]
     told = [account["stage"] for account in source_manifest(output, name)["stages"]]
     if told != [link.name for link in chain.writers]:
-        raise NotAtHandError(f"{output}/{name}: the stages were {', '.join(told)}, which are others today")
+        raise NotAtHandError(
+            f"it was built by another version, whose stages were {', '.join(told)}; this one has "
+            f"{', '.join(link.name for link in chain.writers)}"
+        )
     return chain
 
 

@@ -9,9 +9,10 @@ for (const bars of document.querySelectorAll("svg.bars")) {
     const box = bars.getBoundingClientRect();
     return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
   };
-  const valueAt = (place) => {
+  const valueAt = (place, last) => {
     const [from, to] = [Number(low), Number(high)];
     const value = logarithmic === "1" ? from * (to / from) ** place : from + (to - from) * place;
+    if (field === "year") return String(last ? Math.ceil(value) - 1 : Math.floor(value));
     return field === "score" ? String(Number(value.toPrecision(6))) : String(Math.round(value));
   };
   const show = (place) => {
@@ -32,8 +33,8 @@ for (const bars of document.querySelectorAll("svg.bars")) {
     const [from, to] = [first, placeOf(event)].sort((one, other) => one - other);
     first = null;
     if (to - from < 0.005) { taken.remove(); return; }
-    form.elements[`${field}_from`].value = valueAt(from);
-    form.elements[`${field}_to`].value = valueAt(to);
+    form.elements[`${field}_from`].value = valueAt(from, false);
+    form.elements[`${field}_to`].value = valueAt(to, true);
     form.requestSubmit();
   });
 }

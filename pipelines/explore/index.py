@@ -27,6 +27,7 @@ from pipelines.tokens import shards
 
 SUFFIX: Final = "-index"
 BATCH: Final = 1 << 30  # bytes of text after which what was read is written for good
+BETWEEN: Final = 10.0  # seconds between two lines of what was done
 Tell = Callable[[str], None]
 Json = dict[str, Any]
 
@@ -114,7 +115,8 @@ class _Update:
         self._index, self._corpus, self._tell = index, corpus, tell
         self._catalogue, self._parts = index.catalogue, corpus.parts
         self._writer: Writer | None = None
-        self._started, self._bytes = time.monotonic(), 0
+        self._started = self._told = time.monotonic()
+        self._bytes = self._rows = 0
 
     def run(self) -> None:
         there = {part.path: part for part in self._catalogue.parts()}
@@ -160,10 +162,13 @@ class _Update:
         reading = _Reading(f"{self._corpus.corpus}/{part.path}", part, self._writer, text=self._reads_text(part))
         rows = self._catalogue.add(part, reading.groups())
         self._bytes += reading.bytes
-        self._tell(
-            f"{part.path}: {rows:,} rows; {left - 1:,} files to go, "
-            f"{self._bytes / 1e6:,.0f} MB of text in {time.monotonic() - self._started:,.0f} s"
-        )
+        self._rows += rows
+        if left == 1 or time.monotonic() - self._told > BETWEEN:
+            self._told = time.monotonic()
+            self._tell(
+                f"{self._rows:,} rows indexed, {self._bytes / 1e6:,.0f} MB of text in "
+                f"{self._told - self._started:,.0f} s; {left - 1:,} files to go"
+            )
         return reading.bytes
 
     def _reads_text(self, part: Part) -> bool:

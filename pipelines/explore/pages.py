@@ -21,7 +21,7 @@ from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.questions import UNKNOWN, Question
 from pipelines.explore.runs import StepsOfRun
 from pipelines.explore.search import BINS, BREAKDOWNS, PAGE, Asked, Bars, Counts, Explorer, Row, Values, row_in_part
-from pipelines.stages import changes
+from pipelines.stages import changes, losses
 from pipelines.trace_ids import Found, Way
 
 FOLDER: Final = Path(__file__).parent
@@ -85,12 +85,14 @@ class Pages:
         """Return the page of a question's answer; ValueError for one that cannot be asked."""
         explorer = self._explorers[which]
         asked = explorer.asked(question)
+        counts = asked.counts()
         bars = [name for name in ("bytes", "year", question.score) if name]
         return self._render(
             "answer.html.j2",
             which,
             question=question,
-            counts=asked.counts(),
+            counts=counts,
+            hints=[] if counts.documents else in_time(asked.hints) or [],
             rows=in_time(partial(asked.page, start)),
             start=start,
             values=[found for column in BREAKDOWNS if (found := in_time(partial(asked.breakdown, column)))],
@@ -122,7 +124,8 @@ class Pages:
             text=text if whole else text[:READ],
             cut=0 if whole else max(0, len(text) - READ),
             no_text=found.text is None,
-            copies=explorer.copies(row.id),
+            copies=[(copy, explorer.by_id(copy[0])) for copy in explorer.copies(row.id)],
+            went_as_copy=not row.kept and row.reason in losses.REASONS,
             place=place,
             way=way,
             stages=_stages(way) if way else (),
@@ -171,7 +174,8 @@ def _narrowed(question: Question) -> Callable[[Values, str | None], str]:
             return question.also(year_from=float(value), year_to=float(value)).link() if value else ""
         if values.column == "reason" and value is None:
             return question.also(state="kept").link()
-        return question.also(**{FIELDS[values.column]: UNKNOWN if value is None else value}).link()
+        alone = "=" if values.column == "place" and value is not None else ""  # as its row counts
+        return question.also(**{FIELDS[values.column]: UNKNOWN if value is None else f"{alone}{value}"}).link()
 
     return link
 

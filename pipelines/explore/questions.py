@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 
 UNKNOWN: Final = "-"  # as the value of a filter: what has none
 STATES: Final = ("kept", "dropped")
+# What else a link may have, of the pages.
+PAGES: Final = frozenset({"corpus", "start", "seed", "id", "whole", "replay", "token"})
 LONGEST: Final = 1_000  # characters of a value
 # Fields of one value each, and the columns of the catalogue that they are compared with.
 _EQUAL: Final[Mapping[str, str]] = {"source": "source", "language": "language", "license": "license"}
@@ -77,7 +79,7 @@ class Question:
 
 
 def of_link(parameters: Mapping[str, str]) -> Question:
-    """Return the question of a link; ValueError naming what cannot be meant. Other parameters are ignored."""
+    """Return the question of a link; ValueError naming what cannot be meant, or what no field is called."""
     values: dict[str, Any] = {}
     for one in fields(Question):
         value = parameters.get(one.name, "").strip()
@@ -85,12 +87,31 @@ def of_link(parameters: Mapping[str, str]) -> Question:
             raise ValueError(f"{one.name}: {len(value):,} characters; {LONGEST:,} at most")
         if value:
             values[one.name] = _number(one.name, value) if one.default is None else value
+    if unknown := sorted(set(parameters) - {one.name for one in fields(Question)} - PAGES):
+        raise ValueError(
+            f"{unknown[0]}: there is no such field; there are {', '.join(one.name for one in fields(Question))}"
+        )
     question = Question(**values)
+    question = replace(question, place=placed(question.place))
     if question.state not in ("", *STATES):
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
     if not question.score and (question.score_from, question.score_to) != (None, None):
         raise ValueError("score: which one the limits are of is missing")
     return question
+
+
+def placed(text: str) -> str:
+    """Return a host, repository or owner as the catalogue has it, of what people type: an address, `www.` before it."""
+    equals, text = ("=", text[1:]) if text.startswith("=") else ("", text)
+    plain = text.partition("://")[2] or text
+    plain = plain.rpartition("@")[2] if "://" in text else plain
+    plain = plain.removeprefix("www.")
+    host, _, rest = plain.partition("/")
+    if host.lower() == "github.com" and rest:
+        return equals + "/".join(rest.split("/")[:2])
+    if "." in host and (rest or "://" in text):  # an owner's name has no dot
+        return equals + host.partition(":")[0]
+    return equals + plain.rstrip("/")
 
 
 def _number(name: str, value: str) -> float:
@@ -159,7 +180,11 @@ def _matches(column: str, value: str) -> tuple[str, list[Any]]:
 def _place(place: str) -> tuple[str, list[Any]]:
     if place == UNKNOWN or "*" in place:
         return _matches("place", place)
+    only = place.startswith("=")
+    place = place.removeprefix("=")
     known = place.lower() if "/" not in place else place
+    if only:
+        return "place = ?", [known]
     return "place = ? OR ends_with(place, ?) OR starts_with(place, ?)", [known, f".{known}", f"{known}/"]
 
 

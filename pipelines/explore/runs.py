@@ -41,6 +41,9 @@ class StepsOfRun:
         except subprocess.TimeoutExpired:
             return Steps(error=f"{self.run}: it took more than {SECONDS:g} s to say which steps have read it")
         if done.returncode:
-            return Steps(error=done.stderr.strip().rpartition("error: ")[2])
+            why = done.stderr.strip().rpartition("error: ")[2]
+            if "are not the ones that the run" in why:
+                why = f"{self.run} was trained on other tokens than this corpus has, so no step of it can be named"
+            return Steps(error=why)
         found = [int(step) for step in json.loads(done.stdout)["steps"]]
         return Steps(found[:LISTED], len(found) > LISTED)

@@ -8,6 +8,7 @@ Counts are exact, or those of what was looked at when the time was over: "at lea
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
 from collections import OrderedDict
@@ -24,7 +25,7 @@ import pyarrow as pa
 from pipelines.explore import catalogue, texts, words
 from pipelines.explore.catalogue import ROWS_OF_A_PART, OutOfTimeError
 from pipelines.explore.index import Index, Wanted
-from pipelines.explore.questions import Question, conditions, score_column
+from pipelines.explore.questions import UNKNOWN, Question, conditions, score_column
 from pipelines.explore.texts import Line, Numbers
 from pipelines.hashing import keyed
 
@@ -35,6 +36,8 @@ LISTED: Final = 12  # values of a column
 BINS: Final = 48  # of a histogram
 FILE_SECONDS: Final = 600.0  # in which a file of all rows is written
 LOOKING: Final = 0.6  # of the time goes to finding rows by their texts, what is left to what is told of them
+NAMES: Final = 20_000  # of a column, among which one like that of a question is looked for
+CLOSE: Final = 6
 REMEMBERED: Final = 8  # sets of rows of earlier questions
 BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
 _COLUMNS: Final = "number, id, source, kept, stage, reason, language, place, license, year, bytes, tokens"
@@ -92,7 +95,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Bars:
-    """A histogram: its limits, documents in each bin, all as wide; of a logarithm if so."""
+    """A histogram: its limits, documents in each bin, all as wide; of a logarithm if so, of years as many each."""
 
     name: str
     low: float
@@ -286,9 +289,32 @@ class Asked:
         listed = [(None if value is None else str(value), int(count), int(size)) for value, count, size, _ in found]
         return Values(column, listed, int(found[0][3]) - len(found) if found else 0)
 
+    def hints(self) -> list[str]:
+        """Return what a question without an answer may have meant: values that no row has, and those like them."""
+        found = []
+        for name in ("source", "reason", "language", "place", "license"):
+            asked = getattr(self.question, name).removeprefix("=")
+            if asked in ("", UNKNOWN) or "*" in asked or self._has(name):
+                continue
+            of = "stage || '/' || reason" if name == "reason" else name
+            sql = (
+                f"SELECT {of}, count(*) FROM documents WHERE {of} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT {NAMES}"
+            )
+            names = [str(value) for value, _ in catalogue.fetched(self._connection, sql, [], self.left)]
+            found.append(_meant(name, asked, names))
+        return found
+
+    def _has(self, name: str) -> bool:
+        """Tell whether any row has what the question asks of one field alone."""
+        alone = conditions(Question(**{name: getattr(self.question, name)}), ())
+        sql = f"SELECT 1 FROM documents WHERE {alone.sql} LIMIT 1"
+        return bool(catalogue.fetched(self._connection, sql, alone.parameters, self.left))
+
     def bars(self, name: str) -> Bars | None:
         """Return the histogram of "bytes", "year" or a score over the answer, None if nothing has it."""
         column = name if name in ("bytes", "year") else score_column(self._explorer.scores.index(name))
+        if name == "year":
+            return self._years()
         logarithmic = name == "bytes"
         there = f"{self._answer()} AND isfinite({column}::DOUBLE) {f'AND {column} > 0' if logarithmic else ''}"
         limits = f"SELECT min({column})::DOUBLE, max({column})::DOUBLE FROM {there}"
@@ -305,6 +331,18 @@ class Asked:
         for bin_, count in counted:
             counts[bin_] = count
         return Bars(name, low, high, counts, logarithmic)
+
+    def _years(self) -> Bars | None:
+        """Return the histogram of years: one in each bin, or as many as let them fit."""
+        counted = self._fetched(f"SELECT year, count(*) FROM {self._answer()} AND year IS NOT NULL GROUP BY 1")
+        if not counted:
+            return None
+        low, high = min(year for year, _ in counted), max(year for year, _ in counted)
+        width = -(-(high - low + 1) // BINS)
+        counts = [0] * -(-(high - low + 1) // width)
+        for year, count in counted:
+            counts[(year - low) // width] += count
+        return Bars("year", low, low + width * len(counts), counts, logarithmic=False)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the answer, all of them, for a file."""
@@ -403,6 +441,17 @@ class Asked:
         return np.asarray(found, np.uint64)
 
 
+def _meant(field: str, asked: str, names: Sequence[str]) -> str:
+    """Return that nothing is called so, with names that are like it, or the most frequent ones."""
+    low = {name.lower(): name for name in reversed(names)}
+    like = [name for name in names if asked.lower() in name.lower()][:CLOSE]
+    close = like or [low[name] for name in difflib.get_close_matches(asked.lower(), list(low), CLOSE, 0.75)]
+    what = f"{field}: no document or drop of this corpus has {asked!r}"
+    if close:
+        return f"{what}; there is {', '.join(close)}"
+    return f"{what}; the most frequent are {', '.join(names[:CLOSE])}" if names else what
+
+
 def _check_same(row: Row, found: dict[str, Any]) -> None:
     """Raise ValueError where a corpus' file has another row than the one that was indexed."""
     if found["id"] != row.id:
@@ -416,5 +465,5 @@ def row_in_part(row: Row) -> int:
 
 def _quoted(name: str) -> str:
     """Return the name of a score as a column beside the others."""
-    beside = f"{name}_score" if name in _COLUMNS.split(", ") else name
+    beside = f"{name}_score" if name in _COLUMNS.split(", ")[1:] else name
     return beside.replace('"', '""')

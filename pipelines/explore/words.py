@@ -32,6 +32,7 @@ _UNSPACED: Final = re.compile(
 )
 _PIECE: Final = re.compile(r"[^\W_]+")
 _ASKED: Final = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
+_QUOTES: Final = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))  # as people and their keyboards type them
 Numbers = npt.NDArray[np.uint64]
 
 
@@ -56,7 +57,7 @@ class Asked:
 def asked(words: str) -> list[Asked]:
     """Return the words and phrases of a question; ValueError for one that asks for nothing that could be there."""
     found = []
-    for match in _ASKED.finditer(words):
+    for match in _ASKED.finditer(words.translate(_QUOTES)):
         minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
         if terms(text):
             found.append(Asked(text, not minus))

@@ -161,7 +161,10 @@ def test_stages_that_are_others_today_are_named(copied: Path) -> None:
     manifest["stages"].append({**manifest["stages"][-1], "stage": "c4/polished"})
     storage.write_json(f"{copied}/c4/manifest.json", manifest)
     found = trace_ids.find(str(copied), identifiers(copied, "c4", "documents")[0])
-    assert "c4/polished, which are others today" in trace_ids.way(str(copied), found).missing
+    assert (
+        "whose stages were c4/pages, c4/lines, c4/english, c4/polished; this one has c4/pages"
+        in trace_ids.way(str(copied), found).missing
+    )
 
 
 def test_as_json_all_is_whole(built: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,10 +33,11 @@ def corpus(made: Path, tmp_path: Path) -> Path:
 
 
 def updated(corpus: Path, folder: Path, *, words: bool = True) -> tuple[Explorer, list[str]]:
-    told: list[str] = []
+    """Return an explorer over an index that was brought up to date, and the files that were read for it."""
     wanted, opened = index.wanted(str(corpus)), Index(folder, with_words=words)
-    opened.bring_up_to_date(wanted, told.append)
-    return Explorer(wanted, opened), told
+    before = {part.number for part in opened.catalogue.parts()}
+    opened.bring_up_to_date(wanted, lambda line: None)
+    return Explorer(wanted, opened), [part.path for part in opened.catalogue.parts() if part.number not in before]
 
 
 def closed(explorer: Explorer) -> None:
@@ -58,11 +59,11 @@ def test_it_lies_beside_the_corpus_which_stays_as_it_was(corpus: Path) -> None:
 
 
 def test_what_has_not_changed_is_not_read_again(corpus: Path, tmp_path: Path) -> None:
-    explorer, told = updated(corpus, tmp_path / "index")
-    assert len(told) == 3  # two files of documents, one of drops
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert len(read) == 3  # two files of documents, one of drops
     closed(explorer)
-    explorer, told = updated(corpus, tmp_path / "index")
-    assert told == []
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert read == []
     closed(explorer)
 
 
@@ -74,8 +75,8 @@ def test_only_parts_that_are_new_are_read(corpus: Path, tmp_path: Path) -> None:
     # Documents of even numbers are of the first dump: the file of the second is as it was.
     whole = [corpora.page(n, f"alpaca number {n}") if n in (2, 4) else page for n, page in enumerate(BOOKS)]
     corpora.write(corpus, {"books": whole}, DROPS)
-    explorer, told = updated(corpus, tmp_path / "index")
-    assert [line.partition(":")[0] for line in told] == ["books/documents/00aa00aa00aa00aa.parquet"]
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert read == ["books/documents/00aa00aa00aa00aa.parquet"]
     assert explorer.index.catalogue.fact("seal") not in ("", seal)
     assert (answer(explorer, "alpaca"), answer(explorer, "llama")) == (2, 33)
     counts = explorer.asked(Question(state="kept")).counts()
@@ -106,8 +107,8 @@ def test_an_update_that_was_killed_is_made_up_for(
     opened.catalogue.connection.close()
     del opened
     monkeypatch.setattr(index._Update, "_add", original)
-    explorer, told = updated(corpus, tmp_path / "index")
-    assert len(told) == 2
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert len(read) == 2
     assert answer(explorer, "llama") == 35
     assert explorer.asked(Question()).counts().documents == 35
     closed(explorer)
@@ -117,11 +118,11 @@ def test_words_are_made_when_they_are_wanted_and_kept_when_not(corpus: Path, tmp
     explorer, _ = updated(corpus, tmp_path / "index", words=False)
     assert explorer.index.words is None
     closed(explorer)
-    explorer, told = updated(corpus, tmp_path / "index")
-    assert len(told) == 3
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert len(read) == 3
     closed(explorer)
-    explorer, told = updated(corpus, tmp_path / "index", words=False)
-    assert told == []
+    explorer, read = updated(corpus, tmp_path / "index", words=False)
+    assert read == []
     assert explorer.index.words is not None
     closed(explorer)
 

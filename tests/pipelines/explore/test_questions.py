@@ -24,7 +24,7 @@ _NUMBERS = st.none() | st.integers(-(10**12), 10**12).map(float) | st.sampled_fr
         state=st.sampled_from(["", "kept", "dropped"]),
         reason=_WORDS,
         language=_WORDS,
-        place=_WORDS,
+        place=_WORDS.map(questions.placed).map(str.strip).map(questions.placed),
         license=_WORDS,
         year_from=_NUMBERS,
         bytes_to=_NUMBERS,
@@ -44,6 +44,7 @@ def test_a_link_leads_back_to_its_question(question: Question) -> None:
         ({"bytes_to": "nan"}, "not a number that can be a limit"),
         ({"state": "gone"}, "state: 'gone'; kept or dropped is expected"),
         ({"score_to": "3"}, "score: which one"),
+        ({"sauce": "c4"}, "sauce: there is no such field; there are words, pattern, source"),
         ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
     ],
 )
@@ -62,6 +63,28 @@ def test_values_are_parameters_and_never_sql() -> None:
     found = conditions(Question(source=evil, reason=f"{evil}/{evil}", place=evil, language=evil), [])
     assert "DROP" not in found.sql
     assert found.sql.count("?") == len(found.parameters)
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("bbc.co.uk", "bbc.co.uk"),
+        ("www.bbc.co.uk", "bbc.co.uk"),
+        ("http://www.bbc.co.uk/news", "bbc.co.uk"),
+        ("https://user:word@bbc.co.uk:8080/news?x#y", "bbc.co.uk"),
+        ("bbc.co.uk/news", "bbc.co.uk"),
+        ("github.com/pypa/pip", "pypa/pip"),
+        ("https://github.com/pypa/pip/blob/main/README.rst", "pypa/pip"),
+        ("pypa/pip", "pypa/pip"),
+        ("pypa/", "pypa"),
+        ("=www.bbc.co.uk", "=bbc.co.uk"),
+        ("-", "-"),
+        ("*.example.org", "*.example.org"),
+    ],
+)
+def test_a_place_is_taken_as_people_type_it(typed: str, place: str) -> None:
+    assert of_link({"place": typed}).place == place
+    assert questions.placed(place) == place
 
 
 def test_unknown_is_null() -> None:

@@ -176,15 +176,56 @@ def test_a_drawn_document_is_one_of_the_answer_and_any_may_be_drawn(explorer: Ex
 
 def test_a_histogram_counts_every_document_once(explorer: Explorer, plain: Sequence[Plain]) -> None:
     asked = explorer.asked(Question())
-    for name, low, high in (
-        ("bytes", min(row.bytes for row in plain), max(row.bytes for row in plain)),
-        ("year", 2000, 2004),
-    ):
+    for name, low, high in (("bytes", min(row.bytes for row in plain), max(row.bytes for row in plain)),):
         bars = asked.bars(name)
         assert bars is not None
         assert (bars.low, bars.high, sum(bars.counts)) == (low, high, len(plain))
         assert (bars.edge(0), round(bars.edge(1), 6)) == (low, high)
     assert explorer.asked(Question(source="c4")).bars("perplexity") is None
+
+
+def test_each_year_has_a_bar_of_its_own(explorer: Explorer, plain: Sequence[Plain]) -> None:
+    bars = explorer.asked(Question()).bars("year")
+    assert bars is not None
+    assert (bars.low, bars.high) == (2000, 2005)
+    assert bars.counts == [sum(row.year == year for row in plain) for year in range(2000, 2005)]
+
+
+def test_many_years_share_bars(explorer: Explorer, monkeypatch: pytest.MonkeyPatch, plain: Sequence[Plain]) -> None:
+    monkeypatch.setattr(search, "BINS", 3)
+    bars = explorer.asked(Question()).bars("year")
+    assert bars is not None
+    assert (bars.low, bars.high, len(bars.counts), sum(bars.counts)) == (2000, 2006, 3, len(plain))
+
+
+@pytest.mark.parametrize(
+    ("question", "hint"),
+    [
+        (Question(source="book"), "source: no document or drop of this corpus has 'book'; there is books"),
+        (Question(language="DE"), "language: no document or drop of this corpus has 'DE'; there is de"),
+        (Question(reason="duplicate"), "'duplicate'; there is clean/duplicate"),
+        (Question(license="mit"), "'mit'; there is MIT"),
+        (Question(place="site1.exampl.org"), "there is site1.example.org"),
+        (Question(license="Artistic"), "the most frequent are MIT"),
+    ],
+)
+def test_a_value_that_nothing_has_is_named_with_those_like_it(
+    explorer: Explorer, question: Question, hint: str
+) -> None:
+    asked = explorer.asked(question)
+    assert asked.counts().documents == 0
+    (found,) = asked.hints()
+    assert hint in found
+
+
+def test_values_that_are_there_but_not_together_are_no_mistake(explorer: Explorer) -> None:
+    assert explorer.asked(Question(source="c4", language="de", place="example.org")).hints() == []
+
+
+def test_a_row_of_a_table_leads_to_as_many(explorer: Explorer) -> None:
+    asked = explorer.asked(Question())
+    for place, documents, _ in asked.breakdown("place").rows:
+        assert explorer.asked(Question(place=f"={place}")).counts().documents == documents
 
 
 def test_a_document_has_its_copies_and_its_place_in_the_shards(explorer: Explorer, corpus: Path) -> None:

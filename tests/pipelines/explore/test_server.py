@@ -254,7 +254,7 @@ def test_a_corpus_that_is_being_built_says_so(served: Served) -> None:
 
 
 def test_of_dropped_documents_it_says_that_words_are_looked_for_in_excerpts(served: Served) -> None:
-    assert "Of dropped documents words are looked for in their excerpt" in served.get("/")[1]
+    assert "Of dropped documents words and patterns are looked for in their excerpt" in served.get("/")[1]
     assert "There is no index of words here" in served.get("/?corpus=1")[1]
 
 

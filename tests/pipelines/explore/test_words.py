@@ -48,6 +48,8 @@ def found(index: Words, asked: str) -> list[int]:
         ("quick", [0, 1]),
         ("QUICK fox", [0, 1]),
         ('"quick brown"', [0]),
+        ("“quick brown”", [0]),
+        ("«quick brown»", [0]),
         ('"brown quick"', []),
         ("quick -brown", []),
         ('fox -"quick brown"', [1]),
