@@ -18,7 +18,7 @@ from pipelines import trace_ids
 from pipelines.card import differences, rendering
 from pipelines.card.differences import Row as DifferentRows
 from pipelines.explore.catalogue import OutOfTimeError
-from pipelines.explore.questions import UNKNOWN, Question
+from pipelines.explore.questions import ORDERS, UNKNOWN, Question
 from pipelines.explore.runs import StepsOfRun
 from pipelines.explore.search import BINS, BREAKDOWNS, PAGE, Asked, Bars, Counts, Explorer, Row, Values, row_in_part
 from pipelines.stages import changes, losses
@@ -58,7 +58,14 @@ def environment() -> jinja2.Environment:
     """Return the environment of the explorer's templates, which is the card's."""
     found = rendering.environment()
     found.loader = jinja2.FileSystemLoader(FOLDER)
-    found.globals |= {"UNKNOWN": UNKNOWN, "NAMES": NAMES, "PAGE": PAGE, "BINS": BINS, "heights": bar_heights}
+    found.globals |= {
+        "UNKNOWN": UNKNOWN,
+        "NAMES": NAMES,
+        "ORDERS": ORDERS,
+        "PAGE": PAGE,
+        "BINS": BINS,
+        "heights": bar_heights,
+    }
     return found
 
 

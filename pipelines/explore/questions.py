@@ -13,6 +13,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
+# Orders of the list, and what of them goes before the columns; without one it is in the order of the corpus.
+ORDERS: Final[Mapping[str, str]] = {
+    "shortest": "bytes",
+    "longest": "bytes DESC",
+    "oldest": "year",
+    "newest": "year DESC",
+    "lowest score": "",
+    "highest score": "DESC",
+}
 UNKNOWN: Final = "-"  # as the value of a filter: what has none
 STATES: Final = ("kept", "dropped")
 # What else a link may have, of the pages.
@@ -31,6 +40,7 @@ class Question:
     expression in RE2's syntax. In `source`, `language`, `license` and `place` a `*` stands for any letters. `reason` is
     STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner, or behind a = that
     alone. `score` names what `score_from` and `score_to` are limits of. Limits are included.
+    `order` is one of ORDERS: what the list begins with.
     """
 
     words: str = ""
@@ -48,6 +58,7 @@ class Question:
     score: str = ""
     score_from: float | None = None
     score_to: float | None = None
+    order: str = ""
 
     def link(self) -> str:
         """Return the question as a link's parameters, without those that ask for nothing."""
@@ -97,6 +108,10 @@ def of_link(parameters: Mapping[str, str]) -> Question:
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
     if not question.score and (question.score_from, question.score_to) != (None, None):
         raise ValueError("score: which one the limits are of is missing")
+    if question.order not in ("", *ORDERS):
+        raise ValueError(f"order: {question.order!r}; {', '.join(ORDERS)} or nothing is expected")
+    if question.order.endswith("score") and not question.score:
+        raise ValueError("order: which score is missing")
     return question
 
 
@@ -193,6 +208,14 @@ def _limits(column: str, low: float | None, high: float | None) -> Iterator[tupl
         yield f"{column} >= ?", [low]
     if high is not None:
         yield f"{column} <= ?", [high]
+
+
+def ordered(question: Question, scores: Sequence[str]) -> str:
+    """Return the columns that a question's list is ordered by."""
+    by = ORDERS.get(question.order, "")
+    if question.order.endswith("score"):
+        by = f"{score_column(scores.index(question.score))} {by}"
+    return f"{by} NULLS LAST, number" if by else "number"
 
 
 def score_column(place: int) -> str:

@@ -25,7 +25,7 @@ import pyarrow as pa
 from pipelines.explore import catalogue, texts, words
 from pipelines.explore.catalogue import ROWS_OF_A_PART, OutOfTimeError
 from pipelines.explore.index import Index, Wanted
-from pipelines.explore.questions import UNKNOWN, Question, conditions, score_column
+from pipelines.explore.questions import UNKNOWN, Question, conditions, ordered, score_column
 from pipelines.explore.texts import Line, Numbers
 from pipelines.hashing import keyed
 
@@ -252,8 +252,9 @@ class Asked:
             return catalogue.fetched(self._connection, sql, parameters, self.left)
 
     def page(self, start: int) -> list[Row]:
-        """Return a page of the list, in the order of the corpus, each with a match in its line."""
-        sql = f"SELECT {_COLUMNS} FROM {self._answer()} ORDER BY number LIMIT {PAGE} OFFSET ?"
+        """Return a page of the list, in the order that is asked for, each with a match in its line."""
+        order = ordered(self.question, self._explorer.scores)
+        sql = f"SELECT {_COLUMNS} FROM {self._answer()} ORDER BY {order} LIMIT {PAGE} OFFSET ?"
         return self.shown([Row(*row) for row in self._fetched(sql, [start])])
 
     def drawn(self, seed: int) -> Row | None:

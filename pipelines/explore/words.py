@@ -55,14 +55,14 @@ class Asked:
 
 
 def asked(words: str) -> list[Asked]:
-    """Return the words and phrases of a question; ValueError for one that asks for nothing that could be there."""
+    """Return the words and phrases of a question; ValueError for one that has none."""
     found = []
     for match in _ASKED.finditer(words.translate(_QUOTES)):
         minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
         if terms(text):
             found.append(Asked(text, not minus))
-    if words.strip() and not any(one.there for one in found):
-        raise ValueError(f"words: {words!r} has no word that must be there")
+    if words.strip() and not found:
+        raise ValueError(f"words: {words!r} has no word")
     return found
 
 
@@ -145,6 +145,7 @@ class Words:
 
     def _query(self, words: Sequence[Asked]) -> Any:
         parts = [(tantivy.Occur.Must if one.there else tantivy.Occur.MustNot, self._one(one)) for one in words]
+        parts.append((tantivy.Occur.Must, tantivy.Query.all_query()))  # where words are only not to be there
         return tantivy.Query.const_score_query(tantivy.Query.boolean_query(parts), 1.0)
 
     def _one(self, one: Asked) -> Any:

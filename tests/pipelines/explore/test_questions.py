@@ -45,6 +45,8 @@ def test_a_link_leads_back_to_its_question(question: Question) -> None:
         ({"state": "gone"}, "state: 'gone'; kept or dropped is expected"),
         ({"score_to": "3"}, "score: which one"),
         ({"sauce": "c4"}, "sauce: there is no such field; there are words, pattern, source"),
+        ({"order": "prettiest"}, "order: 'prettiest'; shortest, longest"),
+        ({"order": "lowest score"}, "order: which score is missing"),
         ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
     ],
 )

@@ -184,6 +184,26 @@ def test_a_histogram_counts_every_document_once(explorer: Explorer, plain: Seque
     assert explorer.asked(Question(source="c4")).bars("perplexity") is None
 
 
+@pytest.mark.parametrize(
+    ("order", "score", "key"),
+    [
+        ("shortest", "", lambda row: row.bytes),
+        ("longest", "", lambda row: -row.bytes),
+        ("oldest", "", lambda row: row.year),
+        ("newest", "", lambda row: -row.year),
+        ("lowest score", "number", lambda row: int(row.one.id.split("/")[2])),
+        ("highest score", "number", lambda row: -int(row.one.id.split("/")[2])),
+    ],
+)
+def test_the_list_comes_in_the_order_that_is_asked_for(
+    explorer: Explorer, plain: Sequence[Plain], order: str, score: str, key: Callable[[Plain], int]
+) -> None:
+    by_id = {row.one.id: key(row) for row in plain}
+    asked = explorer.asked(Question(state="kept", score=score, order=order))
+    listed = [by_id[row.id] for start in range(0, 80, search.PAGE) for row in asked.page(start)]
+    assert listed == sorted(by_id[row.one.id] for row in plain if row.kept)
+
+
 def test_each_year_has_a_bar_of_its_own(explorer: Explorer, plain: Sequence[Plain]) -> None:
     bars = explorer.asked(Question()).bars("year")
     assert bars is not None

@@ -54,6 +54,7 @@ def found(index: Words, asked: str) -> list[int]:
         ("quick -brown", []),
         ('fox -"quick brown"', [1]),
         ("größe", [2]),
+        ("-quick -the -日本", [2, 5, 6, 7, 8]),
         ("example.org", [6]),
         ("snake case", [6]),
         ("1.5", [0]),
@@ -72,9 +73,9 @@ def test_words_and_phrases(index: Words, asked: str, expected: list[int]) -> Non
     assert found(index, asked) == expected
 
 
-@pytest.mark.parametrize("asked", ["-quick", '""', "...", '-"the fox"', "? !"])
-def test_a_question_without_a_word_that_must_be_there_is_refused(asked: str) -> None:
-    with pytest.raises(ValueError, match="no word that must be there"):
+@pytest.mark.parametrize("asked", ['""', "...", "-", "? !"])
+def test_a_question_without_a_word_is_refused(asked: str) -> None:
+    with pytest.raises(ValueError, match="has no word"):
         words.asked(asked)
 
 
