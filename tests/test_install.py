@@ -33,7 +33,7 @@ def test_what_a_build_needs_is_told_from_what_it_can_do_without(install: Any) ->
 
 def test_each_package_is_in_a_lock() -> None:
     locks = "".join(
-        (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in ("corpus", "sample")
+        (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8") for name in ("corpus", "sample", "report")
     )
     assert [package.name for package in PACKAGES if f"\n{package.name}==" not in f"\n{locks}"] == []
 
