@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "data/corpus"
 PAGES = ("card", "run", "one step", "strange", "empty", "readme")
 GITHUB = "body { font: 16px/1.5 sans-serif; max-width: 60rem; margin: auto; padding: 1rem; overflow-wrap: anywhere } "
-GITHUB += "table { display: block; overflow: auto } th, td { border: 1px solid; padding: .4rem } pre { overflow: auto }"
+GITHUB += "table { display: block; overflow: auto } th, td { border: 1px solid; padding: .4rem } "
+GITHUB += "pre { white-space: pre-wrap }"
 
 
 @pytest.fixture(scope="module")
