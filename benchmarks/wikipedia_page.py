@@ -68,6 +68,11 @@ A figure that a wiki looks up on other pages (`{{{{Statistiek gemeente Duitsland
 `{{{{SPFL-stadiums|raith}}}}`) is not in the article: nothing stands in its place, for the arguments are keys, and
 the manifest counts it by name.
 
+Three people who had not seen the code read 57 of these articles in 14 languages beside their wikitext: of 1,043
+sentences 3 had lost words (0.3 %), and in 6 more, all of one article, a formula ended in a stray backslash: 0.9 %.
+All but a number that the wiki looks up and a quotation's original are mended. Labels of languages (6 sentences) and
+the lines above an article that lead elsewhere are not counted: they go on purpose. Formulas stay in LaTeX.
+
 The excerpts are by the authors of the articles, under {LICENSE} (https://creativecommons.org/licenses/by-sa/3.0/); each
 article's history, at its address, names its authors. `python benchmarks/structured.py` gives the speeds and the figures
 over whole dumps.

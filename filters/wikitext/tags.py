@@ -153,6 +153,8 @@ def _put_aside(name: str, content: str, literals: list[str]) -> str:
         content = content.strip("\n")
     elif "\n" in content or name == "math":
         content = " ".join(line.strip() for line in content.split("\n") if line.strip())
+    if name == "math" and (len(content) - len(content.rstrip("\\"))) % 2:
+        content = content[:-1].rstrip()  # of "\ ", a space that TeX was told to keep, at the formula's end
     if not content:
         return ""
     literals.append(content)

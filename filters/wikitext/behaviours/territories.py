@@ -16,6 +16,14 @@ NATIONS = {
     "YUG": "Yugoslavia", "TCH": "Czechoslovakia", "GDR": "East Germany", "FRG": "West Germany",
     "SCG": "Serbia and Montenegro",
 }  # fmt: skip
+# The same as other wikis name them, where a flag with its country is a template of that name.
+GONE = {
+    "de": ("Sowjetunion", "Jugoslawien", "Tschechoslowakei", "DDR", "Serbien und Montenegro"),
+    "en": tuple(NATIONS.values()),
+    "es": ("Unión Soviética", "Yugoslavia", "Checoslovaquia"),
+    "fr": ("Union soviétique", "URSS", "Yougoslavie", "Tchécoslovaquie"),
+    "it": ("Unione Sovietica", "URSS", "Jugoslavia", "Cecoslovacchia"),
+}
 OF_A_YEAR = re.compile(r"[-–_ ]\d{4}(?:[-–]\d{2,4})?\Z")
 
 
@@ -34,7 +42,8 @@ def _names(language: str) -> dict[str, str]:
 def _known(language: str) -> frozenset[str]:
     header, *rows = (line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines())
     columns = {header.index("en"), header.index(language)}
-    return frozenset(row[column].casefold() for row in rows for column in columns if row[column])
+    names = [row[column] for row in rows for column in columns if row[column]]
+    return frozenset(name.casefold() for name in (*names, *GONE.get(language, ())))
 
 
 def territory(code: str, language: str, *, letters: tuple[int, ...] = (2, 3)) -> str | None:

@@ -19,8 +19,8 @@ behaviour(
     "key press|keyboard|button|railgauge|track gauge|sigfig|formatprice|format price|decimals|vr|tegn|kursiv|fed|fett|"
     "krát|texto pequeno|transcr|lower|upper|raise|midsize|nastaliq|nq|border|boxarrotondato|centrato|not|strikethrough",
     fr="latin|grec|grec ancien|x|term|e|er|re|ère|lang-latin|page h'|exposant|indice",
-    ru="s|кириллица",
-    uk="s|кирилиця",
+    ru="s|кириллица|text",
+    uk="s|кирилиця|text",
 )(first)
 
 behaviour(
@@ -29,8 +29,8 @@ behaviour(
     "språk|taal|nyelv|limba|мова|язык|jezik|језик|foreign|foreignchar|colore|rtl-lang|audio|audio-nohelp|proto",
     fr="en langue|écouter",
     it="link audio",
-    ru="аудио",
-    uk="аудіо",
+    ru="аудио|oq",
+    uk="аудіо|oq",
     sv="ljud",
     da="lyd",
     hu="hang",

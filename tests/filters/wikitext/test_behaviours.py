@@ -48,6 +48,9 @@ FOUND_IN_DUMPS = [
     ("fr", "né le {{date de naissance-|17|octobre|1973}} à Paris", "né le 17 octobre 1973 à Paris"),
     ("fr", "Le {{Date de naissance|18|7|1990|âge=oui}}.", "Le 18 juillet 1990."),
     ("fr", "soit {{nb|20000|exemplaires}}", "soit 20 000 exemplaires"),
+    ("uk", "визначення: {{text|«хто чого досягає» {{oq|en|«who gets what»}}}}",
+     "визначення: «хто чого досягає» «who gets what»"),
+    ("de", "* {{Jugoslawien}} x\n* {{Sowjetunion}} y", "- Jugoslawien x\n- Sowjetunion y"),
 ]  # fmt: skip
 """What came out wrong of real dumps once."""
 

@@ -202,6 +202,10 @@ def test_the_spec_mathematics_and_code_stay() -> None:
     assert clean("<code>a <= b</code>, <code><nowiki>{{x}}</nowiki></code>", "en") == "a <= b, {{x}}"
 
 
+def test_a_space_that_ends_a_formula_leaves_no_backslash() -> None:
+    assert clean(r"So <math>E[XY]\ </math>. Rows <math>a \\ b \\</math>.", "it") == r"So E[XY]. Rows a \\ b \\."
+
+
 def test_entities_are_decoded_once() -> None:
     assert clean("5&nbsp;km &amp;lt; &lt;ref&gt; &#91;&#91;x&#93;&#93; AT&T &copy=1", "en") == (
         "5 km &lt; <ref> [[x]] AT&T &copy=1"
