@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             explorers = [
                 _explorer(corpus, options.index, options.words, options.seconds, stack) for corpus in options.corpus
             ]
-            steps = StepsOfRun(options.run, options.corpus[0]) if options.run else None
+            steps = [StepsOfRun(options.run, corpus) for corpus in options.corpus] if options.run else []
         except ValueError as error:
             parser.error(str(error))
         names = [addresses.hide(corpus) for corpus in options.corpus]

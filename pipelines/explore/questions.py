@@ -108,6 +108,10 @@ def of_link(parameters: Mapping[str, str]) -> Question:
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
     if not question.score and (question.score_from, question.score_to) != (None, None):
         raise ValueError("score: which one the limits are of is missing")
+    for name in ("year", "bytes", "score"):
+        least, most = getattr(question, f"{name}_from"), getattr(question, f"{name}_to")
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"{name}: nothing is at least {least:g} and at most {most:g}")
     if question.order not in ("", *ORDERS):
         raise ValueError(f"order: {question.order!r}; {', '.join(ORDERS)} or nothing is expected")
     if question.order.endswith("score") and not question.score:

@@ -115,9 +115,9 @@ class Guard:
 
 
 class Site:
-    """The pages by their addresses. `steps` tells in which steps a run has read a document, if a run is given."""
+    """The pages by their addresses. `steps` tells of each corpus in which steps a run read it, if a run is given."""
 
-    def __init__(self, explorers: Sequence[Explorer], names: Sequence[str], steps: StepsOfRun | None) -> None:
+    def __init__(self, explorers: Sequence[Explorer], names: Sequence[str], steps: Sequence[StepsOfRun]) -> None:
         self._explorers, self._steps = explorers, steps
         self._pages = Pages(explorers, names)
 
@@ -166,13 +166,14 @@ class Site:
     def document(self, request: Request) -> Response:
         """Show a document."""
         asked = request.query_params
+        which = self._which(request)
         page = self._pages.document(
-            self._which(request),
+            which,
             asked.get("id", ""),
             _question(request),
             whole=asked.get("whole") == "1",
             replay=asked.get("replay") == "1",
-            steps=self._steps,
+            steps=self._steps[which] if self._steps else None,
         )
         return HTMLResponse(page)
 

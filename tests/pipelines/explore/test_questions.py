@@ -47,6 +47,7 @@ def test_a_link_leads_back_to_its_question(question: Question) -> None:
         ({"sauce": "c4"}, "sauce: there is no such field; there are words, pattern, source"),
         ({"order": "prettiest"}, "order: 'prettiest'; shortest, longest"),
         ({"order": "lowest score"}, "order: which score is missing"),
+        ({"year_from": "2020", "year_to": "2019"}, "year: nothing is at least 2020 and at most 2019"),
         ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
     ],
 )

@@ -21,6 +21,7 @@ import uvicorn
 
 from pipelines.explore import __main__ as command
 from pipelines.explore import server
+from pipelines.explore.runs import Steps, StepsOfRun
 from pipelines.explore.search import Explorer
 from pipelines.explore.server import Site
 from pipelines.files import storage
@@ -66,6 +67,13 @@ class Page(HTMLParser):
         self.links += [str(given[name]) for name in ("href", "src", "action") if name in given]
 
 
+class Told(StepsOfRun):
+    """A run that says which corpus it was asked of."""
+
+    def of(self, source: str, first: int, tokens: int) -> Steps:
+        return Steps(error=f"told of {self.corpus}")
+
+
 class Served:
     """A server in a thread, and requests to it."""
 
@@ -74,7 +82,8 @@ class Served:
         self.socket = self.opened.__enter__()
         self.port = self.socket.getsockname()[1]
         self.token = "the-token-of-this-test"
-        site = Site(explorers, [f"corpus {n}" for n in range(len(explorers))], None)
+        names = [f"corpus {n}" for n in range(len(explorers))]
+        site = Site(explorers, names, [Told("run", name) for name in names])
         app = server.application(site, self.token, self.port)
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
@@ -118,6 +127,18 @@ def served(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     found = Served([first, second])
     yield found
     found.close()
+
+
+def test_a_run_is_asked_of_the_corpus_that_is_shown(corpus: Path, tmp_path: Path) -> None:
+    explorer = corpora.explorer(corpus, tmp_path / "index")
+    twice = Served([explorer, explorer])
+    try:
+        for which in (0, 1):
+            status, body = twice.get(f"/document?id={quote(PAGES[0].id)}&corpus={which}")
+            assert status == 200
+            assert f"told of corpus {which}" in body
+    finally:
+        twice.close()
 
 
 class TestWhoMayAsk:
