@@ -55,7 +55,7 @@ def latest(scores: Sequence[Scored]) -> list[tuple[str, ...]]:
     """Return a line for each task: its last score with step and error, and what LLaMA's paper prints of each size."""
     last = {one.name: one for one in scores}
     return [
-        (name, f"{one.step:,}", f"{one.value:.1%}", f"{one.error:.1%}", *_printed(name.split(" ")[0]))
+        (name, f"{one.step:,}", f"{100 * one.value:.1f} %", f"{100 * one.error:.1f} %", *_printed(name.split(" ")[0]))
         for name, one in last.items()
     ]
 

@@ -38,9 +38,9 @@ def test_a_run_scores_benchmarks_at_its_evaluations_and_afterwards(
     assert first["parts"]["accuracy"]["value"] == rows[-1]["benchmarks"]["piqa"]
     assert second["parts"]["accuracy"]["error"] == pytest.approx(rows[-1]["benchmark_errors"]["siqa"])
     page = (report.write(run)[0]).read_text()
-    assert "<h2>Benchmarks</h2>" in page
-    assert "<td>piqa</td><td>3</td>" in page
-    assert "<td>79.8 %</td>" in page
+    assert '<h2 id="benchmarks-title">Benchmarks</h2>' in page
+    assert '<th scope="row">piqa</th><td><bdi>3</bdi></td>' in page
+    assert "<bdi>79.8 %</bdi>" in page
 
 
 def test_what_is_wrong_with_a_file_is_said_before_any_training(
@@ -107,6 +107,6 @@ def test_of_a_step_the_last_score_counts() -> None:
         {"step": 3, "tokens": 30, "bits_per_byte": {}, "benchmarks": {"piqa (harness)": 0.8}},
     ]
     assert latest(found) == [
-        ("piqa", "1", "60.0%", "20.0%", "79.8 %", "80.1 %", "82.3 %", "82.8 %"),
-        ("piqa (harness)", "3", "80.0%", "20.0%", "79.8 %", "80.1 %", "82.3 %", "82.8 %"),
+        ("piqa", "1", "60.0 %", "20.0 %", "79.8 %", "80.1 %", "82.3 %", "82.8 %"),
+        ("piqa (harness)", "3", "80.0 %", "20.0 %", "79.8 %", "80.1 %", "82.3 %", "82.8 %"),
     ]
