@@ -87,7 +87,7 @@ def test_a_run_learns_and_leaves_its_files(straight: Path) -> None:
     assert rows[-1]["memory_bytes"] > 10**7
     assert rows[-1]["mfu"] is rows[-1]["peak_flops"] is rows[-1]["footprint"] is None  # of no known GPU
     page = (straight / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("<svg") >= 2
     assert all(name in page for name in SOURCES)
     assert sorted(path.name for path in (straight / "checkpoints").iterdir()) == ["step-00000030", "step-00000040"]
 
