@@ -13,34 +13,12 @@ from typing import Any
 
 import pytest
 
+from filters.wikitext.names import LANGUAGES
 from pipelines import corpus, report
 from pipelines.card import counted, facts, overview, page, samples
 from pipelines.files import storage, tables
 from pipelines.tokens import tokenizers
 from tests.pipelines import tiny
-
-LANGUAGES = (
-    "bg",
-    "ca",
-    "cs",
-    "da",
-    "de",
-    "en",
-    "es",
-    "fr",
-    "hr",
-    "hu",
-    "it",
-    "nl",
-    "pl",
-    "pt",
-    "ro",
-    "ru",
-    "sl",
-    "sr",
-    "sv",
-    "uk",
-)
 
 
 def dumps(folder: Path) -> None:
