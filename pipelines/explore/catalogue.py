@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from pipelines.explore.questions import score_column
 from pipelines.files import tables
+from pipelines.stages import counts
 
 FILE: Final = "catalogue.duckdb"
 VERSION: Final = 1  # of what is kept, and how
@@ -31,8 +32,6 @@ SCORES: Final = 48  # columns of numbers that are kept
 MEMORY: Final = "192MB"  # of DuckDB's; what is more goes to a file beside its own
 _FACTS = "facts"
 _CORE: Final = frozenset({*tables.DOCUMENT_SCHEMA.names, *tables.DROP_SCHEMA.names})
-# A host from an address; a name and a password before it are nobody's business.
-_HOST: Final = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?:www\.)?(?P<place>[^/:?#]+)"
 _REPOSITORY: Final = r"^https?://(?:www\.)?github\.com/(?P<place>[^/?#]+/[^/?#]+)"
 _TABLES: Final = (
     "CREATE TABLE facts(name VARCHAR PRIMARY KEY, value VARCHAR)",
@@ -229,12 +228,8 @@ def _place(part: Part, group: pa.Table) -> Any:
         if name in group.column_names:
             return group[name]
     if part.source == "github":
-        return _extracted(group["url"], _REPOSITORY)
-    return pc.utf8_lower(_extracted(group["url"], _HOST))
-
-
-def _extracted(addresses: Any, pattern: str) -> Any:
-    return pc.struct_field(pc.extract_regex(addresses, pattern), "place")
+        return pc.struct_field(pc.extract_regex(group["url"], _REPOSITORY), "place")
+    return counts.hosts(group["url"])
 
 
 @contextmanager

@@ -182,6 +182,11 @@ def _none() -> list[int]:
     return [0, 0]
 
 
+def hosts(addresses: Any) -> Any:
+    """Return the host of each address in small letters, without `www.`; null for what is no address."""
+    return pc.utf8_lower(pc.struct_field(pc.extract_regex(addresses, _HOST), "host"))
+
+
 def _is_number(kind: pa.DataType) -> bool:
     if pa.types.is_list(kind):
         return _is_number(kind.value_type)
@@ -206,8 +211,7 @@ def _named(table: pa.Table, name: str) -> tuple[_Codes, Bins | None]:
         times: Any = pc.cast(table["timestamp"], pa.timestamp("us"))
         return _coded(pc.cast(pc.year(times), pa.string())), None
     if name == "host":
-        found = pc.struct_field(pc.extract_regex(table["url"], _HOST), "host")
-        return _coded(pc.utf8_lower(found)), None
+        return _coded(hosts(table["url"])), None
     values, rows = _elements(table[name])
     if pa.types.is_boolean(values.type):
         values = pc.if_else(values, "yes", "no")
