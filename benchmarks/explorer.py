@@ -26,10 +26,10 @@ from typing import Any, Final
 import duckdb
 
 from benchmarks.soak import packed
-from pipelines.explore import index
+from pipelines.explore import hints, histograms, index
 from pipelines.explore.index import Index
 from pipelines.explore.questions import Question
-from pipelines.explore.search import Explorer
+from pipelines.explore.search import BREAKDOWNS, Explorer
 from pipelines.explore.words import terms
 from pipelines.files import tables
 from pipelines.hashing import keyed
@@ -98,9 +98,11 @@ def asked(corpus: str, folder: str, question: Question) -> dict[str, Any]:
         counted = time.perf_counter()
         answer.page(0)
         listed = time.perf_counter()
-        for column in ("source", "reason", "language", "place", "license", "year"):
+        for column in BREAKDOWNS:
             answer.breakdown(column)
-        answer.bars("bytes")
+        for name in ("bytes", "year"):
+            histograms.of(answer, name)
+        hints.of(answer, counts.documents)
     told = {"documents": counts.documents, "bytes": counts.bytes, "exact": counts.exact}
     return took | told | {"made of": time.perf_counter() - listed, "list": listed - counted}
 

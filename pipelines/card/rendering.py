@@ -27,6 +27,7 @@ def environment() -> jinja2.Environment:
     )
     filters: dict[str, Callable[..., Any]] = {
         "whole": lambda value: f"{value:,}",
+        "counted": lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
         "mega": mega,
         "nice": nice,
         "short": short,

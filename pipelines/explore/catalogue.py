@@ -26,9 +26,10 @@ from pipelines.files import tables
 from pipelines.stages import counts
 
 FILE: Final = "catalogue.duckdb"
-VERSION: Final = 1  # of what is kept, and how
+VERSION: Final = 2  # of what is kept, and how
 ROWS_OF_A_PART: Final = 32  # bits of a number
 SCORES: Final = 48  # columns of numbers that are kept
+TITLE: Final = 1_000  # characters of a title that are kept
 MEMORY: Final = "192MB"  # of DuckDB's; what is more goes to a file beside its own
 _FACTS = "facts"
 _CORE: Final = frozenset({*tables.DOCUMENT_SCHEMA.names, *tables.DROP_SCHEMA.names})
@@ -39,7 +40,8 @@ _TABLES: Final = (
     """CREATE TABLE parts(part UINTEGER PRIMARY KEY, source VARCHAR, kept BOOLEAN, path VARCHAR, file VARCHAR,
        sha256 VARCHAR, row_count UBIGINT)""",
     f"""CREATE TABLE documents(number UBIGINT, id VARCHAR, source VARCHAR, kept BOOLEAN, stage VARCHAR, reason VARCHAR,
-       language VARCHAR, place VARCHAR, license VARCHAR, year SMALLINT, bytes UBIGINT, tokens UBIGINT,
+       language VARCHAR, place VARCHAR, license VARCHAR, year SMALLINT, bytes UBIGINT, tokens UBIGINT, title VARCHAR,
+       url VARCHAR,
        {", ".join(f"{score_column(place)} DOUBLE" for place in range(SCORES))})""",
     """CREATE TABLE tokens(source VARCHAR, file VARCHAR, file_row UBIGINT, split VARCHAR, shard VARCHAR,
        "first" UBIGINT, tokens UBIGINT, bytes UBIGINT)""",
@@ -195,7 +197,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def columns(schema: pa.Schema, *, text: bool) -> list[str]:
     """Return the names of the columns of a part that the catalogue is made of, the text too if it is asked for."""
-    wanted = {"id", "stage", "reason", "size", "url", "language", "license", "timestamp", "repository", "site"}
+    wanted = {"id", "stage", "reason", "size", "url", "title", "language", "license", "timestamp", "repository", "site"}
     wanted |= {"text", "excerpt"} if text else set()
     return [field.name for field in schema if field.name in wanted or _is_number(field.type)]
 
@@ -214,6 +216,8 @@ def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str
         "language": group["language"],
         "license": group["license"],
         "year": pc.year(group["timestamp"]),
+        "title": pc.utf8_slice_codeunits(group["title"], 0, TITLE),
+        "url": group["url"],
     }
     found |= {name: group[name] for name in ("stage", "reason") if name in there}
     if size := ("size" if "size" in there else "text" if "text" in there else ""):

@@ -17,23 +17,20 @@ import jinja2
 from pipelines import trace_ids
 from pipelines.card import differences, rendering
 from pipelines.card.differences import Row as DifferentRows
+from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
-from pipelines.explore.questions import ORDERS, UNKNOWN, Question
+from pipelines.explore.compare import LISTS, Beside
+from pipelines.explore.histograms import BINS, Bars
+from pipelines.explore.questions import ORDERS, STATES, UNKNOWN, Question
 from pipelines.explore.runs import StepsOfRun
-from pipelines.explore.search import BINS, BREAKDOWNS, PAGE, Asked, Bars, Counts, Explorer, Row, Values, row_in_part
+from pipelines.explore.search import BREAKDOWNS, PAGE, Explorer, Row, row_in_part
 from pipelines.stages import changes, losses
 from pipelines.trace_ids import Found, Way
 
 FOLDER: Final = Path(__file__).parent
 READ: Final = 100_000  # characters of a text that a page has, unless all is asked for
 COMPARED: Final = 200_000  # characters of two texts; of longer ones the place where the result begins is compared
-FIELDS: Final[Mapping[str, str]] = {  # of a question, by the columns that an answer is broken down by
-    "source": "source",
-    "reason": "reason",
-    "language": "language",
-    "place": "place",
-    "license": "license",
-}
+VALUES: Final = 100  # on a page of them
 NAMES: Final[Mapping[str, str]] = {
     "source": "Sources",
     "reason": "Dropped, and why",
@@ -63,8 +60,11 @@ def environment() -> jinja2.Environment:
         "NAMES": NAMES,
         "ORDERS": ORDERS,
         "PAGE": PAGE,
+        "VALUES": VALUES,
         "BINS": BINS,
+        "STATES": STATES,
         "heights": bar_heights,
+        "narrowed": narrowed,
     }
     return found
 
@@ -85,8 +85,12 @@ class Pages:
             "finished": bool(explorer.corpus.seal),
             "searched": explorer.index.words is not None,
             "seconds": explorer.seconds,
+            "scores": explorer.scores,
+            "sources": list(explorer.corpus.sources),
+            "row": None,
+            "twin": None,
         }
-        return self._environment.get_template(template).render(**shared, **values)
+        return self._environment.get_template(template).render(shared | values)
 
     def answer(self, which: int, question: Question, start: int) -> str:
         """Return the page of a question's answer; ValueError for one that cannot be asked."""
@@ -99,25 +103,28 @@ class Pages:
             which,
             question=question,
             counts=counts,
-            hints=[] if counts.documents else in_time(asked.hints) or [],
+            read=words.asked(question.words),
+            hints=in_time(partial(hints.of, asked, counts.documents)) or [],
             rows=in_time(partial(asked.page, start)),
             start=start,
             values=[found for column in BREAKDOWNS if (found := in_time(partial(asked.breakdown, column)))],
-            bars=[drawn for name in bars if (drawn := in_time(partial(asked.bars, name)))],
-            scores=explorer.scores,
-            sources=list(explorer.corpus.sources),
-            narrowed=_narrowed(question),
+            bars=[drawn for name in bars if (drawn := in_time(partial(histograms.of, asked, name)))],
         )
+
+    def values(self, which: int, question: Question, column: str, start: int) -> str:
+        """Return a page of all values of a column that an answer is made up of."""
+        if column not in BREAKDOWNS:
+            raise ValueError(f"column: {column!r}; {', '.join(BREAKDOWNS)} is expected")
+        values = self._explorers[which].asked(question).breakdown(column, start, VALUES)
+        return self._render("values.html.j2", which, question=question, values=values, start=start)
 
     def document(
         self, which: int, identifier: str, question: Question, *, whole: bool, replay: bool, steps: StepsOfRun | None
     ) -> str:
         """Return the page of a document; LookupError for an id that is not there."""
         explorer = self._explorers[which]
-        row = explorer.by_id(identifier)
-        if row is None:
-            raise LookupError(f"{identifier}: neither a document nor a drop of this corpus has this id")
-        found = Found(row.source, row.kept, explorer.path_of(row), row_in_part(row), explorer.values(row))
+        row, found = self._found(which, identifier)
+        others = self._explorers[1 - which : 2 - which] if len(self._explorers) > 1 else []
         way = trace_ids.way(explorer.corpus.corpus, found) if replay else None
         text = found.text or ""
         place = explorer.place_in_shards(row) if row.kept else None
@@ -133,36 +140,76 @@ class Pages:
             no_text=found.text is None,
             copies=[(copy, explorer.by_id(copy[0])) for copy in explorer.copies(row.id)],
             went_as_copy=not row.kept and row.reason in losses.REASONS,
+            twin=others[0].twins([row]).get(row.id) if others else None,
             place=place,
             way=way,
             stages=_stages(way) if way else (),
             steps=steps.of(row.source, place[2], place[3]) if steps and place and place[0] == "train" else None,
         )
 
-    def differences(self, question: Question) -> str:
-        """Return the page of a question put to both corpora: what is in one answer only, or is another in the other."""
+    def differences(self, question: Question, only: str, start: int) -> str:
+        """Return the page of a question put to both corpora: what is in one answer only, or is another in the other.
+
+        `only` is one of LISTS, of which the rows from `start` on are listed; "" for the beginning of each.
+        """
+        if only not in ("", *LISTS):
+            raise ValueError(f"list: {only!r}; {', '.join(LISTS)} is expected")
         asked = [explorer.asked(question) for explorer in self._explorers]
-        tables = [one.others() for one in asked]
+        tables = [compare.others(one) for one in asked]
+        lists = {}
+        for name in [only] if only else LISTS:
+            which = 1 if name == "second" else 0
+            found = compare.beside(asked[which], tables[1 - which], name == "changed", start)
+            lists[name] = (which, found, self._with_twins(found, asked[which].shown(found.rows), 1 - which))
+        counts = [one.counts() for one in asked]
+        return self._render("differences.html.j2", 0, question=question, counts=counts, lists=lists, start=start)
+
+    def _with_twins(self, found: Beside, rows: Sequence[Row], other: int) -> list[tuple[Row, Row | None]]:
+        """Return rows, each with what is the same document in the other corpus."""
+        twins = self._explorers[other].twins(found.rows)
+        return [(row, twins.get(row.id)) for row in rows]
+
+    def compared(self, which: int, identifier: str, question: Question) -> str:
+        """Return the page of a document in both corpora, with what differs between its texts."""
+        pair = [self._found(which, identifier)]
+        twin = self._explorers[1 - which].twins([pair[0][0]]).get(identifier)
+        if twin is None:
+            raise LookupError(f"{identifier}: {self._names[1 - which]} has neither this id nor its address")
+        pair.append(self._found(1 - which, twin.id))
+        pair = pair[::-1] if which else pair
+        texts = [found.text for _, found in pair]
         return self._render(
-            "differences.html.j2",
-            0,
+            "compared.html.j2",
+            which,
             question=question,
-            counts=[one.counts() for one in asked],
-            only=[self._beside(asked, tables, which, "only") for which in (0, 1)],
-            changed=self._beside(asked, tables, 0, "changed"),
+            rows=[row for row, _ in pair],
+            facts=_facts(
+                [
+                    dict(trace_ids.facts(one.corpus.corpus, found))
+                    for one, (_, found) in zip(self._explorers, pair, strict=True)
+                ]
+            ),
+            texts=texts,
+            different=[] if None in texts else _different(texts[0] or "", texts[1] or ""),
         )
 
-    def _beside(
-        self, asked: Sequence[Asked], tables: Sequence[Any], which: int, how: str
-    ) -> tuple[Counts, list[tuple[Row, Row | None]]]:
-        """Return counts and rows, each with what became of it in the other corpus."""
-        counts, rows = asked[which].beside(tables[1 - which], how)
-        other = self._explorers[1 - which]
-        return counts, [(row, other.by_id(row.id)) for row in asked[which].shown(rows)]
+    def _found(self, which: int, identifier: str) -> tuple[Row, Found]:
+        """Return a row and all that the corpus has of it; LookupError for an id that is not there."""
+        explorer = self._explorers[which]
+        row = explorer.by_id(identifier)
+        if row is None:
+            raise LookupError(f"{identifier}: neither a document nor a drop of this corpus has this id")
+        return row, Found(row.source, row.kept, explorer.path_of(row), row_in_part(row), explorer.values(row))
 
-    def refused(self, message: str) -> str:
-        """Return the page that says why a question has no answer."""
-        return self._render("refused.html.j2", 0, question=Question(), message=message)
+    def refused(self, message: str, question: Question, which: int) -> str:
+        """Return the page that says why a question has no answer, with its form to be put right."""
+        return self._render("refused.html.j2", which, question=question, message=message)
+
+
+def _facts(both: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    """Return what two corpora say of a document, side by side: name and both values, "" where one says nothing."""
+    names = list(dict.fromkeys(name for one in both for name in one))
+    return [(name, both[0].get(name, ""), both[1].get(name, "")) for name in names]
 
 
 def in_time(answer: Callable[[], T]) -> T | None:
@@ -173,18 +220,14 @@ def in_time(answer: Callable[[], T]) -> T | None:
         return None
 
 
-def _narrowed(question: Question) -> Callable[[Values, str | None], str]:
-    """Return what makes the link of a value of a breakdown: the question with it."""
-
-    def link(values: Values, value: str | None) -> str:
-        if values.column == "year":
-            return question.also(year_from=float(value), year_to=float(value)).link() if value else ""
-        if values.column == "reason" and value is None:
-            return question.also(state="kept").link()
-        alone = "=" if values.column == "place" and value is not None else ""  # as its row counts
-        return question.also(**{FIELDS[values.column]: UNKNOWN if value is None else f"{alone}{value}"}).link()
-
-    return link
+def narrowed(question: Question, column: str, value: str | None) -> Question:
+    """Return a question with a value of one of its breakdowns, None for what has none."""
+    if column == "year":
+        return question.without("year_from", "year_to").also(year=UNKNOWN if value is None else value)
+    if column == "reason" and value is None:
+        return question.also(state="kept")
+    alone = "=" if column == "place" and value is not None else ""  # as its row counts
+    return question.also(**{column: UNKNOWN if value is None else f"{alone}{value}"})
 
 
 def _stages(way: Way) -> list[Stage]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -25,11 +26,13 @@ ORDERS: Final[Mapping[str, str]] = {
 UNKNOWN: Final = "-"  # as the value of a filter: what has none
 STATES: Final = ("kept", "dropped")
 # What else a link may have, of the pages.
-PAGES: Final = frozenset({"corpus", "start", "seed", "id", "whole", "replay", "token"})
+PAGES: Final = frozenset({"corpus", "start", "seed", "id", "whole", "replay", "token", "column", "list"})
 LONGEST: Final = 1_000  # characters of a value
-# Fields of one value each, and the columns of the catalogue that they are compared with.
-_EQUAL: Final[Mapping[str, str]] = {"source": "source", "language": "language", "license": "license"}
+# Fields of one value each: what of the catalogue they are compared with. Licences are spelled in more than one way.
+_EQUAL: Final[Mapping[str, str]] = {"source": "source", "language": "language", "license": "lower(license)"}
 _RANGES: Final[Mapping[str, str]] = {"year": "year", "bytes": "bytes"}
+_YEAR: Final = re.compile("[0-9]{1,4}")
+_SCHEMES: Final = ("https://", "http://", "https://www.", "http://www.")
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,10 @@ class Question:
     """What documents and drops are asked for; "" and None ask for nothing.
 
     `words` are words and "phrases", all of which must be there, and -words that must not; `pattern` is a regular
-    expression in RE2's syntax. In `source`, `language`, `license` and `place` a `*` stands for any letters. `reason` is
-    STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner, or behind a = that
-    alone. `score` names what `score_from` and `score_to` are limits of. Limits are included.
-    `order` is one of ORDERS: what the list begins with.
+    expression in RE2's syntax. In `source`, `language`, `license`, `place` and `address` a `*` stands for any letters.
+    `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner, or behind
+    a = that alone; `address` that of a page, without its scheme. `year` is one year, or UNKNOWN. `score` names what
+    `score_from` and `score_to` are limits of. Limits are included. `order` is one of ORDERS: what the list begins with.
     """
 
     words: str = ""
@@ -50,7 +53,9 @@ class Question:
     reason: str = ""
     language: str = ""
     place: str = ""
+    address: str = ""
     license: str = ""
+    year: str = ""
     year_from: float | None = None
     year_to: float | None = None
     bytes_from: float | None = None
@@ -62,17 +67,12 @@ class Question:
 
     def link(self) -> str:
         """Return the question as a link's parameters, without those that ask for nothing."""
-        return urlencode({name: _text(value) for name, value in self._asked()})
-
-    def _asked(self) -> Iterator[tuple[str, Any]]:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if value not in ("", None):
-                yield one.name, value
+        return urlencode(self.asked())
 
     def asked(self) -> list[tuple[str, str]]:
         """Return what is asked for, name and value."""
-        return [(name.replace("_", " "), _text(value)) for name, value in self._asked()]
+        values = [(one.name, getattr(self, one.name)) for one in fields(self)]
+        return [(name, _text(value)) for name, value in values if value not in ("", None)]
 
     def without(self, *names: str) -> Question:
         """Return the question without some of its fields."""
@@ -91,21 +91,45 @@ class Question:
 
 def of_link(parameters: Mapping[str, str]) -> Question:
     """Return the question of a link; ValueError naming what cannot be meant, or what no field is called."""
-    values: dict[str, Any] = {}
+    if unknown := sorted(set(parameters) - {one.name for one in fields(Question)} - PAGES):
+        raise ValueError(
+            f"{unknown[0]}: there is no such field; there are {', '.join(one.name for one in fields(Question))}"
+        )
+    return _checked(_settled(Question(**dict(_values(parameters)))))
+
+
+def as_far_as_meant(parameters: Mapping[str, str]) -> Question:
+    """Return the question of a link without the fields that cannot be meant, to be put right by its reader."""
+    meant: dict[str, str] = {}
+    for name in (one.name for one in fields(Question)):
+        with suppress(ValueError):
+            if value := parameters.get(name):
+                of_link(meant | {name: value})
+                meant[name] = value
+    return of_link(meant)
+
+
+def _values(parameters: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for one in fields(Question):
         value = parameters.get(one.name, "").strip()
         if len(value) > LONGEST:
             raise ValueError(f"{one.name}: {len(value):,} characters; {LONGEST:,} at most")
         if value:
-            values[one.name] = _number(one.name, value) if one.default is None else value
-    if unknown := sorted(set(parameters) - {one.name for one in fields(Question)} - PAGES):
-        raise ValueError(
-            f"{unknown[0]}: there is no such field; there are {', '.join(one.name for one in fields(Question))}"
-        )
-    question = Question(**values)
-    question = replace(question, place=placed(question.place))
+            yield one.name, _number(one.name, value) if one.default is None else value
+
+
+def _settled(question: Question) -> Question:
+    """Return a question whose place and address are as the catalogue has them, of what people type."""
+    if not question.address and (address := page_of(question.place)):
+        return replace(question, place="", address=address)
+    return replace(question, place=placed(question.place), address=plain_address(question.address))
+
+
+def _checked(question: Question) -> Question:
     if question.state not in ("", *STATES):
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
+    if question.year not in ("", UNKNOWN) and not _YEAR.fullmatch(question.year):
+        raise ValueError(f"year: {question.year!r} is not a year, nor {UNKNOWN!r} for none that is known")
     if not question.score and (question.score_from, question.score_to) != (None, None):
         raise ValueError("score: which one the limits are of is missing")
     for name in ("year", "bytes", "score"):
@@ -119,18 +143,32 @@ def of_link(parameters: Mapping[str, str]) -> Question:
     return question
 
 
+def plain_address(text: str) -> str:
+    """Return an address without its scheme, user, `www.`, and place in the page; its host in small letters."""
+    plain = text.partition("://")[2] or text
+    host, stroke, rest = plain.partition("/")
+    host = host.rpartition("@")[2].lower().removeprefix("www.")
+    return f"{host}{stroke}{rest}".partition("#")[0]
+
+
+def page_of(text: str) -> str:
+    """Return the plain address of the page that a text names, "" of a host, a repository or an owner."""
+    address = plain_address(text)
+    host, _, rest = address.partition("/")
+    repository = host == "github.com" and rest.strip("/").count("/") < 2
+    named = "." in host and rest.strip("/") and not text.startswith("=")
+    return address if named and not repository else ""
+
+
 def placed(text: str) -> str:
     """Return a host, repository or owner as the catalogue has it, of what people type: an address, `www.` before it."""
     equals, text = ("=", text[1:]) if text.startswith("=") else ("", text)
-    plain = text.partition("://")[2] or text
-    plain = plain.rpartition("@")[2] if "://" in text else plain
-    plain = plain.removeprefix("www.")
-    host, _, rest = plain.partition("/")
-    if host.lower() == "github.com" and rest:
-        return equals + "/".join(rest.split("/")[:2])
-    if "." in host and (rest or "://" in text):  # an owner's name has no dot
-        return equals + host.partition(":")[0]
-    return equals + plain.rstrip("/")
+    if "." not in text.partition("://")[2].partition("/")[0] and "." not in text.partition("/")[0]:
+        return equals + text.rstrip("/")  # an owner's name has no dot
+    host, _, rest = plain_address(text).partition("/")
+    if host == "github.com" and rest:
+        return equals + "/".join(rest.split("/")[:2]).rstrip("/")
+    return equals + host.partition(":")[0]
 
 
 def _number(name: str, value: str) -> float:
@@ -168,7 +206,7 @@ def conditions(question: Question, scores: Sequence[str]) -> Conditions:
 def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
     for name, column in _EQUAL.items():
         if value := getattr(question, name):
-            yield _matches(column, value)
+            yield _matches(column, value.lower() if column.startswith("lower") else value)
     if question.state:
         yield "kept = ?", [question.state == "kept"]
     if question.reason:
@@ -176,6 +214,10 @@ def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str
         yield ("stage = ? AND reason = ?", [stage, reason]) if reason else ("stage = ?", [stage])
     if question.place:
         yield _place(question.place)
+    if question.address:
+        yield _address(question.address)
+    if question.year:
+        yield ("year IS NULL", []) if question.year == UNKNOWN else ("year = ?", [int(question.year)])
     for name, column in _RANGES.items():
         yield from _limits(column, getattr(question, f"{name}_from"), getattr(question, f"{name}_to"))
     if question.score:
@@ -205,6 +247,18 @@ def _place(place: str) -> tuple[str, list[Any]]:
     if only:
         return "place = ?", [known]
     return "place = ? OR ends_with(place, ?) OR starts_with(place, ?)", [known, f".{known}", f"{known}/"]
+
+
+def _address(address: str) -> tuple[str, list[Any]]:
+    """Return that a page has an address, under any scheme and with a stroke at its end or without."""
+    if address == UNKNOWN:
+        return _matches("url", address)
+    if "*" not in address:
+        plain = address.rstrip("/")
+        spelled = [f"{scheme}{plain}{end}" for scheme in _SCHEMES for end in ("", "/")]
+        return f"url IN ({', '.join('?' * len(spelled))})", spelled
+    found = [_matches("url", f"{scheme}{address}") for scheme in _SCHEMES]
+    return " OR ".join(sql for sql, _ in found), [value for _, values in found for value in values]
 
 
 def _limits(column: str, low: float | None, high: float | None) -> Iterator[tuple[str, list[Any]]]:

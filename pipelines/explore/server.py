@@ -128,7 +128,9 @@ class Site:
             "/document": self.document,
             "/drawn": self.drawn,
             "/results.parquet": self.results,
+            "/values": self.values,
             "/differences": self.differences,
+            "/compared": self.compared,
         }
         routes = [Route(path, self._said(endpoint)) for path, endpoint in answers.items()]
         return [*routes, *(Route(f"/{name}", self.file) for name in _FILES)]
@@ -140,17 +142,21 @@ class Site:
             try:
                 return endpoint(request)
             except LookupError as error:
-                return HTMLResponse(self._pages.refused(str(error.args[0])), 404)
+                return self._refused(request, str(error.args[0]), 404)
             except (ValueError, OSError) as error:
-                return HTMLResponse(self._pages.refused(str(error)), 400)
+                return self._refused(request, str(error), 400)
             except duckdb.Error as error:  # a file of the index that is damaged, memory that is too small
-                return HTMLResponse(self._pages.refused(f"The index did not answer: {error}"), 500)
+                return self._refused(request, f"The index did not answer: {error}", 500)
             except OutOfTimeError:
-                return HTMLResponse(
-                    self._pages.refused("The time limit was over: ask for less, or give more time"), 503
-                )
+                return self._refused(request, "The time limit was over: ask for less, or give more time", 503)
 
         return answer
+
+    def _refused(self, request: Request, message: str, status: int) -> Response:
+        given = request.query_params
+        which = given.get("corpus", "") == "1" and len(self._explorers) > 1
+        page = self._pages.refused(message, questions.as_far_as_meant(given), int(which))
+        return HTMLResponse(page, status)
 
     def _which(self, request: Request) -> int:
         given = request.query_params.get("corpus") or "0"
@@ -202,11 +208,27 @@ class Site:
             background=BackgroundTask(path.unlink),
         )
 
+    def values(self, request: Request) -> Response:
+        """Show all values of a column."""
+        column = request.query_params.get("column", "")
+        start = _number(request, "start")
+        return HTMLResponse(self._pages.values(self._which(request), _question(request), column, start))
+
     def differences(self, request: Request) -> Response:
         """Put a question to both corpora."""
+        self._need_two("differences")
+        only = request.query_params.get("list", "")
+        return HTMLResponse(self._pages.differences(_question(request), only, _number(request, "start")))
+
+    def compared(self, request: Request) -> Response:
+        """Show a document in both corpora."""
+        self._need_two("compared")
+        identifier = request.query_params.get("id", "")
+        return HTMLResponse(self._pages.compared(self._which(request), identifier, _question(request)))
+
+    def _need_two(self, page: str) -> None:
         if len(self._explorers) < 2:
-            raise ValueError("differences: there is one corpus here; give the command two")
-        return HTMLResponse(self._pages.differences(_question(request)))
+            raise ValueError(f"{page}: there is one corpus here; give the command two")
 
     def file(self, request: Request) -> Response:
         """Send a stylesheet or the script."""

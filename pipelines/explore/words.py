@@ -33,6 +33,11 @@ _UNSPACED: Final = re.compile(
 _PIECE: Final = re.compile(r"[^\W_]+")
 _ASKED: Final = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
 _QUOTES: Final = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))  # as people and their keyboards type them
+_SINGLE: Final = re.compile(r"(?<![^\s-])['‘]([^'‘’\s]+(?:\s+[^'‘’\s]+)+)['’](?!\S)")  # around words, not inside of one
+# A host with what stands before and behind it; "1.5" is none.
+_ADDRESS: Final = re.compile(
+    r"(?i)(?:(?:site|host|url|domain|inurl):)?((?:https?://)?(?:[\w-]+\.)+[^\W\d_][\w-]+(?:[:/]\S*)?)"
+)
 Numbers = npt.NDArray[np.uint64]
 
 
@@ -53,17 +58,30 @@ class Asked:
     text: str
     there: bool
 
+    @property
+    def terms(self) -> Sequence[str]:
+        """Its words as the index has them: more than one are a phrase."""
+        return terms(self.text)
+
 
 def asked(words: str) -> list[Asked]:
-    """Return the words and phrases of a question; ValueError for one that has none."""
+    """Return the words and phrases of a question; ValueError for one that has none, or opens a phrase for good."""
     found = []
-    for match in _ASKED.finditer(words.translate(_QUOTES)):
+    plain = _SINGLE.sub(r'"\1"', words.translate(_QUOTES))
+    if plain.count('"') % 2:
+        raise ValueError(f"words: in {words!r} a quotation mark is opened and not closed")
+    for match in _ASKED.finditer(plain):
         minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
         if terms(text):
             found.append(Asked(text, not minus))
     if words.strip() and not found:
         raise ValueError(f"words: {words!r} has no word")
     return found
+
+
+def addresses(words: str) -> list[str]:
+    """Return what of a question's words looks like the address of a page, or the name of a host."""
+    return [match[1] for word in words.split() if (match := _ADDRESS.fullmatch(word))]
 
 
 def _analyser() -> tantivy.TextAnalyzer:

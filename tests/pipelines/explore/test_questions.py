@@ -25,7 +25,9 @@ _NUMBERS = st.none() | st.integers(-(10**12), 10**12).map(float) | st.sampled_fr
         reason=_WORDS,
         language=_WORDS,
         place=_WORDS.map(questions.placed).map(str.strip).map(questions.placed),
+        address=_WORDS.map(questions.plain_address).map(str.strip).map(questions.plain_address).map(str.strip),
         license=_WORDS,
+        year=st.sampled_from(["", "-", "2019"]),
         year_from=_NUMBERS,
         bytes_to=_NUMBERS,
         score=st.just("perplexity"),
@@ -48,6 +50,7 @@ def test_a_link_leads_back_to_its_question(question: Question) -> None:
         ({"order": "prettiest"}, "order: 'prettiest'; shortest, longest"),
         ({"order": "lowest score"}, "order: which score is missing"),
         ({"year_from": "2020", "year_to": "2019"}, "year: nothing is at least 2020 and at most 2019"),
+        ({"year": "MMXX"}, "year: 'MMXX' is not a year, nor '-'"),
         ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
     ],
 )
@@ -73,11 +76,9 @@ def test_values_are_parameters_and_never_sql() -> None:
     [
         ("bbc.co.uk", "bbc.co.uk"),
         ("www.bbc.co.uk", "bbc.co.uk"),
-        ("http://www.bbc.co.uk/news", "bbc.co.uk"),
-        ("https://user:word@bbc.co.uk:8080/news?x#y", "bbc.co.uk"),
-        ("bbc.co.uk/news", "bbc.co.uk"),
         ("github.com/pypa/pip", "pypa/pip"),
-        ("https://github.com/pypa/pip/blob/main/README.rst", "pypa/pip"),
+        ("https://user:word@bbc.co.uk:8080/", "bbc.co.uk"),
+        ("https://github.com/pypa/pip/", "pypa/pip"),
         ("pypa/pip", "pypa/pip"),
         ("pypa/", "pypa"),
         ("=www.bbc.co.uk", "=bbc.co.uk"),
@@ -88,6 +89,33 @@ def test_values_are_parameters_and_never_sql() -> None:
 def test_a_place_is_taken_as_people_type_it(typed: str, place: str) -> None:
     assert of_link({"place": typed}).place == place
     assert questions.placed(place) == place
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("http://www.bbc.co.uk/news", "bbc.co.uk/news"),
+        ("https://user:word@BBC.co.uk:8080/News?x#y", "bbc.co.uk:8080/News?x"),
+        ("bbc.co.uk/news/*", "bbc.co.uk/news/*"),
+        ("https://github.com/pypa/pip/blob/main/README.rst", "github.com/pypa/pip/blob/main/README.rst"),
+    ],
+)
+def test_the_address_of_a_page_is_one_wherever_it_is_typed(typed: str, address: str) -> None:
+    for name in ("place", "address"):
+        assert of_link({name: typed}) == Question(address=address)
+    assert of_link({"place": "=" + typed}).place
+
+
+def test_a_form_keeps_what_can_be_meant() -> None:
+    given = {
+        "words": "llama",
+        "year_from": "x",
+        "order": "lowest score",
+        "bytes_from": "7",
+        "sauce": "c4",
+        "state": "kept",
+    }
+    assert questions.as_far_as_meant(given) == Question(words="llama", bytes_from=7.0, state="kept")
 
 
 def test_unknown_is_null() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.document import Document, Drop
-from pipelines.explore import search
+from pipelines.explore import compare, hints, histograms, search
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.questions import Question
 from pipelines.explore.search import Explorer
@@ -104,6 +104,15 @@ ASKED: list[tuple[Question, Callable[[Plain], bool]]] = [
     (Question(language="-"), lambda row: row.one.language is None),
     (Question(license="MIT"), lambda row: row.one.license == "MIT"),
     (Question(place="site1.example.org"), lambda row: row.host == "site1.example.org"),
+    (Question(license="mit"), lambda row: row.one.license == "MIT"),
+    (Question(license="m*"), lambda row: row.one.license == "MIT"),
+    (Question(address="site1.example.org/7"), lambda row: row.one.url == "https://www.site1.example.org/7"),
+    (Question(address="a1.example.com/x/"), lambda row: row.one.url == "https://a1.example.com/x"),
+    (Question(address="a1.example.com"), lambda row: False),
+    (Question(address="a1.example.com/*"), lambda row: row.host == "a1.example.com"),
+    (Question(address="-"), lambda row: row.one.url is None),
+    (Question(year="2003"), lambda row: row.year == 2003),
+    (Question(year="-"), lambda row: False),
     (Question(license="M*"), lambda row: row.one.license == "MIT"),
     (Question(license="*%*"), lambda row: False),
     (Question(place="site?.example.org"), lambda row: False),
@@ -177,11 +186,11 @@ def test_a_drawn_document_is_one_of_the_answer_and_any_may_be_drawn(explorer: Ex
 def test_a_histogram_counts_every_document_once(explorer: Explorer, plain: Sequence[Plain]) -> None:
     asked = explorer.asked(Question())
     for name, low, high in (("bytes", min(row.bytes for row in plain), max(row.bytes for row in plain)),):
-        bars = asked.bars(name)
+        bars = histograms.of(asked, name)
         assert bars is not None
         assert (bars.low, bars.high, sum(bars.counts)) == (low, high, len(plain))
         assert (bars.edge(0), round(bars.edge(1), 6)) == (low, high)
-    assert explorer.asked(Question(source="c4")).bars("perplexity") is None
+    assert histograms.of(explorer.asked(Question(source="c4")), "perplexity") is None
 
 
 @pytest.mark.parametrize(
@@ -204,16 +213,64 @@ def test_the_list_comes_in_the_order_that_is_asked_for(
     assert listed == sorted(by_id[row.one.id] for row in plain if row.kept)
 
 
+def test_a_list_by_a_score_shows_it_and_the_file_has_its_order(explorer: Explorer) -> None:
+    asked = explorer.asked(Question(score="number", order="highest score"))
+    assert [row.score for row in asked.page(0)][:3] == [59.0, 58.0, 57.0]
+    table = pa.Table.from_batches(list(asked.batches()))
+    assert table["number"].to_pylist() == sorted(table["number"].to_pylist(), reverse=True)
+    titles = dict(
+        zip(
+            table["id"].to_pylist(), zip(table["title"].to_pylist(), table["url"].to_pylist(), strict=True), strict=True
+        )
+    )
+    assert titles == {page.id: (page.title, page.url) for page in [*BOOKS, *PAGES]}
+
+
+def test_what_is_not_known_is_said_and_can_be_asked_for(explorer: Explorer) -> None:
+    question = Question(language="de", words="herd")
+    asked = explorer.asked(question)
+    assert asked.counts().documents == 0
+    (hint,) = hints.of(asked, 0)
+    many = f"up to {len(PAGES)}" if asked.scans else len(PAGES)
+    assert hint.text == f"Not in this answer: {many} of which no language is known"
+    assert hint.question is not None
+    assert explorer.asked(hint.question).counts().documents == len(PAGES)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("site1.example.org", Question(place="site1.example.org")),
+        ("host:site1.example.org", Question(place="site1.example.org")),
+        ("https://www.site1.example.org/7", Question(address="site1.example.org/7")),
+        ("llama 1.5", None),
+        ("Node.js", None),
+    ],
+)
+def test_an_address_among_the_words_leads_to_its_pages(explorer: Explorer, asked: str, meant: Question | None) -> None:
+    found = [hint.question for hint in hints.of(explorer.asked(Question(words=asked)), 1)]
+    assert found == ([meant] if meant else [])
+
+
+def test_all_values_can_be_paged_through(explorer: Explorer) -> None:
+    asked = explorer.asked(Question())
+    whole = asked.breakdown("place", 0, 100)
+    assert whole.rest == 0
+    parts = [asked.breakdown("place", start, 2) for start in range(0, len(whole.rows), 2)]
+    assert [row for part in parts for row in part.rows] == list(whole.rows)
+    assert parts[0].rest == len(whole.rows) - 2
+
+
 def test_each_year_has_a_bar_of_its_own(explorer: Explorer, plain: Sequence[Plain]) -> None:
-    bars = explorer.asked(Question()).bars("year")
+    bars = histograms.of(explorer.asked(Question()), "year")
     assert bars is not None
     assert (bars.low, bars.high) == (2000, 2005)
     assert bars.counts == [sum(row.year == year for row in plain) for year in range(2000, 2005)]
 
 
 def test_many_years_share_bars(explorer: Explorer, monkeypatch: pytest.MonkeyPatch, plain: Sequence[Plain]) -> None:
-    monkeypatch.setattr(search, "BINS", 3)
-    bars = explorer.asked(Question()).bars("year")
+    monkeypatch.setattr(histograms, "BINS", 3)
+    bars = histograms.of(explorer.asked(Question()), "year")
     assert bars is not None
     assert (bars.low, bars.high, len(bars.counts), sum(bars.counts)) == (2000, 2006, 3, len(plain))
 
@@ -224,7 +281,8 @@ def test_many_years_share_bars(explorer: Explorer, monkeypatch: pytest.MonkeyPat
         (Question(source="book"), "source: no document or drop of this corpus has 'book'; there is books"),
         (Question(language="DE"), "language: no document or drop of this corpus has 'DE'; there is de"),
         (Question(reason="duplicate"), "'duplicate'; there is clean/duplicate"),
-        (Question(license="mit"), "'mit'; there is MIT"),
+        (Question(address="site1.example.org/none"), "'site1.example.org/none', but other of site1.example.org"),
+        (Question(address="nowhere.org/none"), "'nowhere.org/none', nor any other of nowhere.org"),
         (Question(place="site1.exampl.org"), "there is site1.example.org"),
         (Question(license="Artistic"), "the most frequent are MIT"),
     ],
@@ -234,12 +292,13 @@ def test_a_value_that_nothing_has_is_named_with_those_like_it(
 ) -> None:
     asked = explorer.asked(question)
     assert asked.counts().documents == 0
-    (found,) = asked.hints()
-    assert hint in found
+    (found, *_) = hints.of(asked, 0)
+    assert hint in found.text
 
 
 def test_values_that_are_there_but_not_together_are_no_mistake(explorer: Explorer) -> None:
-    assert explorer.asked(Question(source="c4", language="de", place="example.org")).hints() == []
+    asked = explorer.asked(Question(source="c4", reason="clean"))
+    assert hints.of(asked, 0) == []
 
 
 def test_a_row_of_a_table_leads_to_as_many(explorer: Explorer) -> None:
@@ -316,14 +375,39 @@ def test_two_answers_beside_each_other(corpus: Path, explorer: Explorer, tmp_pat
     second = corpora.explorer(other, tmp_path / "index")
     question = Question(source="books", state="kept")
     first_asked, second_asked = explorer.asked(question), second.asked(question)
-    first, others = first_asked.others(), second_asked.others()
-    counts, rows = first_asked.beside(others, "only")
-    assert counts.documents == len(rows) == 10
-    assert {row.id for row in rows} == {page.id for page in BOOKS[50:]}
-    counts, rows = second_asked.beside(first, "only")
-    assert [row.id for row in rows] == [more.id]
-    counts, rows = first_asked.beside(others, "changed")
-    assert [row.id for row in rows] == [BOOKS[0].id]
+    first, others = compare.others(first_asked), compare.others(second_asked)
+    found = compare.beside(first_asked, others, changed=False)
+    assert found.counts.documents == len(found.rows) == 10
+    assert {row.id for row in found.rows} == {page.id for page in BOOKS[50:]}
+    assert [(one.source, one.here, one.there, one.documents) for one in found.sums] == [("books", "kept", None, 10)]
+    found = compare.beside(second_asked, first, changed=False)
+    assert [row.id for row in found.rows] == [more.id]
+    found = compare.beside(first_asked, others, changed=True)
+    assert [row.id for row in found.rows] == [BOOKS[0].id]
+    assert [(one.here, one.there, one.documents) for one in found.sums] == [("kept", "kept", 1)]
+
+
+def test_all_that_differs_can_be_paged_through(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
+    other = corpora.write(tmp_path / "other", {"books": BOOKS[:3], "c4": PAGES}, {"books": [], "c4": []})
+    second = corpora.explorer(other, tmp_path / "index")
+    asked, others = explorer.asked(Question(state="kept")), compare.others(second.asked(Question(state="kept")))
+    pages = [compare.beside(asked, others, changed=False, start=start) for start in range(0, 80, search.PAGE)]
+    assert sorted(row.id for page in pages for row in page.rows) == sorted(page.id for page in BOOKS[3:])
+    assert {page.counts.documents for page in pages} == {len(BOOKS) - 3}
+
+
+def test_an_input_that_was_taken_again_is_known_by_its_addresses(
+    corpus: Path, explorer: Explorer, tmp_path: Path
+) -> None:
+    again = [replace(page, id=page.id.replace("/", "/again-", 1)) for page in BOOKS[:10]]
+    other = corpora.write(tmp_path / "other", {"books": again, "c4": PAGES}, {"books": [], "c4": []})
+    second = corpora.explorer(other, tmp_path / "index")
+    asked, others = explorer.asked(Question(state="kept")), compare.others(second.asked(Question(state="kept")))
+    found = compare.beside(asked, others, changed=False)
+    assert [(one.documents, one.addressed) for one in found.sums] == [(len(BOOKS), len(again))]
+    rows = [row for page in BOOKS[:20] if (row := explorer.by_id(page.id))]
+    twins = {one: twin.id for one, twin in second.twins(rows).items()}
+    assert twins == {page.id: new.id for page, new in zip(BOOKS, again, strict=False)}
 
 
 def test_the_dumps_of_the_made_corpus_are_in_turn() -> None:

@@ -1,0 +1,78 @@
+"""Two answers beside each other: what is in one only, and what is in both but is another in each.
+
+    an answer's ids, addresses, sizes, fates ─> looked up in the other's ─> sums by source and fate, and a list
+
+Documents are the same where their ids are. An id names the content of its input: of an input that was taken again, the
+documents have other ids, and their addresses tell whether they are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from pipelines.explore import catalogue
+from pipelines.explore.search import COLUMNS, PAGE, Asked, Counts, Row
+
+LISTS: Final = ("first", "second", "changed")  # only in an answer, or another in each
+SUMS: Final = 40  # that are shown, the largest
+_FATE: Final = "CASE WHEN kept THEN 'kept' ELSE 'dropped at ' || stage || ': ' || reason END"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """How many documents of a source have a fate in one corpus; `there` is that in the other, if they are in both.
+
+    `addressed` of those that are in one only have their address in the other.
+    """
+
+    source: str
+    here: str
+    there: str | None
+    documents: int
+    bytes: int
+    addressed: int
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What differs in one of three ways: counts, sums of them, a page of the rows."""
+
+    counts: Counts
+    sums: Sequence[Sum]
+    rows: Sequence[Row]
+
+
+def others(asked: Asked) -> pa.Table:
+    """Return hashes of the ids and addresses of an answer, with what may differ in another corpus."""
+    columns = (
+        f"hash(id) AS h, hash(source, url) AS a, url IS NOT NULL AS placed, bytes AS other_bytes, {_FATE} AS there"
+    )
+    return asked.table(f"SELECT {columns} FROM {asked.answer()}")
+
+
+def beside(asked: Asked, other: pa.Table, changed: bool, start: int = 0) -> Beside:
+    """Return what of an answer is in no other, or in both and another in each; `other` is what `others` returned."""
+    own = f"(SELECT {COLUMNS}, hash(id) AS h, hash(source, url) AS a, {_FATE} AS here FROM {asked.answer()})"
+    if changed:
+        apart = f"{own} JOIN other USING (h) WHERE bytes IS DISTINCT FROM other_bytes OR here <> there"
+        there, addressed = "there", "0"
+    else:
+        apart = f"{own} own ANTI JOIN other USING (h)"
+        there, addressed = "NULL", "count(*) FILTER (url IS NOT NULL AND own.a IN (SELECT a FROM other WHERE placed))"
+    sums = "count(*), coalesce(sum(bytes), 0), coalesce(sum(tokens), 0), count(tokens)"
+    with catalogue.registered(asked.connection, other=other):
+        ((documents, size, tokens, counted),) = asked.fetched(f"SELECT {sums} FROM {apart}")
+        summed = asked.fetched(
+            f"""SELECT source, here, {there}, count(*), coalesce(sum(bytes), 0), {addressed} FROM {apart}
+                GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {SUMS}"""
+        )
+        rows = asked.fetched(f"SELECT {COLUMNS} FROM {apart} ORDER BY number LIMIT {PAGE} OFFSET {start}")
+    return Beside(
+        Counts(int(documents), int(size), int(tokens), int(counted)),
+        [Sum(*one) for one in summed],
+        [Row(*row) for row in rows],
+    )

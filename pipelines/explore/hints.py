@@ -1,0 +1,105 @@
+"""What a reader may have meant, and what an answer leaves out.
+
+a value that nothing has ─> those like it        an address among the words ─> the question for its pages
+a language, licence, place or year that is asked for ─> how many have none that is known
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipelines.explore import words
+from pipelines.explore.questions import UNKNOWN, Question, conditions, page_of, placed
+from pipelines.explore.search import Asked
+
+NAMES: Final = 20_000  # of a column, among which one like that of a question is looked for
+CLOSE: Final = 6
+# Fields of values that a document may lack, as they are called in a sentence.
+_LACKED: Final = {
+    "language": "language",
+    "license": "licence",
+    "place": "host, repository or site",
+    "address": "address",
+    "year": "year",
+}
+_YEARS: Final = ("year", "year_from", "year_to")
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A sentence, and the question that it leads to, with what its link says; None leads nowhere."""
+
+    text: str
+    question: Question | None = None
+    link: str = ""
+
+
+def of(asked: Asked, documents: int) -> list[Hint]:
+    """Return what is to be said of a question whose answer has so many documents."""
+    found = list(_addresses(asked))
+    if not documents:
+        found += _not_there(asked)
+    return found + list(_lacking(asked))
+
+
+def _addresses(asked: Asked) -> Iterator[Hint]:
+    """Yield that addresses among the words, of hosts that are there, are looked for in texts."""
+    for address in words.addresses(asked.question.words):
+        place, page = placed(address), page_of(address)
+        if _is_there(asked, "place", place):
+            said = f"“{address}” is looked for in the texts, where pages seldom name themselves"
+            meant = Question(address=page) if page else Question(place=place)
+            yield Hint(said, meant, "the page of this address" if page else f"all that is of {place}")
+
+
+def _not_there(asked: Asked) -> Iterator[Hint]:
+    """Yield the values of a question that no row has, and those like them."""
+    for name in ("source", "reason", "language", "place", "license"):
+        value = getattr(asked.question, name).removeprefix("=")
+        if value in ("", UNKNOWN) or "*" in value or _is_there(asked, name, value):
+            continue
+        of = "stage || '/' || reason" if name == "reason" else name
+        sql = f"SELECT {of}, count(*) FROM documents WHERE {of} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT {NAMES}"
+        yield Hint(_meant(name, value, [str(found) for found, _ in asked.plain(sql)]))
+    address = asked.question.address
+    if address not in ("", UNKNOWN) and "*" not in address and not _is_there(asked, "address", address):
+        place = placed(address)
+        there = _is_there(asked, "place", place)
+        what = f"address: no document or drop of this corpus has {address!r}, nor any other of {place}"
+        yield Hint(what.replace("nor any", "but") if there else what, Question(place=place) if there else None, place)
+
+
+def _is_there(asked: Asked, name: str, value: str) -> bool:
+    """Tell whether any row has a value, asked for alone."""
+    alone = conditions(Question().also(**{name: value}), ())
+    return bool(asked.plain(f"SELECT 1 FROM documents WHERE {alone.sql} LIMIT 1", alone.parameters))
+
+
+def _meant(field: str, asked: str, names: Sequence[str]) -> str:
+    """Return that nothing is called so, with names that are like it, or the most frequent ones."""
+    low = {name.lower(): name for name in reversed(names)}
+    like = [name for name in names if asked.lower() in name.lower()][:CLOSE]
+    close = like or [low[name] for name in difflib.get_close_matches(asked.lower(), list(low), CLOSE, 0.75)]
+    what = f"{field}: no document or drop of this corpus has {asked!r}"
+    if close:
+        return f"{what}; there is {', '.join(close)}"
+    return f"{what}; the most frequent are {', '.join(names[:CLOSE])}" if names else what
+
+
+def _lacking(asked: Asked) -> Iterator[Hint]:
+    """Yield how many are like the question but for a value of which they have none."""
+    question = asked.question
+    for name, called in _LACKED.items():
+        names = _YEARS if name == "year" else (name,)
+        given = [value for one in names if (value := getattr(question, one)) not in ("", None)]
+        if not given or UNKNOWN in given:
+            continue
+        other = question.without(*names).also(**{name: UNKNOWN})
+        # Texts are not read again for this: then it counts those that may have what is asked of them.
+        counted = other.without("words", "pattern") if asked.scans else other
+        if documents := asked.explorer.asked(counted).counts().documents:
+            more = f"up to {documents:,}" if asked.scans else f"{documents:,}"
+            yield Hint(f"Not in this answer: {more} of which no {called} is known", other, "show them")
