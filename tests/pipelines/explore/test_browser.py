@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipelines.card import browser as looking
 from tests.pipelines.explore import corpora
-from tests.pipelines.explore.test_server import DROPS, PAGES, Served
+from tests.pipelines.explore.test_server import DROPS, OTHERS, PAGES, Served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,6 +24,10 @@ PATHS = (
     "",
     "?words=llama&state=dropped&language=-",
     "?year_from=x",
+    "?words=example.org&language=en&state=kept",
+    "values?column=place",
+    "differences?state=kept",
+    f"compared?id={quote(PAGES[0].id)}",
     *(f"document?id={quote(one.id)}" for one in PAGES[4:28:4]),
 )
 
@@ -31,7 +35,9 @@ PATHS = (
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     corpus = corpora.write(tmp_path_factory.mktemp("served") / "corpus", {"books": PAGES}, {"books": DROPS})
-    found = Served([corpora.explorer(corpus, tmp_path_factory.mktemp("index") / "index")])
+    other = corpora.write(tmp_path_factory.mktemp("other") / "corpus", {"books": OTHERS}, {"books": DROPS})
+    indexes = tmp_path_factory.mktemp("indexes")
+    found = Served([corpora.explorer(one, indexes / name) for name, one in (("a", corpus), ("b", other))])
     yield found
     found.close()
 
@@ -104,7 +110,7 @@ def test_without_script_the_same_is_typed(browser: Browser, served: Served) -> N
 )
 def test_everybody_can_read_it(browser: Browser, axe: str, served: Served, width: int, scheme: looking.Scheme) -> None:
     page = opened(browser, served, width=width, scheme=scheme)
-    for path in PATHS if width in (320, 1440) else PATHS[:2]:
+    for path in PATHS:
         page.goto(f"http://127.0.0.1:{served.port}/{path}")
         assert looking.look(page, all_open=False, axe=axe).problems == [], path
     page.context.close()

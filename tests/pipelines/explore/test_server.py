@@ -6,11 +6,11 @@ import html
 import http.client
 import io
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -21,8 +21,9 @@ import uvicorn
 
 from pipelines.explore import __main__ as command
 from pipelines.explore import server
+from pipelines.explore.compare import LISTS
 from pipelines.explore.runs import Steps, StepsOfRun
-from pipelines.explore.search import Explorer
+from pipelines.explore.search import BREAKDOWNS, Explorer
 from pipelines.explore.server import Site
 from pipelines.files import storage
 from tests.pipelines.explore import corpora
@@ -45,6 +46,15 @@ PAGES = [
     )
 ]
 DROPS = [corpora.drop(n, f"{text} llama") for n, text in enumerate(HOSTILE)]
+# The same corpus built again: each fourth text is another one, and of one input the ids are others.
+OTHERS = [
+    replace(
+        page,
+        id=page.id if number % 3 else page.id.replace("/", "/again-", 1),
+        text=page.text if number % 4 else f"{page.text[::-1]} {HOSTILE[number % len(HOSTILE)]}",
+    )
+    for number, page in enumerate(PAGES)
+]
 
 
 class Page(HTMLParser):
@@ -120,7 +130,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    other = Path(shutil.copytree(corpus, tmp_path_factory.mktemp("other") / "corpus"))
+    other = tmp_path_factory.mktemp("other") / "corpus"
+    corpora.write(other, {"books": OTHERS}, {"books": DROPS})
     (other / "manifest.json").unlink()
     indexes = tmp_path_factory.mktemp("indexes")
     first, second = corpora.explorer(corpus, indexes / "a"), corpora.explorer(other, indexes / "b", words=False)
@@ -194,14 +205,19 @@ def paths(served: Served) -> Iterator[str]:
     yield "/?start=20"
     yield "/?words=llama&state=dropped"
     yield "/?corpus=1&words=llama"
-    yield "/differences?state=kept"
+    for only in ("", *LISTS):
+        yield f"/differences?{urlencode({'state': 'kept', 'list': only})}"
+    for column in BREAKDOWNS:
+        yield f"/values?column={column}"
     for text in HOSTILE[:6]:
+        yield f"/values?{urlencode({'column': text, 'address': text})}"
         yield f"/?{urlencode({'place': text, 'language': text, 'license': text, 'reason': text})}"
         yield f"/?{urlencode({'words': text})}"
         yield f"/?{urlencode({'score': text})}"
         yield f"/document?{urlencode({'id': text})}"
     for identifier in [*(page.id for page in PAGES), *(drop.id for drop in DROPS)]:
         yield f"/document?{urlencode({'id': identifier})}"
+        yield f"/compared?{urlencode({'id': identifier})}"
 
 
 def test_hostile_texts_are_shown_as_texts(served: Served) -> None:
@@ -237,6 +253,10 @@ def test_a_text_has_its_language_and_direction(served: Served) -> None:
         ("/?start=99999999999999999999", 400, "is not a whole number"),
         ("/?corpus=7", 400, "corpus: '7'; there are 2"),
         ("/document?id=nothing", 404, "neither a document nor a drop"),
+        ("/?words=%22open", 400, "a quotation mark is opened and not closed"),
+        ("/values?column=beauty", 400, "column: 'beauty'; source, reason"),
+        ("/differences?list=third", 400, "list: 'third'; first, second, changed"),
+        ("/compared?id=nothing", 404, "neither a document nor a drop"),
         ("/drawn?language=xx", 404, "No document is like this"),
         ("/results.parquet?language=xx", 404, "No document is like this"),
     ],
@@ -245,6 +265,35 @@ def test_what_cannot_be_answered_says_why(served: Served, path: str, status: int
     found, body = served.get(path)
     assert found == status
     assert message in html.unescape(body)
+
+
+def test_a_question_without_an_answer_keeps_its_form(served: Served) -> None:
+    status, body = served.get("/?words=llama&order=lowest+score&place=example.org&year_from=x")
+    assert status == 400
+    for field in ('name="words" value="llama"', 'name="place" value="example.org"', 'name="year_from" value=""'):
+        assert field in body
+
+
+def test_what_differs_is_listed_and_leads_to_both_texts(served: Served) -> None:
+    _, body = served.get("/differences?state=kept&list=changed")
+    twins = [page for page, other in zip(PAGES, OTHERS, strict=True) if page.id == other.id and page.text != other.text]
+    assert f"{len(twins)} documents" in body
+    for page in twins:
+        assert f"compared?id={quote(page.id, safe='')}&amp;corpus=0" in body
+    _, body = served.get("/differences?state=kept&list=first")
+    assert f"{sum(page.id != other.id for page, other in zip(PAGES, OTHERS, strict=True))} documents" in body
+    assert "by its address" in body
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_document_in_both_corpora(served: Served, which: int) -> None:
+    page, other = PAGES[0], OTHERS[0]  # another id and another text
+    _, body = served.get(f"/compared?{urlencode({'id': (page, other)[which].id, 'corpus': which})}")
+    assert body.index(html.escape(page.id)) < body.index(html.escape(other.id))
+    assert "<del>" in body
+    assert "<ins>" in body
+    _, body = served.get(f"/document?{urlencode({'id': (page, other)[which].id, 'corpus': which})}")
+    assert "both beside each other" in body
 
 
 def test_a_question_that_matches_all_is_a_page(served: Served) -> None:
