@@ -87,13 +87,17 @@ def opened(path: str) -> duckdb.DuckDBPyConnection:
             connection.execute(f"SET {setting}")
         there = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [_FACTS]).fetchone()
         if there == (0,):
-            for table in _TABLES:
-                connection.execute(table)
+            _make_tables(connection)
     except duckdb.Error as error:
         if "lock" in str(error):
             raise ValueError(f"{path}: another explorer has this index open: end it, or name another --index") from None
         raise ValueError(f"{path}: cannot be opened as a catalogue: {error}") from None
     return connection
+
+
+def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    for table in _TABLES:
+        connection.execute(table)
 
 
 class Catalogue:
@@ -130,6 +134,13 @@ class Catalogue:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    def forget_all(self) -> None:
+        """Begin anew, whatever tables an earlier version made."""
+        with self.together():
+            for (name,) in self.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+                self.connection.execute(f'DROP TABLE "{name}"')
+            _make_tables(self.connection)
 
     def remove(self, part: Part) -> None:
         """Remove a part and its rows."""

@@ -9,6 +9,7 @@ s3:// or gs:// has its catalogue in a temporary folder and no words, unless a fo
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -81,14 +82,15 @@ class Index:
     def __init__(self, folder: Path, *, with_words: bool) -> None:
         ours.claim(str(folder), ours.Kind.INDEX)
         self.catalogue = Catalogue(catalogue.opened(str(folder / catalogue.FILE)))
-        self._check_version(with_words)
+        self._check_version(folder / words.FOLDER, with_words)
         self.words = Words(folder / words.FOLDER) if self.catalogue.fact("words") else None
 
-    def _check_version(self, with_words: bool) -> None:
+    def _check_version(self, folder: Path, with_words: bool) -> None:
         """Forget what was made in another way, or without the words that are wanted now."""
         version = f"{catalogue.VERSION}/{words.VERSION}/{tables.VERSION}"
         if self.catalogue.fact("version") != version or (with_words and not self.catalogue.fact("words")):
-            self._forget_all()
+            self.catalogue.forget_all()
+            shutil.rmtree(folder, ignore_errors=True)
             self.catalogue.note("version", version)
             self.catalogue.note("words", "yes" if with_words else "")
 
@@ -101,11 +103,6 @@ class Index:
         _Update(self, corpus, tell).run()
         kept.note("seal", corpus.seal)
         kept.connection.execute("CHECKPOINT")
-
-    def _forget_all(self) -> None:
-        with self.catalogue.together():
-            for table in ("facts", "scores", "parts", "documents", "tokens", "copies"):
-                self.catalogue.connection.execute(f"DELETE FROM {table}")
 
 
 class _Update:

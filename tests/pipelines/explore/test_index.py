@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import clean
-from pipelines.explore import catalogue, index
+from pipelines.explore import catalogue, index, words
 from pipelines.explore.catalogue import Part
 from pipelines.explore.index import Index
 from pipelines.explore.questions import Question
@@ -46,6 +46,20 @@ def closed(explorer: Explorer) -> None:
 
 def answer(explorer: Explorer, words: str) -> int:
     return explorer.asked(Question(words=words)).counts().documents
+
+
+def test_an_index_of_another_version_is_made_anew(corpus: Path, tmp_path: Path) -> None:
+    explorer, _ = updated(corpus, tmp_path / "index")
+    kept = explorer.index.catalogue
+    kept.connection.execute("ALTER TABLE documents DROP COLUMN title")
+    kept.connection.execute("CREATE TABLE another(name VARCHAR)")
+    kept.note("version", "0")
+    closed(explorer)
+    (tmp_path / "index" / words.FOLDER / "meta.json").write_text("{}")
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert len(read) == len(explorer.corpus.parts)
+    assert answer(explorer, "llama") == 35
+    closed(explorer)
 
 
 def test_it_lies_beside_the_corpus_which_stays_as_it_was(corpus: Path) -> None:
