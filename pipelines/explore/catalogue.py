@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -256,7 +256,8 @@ def registered(connection: duckdb.DuckDBPyConnection, **given: pa.Table) -> Iter
         yield
     finally:
         for name in given:
-            connection.unregister(name)
+            with suppress(duckdb.TransactionException):  # of one that has failed, whose own error is told
+                connection.unregister(name)
 
 
 @contextmanager

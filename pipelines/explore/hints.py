@@ -102,4 +102,6 @@ def _lacking(asked: Asked) -> Iterator[Hint]:
         counted = other.without("words", "pattern") if asked.scans else other
         if documents := asked.explorer.asked(counted).counts().documents:
             more = f"up to {documents:,}" if asked.scans else f"{documents:,}"
-            yield Hint(f"Not in this answer: {more} of which no {called} is known", other, "show them")
+            yield Hint(
+                f"Not in this answer: {more} documents and drops of which no {called} is known", other, "show them"
+            )

@@ -28,6 +28,7 @@ from pipelines.tokens import shards
 
 SUFFIX: Final = "-index"
 BATCH: Final = 1 << 30  # bytes of text after which what was read is written for good
+ROWS: Final = 1 << 17  # or rows: until then DuckDB holds them in memory
 BETWEEN: Final = 10.0  # seconds between two lines of what was done
 Tell = Callable[[str], None]
 Json = dict[str, Any]
@@ -143,9 +144,9 @@ class _Update:
             with self._catalogue.together():
                 for part in gone:
                     self._catalogue.remove(part)
-                gone, size = [], 0
-                while done < len(new) and size < BATCH:
-                    size += self._add(Part(number, *self._of(new[done])), len(new) - done)
+                gone, size, rows = [], self._bytes + BATCH, self._rows + ROWS
+                while done < len(new) and self._bytes < size and self._rows < rows:
+                    self._add(Part(number, *self._of(new[done])), len(new) - done)
                     number, done = number + 1, done + 1
                 if self._writer:
                     self._writer.commit()
@@ -154,8 +155,8 @@ class _Update:
         source, kept, sha256 = self._parts[path]
         return source, kept, path, sha256
 
-    def _add(self, part: Part, left: int) -> int:
-        """Add a part; return the bytes of text that were read."""
+    def _add(self, part: Part, left: int) -> None:
+        """Add a part."""
         reading = _Reading(f"{self._corpus.corpus}/{part.path}", part, self._writer, text=self._reads_text(part))
         rows = self._catalogue.add(part, reading.groups())
         self._bytes += reading.bytes
@@ -166,7 +167,6 @@ class _Update:
                 f"{self._rows:,} rows indexed, {self._bytes / 1e6:,.0f} MB of text in "
                 f"{self._told - self._started:,.0f} s; {left - 1:,} files to go"
             )
-        return reading.bytes
 
     def _reads_text(self, part: Part) -> bool:
         """Whether texts are read: for their words, or because no tokens say how long they are."""

@@ -232,7 +232,7 @@ def test_what_is_not_known_is_said_and_can_be_asked_for(explorer: Explorer) -> N
     assert asked.counts().documents == 0
     (hint,) = hints.of(asked, 0)
     many = f"up to {len(PAGES)}" if asked.scans else len(PAGES)
-    assert hint.text == f"Not in this answer: {many} of which no language is known"
+    assert hint.text == f"Not in this answer: {many} documents and drops of which no language is known"
     assert hint.question is not None
     assert explorer.asked(hint.question).counts().documents == len(PAGES)
 
