@@ -8,13 +8,17 @@ licences. An expression is evaluated as SPDX 2.3, annex D, defines it: one side 
 needed, WITH adds permissions to its licence and binds tightest, then AND, then OR. What follows WITH must be an
 exception by its name: "MIT WITH Commons-Clause" takes a right away.
 
-A source file may state a licence of its own, `SPDX-License-Identifier: ...` in a comment; `stated` reads that.
+A source file may state a licence of its own, `SPDX-License-Identifier: ...` in a comment; `stated` reads that. People
+write identifiers in any case; `spelled` gives each the one spelling of SPDX's list.
 """
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 # LLaMA, section 2.1; the two BSD texts that GitHub's licence keys tell apart. Compared in lower case, BigQuery's form.
 PERMISSIVE = frozenset({"mit", "bsd-2-clause", "bsd-3-clause", "apache-2.0"})
@@ -32,6 +36,7 @@ _AFTER = re.compile(r"(?:\*/|-->|\*\)|\]\]|=#|-\}|#>|#\}|\"\"\"|\'\'\'|%>|\?>|\*
 _FRAME = " \t*#/;%!|.,\"'`>~=-"
 
 _TOKEN = re.compile(r"\s*([()/]|[A-Za-z0-9][A-Za-z0-9.:+-]*)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:+-]*")
 _BINDING = {"or": 1, "and": 2}
 _WORDS = frozenset({*_BINDING, "with", "(", ")"})
 _BEFORE_OPERAND = frozenset({*_BINDING, "("})
@@ -68,6 +73,33 @@ def stated(comments: str) -> str | None:
     distinct = list(dict.fromkeys(filter(None, found)))
     joined = distinct[0] if len(distinct) == 1 else " AND ".join(f"({expression})" for expression in distinct)
     return joined[: MAX_EXPRESSION_CHARACTERS + 1] or None
+
+
+@lru_cache(maxsize=1 << 12)
+def spelled(license: str) -> str:
+    """Return an SPDX identifier or expression as SPDX's own list spells it: "apache-2.0 or mit" is "Apache-2.0 OR MIT".
+
+    A name that the list lacks stays as it is, and so does what is no expression ("unknown" is one of a name).
+    """
+    try:
+        if len(license) <= MAX_EXPRESSION_CHARACTERS:
+            _evaluate(_tokens(license))
+            return _NAME.sub(_spelled, license)
+    except ValueError:
+        pass
+    return license
+
+
+def _spelled(found: re.Match[str]) -> str:
+    name = found[0]
+    if name.lower() in _WORDS:
+        return name.upper()
+    for before in ("", "MIT WITH "):  # a licence, an exception
+        try:
+            return canonicalize_license_expression(before + name).removeprefix(before)
+        except InvalidLicenseExpression:
+            pass
+    return name
 
 
 def _tokens(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from filters import gutenberg, html
+from filters.broken import Broken
 from filters.code import boilerplate, heuristics, languages, license, license_text, phrases, places
 from filters.latex import arguments as latex_arguments
 from filters.latex import cleaner as latex_cleaner
@@ -241,6 +242,7 @@ def book(text: str) -> str:
 def source_file(text: str) -> None:
     path = text[:40]
     languages.language_of(path)
+    languages.ending_of(path)
     places.standing(path)
     assert ranks.release(path) >= 0
     heuristics.reason(text, PATHS[len(text) % len(PATHS)])
@@ -248,7 +250,7 @@ def source_file(text: str) -> None:
     assert heuristics.letters(text) <= heuristics.alphanumerics(text)
 
 
-def identified(text: str) -> language.Reason | None:
+def identified(text: str) -> Broken | None:
     label, score = models.identifier().identify(text)
     return language.reason(label, score, ["en"])
 
@@ -363,7 +365,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "reference.host": addresses,
         "citations.citation_keys": lambda text: citations.citation_keys(text.split())[0].tolist(),
     },
-    SPDX: {"license.reason": license.reason, "license.stated": license.stated},
+    SPDX: {"license.reason": license.reason, "license.stated": license.stated, "license.spelled": license.spelled},
     BOOK: {"gutenberg.clean": book, "book_encodings.encoding_of": encoded},
     MARKUP: {"html.to_text": html.to_text, "epub.page_text": epub.page_text, "visible.page": shown},
     TEX: {
@@ -483,6 +485,7 @@ TWICE = (
     "c4.page_text",
     "c4.page_text, published",
     "latex_tokens.normalize",
+    "license.spelled",
     "personal_info.mask",
     "reference.features",
     "tokenizer.without_surrogates",

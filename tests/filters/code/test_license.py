@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.code.boilerplate import head_comments
-from filters.code.license import MAX_EXPRESSION_CHARACTERS, PERMISSIVE, Reason, reason, stated
+from filters.code.license import MAX_EXPRESSION_CHARACTERS, PERMISSIVE, Reason, reason, spelled, stated
 
 
 @pytest.mark.parametrize(
@@ -204,3 +204,42 @@ def test_statements_are_expressions(lines: list[str], expected: str | None, why:
     found = stated("".join(f"# SPDX-License-Identifier: {line}\n" for line in lines))
     assert expected in (None, found)
     assert reason(found) is why
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        ("apache-2.0", "Apache-2.0"),
+        ("APACHE-2.0", "Apache-2.0"),
+        ("mit", "MIT"),
+        ("bsd-3-clause", "BSD-3-Clause"),
+        ("cc0-1.0", "CC0-1.0"),
+        ("unlicense", "Unlicense"),
+        ("gpl-2.0+", "GPL-2.0+"),
+        ("mit or apache-2.0", "MIT OR Apache-2.0"),
+        ("(mit  AND isc) or bsd-2-clause", "(MIT  AND ISC) OR BSD-2-Clause"),
+        ("MIT/Apache-2.0", "MIT/Apache-2.0"),
+        ("gpl-2.0 with classpath-EXCEPTION-2.0", "GPL-2.0 WITH Classpath-exception-2.0"),
+        ("licenseref-Ours", "LicenseRef-Ours"),
+        ("mit AND my-own", "MIT AND my-own"),
+        ("unknown", "unknown"),
+        ("NOASSERTION", "NOASSERTION"),
+        ("BSD", "BSD"),
+        ("Mit License", "Mit License"),
+        ("(mit", "(mit"),
+        ("mit\nor", "mit\nor"),
+        ("", ""),
+        ("mit or " * 200 + "mit", "mit or " * 200 + "mit"),
+    ],
+)
+def test_a_licence_has_one_spelling(written: str, right: str) -> None:
+    assert spelled(written) == right
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["mit", "Gpl-3.0", "OR", "and", "with", "(", ")", "x", "/", " ", "llvm-exception"])))
+def test_the_spelling_decides_nothing(parts: list[str]) -> None:
+    text = " ".join(parts)
+    assert reason(spelled(text)) is reason(text)
+    assert spelled(spelled(text)) == spelled(text)
+    assert spelled(text).lower() == text.lower()
