@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 EXCERPT_CHARACTERS = 300
+VALUE, LIMIT = "value", "limit"  # the scores that drops of every source may have
 READ = "read"  # the stage of drops by a reader
 
 
@@ -61,7 +62,7 @@ class Document:
             attributes=attributes,
         )
 
-    def drop(self, reason: str, **scores: float) -> Drop:
+    def drop(self, reason: str, *, detail: str | None = None, **scores: float) -> Drop:
         """Return the drop that takes this document's place: why it left, what was measured."""
         return Drop(
             id=self.id,
@@ -76,6 +77,7 @@ class Document:
             language=self.language,
             timestamp=self.timestamp,
             license=self.license,
+            detail=detail[:EXCERPT_CHARACTERS] if detail else None,
         )
 
     def unread(self, reason: str) -> Drop:
@@ -89,9 +91,14 @@ class Drop:
 
     A step leaves `stage` empty: the stage's own name is filled in when the step is run.
 
-    `scores` are what was measured of it that its text alone does not tell (a probability, a perplexity), by the names
-    that the stage lists (`pipelines.stages.kinds.Map.scores`). URL, title, language, time and licence are the
-    document's, as far as they were known when it left.
+    What decided is said the same way for every reason. Where a number decides, `scores` have it as `value`, and as
+    `limit` what it was compared with: a value under its limit was too small, one over it too large. Where a text
+    decides, `detail` is that text, to 300 characters: a word, a licence, a language, a namespace, where a redirect
+    leads. A reason that says all by itself has neither.
+
+    Scores with names of their own, which the stage lists (`pipelines.stages.kinds.Map.scores`), are what else was
+    measured of it that its text alone does not tell (a probability, a perplexity); one that decided stands under both
+    names. URL, title, language, time and licence are the document's, as far as they were known when it left.
     """
 
     id: str
@@ -106,3 +113,4 @@ class Drop:
     language: str | None = None
     timestamp: str | None = None
     license: str | None = None
+    detail: str | None = None

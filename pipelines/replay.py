@@ -31,6 +31,7 @@ from pipelines.recipe_parts import Across, Texts
 from pipelines.recipes import PAPER, RECIPES, Recipe
 from pipelines.stages import run
 from pipelines.stages.chain import Chain
+from pipelines.stages.copies import Collector
 from pipelines.stages.kinds import Context, Item, Join
 from pipelines.stages.link import Decider
 from pipelines.stages.run import MapTask
@@ -71,6 +72,7 @@ class Step:
     reason: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -295,6 +297,15 @@ class _Stage:
         """Return what becomes of a record."""
         return run.apply(self.task, record, removed, self._context)[0]
 
+    def measured(self, outcome: Any) -> Any:
+        """Return what became of the next record, with the overlap by which it goes as a near-duplicate, if known."""
+        if self.task.clusters is None or self.lines is None or not isinstance(outcome, Drop):
+            return outcome
+        try:
+            return Collector(self.task.clusters, self.task.stage.copies).measured(self.row, outcome)
+        except (OSError, ValueError):
+            return outcome
+
 
 def _stage(link: MapLink, ordinal: int, item: Item) -> _Stage:
     """Return a stage of an item, with what was decided before it."""
@@ -351,13 +362,13 @@ class _Walk:
 
     def _own(self, record: Any, stages: Sequence[_Stage]) -> list[Step]:
         if isinstance(record, Drop):
-            return [Step(READ, record.excerpt, None, record.reason, record.scores)]
+            return [_step(READ, record.excerpt, record, "")]
         found: list[Step] = []
         value = record
         for stage in stages:
             removed, note = self._removed(stage)
             before = value.text if found else stage.task.stage.raw(value)
-            outcome = stage.apply(value, removed)
+            outcome = stage.measured(stage.apply(value, removed))
             found.append(_step(stage.name, before, outcome, note))
             if isinstance(outcome, Drop):
                 break
@@ -398,7 +409,7 @@ class _Walk:
             for record, _ in run.records(task, Counter()):
                 if identifier(record) == self.known.id:
                     if isinstance(record, Drop):
-                        return [Step(READ, record.excerpt, None, record.reason, record.scores)]
+                        return [_step(READ, record.excerpt, record, "")]
                     assert task.stage.spill is not None
                     return task.stage.spill(record)[0]
         return []
@@ -427,5 +438,5 @@ def _spilled(task: MapTask) -> Iterator[tuple[int, bytes]]:
 
 def _step(stage: str, before: str, outcome: Document | Drop, note: str) -> Step:
     if isinstance(outcome, Drop):
-        return Step(stage, before, None, outcome.reason, dict(outcome.scores), note)
+        return Step(stage, before, None, outcome.reason, dict(outcome.scores), note, outcome.detail)
     return Step(stage, before, outcome.text, note=note)

@@ -236,8 +236,9 @@ def _copy_lines(found: Found, other: Sequence[Copy]) -> Iterator[str]:
 def _step_lines(step: Step) -> Iterator[str]:
     note = f" ({step.note})" if step.note else ""
     if step.after is None:
+        detail = f" ({step.detail})" if step.detail else ""
         scores = "".join(f", {name} {value:g}" for name, value in step.scores.items())
-        yield f"{step.stage}: dropped, {step.reason}{scores}{note}"
+        yield f"{step.stage}: dropped, {step.reason}{detail}{scores}{note}"
         return
     if step.before == step.after:
         yield f"{step.stage}: unchanged, {len(step.after):,} characters{note}"

@@ -17,7 +17,8 @@ import re
 import string
 from enum import StrEnum
 
-from filters.code.languages import language_of
+from filters.broken import Broken
+from filters.code.languages import ending_of, language_of
 
 # RedPajama-Data v1, github_run_filter.py, discard_record: "> 1000", "> 100", "< 0.25", "< 1.5".
 MAX_LINE_CHARACTERS = 1000
@@ -41,23 +42,26 @@ class Reason(StrEnum):
     FEW_LETTERS_PER_TOKEN = "few_letters_per_token"
 
 
-def reason(text: str, path: str) -> Reason | None:
-    """Return why a file is dropped by its text and path, or None to keep it; a text of blanks only is empty."""
+def reason(text: str, path: str) -> Broken | None:
+    """Return why a file is dropped by its text and path, or None to keep it; a text of blanks only is empty.
+
+    Of a language that is not listed the detail is the ending of the file's name, or the name if it has none.
+    """
     if not text or text.isspace():
-        return Reason.EMPTY
+        return Broken(Reason.EMPTY)
     if language_of(path) is None:
-        return Reason.NOT_LISTED
+        return Broken(Reason.NOT_LISTED, detail=ending_of(path))
     lines = text.splitlines()
-    if max(map(len, lines)) > MAX_LINE_CHARACTERS:
-        return Reason.LONG_LINE
+    if (longest := max(map(len, lines))) > MAX_LINE_CHARACTERS:
+        return Broken(Reason.LONG_LINE, longest, MAX_LINE_CHARACTERS)
     if len(text) > MAX_AVERAGE_LINE_CHARACTERS * len(lines):
-        return Reason.LONG_AVERAGE_LINE
-    if alphanumerics(text) < MIN_ALPHANUMERIC_SHARE * len(text):
-        return Reason.FEW_ALPHANUMERICS
+        return Broken(Reason.LONG_AVERAGE_LINE, len(text) / len(lines), MAX_AVERAGE_LINE_CHARACTERS)
+    if (number := alphanumerics(text)) < MIN_ALPHANUMERIC_SHARE * len(text):
+        return Broken(Reason.FEW_ALPHANUMERICS, number / len(text), MIN_ALPHANUMERIC_SHARE)
     return None
 
 
-def letters_per_token_reason(text: str, tokens: int, minimum: float = MIN_LETTERS_PER_TOKEN) -> Reason | None:
+def letters_per_token_reason(text: str, tokens: int, minimum: float = MIN_LETTERS_PER_TOKEN) -> Broken | None:
     """Return why a file is dropped by its letters per token, or None to keep it.
 
     `tokens` is the number of tokens of `text` by the corpus' own tokenizer, without bos and eos. A text without tokens
@@ -66,8 +70,9 @@ def letters_per_token_reason(text: str, tokens: int, minimum: float = MIN_LETTER
     if tokens < 0:
         raise ValueError(f"tokens is {tokens}; it must not be negative")
     if tokens == 0:
-        return Reason.EMPTY
-    return Reason.FEW_LETTERS_PER_TOKEN if letters(text) < minimum * tokens else None
+        return Broken(Reason.EMPTY)
+    number = letters(text)
+    return Broken(Reason.FEW_LETTERS_PER_TOKEN, number / tokens, minimum) if number < minimum * tokens else None
 
 
 def alphanumerics(text: str) -> int:

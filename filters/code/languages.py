@@ -62,6 +62,13 @@ def language_of(path: str) -> str | None:
     return language
 
 
+def ending_of(path: str) -> str:
+    """Return the ending of a file's name with its dot, the whole name of one that has none, ".gitignore" among them."""
+    name = path.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return f"{dot}{ending}" if stem and ending else name
+
+
 @dataclass(frozen=True, slots=True)
 class Comments:
     """How a language writes comments at the head of a file.

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters import packages
+from filters.broken import Broken
 from filters.native import binding, web
 from filters.native.web import Firsts
 from filters.web import paragraphs, sentences
@@ -88,7 +89,7 @@ class Cleaned:
     """A page after the line rules: its text, or the reason to drop it."""
 
     text: str | None
-    reason: Reason | None
+    reason: Broken | None
 
 
 def page_text(text: str, *, remove_nul: bool = True, lose_header_lines: bool = False) -> str:
@@ -108,9 +109,9 @@ def page_text(text: str, *, remove_nul: bool = True, lose_header_lines: bool = F
     return "\n".join(lines)
 
 
-def page_too_long(text: str, maximum: int = MAX_CHARACTERS) -> Reason | None:
+def page_too_long(text: str, maximum: int = MAX_CHARACTERS) -> Broken | None:
     """Return the reason to drop a page (as `page_text` gives it) of more than `maximum` characters."""
-    return Reason.PAGE_TOO_LONG if len(text) > maximum else None
+    return Broken(Reason.PAGE_TOO_LONG, len(text), maximum) if len(text) > maximum else None
 
 
 def normalise_url(url: str) -> str:
@@ -164,14 +165,13 @@ def _judged(prose: web.Prose, min_sentences: int) -> Cleaned:
         verdicts = list(map(_content_verdict, lines))
         for verdict in verdicts:
             if verdict in PAGE_DROPS:
-                return Cleaned(None, PAGE_DROPS[verdict])
+                return Cleaned(None, Broken(PAGE_DROPS[verdict]))
         lines = [line for line, verdict in zip(lines, verdicts, strict=True) if verdict is Verdict.KEEP]
         page, number = "\n".join(lines), len(lines)
-    if (
-        number < min_sentences
-        and sum(sentences.count(line, min_sentences) for line in page.split("\n")) < min_sentences
-    ):
-        return Cleaned(None, Reason.TOO_FEW_SENTENCES)
+    if number < min_sentences:
+        counted = sum(sentences.count(line, min_sentences) for line in page.split("\n"))
+        if counted < min_sentences:
+            return Cleaned(None, Broken(Reason.TOO_FEW_SENTENCES, counted, min_sentences))
     return Cleaned(page.strip(), None)
 
 
@@ -197,22 +197,24 @@ def firsts(text: str) -> Firsts:
     return Firsts("\n".join(first.values()), packed(first), len(text))
 
 
-def prose_lines(text: str, min_sentences: int = MIN_SENTENCES) -> Firsts | Reason:
+def prose_lines(text: str, min_sentences: int = MIN_SENTENCES) -> Firsts | Broken:
     """Return the first of each repeated line of a page's prose, or why it is dropped: `firsts` of `clean`."""
     found = web.prose_lines(text, web.lower_table(), min_sentences)
     if isinstance(found, Firsts):
         return found
     cleaned = _judged(found, min_sentences) if found else clean(text, min_sentences)
     if cleaned.text is None:
-        return cleaned.reason or Reason.TOO_FEW_SENTENCES
+        assert cleaned.reason is not None
+        return cleaned.reason
     return firsts(cleaned.text)
 
 
-def after_deduplication(text: str, min_sentences: int = MIN_SENTENCES) -> Reason | None:
+def after_deduplication(text: str, min_sentences: int = MIN_SENTENCES) -> Broken | None:
     """Return why a page is dropped of whose lines some went to their owners; sentences are counted in the whole."""
     if not text:
-        return Reason.ALL_DUPLICATES
-    return None if sentences.count(text, min_sentences) >= min_sentences else Reason.TOO_FEW_SENTENCES
+        return Broken(Reason.ALL_DUPLICATES)
+    counted = sentences.count(text, min_sentences)
+    return Broken(Reason.TOO_FEW_SENTENCES, counted, min_sentences) if counted < min_sentences else None
 
 
 def detect(text: str) -> tuple[str, float] | None:
@@ -228,14 +230,18 @@ def detect(text: str) -> tuple[str, float] | None:
     return (best[0].lang, round(best[0].prob, _PROBABILITY_DECIMALS)) if best else None
 
 
-def language(text: str, threshold: float = ENGLISH_PROBABILITY) -> Reason | None:
-    """Return why a page is dropped that is not English with a probability of `threshold` or more."""
+def language(text: str, threshold: float = ENGLISH_PROBABILITY) -> Broken | None:
+    """Return why a page is dropped that is not English with a probability of `threshold` or more.
+
+    The detail is the language by the detector's own code, "zh-cn" and "zh-tw" among them.
+    """
     best = detect(text)
     if best is None:
-        return Reason.NO_LANGUAGE
-    if best[1] < threshold:
-        return Reason.LOW_PROBABILITY
-    return None if best[0] == ENGLISH else Reason.OTHER_LANGUAGE
+        return Broken(Reason.NO_LANGUAGE)
+    code, probability = best
+    if probability < threshold:
+        return Broken(Reason.LOW_PROBABILITY, probability, threshold, detail=code)
+    return None if code == ENGLISH else Broken(Reason.OTHER_LANGUAGE, detail=code)
 
 
 class BadWords:
@@ -265,21 +271,34 @@ class BadWords:
         words = [words for entry in entries if (words := _WORD.findall(entry))]
         self._quick = web.Words(words) if caseless else None
 
-    def reason(self, text: str) -> Reason | None:
-        """Return the reason to drop a page with a bad word between characters that belong to no word."""
+    def reason(self, text: str) -> Broken | None:
+        """Return the reason to drop a page with a bad word between characters that belong to no word.
+
+        The detail is the first of the words in the page, else the first of the phrases, as the list has it.
+        """
         quick = self._quick and not self._quick.may_be_in(text)
         if quick and not any(phrase in text for phrase in self._wordless):
             return None
         lowered = text.lower()
         found = self._hints.intersection(_words(lowered))
         if not self._words.isdisjoint(found):
-            return Reason.BAD_WORD
-        # A phrase between such characters has each of its own words whole, so only phrases whose longest word is in the
-        # page are searched for, and those without any ("").
-        for longest in self._phrases.keys() & (found | {""}):
-            if any(phrase in lowered and pattern.search(lowered) for phrase, pattern in self._phrases[longest]):
-                return Reason.BAD_WORD
-        return None
+            first = next(word for word in _words(lowered) if word in self._words)
+            return Broken(Reason.BAD_WORD, detail=first)
+        phrases = self._found_phrases(lowered, found)
+        return Broken(Reason.BAD_WORD, detail=min(phrases)[1]) if phrases else None
+
+    def _found_phrases(self, lowered: str, words: frozenset[str]) -> list[tuple[int, str]]:
+        """Return the phrases that are in a page, each with its place.
+
+        A phrase between such characters has each of its own words whole, so only phrases whose longest word is in the
+        page are searched for, and those without any ("").
+        """
+        return [
+            (found.start(), phrase)
+            for longest in self._phrases.keys() & (words | {""})
+            for phrase, pattern in self._phrases[longest]
+            if phrase in lowered and (found := pattern.search(lowered))
+        ]
 
 
 _WORD = re.compile(r"\w+")

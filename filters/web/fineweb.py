@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from filters.web.words import Broken, repeated
+from filters.broken import Broken
+from filters.web.words import repeated
 
 # Characters of the property Sentence_Terminal in Unicode 17.0 (PropList.txt), written down so that every Python has the
 # same.

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from filters.web.words import Broken, of_runs_again, of_the_most_frequent, repeated
+from filters.broken import Broken
+from filters.web.words import of_runs_again, of_the_most_frequent, repeated
 
 STOP_WORDS: Final = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
 BULLETS: Final = ("•", "-")

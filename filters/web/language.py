@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from filters.broken import Broken
 from filters.models import fast_text
 from filters.models.fast_text import Newlines as Newlines
 
@@ -44,8 +45,8 @@ class LanguageIdentifier:
         return label.removeprefix(fast_text.LABEL), round(score * scale) / scale
 
 
-def reason(label: str, score: float, languages: Collection[str], threshold: float = THRESHOLD) -> Reason | None:
+def reason(label: str, score: float, languages: Collection[str], threshold: float = THRESHOLD) -> Broken | None:
     """Return why a text with this language and score is dropped; no `languages` means all of them."""
     if score < threshold:
-        return Reason.LOW_SCORE
-    return Reason.OTHER_LANGUAGE if languages and label not in languages else None
+        return Broken(Reason.LOW_SCORE, score, threshold, detail=label)
+    return Broken(Reason.OTHER_LANGUAGE, detail=label) if languages and label not in languages else None

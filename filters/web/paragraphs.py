@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.broken import Broken
 from filters.native import web
 from filters.native.web import Firsts
 
@@ -73,9 +74,9 @@ def body_lines(text: str, *, remove_nul: bool = True, add_last_line: bool = Fals
     return lines[1:] or [""]
 
 
-def too_short(characters: int, minimum: int = MIN_CHARACTERS) -> Reason | None:
+def too_short(characters: int, minimum: int = MIN_CHARACTERS) -> Broken | None:
     """Return the reason to drop a page whose body has fewer than `minimum` characters."""
-    return Reason.TOO_SHORT if characters < minimum else None
+    return Broken(Reason.TOO_SHORT, characters, minimum) if characters < minimum else None
 
 
 def firsts(text: str, *, remove_nul: bool = True, add_last_line: bool = False, lose_zero: bool = False) -> Firsts:
@@ -164,9 +165,9 @@ def kept(lines: Sequence[str], removed: NDArray[np.integer[Any]]) -> list[str]:
     return list(compress(lines, mask.tobytes()))
 
 
-def nothing_left(kept: Sized) -> Reason | None:
+def nothing_left(kept: Sized) -> Broken | None:
     """Return the reason to drop a page none of whose lines is kept."""
-    return None if len(kept) else Reason.ALL_DUPLICATES
+    return None if len(kept) else Broken(Reason.ALL_DUPLICATES)
 
 
 def _normalised(text: str) -> list[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from filters import packages
+from filters.broken import Broken
 from filters.models import kenlm_file, kneser_ney, lmplz
 from filters.models.unigram import Unigram
 from filters.web.language_model_text import Newlines, normalise, normalise_utf8
@@ -40,6 +41,7 @@ CHARACTER_COVERAGE: Final = 0.9995
 LONGEST_SENTENCE: Final = 4192  # bytes; SentencePiece leaves longer ones out, so they are cut
 PIECES_PER_ROOT_BYTE: Final = 4.5  # our rule: 8,000 pieces for 3.2 MB, all 65,536 from 212 MB on
 LEAST_PIECES: Final = 64
+_FROM_THE_BEST: Final = ("head", "middle", "tail")
 LEAST_LOGARITHM: Final = -300.0  # of a piece, on average; ten to a larger power is more than a float holds
 
 
@@ -118,6 +120,20 @@ def bucket(perplexity: float, cutoffs: Cutoffs | None) -> Bucket:
     if perplexity < cutoffs.head:
         return "head"
     return "middle" if perplexity < cutoffs.middle else "tail"
+
+
+def outside(name: Bucket, perplexity: float, cutoffs: Cutoffs | None, buckets: Collection[str]) -> Broken:
+    """Return why a document is dropped whose bucket is none of the wanted `buckets`.
+
+    The limit is the cut-off that lies between them: that below its bucket if a better one is wanted, else that above.
+    """
+    reason = f"bucket_{name}"
+    if name == "all" or cutoffs is None:
+        return Broken(reason)
+    limits = (0.0, cutoffs.head, cutoffs.middle)
+    place = _FROM_THE_BEST.index(name)
+    below = name == "tail" or any(better in buckets for better in _FROM_THE_BEST[:place])
+    return Broken(reason, perplexity, limits[place if below else place + 1])
 
 
 def percentile_cutoffs(perplexities: NDArray[np.float64]) -> Cutoffs:

@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.broken import Broken
 from filters.models import fast_text
 
 POSITIVE: Final = "reference"
@@ -116,9 +117,9 @@ def host(url: str) -> str:
     return re.split("[/?:]", normalise_url(url), maxsplit=1)[0]
 
 
-def too_short(text: str, minimum: int = MIN_CHARACTERS) -> Reason | None:
+def too_short(text: str, minimum: int = MIN_CHARACTERS) -> Broken | None:
     """Return why a page is no example for training, of either class."""
-    return Reason.TOO_SHORT if len(text) < minimum else None
+    return Broken(Reason.TOO_SHORT, len(text), minimum) if len(text) < minimum else None
 
 
 def features(text: str) -> str:
@@ -179,9 +180,9 @@ class ReferenceClassifier:
         return min(1.0, round(found.get(self._label, 0.0), DECIMALS))
 
 
-def reason(probability: float, threshold: float) -> Reason | None:
+def reason(probability: float, threshold: float) -> Broken | None:
     """Return why a page is dropped whose probability is under the threshold."""
-    return Reason.NOT_REFERENCE if probability < threshold else None
+    return Broken(Reason.NOT_REFERENCE, probability, threshold) if probability < threshold else None
 
 
 def choose_threshold(probabilities: Iterable[float], positive: Iterable[bool]) -> Scores:

@@ -11,21 +11,6 @@ from collections.abc import Sequence
 _WORD = re.compile(r"[^\w\s]|\w(?:\S*\w)?")
 
 
-class Broken(str):
-    """The rule that a text breaks, by its name, with what was measured and the limit that it was compared with."""
-
-    __slots__ = ("limit", "value")
-
-    def __new__(cls, reason: str, value: float, limit: float) -> Broken:
-        """Return the name with its measure and limit."""
-        found = super().__new__(cls, reason)
-        found.value, found.limit = float(value), float(limit)
-        return found
-
-    value: float
-    limit: float
-
-
 def words(text: str) -> list[str]:
     """Return the words and marks of a text, in order."""
     return _WORD.findall(text)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from filters.broken import Broken
 from filters.wikitext.brackets import Definitions, resolve
 from filters.wikitext.citations import cited_urls
 from filters.wikitext.lines import layout
@@ -27,6 +28,7 @@ from filters.wikitext.templates import Unknown
 __all__ = ["Cleaned", "Definitions", "Reason", "Unknown", "cited_urls", "clean", "cleaned", "reason"]
 
 BLANK_LINES = re.compile(r"\n{3,}")
+_HEAD = 200  # characters in which a redirect's word and the brackets of its link begin; no title is longer
 
 
 class Reason(StrEnum):
@@ -64,21 +66,25 @@ def cleaned(wikitext: str, language: str, definitions: Definitions | None = None
     return Cleaned((BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip(), found)
 
 
-def reason(namespace: str, redirect: str | None, text: str, language: str) -> Reason | None:
+def reason(namespace: str, redirect: str | None, text: str, language: str) -> Broken | None:
     """Return why a page is to be dropped, or None: by namespace, redirect, or because nothing is left.
 
     `namespace` is the export's number ("0" for articles), `redirect` the target of its `<redirect>` element, or None if
     it has none. `text` may be raw, where exports before version 0.4 show a redirect only by the word it begins with, or
-    cleaned, where it may be empty.
+    cleaned, where it may be empty. The detail is the number of the namespace, or where the redirect leads.
     """
     if namespace != "0":
-        return Reason.NAMESPACE
-    start = text[:200].lstrip()
-    if redirect is not None or (start.startswith("#") and _is_redirect(start, language)):
-        return Reason.REDIRECT
-    return None if text.strip() else Reason.EMPTY
+        return Broken(Reason.NAMESPACE, detail=namespace)
+    target = redirect or _target(text, language)  # an element may not name it
+    if redirect is not None or target is not None:
+        return Broken(Reason.REDIRECT, detail=target)
+    return None if text.strip() else Broken(Reason.EMPTY)
 
 
-def _is_redirect(start: str, language: str) -> bool:
-    word = re.match(r"(#[^\s:\[]+)\s*:?\s*\[\[", start)
-    return word is not None and word[1].casefold() in names_of(language).redirect
+def _target(text: str, language: str) -> str | None:
+    """Return where a page leads that begins with the word of a redirect, None for another."""
+    head = text[:_HEAD].lstrip()
+    word = re.match(r"(#[^\s:\[]+)\s*:?\s*\[\[", head) if head.startswith("#") else None
+    if word is None or word[1].casefold() not in names_of(language).redirect:
+        return None
+    return text[: 2 * _HEAD].lstrip()[word.end() :].partition("]]")[0].strip()

@@ -13,9 +13,10 @@ from operator import getitem
 
 from filters.code import heuristics
 from filters.web import c4, sentences
-from pipelines.card.facts import Corpus
+from pipelines.card.facts import Corpus, Json
 from pipelines.card.samples import EXAMPLES
-from pipelines.document import Document
+from pipelines.card.shapes import apart
+from pipelines.document import LIMIT, VALUE, Document
 from pipelines.hashing import keyed
 from tokenizer.encode import Tokenizer
 
@@ -62,6 +63,25 @@ def nearest(measure: Measure, documents: Sequence[Document], count: int = EXAMPL
             found.append(Near(document, value, threshold))
     found.sort(key=lambda near: (sign * (near.value - near.threshold), keyed("example", near.document.id)))
     return found[:count]
+
+
+def decided(row: Json, measure: Measure | None) -> str:
+    """Return in words by which number a document was dropped and what its limit is, "" if no number decided."""
+    value, limit = row["scores"].get(VALUE), row["scores"].get(LIMIT)
+    if value is None or limit is None:
+        return ""
+    shown, what = apart([value, limit]), measure.what if measure else "measured"
+    stays = (
+        "the limit is" if value == limit else "what stays has at least" if value < limit else "what stays has at most"
+    )
+    return f"{what} {shown(value)}; {stays} {shown(limit)}"
+
+
+def others(row: Json) -> dict[str, float]:
+    """Return what else was measured of a dropped document, by name: what decided is not said twice."""
+    scores: dict[str, float] = row["scores"]
+    value = scores.get(VALUE)
+    return {name: one for name, one in scores.items() if name not in (VALUE, LIMIT) and one != value}
 
 
 def measure_of(corpus: Corpus, tokenizer: Tokenizer | None, source: str, stage: str, reason: str) -> Measure | None:

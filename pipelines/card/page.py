@@ -184,7 +184,7 @@ def _shards(tokens: Json) -> dict[str, list[tuple[str, str]]]:
 
 def _environment() -> jinja2.Environment:
     found = rendering.environment()
-    found.filters["said"] = distributions.said
+    found.filters |= {"said": distributions.said, "decided": measures.decided, "others": measures.others}
     return found
 
 

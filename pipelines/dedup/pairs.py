@@ -35,7 +35,7 @@ _PLACE = [("rank", "<u8"), ("item", "<u4"), ("doc", "<u4")]
 _BOTH = [(f"{end}_{name}", kind) for end in ("inner", "outer") for name, kind in _PLACE]
 PAIR = np.dtype([("hash", "<u8"), *_BOTH, ("keys", "<u4"), ("shared", "<u4")])
 OVERLAP = np.dtype([*_BOTH, ("share", "<f8")])
-MEMBER = np.dtype([("item", "<u4"), ("doc", "<u4"), ("cluster", "<u8"), ("share", "<f8")])
+MEMBER = np.dtype([("item", "<u4"), ("doc", "<u4"), ("cluster", "<u8"), ("share", "<f8"), ("overlap", "<f8")])
 # A pair is verified if it shares this part of what the threshold wants among the sampled shingles: a sample of a few
 # shingles scatters, and verification decides anyway.
 MARGIN = 0.5
@@ -198,7 +198,8 @@ def resolved(
 ) -> tuple[npt.NDArray[np.uint32], runs.Records, list[int], runs.Records]:
     """Return the item of each document that must go, the removals (`runs.REMOVAL`), sizes and members of the clusters.
 
-    A cluster is a document that stays with those that go for it. A `MEMBER` says how much of it is in that one.
+    A cluster is a document that stays with those that go for it. A `MEMBER` says how much of it is in that one, and by
+    which overlap with that one it goes: the same number if containment is measured.
     """
     columns = [
         np.concatenate([overlaps[f"{end}_{name}"] for end in ("inner", "outer")]) for name in ("doc", "item", "rank")
@@ -211,9 +212,10 @@ def resolved(
     removals = np.empty(len(gone), runs.REMOVAL)
     removals["doc"], removals["line"] = columns[0][gone], runs.WHOLE
     sizes = [1 + count for _, count in sorted(Counter(removed.values()).items())]
-    shares = dict(zip(zip(inner, outer, strict=True), _contained(overlaps, measure).tolist(), strict=True))
-    rows = [(one, kept, shares[one, kept]) for one, kept in removed.items()]
-    rows += [(kept, kept, 1.0) for kept in sorted(set(removed.values()))]
+    both = zip(_contained(overlaps, measure).tolist(), overlaps["share"].tolist(), strict=True)
+    shares = dict(zip(zip(inner, outer, strict=True), both, strict=True))
+    rows = [(one, kept, *shares[one, kept]) for one, kept in removed.items()]
+    rows += [(kept, kept, 1.0, 1.0) for kept in sorted(set(removed.values()))]
     return columns[1][gone].astype(np.uint32), removals, sizes, _members(columns, first, rows)
 
 
@@ -228,12 +230,13 @@ def _contained(overlaps: runs.Records, measure: Measure) -> npt.NDArray[np.float
 
 
 def _members(
-    columns: Sequence[npt.NDArray[Any]], first: npt.NDArray[np.int64], rows: Sequence[tuple[int, int, float]]
+    columns: Sequence[npt.NDArray[Any]], first: npt.NDArray[np.int64], rows: Sequence[tuple[int, int, float, float]]
 ) -> runs.Records:
-    """Return members by rows of (number, number of the one that stays, share); a cluster's key is that one's place."""
+    """Return members by rows of (number, that of the one that stays, share, overlap); a cluster's key is its place."""
     members = np.zeros(len(rows), MEMBER)
     one, kept = (first[np.array([row[column] for row in rows], np.int64)] for column in (0, 1))
     members["doc"], members["item"] = columns[0][one], columns[1][one]
     place = columns[1][kept].astype(np.uint64) << np.uint64(32) | columns[0][kept].astype(np.uint64)
-    members["cluster"], members["share"] = near.mix(place + np.uint64(1)), [row[2] for row in rows]
+    members["cluster"] = near.mix(place + np.uint64(1))
+    members["share"], members["overlap"] = [row[2] for row in rows], [row[3] for row in rows]
     return members

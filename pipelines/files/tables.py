@@ -23,7 +23,7 @@ from pipelines import timestamps
 from pipelines.document import Document, Drop
 from pipelines.files import parquet_pages, storage
 
-VERSION = 4  # of the columns below, of what is written of a table, and of what manifests say of it
+VERSION = 5  # of the columns below, of what is written of a table, and of what manifests say of it
 ROW_GROUP_BYTES = 8 << 20
 STAGED_GROUP_BYTES = 2 << 20  # what the processor's caches hold: new memory costs more than what is done in it
 ROW_GROUP_ROWS = 50_000
@@ -50,7 +50,8 @@ DOCUMENT_SCHEMA: Final = columns(
     dump=pa.string(),
     offset=pa.int64(),
 )
-# The columns that all drops have; behind them come the scores that the source's stages measure, as float64.
+# The columns that all drops have; behind them come the scores that the source's stages measure, and `value` and
+# `limit`, which every source has, as float64. What decided is in these two, or in `detail`: see `Drop`.
 DROP_SCHEMA: Final = columns(
     id=pa.string(),
     source=pa.string(),
@@ -64,6 +65,7 @@ DROP_SCHEMA: Final = columns(
     timestamp=pa.timestamp("us", "UTC"),
     timestamp_precision=pa.string(),
     license=pa.string(),
+    detail=pa.string(),
 )
 # The columns of the table of copies: the document that stays, the one that was dropped, where and why, and how much of
 # it is in the one that stays.
@@ -305,6 +307,7 @@ class DropWriter(TableWriter):
             "timestamp": at,
             "timestamp_precision": precision,
             "license": drop.license,
+            "detail": drop.detail,
         }
         self.add(row, drop.size)
 

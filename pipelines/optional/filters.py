@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from filters import packages
+from filters.broken import Broken
 from filters.web import c4, fineweb, gopher, paragraphs, perplexity, reference, words
 from filters.web.language import LanguageIdentifier
 from filters.web.language import reason as language_reason
@@ -33,12 +34,11 @@ from pipelines.recipe_parts import Filters
 from pipelines.recipes import Recipe
 from pipelines.stages.kinds import Context, Decide, Map, Stage
 from pipelines.stages.source import Source
-from pipelines.stages.steps import drop_marked
+from pipelines.stages.steps import drop_marked, dropped
 
 DUPLICATE = "duplicate"
 CLASSIFIER = "classifier"  # the model: a fastText classifier
 MEASURED = ("language_score", "perplexity", "classifier_probability")
-SCORES = (*MEASURED, "value", "limit")  # the last two are of Gopher's and FineWeb's rules
 COLUMNS = merged(columns(**dict.fromkeys(MEASURED, pa.float64()), bucket=pa.string()), personal_information.COLUMNS)
 Outcome = Document | Drop
 
@@ -59,7 +59,7 @@ def _in_language(document: Document, context: Context[Filters]) -> Outcome:
         return document
     label, score = _identifier(context.models["lid"]).identify(document.text)
     if reason := language_reason(label, score, wanted.languages, wanted.threshold):
-        return document.in_language(label).drop(reason, language_score=score)
+        return dropped(document.in_language(label), reason, language_score=score)
     return document.with_attributes(language_score=score).in_language(label)
 
 
@@ -68,10 +68,11 @@ def _by_c4(document: Document, context: Context[Filters]) -> Outcome:
     if wanted.lines:
         cleaned = c4.clean(document.text, wanted.min_sentences)
         if cleaned.text is None:
-            return document.drop(cleaned.reason or c4.Reason.TOO_FEW_SENTENCES)
+            assert cleaned.reason is not None
+            return dropped(document, cleaned.reason)
         document = document.with_text(cleaned.text)
     if wanted.bad_words and (reason := _bad_words(context.models["bad_words"]).reason(document.text)):
-        return document.drop(reason)
+        return dropped(document, reason)
     return document
 
 
@@ -86,7 +87,7 @@ def _by_words(document: Document, context: Context[Filters]) -> Outcome:
         or (gopher.repetition(text, found) if wanted.gopher.repetition else None)
         or (fineweb.quality(text, found) if wanted.fineweb else None)
     )
-    return document.drop(str(broken), value=broken.value, limit=broken.limit) if broken else document
+    return dropped(document, broken) if broken else document
 
 
 def _by_perplexity(document: Document, context: Context[Filters]) -> Outcome:
@@ -96,15 +97,16 @@ def _by_perplexity(document: Document, context: Context[Filters]) -> Outcome:
     language = document.language or ""
     model = _language_model(context.models["language_models"], language)
     if model is None:
-        return document.drop("no_language_model")
+        return document.drop("no_language_model", detail=language or None)
     found = model.perplexity(document.text)
     known = {} if found == perplexity.NO_PERPLEXITY else {"perplexity": found}
     if wanted.most and found > wanted.most:
-        return document.drop("perplexity", **known)
+        return dropped(document, Broken("perplexity", found, wanted.most), **known)
     if wanted.buckets:
-        bucket = perplexity.bucket(found, _cutoffs(context.models["cutoffs"]).get(language))
+        cutoffs = _cutoffs(context.models["cutoffs"]).get(language)
+        bucket = perplexity.bucket(found, cutoffs)
         if bucket not in wanted.buckets:
-            return document.drop(f"bucket_{bucket}", **known)
+            return dropped(document, perplexity.outside(bucket, found, cutoffs, wanted.buckets), **known)
         document = document.with_attributes(bucket=bucket)
     return document.with_attributes(**known)
 
@@ -115,7 +117,9 @@ def _by_classifier(document: Document, context: Context[Filters]) -> Outcome:
         return document
     probability = _classifier(context.models[CLASSIFIER], wanted.label).probability(document.text)
     if probability < wanted.threshold:
-        return document.drop("classifier", classifier_probability=probability)
+        return dropped(
+            document, Broken("classifier", probability, wanted.threshold), classifier_probability=probability
+        )
     return document.with_attributes(classifier_probability=probability)
 
 
@@ -209,7 +213,7 @@ def chosen(source: Source, recipe: Recipe) -> Source:
     if wanted is None:
         return source
     added = tuple(_stages(source.name, wanted)) if wanted != Filters() else ()
-    return replace(source.extended(added), scores=SCORES)
+    return replace(source.extended(added), scores=MEASURED)
 
 
 def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
@@ -224,9 +228,9 @@ def _stages(source: str, wanted: Filters) -> Iterator[Stage]:
         keys=keys,
         ranked=keys is not None,
         columns=COLUMNS,
-        scores=SCORES,
+        scores=MEASURED,
         packages=needed(wanted),
-        version=4,
+        version=5,
     )
     if wanted.copies:
         yield Decide("copies", exact.not_owner, ranked=True, share=1.0)

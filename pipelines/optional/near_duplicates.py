@@ -58,7 +58,7 @@ def chosen(source: Source, recipe: Any) -> Source:
     part = partial(near_part, source.name)
     added: tuple[Stage, ...] = (
         Map("near_keys", same, part, keys=keys, ranked=True, version=6),
-        Resolve("near", part, measure=wanted.measure, version=2),
-        Map("near_unique", drop_marked(NEAR), part, copies=(NEAR,), version=2),
+        Resolve("near", part, measure=wanted.measure, version=3),
+        Map("near_unique", drop_marked(NEAR), part, copies=(NEAR,), version=3),
     )
     return source.extended(added)

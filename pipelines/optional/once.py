@@ -54,7 +54,7 @@ def chosen(source: Source, recipe: Recipe) -> Source:
             ranked=True,
             version=2,
         ),
-        ResolveTogether("once", across_part, measure="jaccard"),
-        Map(REMOVING, drop_marked(NEAR), across_part, copies=(NEAR,)),
+        ResolveTogether("once", across_part, measure="jaccard", version=2),
+        Map(REMOVING, drop_marked(NEAR), across_part, copies=(NEAR,), version=2),
     )
     return source.extended(added)

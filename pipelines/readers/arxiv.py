@@ -146,7 +146,7 @@ def _gzipped(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterato
         monthly = _is_monthly(inflated.peek(BLOCK))
     except (EOFError, OSError, zlib.error) as error:
         counts["records"] += 1
-        yield _drop(_named(dump), dump, Refused(Reason.TRUNCATED, str(error)), 0)
+        yield _lost(dump, Refused(Reason.TRUNCATED, str(error)))
         return
     if monthly:
         yield from _monthly(inflated, dump, counts)
@@ -181,7 +181,7 @@ def _monthly(stream: tars.Buffered, dump: Dump, counts: Counter[str]) -> Iterato
             yield _submission(member, content, arxiv_id, dump)
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         counts["records"] += 1
-        yield _drop(f"offset-{position}", dump, Refused(Reason.TRUNCATED, str(error)), 0)
+        yield _drop(f"offset-{position}", dump, Refused(Reason.TRUNCATED, str(error)), 0, named=False)
 
 
 def _single(stream: tars.Buffered, dump: Dump, counts: Counter[str], layer: int = 0) -> Submission | Drop:
@@ -189,16 +189,18 @@ def _single(stream: tars.Buffered, dump: Dump, counts: Counter[str], layer: int 
     try:
         files = _files(stream, layer)
     except Refused as refused:
-        return _drop(_named(dump), dump, refused, 0)
+        return _lost(dump, refused)
     except tars.TooLargeError as error:
-        return _drop(_named(dump), dump, Refused(Reason.BOMB, str(error)), 0)
+        return _lost(dump, Refused(Reason.BOMB, str(error)))
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        return _drop(_named(dump), dump, Refused(Reason.TRUNCATED, str(error)), 0)
+        return _lost(dump, Refused(Reason.TRUNCATED, str(error)))
     return _made(dump.attributes.get("arxiv_id") or _content_hash(files), files, dump, 0)
 
 
-def _named(dump: Dump) -> str:
-    return dump.attributes.get("arxiv_id") or "submission"
+def _lost(dump: Dump, refused: Refused) -> Drop:
+    """Return the drop of the one submission of a dump, which its input may name."""
+    named = dump.attributes.get("arxiv_id")
+    return _drop(named or "submission", dump, refused, 0, named=bool(named))
 
 
 def _submission(member: tarfile.TarInfo, content: IO[bytes] | None, arxiv_id: str, dump: Dump) -> Submission | Drop:
@@ -222,11 +224,13 @@ def _made(arxiv_id: str, files: dict[str, bytes], dump: Dump, offset: int) -> Su
         files=files,
         dump=dump.digest,
         offset=offset,
-        month=timestamps.canonical(dump.attributes.get("month") or month_of(arxiv_id)),
+        month=_month(arxiv_id, dump),
     )
 
 
-def _drop(arxiv_id: str, dump: Dump, refused: Refused, size: int) -> Drop:
+def _drop(arxiv_id: str, dump: Dump, refused: Refused, size: int, *, named: bool = True) -> Drop:
+    """Return the drop of a submission; one that is not `named` has no address."""
+    stands = arxiv_id.partition("@")[0]
     return Drop(
         id=f"{SOURCE}/{dump.digest}/{arxiv_id}",
         source=SOURCE,
@@ -234,7 +238,19 @@ def _drop(arxiv_id: str, dump: Dump, refused: Refused, size: int) -> Drop:
         reason=refused.reason,
         excerpt=refused.excerpt[:EXCERPT_CHARACTERS],
         size=size,
+        url=address(stands) if named else None,
+        title=stands if named else None,
+        timestamp=_month(stands, dump),
     )
+
+
+def _month(arxiv_id: str, dump: Dump) -> str | None:
+    return timestamps.canonical(dump.attributes.get("month") or month_of(arxiv_id))
+
+
+def address(arxiv_id: str) -> str:
+    """Return the address of a submission's page."""
+    return f"https://arxiv.org/abs/{arxiv_id}"
 
 
 def _kind(member: tarfile.TarInfo) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -92,16 +93,22 @@ def record(row: Any, dump: Dump, number: int, size: int) -> Document | Drop:
         return drop(dump, number, Reason.BAD_FIELD, str(error)[:EXCERPT_CHARACTERS], size)
 
 
-def drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> Drop:
-    """Return the Drop of the row with this number."""
+def drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int, scores: Mapping[str, float] = {}) -> Drop:
+    """Return the Drop of the row with this number, of which nothing else is known."""
     return Drop(
-        id=f"{SOURCE}/{dump.digest}/{number}", source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=size
+        id=f"{SOURCE}/{dump.digest}/{number}",
+        source=SOURCE,
+        stage=READ,
+        reason=reason,
+        excerpt=excerpt,
+        size=size,
+        scores=scores,
     )
 
 
 def unreadable(row: rows.Unreadable, dump: Dump, number: int) -> Drop:
     """Return the Drop of a row that cannot be read."""
-    return drop(dump, number, Reason(row.reason), row.told, row.size)
+    return drop(dump, number, Reason(row.reason), row.told, row.size, row.scores)
 
 
 def decode(data: bytes) -> str | None:
@@ -132,20 +139,14 @@ def _record(line: bytes, dump: Dump, number: int) -> Document | Drop:
 def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Drop:
     repository, path, ref, spdx = _provenance(row, dump.attributes.get("license", "unknown"))
     content = _value(row, "content")
-    where = f"{repository}/{path}"[:EXCERPT_CHARACTERS]
-    if row.get("binary") in (True, "true"):
-        return drop(dump, number, Reason.BINARY, where, 0)
-    if content is None:
-        return drop(dump, number, Reason.NO_CONTENT, where, 0)
-    if not isinstance(content, str):
+    marked = row.get("binary") in (True, "true")
+    if not (marked or content is None or isinstance(content, str)):
         raise _FieldError(f"content is a {type(content).__name__}, not a string")
-    text = well_formed(content)
-    if "\0" in text:
-        return drop(dump, number, Reason.BINARY, where, len(text.encode()))
+    text = "" if marked or content is None else well_formed(content)
     language = language_of(path)
     attributes = {"repository": repository, "path": path, "release": ref}
     attributes |= {"code_language": language} if language else {}
-    return Document(
+    file = Document(
         id=f"{SOURCE}/{dump.digest}/{number}",
         source=SOURCE,
         text=text.removeprefix("\ufeff"),
@@ -153,9 +154,18 @@ def _document(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Dro
         offset=number,
         url=f"https://github.com/{quote(repository)}/blob/{quote(ref)}/{quote(path)}",
         title=path,
-        license=spdx,
+        license=license.spelled(spdx),
         attributes=attributes,
     )
+    if marked or "\0" in text:
+        return _unread(file, Reason.BINARY, len(text.encode()))
+    return file if content is not None else _unread(file, Reason.NO_CONTENT, 0)
+
+
+def _unread(file: Document, reason: Reason, size: int) -> Drop:
+    """Return the drop of a file that holds no text, with its place for an excerpt."""
+    where = f"{file.attributes['repository']}/{file.title}"[:EXCERPT_CHARACTERS]
+    return replace(file.unread(reason), excerpt=where, size=size)
 
 
 def _provenance(row: Mapping[str, Any], unsaid: str) -> tuple[str, str, str, str]:

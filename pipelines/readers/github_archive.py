@@ -18,12 +18,13 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filters.code.languages import language_of
-from pipelines.document import READ, Document, Drop
+from filters.code.license import spelled
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Document, Drop
 from pipelines.readers import Dump, github_origin, packed, tars
 from pipelines.readers.github import SOURCE, decode
 from pipelines.readers.github_licences import Licences
@@ -112,28 +113,34 @@ def _record(member: _Member, dump: Dump, layout: _Layout, origin: github_origin.
     path, data = member.path, member.data
     if not _is_safe(path):
         return _drop(dump, member.number, Reason.UNSAFE_PATH, path, 0)
-    if data is None:
-        return _drop(dump, member.number, Reason.DAMAGED, path, 0)
-    if len(data) > MAX_FILE_BYTES:
-        return _drop(dump, member.number, Reason.TOO_LARGE, path, len(data))
-    text = decode(data)
-    if text is None:
-        return _drop(dump, member.number, Reason.BINARY, path, len(data))
+    text = decode(data) if data is not None and len(data) <= MAX_FILE_BYTES else None
     path = _normal(path)
     inner = origin.folder + (path.removeprefix(f"{layout.top}/") if layout.top else path)
     language = language_of(path)
     known = {"code_language": language, "release": origin.release}
-    return Document(
+    file = Document(
         id=f"{SOURCE}/{dump.digest}/{member.number}",
         source=SOURCE,
-        text=text,
+        text=text or "",
         dump=dump.digest,
         offset=member.number,
         url=origin.url(inner),
         title=inner,
-        license=layout.license or layout.licences.of(path, layout.top),
+        license=spelled(layout.license or layout.licences.of(path, layout.top)),
         attributes={"repository": origin.repository, "path": inner} | {key: of for key, of in known.items() if of},
     )
+    return file if text is not None else _unread(file, member)
+
+
+def _unread(file: Document, member: _Member) -> Drop:
+    """Return the drop of a file that is no text, with the path that the archive has for an excerpt."""
+    size = len(member.data or b"")
+    told: dict[str, Any] = {"excerpt": member.path[:EXCERPT_CHARACTERS], "size": size}
+    if member.data is None:
+        return replace(file.unread(Reason.DAMAGED), **told)
+    if size > MAX_FILE_BYTES:  # of a larger file no more is read than shows that it is
+        return replace(file.unread(Reason.TOO_LARGE), scores={VALUE: size, LIMIT: MAX_FILE_BYTES}, **told)
+    return replace(file.unread(Reason.BINARY), **told)
 
 
 def _is_safe(path: str) -> bool:
@@ -229,6 +236,6 @@ def _drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int) -> D
         source=SOURCE,
         stage=READ,
         reason=reason,
-        excerpt=excerpt.encode("utf-8", "replace").decode("utf-8")[:300],
+        excerpt=excerpt.encode("utf-8", "replace").decode("utf-8")[:EXCERPT_CHARACTERS],
         size=size,
     )

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import fastavro
 
-from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, VALUE, Document, Drop
 from pipelines.files.blocks import TooLargeError
 from pipelines.readers import Dump, avro_blocks, github, rows
 from pipelines.readers.github import MAX_LINE_BYTES, Reason
@@ -90,7 +90,7 @@ def _record(row: Mapping[str, Any], dump: Dump, number: int) -> Document | Drop:
     content = next((row[name] for name in github.COLUMNS["content"] if row.get(name) is not None), None)
     size = len(content) if isinstance(content, str | bytes) else 0
     if size > MAX_LINE_BYTES:
-        return github.drop(dump, number, Reason.TOO_LONG, "", size)
+        return github.drop(dump, number, Reason.TOO_LONG, "", size, {VALUE: size, LIMIT: MAX_LINE_BYTES})
     return github.record(row, dump, number, size)
 
 

@@ -31,7 +31,7 @@ from typing import IO, Any, BinaryIO
 from filters import packages
 from filters.gutenberg import Header, header
 from pipelines import timestamps
-from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Document, Drop
 from pipelines.readers import Dump, book_encodings, epub, first_bytes, packed, tars
 from pipelines.readers.first_bytes import Kind
 
@@ -361,4 +361,13 @@ def _identity(dump: Dump, record: str) -> str:
 
 
 def _drop(dump: Dump, record: str, reason: Reason, excerpt: str, size: int) -> Drop:
-    return Drop(id=_identity(dump, record), source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=size)
+    return Drop(
+        id=_identity(dump, record),
+        source=SOURCE,
+        stage=READ,
+        reason=reason,
+        excerpt=excerpt,
+        size=size,
+        license=dump.attributes.get("license"),
+        scores={VALUE: size, LIMIT: MAX_BOOK_BYTES} if reason is Reason.TOO_LARGE else {},
+    )

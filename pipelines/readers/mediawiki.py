@@ -20,8 +20,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import BinaryIO
 from urllib.parse import quote
@@ -29,7 +29,7 @@ from xml.parsers import expat
 
 from filters.wikitext.names import LANGUAGES, names_of
 from pipelines import timestamps
-from pipelines.document import Document, Drop
+from pipelines.document import LIMIT, VALUE, Document, Drop
 from pipelines.readers import Dump, first_bytes, mediawiki_blocks, seven_zip
 from pipelines.readers.first_bytes import Kind
 from pipelines.readers.mediawiki_blocks import CHUNK_BYTES, Block
@@ -141,7 +141,7 @@ class _Page:
     number: int
     fields: dict[str, str] = field(default_factory=dict)
     redirect: str | None = None
-    oversized: bool = False
+    oversized: int = 0  # characters of a field that is too long
 
 
 class _Parser:
@@ -252,7 +252,7 @@ class _Parser:
         if self._length <= MAX_PAGE_CHARACTERS:
             self._text.append(text)
         elif self._page is not None:
-            self._text, self._page.oversized = [], True
+            self._text, self._page.oversized = [], self._length
 
     def _end(self, tag: str) -> None:
         name = FIELDS.get(tuple(self._path[1:]))
@@ -269,8 +269,10 @@ class _Parser:
 
     def _finish(self, page: _Page) -> Document | Drop:
         title, number = page.fields.get("title", "").strip(), _number(page)
-        if page.oversized or not title or not number:
-            return self._drop(page, "oversized" if page.oversized else "malformed")
+        if page.oversized:
+            return self._drop(page, "oversized", {VALUE: page.oversized, LIMIT: MAX_PAGE_CHARACTERS})
+        if not title or not number:
+            return self._drop(page, "malformed")
         attributes = {"namespace": page.fields.get("namespace", "").strip() or self._namespace(title)}
         if page.redirect is not None:
             attributes["redirect"] = page.redirect
@@ -280,13 +282,16 @@ class _Parser:
             text=page.fields.get("text", ""),
             dump=self._dump.digest,
             offset=page.offset,
-            url=f"https://{self._language}.wikipedia.org/wiki/{quote(title.replace(' ', '_'), safe='/:@!$*(),;')}",
+            url=self._url(title),
             title=title,
             license=LICENSE,
             language=self._language,
             timestamp=timestamps.canonical(page.fields.get("timestamp")),
             attributes=attributes,
         )
+
+    def _url(self, title: str) -> str:
+        return f"https://{self._language}.wikipedia.org/wiki/{quote(title.replace(' ', '_'), safe='/:@!$*(),;')}"
 
     def _namespace(self, title: str) -> str:
         """Return the namespace of a page without `<ns>` by its title: by the dump's own header, else by our table."""
@@ -310,19 +315,23 @@ class _Parser:
         self.records += 1
         self._counts["records"] += 1
 
-    def _drop(self, page: _Page, reason: str) -> Drop:
+    def _drop(self, page: _Page, reason: str, scores: Mapping[str, float] = {}) -> Drop:
         number = _number(page) or f"@{page.offset}.{page.number}"
         text = page.fields.get("text", "") or page.fields.get("title", "")
-        return Document(
+        title = page.fields.get("title", "").strip()
+        read = Document(
             id=f"{SOURCE}/{self._language}/{self._dump.digest}/{number}",
             source=SOURCE,
             text=text,
             dump=self._dump.digest,
             offset=page.offset,
-            title=page.fields.get("title", "").strip() or None,
+            url=self._url(title) if title and self._language else None,
+            title=title or None,
+            license=LICENSE,
             language=self._language or None,
             timestamp=timestamps.canonical(page.fields.get("timestamp")),
-        ).unread(reason)
+        )
+        return replace(read.unread(reason), scores=scores)
 
 
 def _number(page: _Page) -> str:

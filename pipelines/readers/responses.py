@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
+from filters.broken import Broken
 from pipelines.readers import first_bytes, rows
 from pipelines.readers.warc_records import HEADER_LIMIT
 
@@ -71,7 +72,7 @@ class Reason(StrEnum):
 
 
 class RefusedError(Exception):
-    """A response has no text, for the reason given."""
+    """A response has no text, for the reason given: a `Reason`, or one that is `Broken` with what decided."""
 
 
 def html_body(payload: bytes, *, cut: bool) -> tuple[bytes, str]:
@@ -87,9 +88,9 @@ def html_body(payload: bytes, *, cut: bool) -> tuple[bytes, str]:
     if may_be is not False:
         body = _decoded(body, headers.get("content-encoding", ""), cut=cut)
     if not (_looks_like_html(body) if may_be is None else may_be) or first_bytes.named(body[:16]):
-        raise RefusedError(Reason.NOT_HTML)
+        raise RefusedError(Broken(Reason.NOT_HTML, detail=content_type or None))
     if len(body) > BODY_LIMIT:
-        raise RefusedError(Reason.TOO_LARGE)
+        raise RefusedError(Broken(Reason.TOO_LARGE, len(body), BODY_LIMIT))
     return body, content_type
 
 
@@ -105,7 +106,7 @@ def _split(payload: bytes) -> tuple[dict[str, str], bytes]:
             break
         at = end.end()
     if status[1] != b"200":
-        raise RefusedError(Reason.HTTP_STATUS)
+        raise RefusedError(Broken(Reason.HTTP_STATUS, detail=status[1].decode("ascii", "replace")))
     return _fields(payload[at : end.start()]), payload[end.end() :]
 
 

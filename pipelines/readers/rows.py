@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.document import EXCERPT_CHARACTERS
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, VALUE
 from pipelines.files import parquet_pages
 from pipelines.files.blocks import TooLargeError
 from pipelines.files.parquet_pages import ParquetFile
@@ -42,11 +42,20 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands for a row that cannot be read: why, in words, and its size in bytes as far as it is known."""
+    """What stands for a row that cannot be read: why, in words, and its size in bytes as far as it is known.
+
+    Of one that is too long `limit` is how long a row, or a text in it, may be.
+    """
 
     reason: Reason
     told: str = ""
     size: int = 0
+    limit: int | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What decided, as a drop has it."""
+        return {} if self.limit is None else {VALUE: self.size, LIMIT: self.limit}
 
 
 def lines(stream: BinaryIO, longest: int) -> Iterator[bytes | Unreadable]:
@@ -67,9 +76,12 @@ def lines(stream: BinaryIO, longest: int) -> Iterator[bytes | Unreadable]:
             if len(line) < longest or line.endswith(b"\n"):
                 yield line
                 continue
-            while (rest := unpacked.readline(longest)) and not rest.endswith(b"\n"):
-                pass
-            yield Unreadable(Reason.TOO_LONG)
+            size = len(line)
+            while rest := unpacked.readline(longest):
+                size += len(rest)
+                if rest.endswith(b"\n"):
+                    break
+            yield Unreadable(Reason.TOO_LONG, size=size, limit=longest)
     except (EOFError, zlib.error, gzip.BadGzipFile, _DamagedError):
         yield Unreadable(Reason.TRUNCATED)
 
@@ -148,8 +160,9 @@ def parquet_rows(
 
 def row_of(row: pa.RecordBatch, longest: int | None) -> dict[str, Any] | Unreadable:
     """Return the values of a batch of one row; unreadable if a text has more than `longest` bytes (None: known)."""
-    if longest is not None and (size := _too_long(row, longest)):
-        return Unreadable(Reason.TOO_LONG, size=size)
+    if longest is not None and (too_long := _too_long(row, longest)):
+        size, limit = too_long
+        return Unreadable(Reason.TOO_LONG, size=size, limit=limit)
     try:
         (values,) = row.to_pylist()
     except UnicodeDecodeError as error:
@@ -199,13 +212,13 @@ def _has_nanoseconds(kind: pa.DataType) -> bool:
     return getattr(kind, "unit", "") == "ns" or any(map(_has_nanoseconds, inner))
 
 
-def _too_long(row: pa.RecordBatch, longest: int) -> int:
-    """Return the bytes of a text that is too long, or of texts in a list, before one is made; 0 if all can be."""
+def _too_long(row: pa.RecordBatch, longest: int) -> tuple[int, int] | None:
+    """Return the bytes of a text that is too long, or of texts in a list, and its limit, before one is made."""
     for column in row.columns:
         limit = longest if pa.types.is_string(column.type) else parquet_pages.BATCH_BYTES
         if (size := _bytes(column)) > limit:
-            return size
-    return 0
+            return size, limit
+    return None
 
 
 def _bytes(column: Any) -> int:

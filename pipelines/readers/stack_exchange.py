@@ -27,7 +27,7 @@ from lxml import etree
 from filters.html import to_text
 from filters.patterns import skip_all
 from pipelines import timestamps
-from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Document, Drop
 from pipelines.readers import Dump, first_bytes, seven_zip
 from pipelines.readers.first_bytes import Kind
 from pipelines.readers.seven_zip import Wanted
@@ -48,6 +48,7 @@ MAX_ATTRIBUTES = 200
 
 _QUESTION, _ANSWER = "1", "2"
 _ROW = b"<row"
+_LONGEST_ROW = MAX_LINE_BYTES - len(_ROW) - 1  # of a row whose end is in its line
 _ATTRIBUTE = re.compile(rb"""\s*[^\s<>="']+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _STRUCTURE = re.compile(rb"<\?xml[^>]*>|</?posts\s*/?>|\s+")
 _INTEGER = re.compile(r"\s*([+-]?)0*([0-9]+)\s*")
@@ -99,6 +100,11 @@ class Post:
         """The id of this post as a record: source, site, dump, number."""
         return f"{SOURCE}/{self.site}/{self.dump}/{self.id}"
 
+    @property
+    def url(self) -> str:
+        """The address of this post: of a question its page, of an answer its place on the question's."""
+        return f"https://{self.site}/{'questions' if self.parent is None else 'a'}/{self.id}"
+
     def drop(self, reason: StrEnum) -> Drop:
         """Return the drop that takes this post's place."""
         return Drop(
@@ -108,6 +114,7 @@ class Post:
             reason=reason,
             excerpt=self.body[:EXCERPT_CHARACTERS],
             size=len(self.body.encode("utf-8", "replace")),
+            url=self.url,
             title=self.title[:EXCERPT_CHARACTERS] or None,
             timestamp=timestamps.canonical(self.creation_date),
             license=self.license,
@@ -286,7 +293,7 @@ def _attributes(row: bytes, counts: Counter[str], parser: etree.XMLParser) -> Ma
     if end < 0 or row[end - 1 : end] != b"/":
         closing = row.rfind(b"/>")
         if closing < 0 or not _is_structure(row[closing + 2 :]):
-            return Reason.LONG_ROW if len(row) >= MAX_LINE_BYTES - len(_ROW) else Reason.CUT_ROW
+            return Reason.LONG_ROW if len(row) > _LONGEST_ROW else Reason.CUT_ROW
         end = closing + 1
     row = row[: end + 1]
     attributes = _decoded(row, parser)
@@ -348,7 +355,8 @@ def _license(stated: str, created: str) -> str:
 def _drop(dump: Dump, offset: int, reason: Reason, row: bytes) -> Drop:
     excerpt = row[: EXCERPT_CHARACTERS * 4].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
     identity = f"{SOURCE}/{dump.attributes['site']}/{dump.digest}/@{offset}"
-    return Drop(id=identity, source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=len(row))
+    scores = {VALUE: len(row), LIMIT: _LONGEST_ROW} if reason is Reason.LONG_ROW else {}
+    return Drop(id=identity, source=SOURCE, stage=READ, reason=reason, excerpt=excerpt, size=len(row), scores=scores)
 
 
 def in_order(answers: Iterable[Post]) -> list[Post]:
@@ -381,7 +389,7 @@ def join(question: Post, answers: Sequence[Post]) -> Document:
         text="\n\n".join(parts),
         dump=question.dump,
         offset=question.offset,
-        url=f"https://{question.site}/questions/{question.id}",
+        url=question.url,
         title=question.title or None,
         license=" AND ".join(sorted({post.license for post in (question, *ordered)})),
         timestamp=timestamps.canonical(question.creation_date),
@@ -405,7 +413,8 @@ def assemble(posts: Iterable[Post]) -> Iterator[Document | Drop]:
     seen: set[int] = set()
     for post in sorted(posts, key=lambda post: post.offset):
         if post.id in seen:
-            yield replace(post.drop(Reason.DUPLICATE_ID), id=f"{post.record}@{post.offset}")
+            again = f"{post.record}@{post.offset}"
+            yield replace(post.drop(Reason.DUPLICATE_ID), id=again, detail=post.record)
             continue
         seen.add(post.id)
         if post.parent is None:
@@ -417,4 +426,6 @@ def assemble(posts: Iterable[Post]) -> Iterator[Document | Drop]:
         if question is not None:
             yield join(question, found)
         else:
-            yield from (answer.drop(Reason.NO_QUESTION) for answer in found)
+            # The detail is the id that the question would have.
+            missing = f"{found[0].record.rpartition('/')[0]}/{number}"
+            yield from (replace(answer.drop(Reason.NO_QUESTION), detail=missing) for answer in found)

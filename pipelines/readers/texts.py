@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 
 from pipelines import timestamps
-from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.files.blocks import TooLargeError
 from pipelines.files.tables import well_formed
@@ -87,7 +87,7 @@ def read(
     for number, row in numbered(stream, dump, fields):
         counts["records"] += 1
         if isinstance(row, rows.Unreadable):
-            yield _drop(source, dump, number, Reason(row.reason), row.told, row.size)
+            yield _drop(source, dump, number, Reason(row.reason), row.told, row.size, row.scores)
         else:
             yield _document(row, dump, number, source, fields, attributes, counts)
 
@@ -337,7 +337,8 @@ def _whole(stream: BinaryIO, dump: Dump, source: str) -> Document | Drop:
     except (EOFError, OSError, zlib.error) as error:
         return _drop(source, dump, 0, Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS])
     if len(content) > MAX_TEXT_BYTES:
-        return _drop(source, dump, 0, Reason.TOO_LONG, size=len(content))
+        scores = {VALUE: len(content), LIMIT: MAX_TEXT_BYTES}
+        return _drop(source, dump, 0, Reason.TOO_LONG, size=len(content), scores=scores)
     text = decode(content)
     if text is None:
         return _drop(source, dump, 0, Reason.BINARY, size=len(content))
@@ -357,7 +358,21 @@ def _unpacked(stream: BinaryIO) -> bytes:
     return stream.read(MAX_TEXT_BYTES + 1)
 
 
-def _drop(source: str, dump: Dump, number: int, reason: Reason, told: str = "", size: int = 0) -> Drop:
+def _drop(
+    source: str,
+    dump: Dump,
+    number: int,
+    reason: Reason,
+    told: str = "",
+    size: int = 0,
+    scores: Mapping[str, float] = {},
+) -> Drop:
     return Drop(
-        id=f"{source}/{dump.digest}/{number}", source=source, stage=READ, reason=reason, excerpt=told, size=size
+        id=f"{source}/{dump.digest}/{number}",
+        source=source,
+        stage=READ,
+        reason=reason,
+        excerpt=told,
+        size=size,
+        scores=scores,
     )

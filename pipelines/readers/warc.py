@@ -16,6 +16,7 @@ from itertools import islice
 from typing import BinaryIO
 
 from filters import packages
+from filters.broken import Broken
 from filters.web import visible
 from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
 from pipelines.readers import Dump, charsets, first_bytes, wet
@@ -65,6 +66,7 @@ def document(record: Record, offset: int, dump: Dump, source: str) -> Document |
         body, content_type = html_body(body, cut="warc-truncated" in record.headers)
         title, text = page_text(charsets.decode(body, content_type))
     except RefusedError as refused:
+        (broken,) = refused.args
         return Drop(
             id=identity(record, offset, dump, source),
             source=source,
@@ -74,6 +76,8 @@ def document(record: Record, offset: int, dump: Dump, source: str) -> Document |
             size=record.size,
             url=url(record),
             timestamp=moment(record),
+            scores=broken.scores if isinstance(broken, Broken) else {},
+            detail=broken.detail and broken.detail[:EXCERPT_CHARACTERS] if isinstance(broken, Broken) else None,
         )
     return Document(
         id=identity(record, offset, dump, source),

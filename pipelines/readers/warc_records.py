@@ -28,7 +28,7 @@ from typing import BinaryIO, cast
 
 from filters import packages
 from pipelines import timestamps
-from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Document, Drop
 from pipelines.readers import Dump, zstd_frames
 
 # Common Crawl cuts pages at 1 MiB (5 MiB from March 2025 on), and their text is shorter.
@@ -147,8 +147,11 @@ def identity(record: Record, offset: int, dump: Dump, source: str) -> str:
     return f"{source}/{dump.digest}/{offset}" + (f"+{record.start}" if record.start else "")
 
 
-def unreadable(record: Record, offset: int, dump: Dump, source: str, reason: str) -> Drop:
-    """Return the drop of a record that cannot be read; `size` is what the record holds or claims to."""
+def unreadable(record: Record, offset: int, dump: Dump, source: str, reason: str, limit: int | None = None) -> Drop:
+    """Return the drop of a record that cannot be read; `size` is what the record holds or claims to.
+
+    `limit` is how large it may be, if that is not what any record may.
+    """
     excerpt = record.payload[:EXCERPT_BYTES].decode(errors="replace")[:EXCERPT_CHARACTERS]
     return Drop(
         id=identity(record, offset, dump, source),
@@ -159,6 +162,7 @@ def unreadable(record: Record, offset: int, dump: Dump, source: str, reason: str
         size=record.size,
         url=url(record) or None,
         timestamp=moment(record),
+        scores={VALUE: record.size, LIMIT: limit or RECORD_LIMIT} if reason == Reason.TOO_LARGE else {},
     )
 
 

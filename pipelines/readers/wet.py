@@ -37,7 +37,7 @@ def read(
 def document(record: Record, offset: int, dump: Dump, source: str) -> Document | Drop:
     """Return a conversion record's document, or its drop."""
     if record.size > TEXT_LIMIT:
-        return unreadable(record, offset, dump, source, Reason.TOO_LARGE)
+        return unreadable(record, offset, dump, source, Reason.TOO_LARGE, TEXT_LIMIT)
     try:
         text = record.payload.decode()
     except UnicodeDecodeError:

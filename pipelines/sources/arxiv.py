@@ -76,7 +76,7 @@ def _document(submission: Submission, text: str) -> Document:
         text=text,
         dump=submission.dump,
         offset=submission.offset,
-        url=f"https://arxiv.org/abs/{submission.arxiv_id}",
+        url=arxiv.address(submission.arxiv_id),
         title=submission.arxiv_id,
         timestamp=submission.month,
     )
@@ -104,7 +104,7 @@ SOURCE = Source(
     name="arxiv",
     read=arxiv.read,
     look=arxiv.look,
-    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=8),),
+    stages=(Map("papers", clean, papers_part, raw=raw_text, statistics=statistics, columns=COLUMNS, version=9),),
     attributes=attributes,
     attribute_names=("month", "arxiv_id"),
     title="ArXiv",

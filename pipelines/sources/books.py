@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters import gutenberg
+from filters.broken import Broken
 from filters.gutenberg import header
 from pipelines.dedup import exact, pairs, ranks
 from pipelines.document import Document, Drop
@@ -29,7 +30,7 @@ from pipelines.readers import gutenberg as reader
 from pipelines.recipes import BookOverlap, Books, BookTexts, Recipe
 from pipelines.stages.kinds import Context, Decide, Item, Map, Resolve
 from pipelines.stages.source import Breakdown, Input, Measured, Shown, Source, items_by_group
-from pipelines.stages.steps import drop_marked
+from pipelines.stages.steps import drop_marked, dropped
 
 # The days of editions: Gutenberg's first book is of 1971.
 _FIRST_DAY, _DAYS = date(1970, 1, 1).toordinal(), (1 << 16) - 1
@@ -39,7 +40,7 @@ def clean(book: Document, context: Context[BookTexts]) -> Document | Drop:
     """Take off header and footer; drop what is no book."""
     cleaned = book.with_text(gutenberg.clean(book.text).strip())
     if len(cleaned.text) < context.recipe.min_characters:
-        return book.drop("too_short")
+        return dropped(book, Broken("too_short", len(cleaned.text), context.recipe.min_characters))
     return cleaned
 
 
@@ -80,7 +81,8 @@ def one_of_each(book: Document, removed: Lines, context: Context[BookTexts]) -> 
     """Drop what a mirror has of a book besides the one that is kept."""
     if not len(removed):
         return book
-    return book.drop("older_edition" if str(book.attributes.get("book", "")).endswith("/old") else "other_encoding")
+    named = str(book.attributes.get("book", ""))
+    return book.drop("older_edition" if named.endswith("/old") else "other_encoding", detail=named.removesuffix("/old"))
 
 
 def keys(raw: Document, book: Document, context: Context[BookTexts]) -> Keys:
@@ -126,7 +128,7 @@ SOURCE = Source(
     read=reader.read,
     look=reader.look,
     stages=(
-        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=6),
+        Map("texts", clean, texts_part, keys=encoding_key, ranked=True, columns=COLUMNS, version=7),
         Decide("encodings", exact.not_owner, ranked=True),
         Map(
             "one_encoding",
@@ -135,10 +137,10 @@ SOURCE = Source(
             keys=keys,
             ranked=True,
             copies=("older_edition", "other_encoding"),
-            version=6,
+            version=7,
         ),
-        Resolve("contained", overlap_part, version=3),
-        Map("books", drop_marked(CONTAINED), overlap_part, copies=(CONTAINED,), version=2),
+        Resolve("contained", overlap_part, version=4),
+        Map("books", drop_marked(CONTAINED), overlap_part, copies=(CONTAINED,), version=3),
     ),
     attributes=attributes,
     attribute_names=("collection", "language", "license", "encoding", "book"),

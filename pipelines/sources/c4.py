@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from filters import packages
+from filters.native.web import Firsts
 from filters.web import c4
 from pipelines.dedup import exact, lines
 from pipelines.document import Document, Drop
@@ -29,6 +30,7 @@ from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.last_call import last_call
 from pipelines.stages.source import Breakdown, Measured, Shown, Source
+from pipelines.stages.steps import dropped
 
 
 def read(stream: BinaryIO, dump: Dump, counts: Counter[str]) -> Iterator[Document | Drop]:
@@ -42,7 +44,7 @@ def page(raw: Document, context: Context[C4Pages]) -> Document | Drop:
         return drop
     found = raw.with_text(_text(raw.text, context.recipe))
     if reason := c4.page_too_long(found.text, context.recipe.max_characters):
-        return raw.drop(reason)
+        return dropped(raw, reason)
     return found
 
 
@@ -63,17 +65,15 @@ def url_key(raw: Document, found: Document, context: Context[C4Pages]) -> Keys:
 def prose(found: Document, removed: Lines, context: Context[C4Lines]) -> Document | Drop:
     """Keep one page for each URL, and of it the lines that are prose, each once."""
     if len(removed):
-        return found.drop("duplicate_url")
+        return found.drop("duplicate_url", detail=c4.normalise_url(found.url or ""))
     lines = _prose_lines(found.text, context.recipe.min_sentences)
-    if isinstance(lines, c4.Reason):
-        return found.drop(lines)
-    return found.with_text(lines.text)
+    return found.with_text(lines.text) if isinstance(lines, Firsts) else dropped(found, lines)
 
 
 def line_keys(raw: Document, found: Document, context: Context[C4Lines]) -> Keys:
     """Return the key of each line; the page whose URL has the smallest hash owns it."""
     lines = _prose_lines(raw.text, context.recipe.min_sentences)
-    assert not isinstance(lines, c4.Reason)
+    assert isinstance(lines, Firsts)
     rank = c4.url_rank(c4.normalise_url(found.url or ""))
     number = len(lines.hashes)
     return lines.hashes, np.full(number, rank, np.uint64), np.arange(number, dtype=np.uint32)
@@ -85,17 +85,20 @@ _prose_lines = last_call(c4.prose_lines)  # the step and its keys ask for the sa
 def english(found: Document, removed: Lines, context: Context[C4English]) -> Document | Drop:
     """Remove the lines that other pages own, then drop what is too short, not English, or has a bad word."""
     cleaned = found.with_text(lines.without(found.text, removed, context.counts) or "")
-    bad_words = _bad_words(context.models["bad_words"])
-    reason = (
-        c4.after_deduplication(cleaned.text, context.recipe.min_sentences)
-        or c4.language(cleaned.text, context.recipe.threshold)
-        or bad_words.reason(cleaned.text)
-    )
-    if reason:
-        return (cleaned if cleaned.text else found).drop(reason)
+    if reason := c4.after_deduplication(cleaned.text, context.recipe.min_sentences):
+        return dropped(cleaned if cleaned.text else found, reason)
+    if reason := c4.language(cleaned.text, context.recipe.threshold):
+        return dropped(cleaned.in_language(_plain(reason.detail)) if reason.detail else cleaned, reason)
+    if reason := _bad_words(context.models["bad_words"]).reason(cleaned.text):
+        return dropped(cleaned.in_language(c4.ENGLISH), reason)
     split = "validation" if c4.is_validation(c4.normalise_url(found.url or "")) else "train"
     kept = cleaned.with_attributes(c4_split=split).in_language(c4.ENGLISH)
     return personal_information.masked(kept, context)
+
+
+def _plain(code: str) -> str:
+    """Return a language as documents have it, without the script that langdetect tells Chinese apart by."""
+    return code.partition("-")[0]
 
 
 @cache
@@ -125,9 +128,9 @@ SOURCE = Source(
     read=read,
     look=warc.look,
     stages=(
-        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=6),
+        Map("pages", page, pages_part, models=(personal_information.SITES,), keys=url_key, ranked=True, version=7),
         Decide("one_per_url", exact.not_owner, ranked=True),
-        Map("lines", prose, lines_part, keys=line_keys, ranked=True, packages=(packages.PUNKT,)),
+        Map("lines", prose, lines_part, keys=line_keys, ranked=True, packages=(packages.PUNKT,), version=2),
         Decide("line_owners", exact.not_owner, ranked=True),
         Map(
             "english",
@@ -136,7 +139,7 @@ SOURCE = Source(
             models=("bad_words",),
             columns=COLUMNS,
             packages=(packages.PUNKT, packages.LANGDETECT),
-            version=3,
+            version=4,
         ),
     ),
     group=losses.host,

@@ -35,6 +35,7 @@ from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map, Stage, StageOf
 from pipelines.stages.last_call import last_call
 from pipelines.stages.source import Breakdown, Measured, Shown, Source
+from pipelines.stages.steps import dropped
 
 
 def long_enough(page: Document, context: Context[Paragraphs]) -> Document | Drop:
@@ -44,7 +45,7 @@ def long_enough(page: Document, context: Context[Paragraphs]) -> Document | Drop
     found = _firsts(page.text, context.recipe)
     reason = paragraphs.too_short(found.characters, context.recipe.min_characters)
     if reason := reason or paragraphs.nothing_left(found.hashes):
-        return page.drop(reason)
+        return dropped(page, reason)
     return page.with_text(found.text)
 
 
@@ -77,7 +78,7 @@ def scored(page: Document, context: Context[Quality]) -> Document | Drop:
     recipe, identifier = context.recipe, _identifier(context.models["lid"])
     label, score = identifier.identify(page.text, recipe.newlines, recipe.score_decimals)
     if unwanted := language_reason(label, score, recipe.languages, recipe.threshold):
-        return page.in_language(label).drop(unwanted, language_score=score)
+        return dropped(page.in_language(label), unwanted, language_score=score)
     models = context.models.get("language_models")
     model = _language_model(models, label) if models else None
     found = perplexity.NO_PERPLEXITY if model is None else model.perplexity(page.text)
@@ -103,7 +104,7 @@ def like_a_reference(page: Document, cited: Lines, context: Context[Reference]) 
     probability = _classifier(path, context.recipe.label).probability(page.text)
     threshold = _chosen_threshold(path) if context.recipe.threshold is None else context.recipe.threshold
     if reason := reference.reason(probability, threshold):
-        return page.drop(reason, **_measured(page), reference_probability=probability)
+        return dropped(page, reason, **_measured(page), reference_probability=probability)
     return personal_information.masked(kept.with_attributes(reference_probability=probability), context)
 
 
@@ -117,19 +118,12 @@ def in_bucket(page: Document, context: Context[Reference]) -> Document | Drop:
     """Return the page with its bucket, its drop if that is not wanted, or as it is without models of perplexity."""
     if "cutoffs" not in context.models:
         return page
-    bucket = _bucket(page, context)
-    if bucket not in context.recipe.buckets:
-        return page.drop(f"bucket_{bucket}", **_measured(page))
-    return page.with_attributes(bucket=bucket)
-
-
-def _bucket(page: Document, context: Context[Reference]) -> str:
     cutoffs = _cutoffs(context.models["cutoffs"]).get(page.language or "")
-    return perplexity.bucket(_perplexity(page), cutoffs)
-
-
-def _perplexity(page: Document) -> float:
-    return _measured(page).get("perplexity", perplexity.NO_PERPLEXITY)
+    found = _measured(page).get("perplexity", perplexity.NO_PERPLEXITY)
+    bucket, wanted = perplexity.bucket(found, cutoffs), context.recipe.buckets
+    if bucket not in wanted:
+        return dropped(page, perplexity.outside(bucket, found, cutoffs, wanted), **_measured(page))
+    return page.with_attributes(bucket=bucket)
 
 
 def _measured(page: Document) -> dict[str, float]:
@@ -197,7 +191,7 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             paragraphs_part,
             models=sites,
             keys=line_keys if by_lines else None,
-            version=6,
+            version=7,
         ),
         *((Decide("duplicate_lines", lines.seen_twice, window=window),) * by_lines),
         Map(
@@ -209,7 +203,7 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             columns=LANGUAGE,
             scores=("language_score",),
             packages=(packages.KENLM,) * recipe.perplexity,
-            version=2,
+            version=3,
         ),
         *((CITED,) * by_classifier),
         Map(
@@ -220,7 +214,7 @@ def stages(recipe: CommonCrawl) -> tuple[Stage, ...]:
             columns=REFERENCE,
             scores=("perplexity", "reference_probability"),
             packages=(packages.FASTTEXT,) * by_classifier,
-            version=3,
+            version=4,
         ),
     )
 

@@ -30,6 +30,7 @@ from pipelines.recipes import GitHubFiles, GitHubTokens, Recipe
 from pipelines.stages import losses
 from pipelines.stages.kinds import Context, Decide, Map
 from pipelines.stages.source import Breakdown, Shown, Source
+from pipelines.stages.steps import dropped
 from pipelines.tokens import tokenizers
 
 DUPLICATE = "duplicate"
@@ -49,7 +50,7 @@ def clean(file: Document, context: Context[GitHubFiles]) -> Document | Drop:
     if context.recipe.licenses == "file":
         file = with_own_license(file)
     if refused := license.reason(file.license):
-        return file.drop(refused)
+        return file.drop(refused, detail=file.license)
     return file if context.recipe.copies == "raw" else without_boilerplate(file, context.recipe.boilerplate)
 
 
@@ -62,7 +63,7 @@ def with_own_license(file: Document) -> Document:
         return file
     comments = boilerplate.head_comments(file.text, file.attributes["path"])
     own = license.stated(comments) or license_text.notice(comments)
-    return file if own is None else replace(file, license=own)
+    return file if own is None else replace(file, license=license.spelled(own))
 
 
 def without_boilerplate(file: Document, mode: boilerplate.Mode) -> Document | Drop:
@@ -72,7 +73,7 @@ def without_boilerplate(file: Document, mode: boilerplate.Mode) -> Document | Dr
     if file.text.strip() and not cleaned.text.strip():
         return file.drop("only_boilerplate")
     unfit = heuristics.reason(cleaned.text, path)
-    return file.drop(unfit) if unfit else cleaned
+    return dropped(file, unfit) if unfit else cleaned
 
 
 def content_key(raw: Document, file: Document, context: Context[GitHubFiles]) -> Keys:
@@ -107,8 +108,8 @@ def enough_letters(file: Document, context: Context[GitHubTokens]) -> Document |
     (ids,) = tokenizers.loaded(context.models["tokenizer"]).encode_batch([file.text], bos=False, eos=False)
     tokens = len(ids)
     if reason := heuristics.letters_per_token_reason(file.text, tokens, context.recipe.min_letters_per_token):
-        share = {"letters_per_token": round(heuristics.letters(file.text) / tokens, 4)} if tokens else {}
-        return file.drop(reason, **share)
+        measured = {} if reason.value is None else {"letters_per_token": round(reason.value, 4)}
+        return dropped(file, reason, **measured)
     return file
 
 
@@ -134,16 +135,16 @@ SOURCE = Source(
     read=read,
     look=github_input.look,
     stages=(
-        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=13),
+        Map("files", clean, files_part, keys=content_key, ranked=True, columns=COLUMNS, version=14),
         Decide("duplicates", exact.not_owner, ranked=True, share=1.0),
-        Map("unique", unique, files_part, copies=(DUPLICATE,), version=2),
+        Map("unique", unique, files_part, copies=(DUPLICATE,), version=3),
         Map(
             "tokens",
             enough_letters,
             tokens_part,
             models=("tokenizer",),
             scores=("letters_per_token",),
-            version=2,
+            version=3,
         ),
     ),
     attributes=attributes,

@@ -119,7 +119,7 @@ def _assembled(posts: Iterable[Post]) -> Iterator[tuple[Document, int] | Drop]:
 
 
 def _drop(post: Post, reason: Reason) -> Drop:
-    return replace(post.drop(reason), stage="questions")
+    return replace(post.drop(reason), stage="questions", detail=post.site)
 
 
 def raw_posts(payloads: Iterable[bytes], document: Document) -> str:
@@ -159,7 +159,7 @@ SOURCE = Source(
     read=read,
     look=stack_exchange.look,
     stages=(
-        Map("posts", keep, posts_part, spill=spill),
+        Map("posts", keep, posts_part, spill=spill, version=2),
         Join(
             "questions",
             questions,
@@ -167,7 +167,7 @@ SOURCE = Source(
             models=("stack_exchange_sites",),
             raw=raw_posts,
             columns=COLUMNS,
-            version=4,
+            version=5,
         ),
     ),
     attributes=attributes,

@@ -93,7 +93,7 @@ def source(name: str, recipe: Texts, columns: Columns | None = None) -> Source:
         look=partial(_look, name=name, found=found),
         learn=partial(_learn, name, recipe),
         made_of=partial(source, name, recipe),
-        stages=(Map("rows", same, partial(fields_part, name), columns=columns.schema),),
+        stages=(Map("rows", same, partial(fields_part, name), columns=columns.schema, version=2),),
         attributes=attributes,
         attribute_names=("format",),
         items=items,

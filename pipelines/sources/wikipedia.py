@@ -36,6 +36,7 @@ from pipelines.readers import mediawiki, mediawiki_header, mediawiki_index
 from pipelines.recipes import Articles, Recipe, Wikipedia
 from pipelines.stages.kinds import Context, Decide, Item, Map, Part, Stage
 from pipelines.stages.source import Breakdown, Input, Shown, Source, one_item_per_file
+from pipelines.stages.steps import dropped
 
 ARTICLE, TEMPLATE = "0", templates.NAMESPACE
 OLDER_REVISION = "older_revision"
@@ -46,9 +47,9 @@ def wanted(page: Document, context: Context[Articles]) -> Document | Drop:
     """Keep the pages of articles and templates, redirects among them: the newest revision of an article may be one."""
     language, namespace = page.language or "", page.attributes["namespace"]
     if language not in context.recipe.languages:
-        return page.drop("language_not_wanted")
+        return page.drop("language_not_wanted", detail=language)
     if namespace != ARTICLE and not (namespace == TEMPLATE and context.recipe.templates):
-        return page.drop(Reason.NAMESPACE)
+        return page.drop(Reason.NAMESPACE, detail=namespace)
     target = page.attributes.get("redirect")
     if target is None:
         return page
@@ -83,7 +84,7 @@ def clean(page: Document, context: Context[Articles]) -> Document | Drop:
     language = page.language or ""
     namespace, redirect = page.attributes["namespace"], page.attributes.get("redirect")
     if reason := cleaner.reason(namespace, redirect, page.text, language):
-        return page.drop(reason)
+        return dropped(page, reason)
     found = cleaner.cleaned(page.text, language, _definitions_of(language, context))
     gaps.note(found.unknown, language, context.counts)
     return page.with_text(found.text) if found.text.strip() else page.drop("empty")
@@ -193,9 +194,9 @@ def articles_part(recipe: Recipe) -> Articles:
 
 
 COLUMNS = columns(namespace=pa.string())
-PAGES = Map("pages", wanted, articles_part, keys=page_key, ranked=True, columns=COLUMNS)
+PAGES = Map("pages", wanted, articles_part, keys=page_key, ranked=True, columns=COLUMNS, version=2)
 REVISIONS = Decide("revisions", exact.not_owner, ranked=True)
-ARTICLES = Map("articles", article, articles_part, models=(templates.NAME,), keys=cited_keys, version=7)
+ARTICLES = Map("articles", article, articles_part, models=(templates.NAME,), keys=cited_keys, version=8)
 
 
 def stages(recipe: Wikipedia) -> tuple[Stage, ...]:

@@ -13,20 +13,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from pipelines.document import Drop
+from pipelines.document import LIMIT, VALUE, Drop
 from pipelines.files import runs, storage, tables
 from pipelines.files.current import renewed
 from pipelines.hashing import digest_of, keyed
 from pipelines.stages.decisions import reducers_for
 from pipelines.stages.jobs import Job, Shuffle, not_done
 from pipelines.stages.kinds import Clusters, Paths, reducer_name
+
+R = TypeVar("R")
 
 # What the steps' folders are called, under work/SOURCE; the first two are followed by the stage's name.
 PAIRS, FOLLOWED, TABLE = "kept_pairs", "kept_followed", "kept_copies"
@@ -57,16 +59,25 @@ class Collector:
     """Collects of one item which of its documents are in a cluster of copies, and which go for that reason."""
 
     def __init__(self, clusters: Clusters, reasons: Sequence[str]) -> None:
-        self._clusters, self._reasons = clusters.read(), frozenset(reasons)
+        self._clusters, self._reasons, self._limit = clusters.read(), frozenset(reasons), clusters.limit
         self._keys: list[int] = []
         self._payloads: list[bytes] = []
         self.copies = 0
+
+    def measured(self, row: int, outcome: R) -> R | Drop:
+        """Return what became of the document of a row, with the overlap for which it goes as a near-duplicate."""
+        if self._limit is None or not isinstance(outcome, Drop) or outcome.reason not in self._reasons:
+            return outcome
+        found = self._clusters.get(row)
+        if found is None or found.overlap is None:
+            return outcome
+        return replace(outcome, scores={**outcome.scores, VALUE: found.overlap, LIMIT: self._limit})
 
     def add(self, row: int, identifier: str, outcome: object, *, marked: bool) -> None:
         """Take note of what became of the document of a row."""
         if row not in self._clusters:
             return
-        cluster, share = self._clusters[row]
+        cluster, share, _ = self._clusters[row]
         if not marked:
             self._keys.append(cluster)
             self._payloads.append(orjson.dumps([identifier]))

@@ -421,6 +421,6 @@ def of_tables(output: str, documents: str | None, drops: str | None, own: Sequen
 def groups(path: str) -> Iterator[pa.Table]:
     """Yield the row groups of a table, without the columns by which nothing is counted."""
     with tables.opened(path) as file:
-        columns = [name for name in file.schema_arrow.names if name not in ("id", "excerpt", "title")]
+        columns = [name for name in file.schema_arrow.names if name not in ("id", "excerpt", "title", "detail")]
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=columns, use_threads=False)

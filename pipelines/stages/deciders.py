@@ -139,7 +139,7 @@ class ResolveLink(Decider[Resolve]):
 
     def clusters_of(self, ordinal: int, item: Item) -> Clusters:
         """Return where an item finds which of its documents are copies of one."""
-        return Clusters(clusters_file(self.paths, self.stage.name), ordinal)
+        return Clusters(clusters_file(self.paths, self.stage.name), ordinal, limit=self.recipe.threshold)
 
     def _manifest(self) -> dict[str, Any]:
         row: dict[str, Any] = storage.read_json(self._decided)
@@ -215,7 +215,8 @@ class TogetherLink(ResolveLink):
     def clusters_of(self, ordinal: int, item: Item) -> Clusters:
         """Return where an item finds the clusters of its documents."""
         before = sum(len(link.items()) for link in self.everyone[: self.everyone.index(self)])
-        return Clusters(clusters_file(Paths(self.setting.output, ACROSS), self.stage.name), before + ordinal)
+        path = clusters_file(Paths(self.setting.output, ACROSS), self.stage.name)
+        return Clusters(path, before + ordinal, limit=self.recipe.threshold)
 
     def manifests(self) -> list[dict[str, Any]]:
         """Return how many pairs were verified, of all sources, and how many documents marked, of this one."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from operator import attrgetter
-from typing import Any, BinaryIO, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, BinaryIO, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +106,8 @@ class Map(Generic[R]):
     text of a record that is no document yet, to be shown beside what became of it. `copies` are the reasons of drops
     for which, by the decision before, another document stays: `pipelines.stages.copies` says which.
     `columns` are those of the attributes that the step (of the first stage: the reader too) adds to a document, with
-    their types; `scores` names what it measures of a document that it drops, numbers each. `packages` are those that it
+    their types; `scores` names what it measures of a document that it drops, numbers each, besides `value` and `limit`,
+    which say what decided (`pipelines.document.Drop`) and which every source has. `packages` are those that it
     cannot do without: a build that lacks one is refused.
     """
 
@@ -274,32 +275,43 @@ class Removals:
         return runs.read_removals(self.paths(paths), self.place)[0]
 
 
-# A document, the cluster of copies that it is of, and how much of it is in the one that stays (nan: nobody knows).
-MEMBER = np.dtype([("doc", "<u4"), ("cluster", "<u8"), ("share", "<f8")])
+# A document, the cluster of copies that it is of, how much of it is in the one that stays (nan: nobody knows), and the
+# overlap that was compared with the threshold.
+MEMBER = np.dtype([("doc", "<u4"), ("cluster", "<u8"), ("share", "<f8"), ("overlap", "<f8")])
+
+
+class Membership(NamedTuple):
+    """What a decision says of a document that is in a cluster; `overlap` is None where none was measured."""
+
+    cluster: int
+    share: float | None
+    overlap: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
     """Where an item finds the clusters of its documents: the `place`-th part of a decision's file, or its own keys.
 
-    `share` goes with keys: how much of a copy is in the document that stays, if they tell.
+    `share` goes with keys: how much of a copy is in the document that stays, if they tell. `limit` goes with a decision
+    on near-duplicates: what overlaps one that stays by more than that goes.
     """
 
     path: str
     place: int | None = None
     share: float | None = None
+    limit: float | None = None
 
-    def read(self) -> dict[int, tuple[int, float | None]]:
-        """Return cluster and share by row of the item's documents."""
+    def read(self) -> dict[int, Membership]:
+        """Return what is said of the item's documents, by row."""
         if self.place is None:
             every = runs.Slice(0, self.path, 0, runs.records(self.path))
             keys = runs.read_keys(every, runs.RANKED_KEY)
-            return {
-                row: (key, self.share) for row, key in zip(keys["doc"].tolist(), keys["hash"].tolist(), strict=True)
-            }
-        rows = runs.read_by_item(self.path, self.place, MEMBER)[0]
-        columns = (rows[name].tolist() for name in ("doc", "cluster", "share"))
-        return {row: (cluster, None if isnan(share) else share) for row, cluster, share in zip(*columns, strict=True)}
+            both = zip(keys["doc"].tolist(), keys["hash"].tolist(), strict=True)
+            return {row: Membership(key, self.share) for row, key in both}
+        found = runs.read_by_item(self.path, self.place, MEMBER)[0].tolist()
+        return {
+            row: Membership(cluster, None if isnan(share) else share, overlap) for row, cluster, share, overlap in found
+        }
 
 
 def reducer_name(reducer: int) -> str:

@@ -184,6 +184,8 @@ def run_map(task: MapTask) -> None:
                     outcome = outcome.unread("duplicate_id")
                 else:
                     seen.add(outcome.id)
+            if standing:
+                outcome = standing.measured(row, outcome)
             if lost:
                 lost.add(record, outcome)
             if standing and removed is not None:

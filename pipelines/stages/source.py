@@ -9,6 +9,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any, BinaryIO, Literal
 
+from pipelines.document import LIMIT, VALUE
 from pipelines.files import storage
 from pipelines.files.current import TOOK
 from pipelines.hashing import digest_of, keyed
@@ -120,9 +121,9 @@ class Source:
 
     @property
     def all_scores(self) -> tuple[str, ...]:
-        """The scores of all its stages, each once."""
+        """The scores of all its stages, each once, and those that every source's drops may have."""
         own = (score for stage in self.stages for score in getattr(stage, "scores", ()))
-        return tuple(dict.fromkeys((*own, *self.scores)))
+        return tuple(dict.fromkeys((*own, *self.scores, VALUE, LIMIT)))
 
     @property
     def counted(self) -> tuple[str, ...]:

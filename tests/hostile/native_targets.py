@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import sentencepiece
 
+from filters.broken import Broken
 from filters.models import fast_text, fast_text_file, unigram
 from filters.models.fast_text_model import Arrays, UnsupportedError
 from filters.native import binding, web
@@ -143,7 +144,7 @@ def run_prose_lines(data: bytes) -> object:
 
     def lines() -> object:
         found = c4.prose_lines(text(rest), number % 6)
-        return found if isinstance(found, c4.Reason) else (found.text, found.hashes)
+        return found if isinstance(found, Broken) else (found.text, found.hashes)
 
     return same(lines)
 

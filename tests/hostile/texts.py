@@ -29,6 +29,7 @@ from filters.web import (
     language,
     language_model_text,
     paragraphs,
+    perplexity,
     personal_info,
     reference,
     sentences,
@@ -250,6 +251,13 @@ def source_file(text: str) -> None:
     assert heuristics.letters(text) <= heuristics.alphanumerics(text)
 
 
+def measured(text: str) -> float:
+    found = models.language_model().perplexity(text)
+    cutoffs = perplexity.CCNET_CUTOFFS["en"]
+    perplexity.outside(perplexity.bucket(found, cutoffs), found, cutoffs, ("head",))
+    return found
+
+
 def identified(text: str) -> Broken | None:
     label, score = models.identifier().identify(text)
     return language.reason(label, score, ["en"])
@@ -349,7 +357,7 @@ FUNCTIONS: Mapping[tuple[str, ...], Mapping[str, Callable[[str], object]]] = {
         "paragraphs.body": lines,
         "paragraphs.body, published": partial(lines, published=True),
         "paragraphs.normalise": paragraphs.normalise,
-        "perplexity.perplexity": lambda text: models.language_model().perplexity(text),
+        "perplexity.perplexity": measured,
         "reference.features": reference.features,
         "reference.probability": lambda text: models.classifier().probability(text),
         "sentences.count": sentences.count,

@@ -21,8 +21,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from filters.broken import Broken
 from filters.native import binding, web
 from filters.web import c4, language_model_text, paragraphs, sentences
+from tests.filters.told import told
 
 pytestmark = pytest.mark.skipif(
     shutil.which("cc") is None and shutil.which("gcc") is None, reason="there is no C compiler"
@@ -220,7 +222,7 @@ LINES = st.lists(
 def test_prose_and_its_lines(text: str, least: int) -> None:
     def found() -> Any:
         lines = c4.prose_lines(text, least)
-        return lines if isinstance(lines, c4.Reason) else plain(lines[:2])
+        return told(lines) if isinstance(lines, Broken) else plain(lines[:2])
 
     assert found() == in_python(found)
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from filters.broken import Broken
 from filters.web import c4, sentences
 from filters.web.c4 import BadWords, Cleaned, Reason, Verdict
 from filters.web.paragraphs import unique
 from pipelines.document import Document
 from pipelines.readers import Dump, wet
+from tests.filters.told import alone, told
 from tests.oracles import c4 as oracle
 
 GOOD = "The old mill stands beside the river."
@@ -100,17 +102,20 @@ def test_line_rule(line: str, left: str, verdict: Verdict) -> None:
     [
         ([GOOD] * 3, Cleaned("\n".join([GOOD] * 3), None)),
         (["Home", GOOD, "Login", GOOD, GOOD, "© 2020"], Cleaned("\n".join([GOOD] * 3), None)),
-        ([GOOD] * 2, Cleaned(None, Reason.TOO_FEW_SENTENCES)),
+        ([GOOD] * 2, Cleaned(None, Broken(Reason.TOO_FEW_SENTENCES))),
         ([GOOD, f"{GOOD} It is closed now."], Cleaned(f"{GOOD}\n{GOOD} It is closed now.", None)),
         ([f"{GOOD} It is closed now. So it stays."], Cleaned(f"{GOOD} It is closed now. So it stays.", None)),
-        ([*[GOOD] * 3, "Some lorem ipsum is left in here."], Cleaned(None, Reason.LOREM_IPSUM)),
-        ([*[GOOD] * 3, "Some { is left in this line."], Cleaned(None, Reason.BRACE)),
+        ([*[GOOD] * 3, "Some lorem ipsum is left in here."], Cleaned(None, Broken(Reason.LOREM_IPSUM))),
+        ([*[GOOD] * 3, "Some { is left in this line."], Cleaned(None, Broken(Reason.BRACE))),
         ([*[GOOD] * 3, "if (open) {"], Cleaned("\n".join([GOOD] * 3), None)),
-        (["A { in front of the lorem ipsum.", "Some lorem ipsum is left here."], Cleaned(None, Reason.LOREM_IPSUM)),
-        (["A { in front of the rest.", "Some lorem ipsum is left here."], Cleaned(None, Reason.BRACE)),
-        ([*[GOOD] * 2, "This site uses cookies for its baking."], Cleaned(None, Reason.TOO_FEW_SENTENCES)),
+        (
+            ["A { in front of the lorem ipsum.", "Some lorem ipsum is left here."],
+            Cleaned(None, Broken(Reason.LOREM_IPSUM)),
+        ),
+        (["A { in front of the rest.", "Some lorem ipsum is left here."], Cleaned(None, Broken(Reason.BRACE))),
+        ([*[GOOD] * 2, "This site uses cookies for its baking."], Cleaned(None, Broken(Reason.TOO_FEW_SENTENCES))),
         (["[1] " + GOOD, GOOD, GOOD], Cleaned("\n".join([GOOD] * 3), None)),
-        ([], Cleaned(None, Reason.TOO_FEW_SENTENCES)),
+        ([], Cleaned(None, Broken(Reason.TOO_FEW_SENTENCES))),
     ],
 )
 def test_clean(lines: list[str], expected: Cleaned) -> None:
@@ -133,7 +138,7 @@ def test_clean_keeps_what_line_rule_keeps(text: str) -> None:
     cleaned = c4.clean(text, min_sentences=0)
     dropped = [c4.PAGE_DROPS[verdict] for _, verdict in judged if verdict in c4.PAGE_DROPS]
     if dropped:
-        assert cleaned == Cleaned(None, dropped[0])
+        assert cleaned == Cleaned(None, Broken(dropped[0]))
     else:
         kept = "\n".join(line for line, verdict in judged if verdict is Verdict.KEEP)
         assert cleaned == Cleaned(kept.strip(), None)
@@ -160,7 +165,7 @@ def test_page_text() -> None:
 
 def test_page_too_long() -> None:
     assert c4.page_too_long("x" * 190_000) is None
-    assert c4.page_too_long("x" * 190_001) is Reason.PAGE_TOO_LONG
+    assert told(c4.page_too_long("x" * 190_001)) == ("page_too_long", 190_001, 190_000, None)
 
 
 @pytest.mark.parametrize(
@@ -217,37 +222,39 @@ def test_lines_go_to_the_smallest_url_once() -> None:
 
 
 def test_after_deduplication_counts_the_whole_text() -> None:
-    assert c4.after_deduplication("") is Reason.ALL_DUPLICATES
-    assert c4.after_deduplication(f"{GOOD}\n{GOOD}") is Reason.TOO_FEW_SENTENCES
+    assert told(c4.after_deduplication("")) == alone("all_duplicates")
+    assert told(c4.after_deduplication(f"{GOOD}\n{GOOD}")) == ("too_few_sentences", 2, 3, None)
+    assert told(c4.after_deduplication("no end", min_sentences=2)) == ("too_few_sentences", 1, 2, None)
     assert c4.after_deduplication(f"{GOOD}\n{GOOD}\n{GOOD}") is None
     # The line ends with an abbreviation, so Punkt sees no end of a sentence between the lines.
-    assert (
-        c4.after_deduplication("It was built by Henry Lind, Jr.\nand his two sons.\nIt stands.")
-        is Reason.TOO_FEW_SENTENCES
-    )
+    abbreviated = c4.after_deduplication("It was built by Henry Lind, Jr.\nand his two sons.\nIt stands.")
+    assert told(abbreviated) == ("too_few_sentences", 2, 3, None)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("The ferry leaves at noon and the last one comes back long before the evening.", None),
-        ("Die letzte Fähre kommt lange vor dem Abend zurück in den kleinen Hafen.", Reason.OTHER_LANGUAGE),
-        ("The ferry leaves. Die letzte Fähre kommt lange vor Abend zurück.", Reason.OTHER_LANGUAGE),
-        ("12 345 678", Reason.NO_LANGUAGE),
-        ("", Reason.NO_LANGUAGE),
-        ("\ud800", Reason.NO_LANGUAGE),
+        ("Die letzte Fähre kommt lange vor dem Abend zurück in den kleinen Hafen.", "de"),
+        ("The ferry leaves. Die letzte Fähre kommt lange vor Abend zurück.", "de"),
+        ("渡船在中午出发，最后一班在天黑之前回来。我们都在这里等着它。", "zh-cn"),
+        ("12 345 678", ""),
+        ("", ""),
+        ("\ud800", ""),
     ],
 )
-def test_language(text: str, expected: Reason | None) -> None:
-    assert c4.language(text) is expected
+def test_language(text: str, expected: str | None) -> None:
+    other = ("other_language", None, None, expected) if expected else alone("no_language")
+    assert told(c4.language(text)) == (None if expected is None else other)
 
 
 def test_language_threshold_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    for probability, expected in [(0.99, None), (0.98999, Reason.LOW_PROBABILITY), (0.9899999999999999, None)]:
+    low = ("language_probability", 0.98999, 0.99, "en")
+    for probability, expected in [(0.99, None), (0.98999, low), (0.9899999999999999, None)]:
         monkeypatch.setattr(c4, "detect", lambda _, p=probability: ("en", round(p, 12)))
-        assert c4.language("x") is expected
+        assert told(c4.language("x")) == expected
     monkeypatch.setattr(c4, "detect", lambda _: ("de", 0.5))
-    assert c4.language("x") is Reason.LOW_PROBABILITY
+    assert told(c4.language("x", 0.6)) == ("language_probability", 0.5, 0.6, "de")
 
 
 def test_detection_is_the_same_every_time() -> None:
@@ -269,30 +276,36 @@ def bad_words(tmp_path_factory: pytest.TempPathFactory) -> BadWords:
 @pytest.mark.parametrize(
     ("text", "bad"),
     [
-        ("Drat!", True),
-        ("oh DRAT", True),
-        ("hydrating drats", False),
-        ("drat_ it", False),
-        ("heck no.", True),
-        ("heck  no", False),
-        ("heck now", False),
-        ("what the heck\nno", False),
-        ("a b-word here", True),
-        ("one b-words here", False),
-        ("a 2x4 here", True),
-        ("12x4", False),
-        ("🤬", True),
-        ("x🤬x", False),
-        ("x 🤬x", False),
-        ("x 🤬 x", True),
-        ("a under_score b", True),
-        ("a b", True),
-        ("", False),
+        ("Drat!", "drat"),
+        ("oh DRAT", "drat"),
+        ("hydrating drats", None),
+        ("drat_ it", None),
+        ("heck no.", "heck no"),
+        ("heck  no", None),
+        ("heck now", None),
+        ("what the heck\nno", None),
+        ("a b-word here", "a b"),
+        ("the b-word here", "b-word"),
+        ("one b-words here", None),
+        ("a 2x4 here", "2x4"),
+        ("12x4", None),
+        ("🤬", "🤬"),
+        ("x🤬x", None),
+        ("x 🤬x", None),
+        ("x 🤬 x", "🤬"),
+        ("a under_score b", "under_score"),
+        ("a b", "a b"),
+        ("", None),
+        ("A 2x4, drat!", "2x4"),
+        ("Drat, a 2x4!", "drat"),
+        ("Oh heck no, drat!", "drat"),
+        ("The b-word, heck no!", "b-word"),
+        ("Heck no, the b-word!", "heck no"),
     ],
 )
-def test_bad_words(bad_words: BadWords, text: str, bad: bool) -> None:
-    assert bad_words.reason(text) is (Reason.BAD_WORD if bad else None)
-    assert oracle.has_bad_word(text, WORDS) == bad
+def test_bad_words(bad_words: BadWords, text: str, bad: str | None) -> None:
+    assert told(bad_words.reason(text)) == (("bad_word", None, None, bad) if bad else None)
+    assert oracle.has_bad_word(text, WORDS) == (bad is not None)
 
 
 @settings(deadline=None, max_examples=300)
@@ -303,7 +316,18 @@ def test_bad_words(bad_words: BadWords, text: str, bad: bool) -> None:
 )
 def test_bad_words_equal_the_oracle(bad_words: BadWords, parts: list[str]) -> None:
     text = "".join(parts)
-    assert (bad_words.reason(text) is not None) == oracle.has_bad_word(text, WORDS)
+    found = bad_words.reason(text)
+    assert (found is not None) == oracle.has_bad_word(text, WORDS)
+    if found:
+        assert found.detail in WORDS and oracle.has_bad_word(text, [found.detail])
+
+
+def test_few_sentences_are_counted() -> None:
+    for page, number in [("", 0), (GOOD, 1), (f"{GOOD} It is closed now.", 2)]:
+        expected = ("too_few_sentences", number, 3, None)
+        assert told(c4.clean(page).reason) == expected
+        found = c4.prose_lines(page)
+        assert isinstance(found, Broken) and told(found) == expected
 
 
 def test_an_empty_list_of_bad_words_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from filters.models import fast_text
 from filters.web import language
-from filters.web.language import LanguageIdentifier, Reason
+from filters.web.language import LanguageIdentifier
+from tests.filters.told import Told, told
 
 MODEL = Path(__file__).parents[3] / "data" / "raw" / "models" / "lid.176.ftz"
 SENTENCES = {
@@ -70,20 +71,20 @@ def test_halves_are_rounded_as_numpy_rounds_them(tiny: Path, monkeypatch: pytest
     ("label", "score", "languages", "expected"),
     [
         ("en", 0.5, ("en",), None),
-        ("en", 0.499999, ("en",), Reason.LOW_SCORE),
-        ("de", 0.4, ("en",), Reason.LOW_SCORE),
-        ("de", 0.9, ("en",), Reason.OTHER_LANGUAGE),
+        ("en", 0.499999, ("en",), ("language_score", 0.499999, 0.5, "en")),
+        ("de", 0.4, ("en",), ("language_score", 0.4, 0.5, "de")),
+        ("de", 0.9, ("en",), ("other_language", None, None, "de")),
         ("de", 0.9, ("en", "de"), None),
         ("xx", 0.9, (), None),
-        ("", 0.0, (), Reason.LOW_SCORE),
+        ("", 0.0, (), ("language_score", 0.0, 0.5, "")),
     ],
 )
-def test_reason(label: str, score: float, languages: tuple[str, ...], expected: Reason | None) -> None:
-    assert language.reason(label, score, languages) is expected
+def test_reason(label: str, score: float, languages: tuple[str, ...], expected: Told | None) -> None:
+    assert told(language.reason(label, score, languages)) == expected
 
 
 def test_threshold_is_a_parameter() -> None:
-    assert language.reason("en", 0.6, ("en",), threshold=0.65) is Reason.LOW_SCORE
+    assert told(language.reason("en", 0.6, ("en",), threshold=0.65)) == ("language_score", 0.6, 0.65, "en")
 
 
 def test_what_is_no_model_is_refused_by_name(tmp_path: Path) -> None:

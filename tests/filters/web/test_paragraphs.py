@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from filters.web import paragraphs
-from filters.web.paragraphs import Reason
+from tests.filters.told import told
 from tests.oracles import ccnet
 
 LETTERS = "aB Σσς İıKſ1٣९１Ⅷ²½é é𝟗😀"
@@ -101,9 +101,8 @@ def test_body(payload: str, published: str, corrected: str) -> None:
 
 
 def test_too_short_counts_characters_with_line_feeds() -> None:
-    assert (
-        paragraphs.too_short(paragraphs.firsts("title\n" + "é" * 149 + "\n" + "é" * 149).characters) is Reason.TOO_SHORT
-    )
+    short = paragraphs.too_short(paragraphs.firsts("title\n" + "é" * 149 + "\n" + "é" * 149).characters)
+    assert told(short) == ("too_short", 299, 300, None)
     assert paragraphs.too_short(paragraphs.firsts("title\n" + "é" * 150 + "\n" + "é" * 149).characters) is None
     assert paragraphs.too_short(3, minimum=3) is None
 

@@ -17,11 +17,13 @@ from filters.web.perplexity import (
     Cutoffs,
     PerplexityModel,
     bucket,
+    outside,
     percentile_cutoffs,
     train_language_model,
     train_pieces,
     vocabulary_for,
 )
+from tests.filters.told import Told, told
 from tests.oracles.ccnet_text import normalise
 
 SUBJECTS = ("The old ferry", "A young painter", "The harbour master", "My neighbour", "The choir", "A grey heron")
@@ -178,6 +180,25 @@ def test_the_published_cutoffs() -> None:
 )
 def test_buckets_are_strictly_under_their_cutoff(perplexity: float, right: str) -> None:
     assert bucket(perplexity, CCNET_CUTOFFS["en"]) == right
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "wanted", "expected"),
+    [
+        (520.0, ("head", "middle"), ("bucket_tail", 520.0, 520.0, None)),
+        (900.5, ("head",), ("bucket_tail", 900.5, 520.0, None)),
+        (340.0, ("head",), ("bucket_middle", 340.0, 340.0, None)),
+        (340.0, ("head", "tail"), ("bucket_middle", 340.0, 340.0, None)),
+        (400.0, ("tail",), ("bucket_middle", 400.0, 520.0, None)),
+        (12.0, ("middle", "tail"), ("bucket_head", 12.0, 340.0, None)),
+        (-1.0, ("head",), ("bucket_all", None, None, None)),
+        (600.0, (), ("bucket_tail", 600.0, 520.0, None)),
+    ],
+)
+def test_outside_names_the_cutoff_between(perplexity: float, wanted: tuple[str, ...], expected: Told) -> None:
+    cutoffs = CCNET_CUTOFFS["en"]
+    assert told(outside(bucket(perplexity, cutoffs), perplexity, cutoffs, wanted)) == expected
+    assert told(outside("all", perplexity, None, wanted)) == ("bucket_all", None, None, None)
 
 
 def test_a_language_without_cutoffs_is_all() -> None:

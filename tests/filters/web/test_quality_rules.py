@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filters.broken import Broken
 from filters.web import fineweb, gopher
-from filters.web.words import Broken, of_runs_again, of_the_most_frequent, repeated, words
+from filters.web.words import of_runs_again, of_the_most_frequent, repeated, words
 
 GOOD = "The people of the town have to be there and that is with them. "
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.web import reference
-from filters.web.reference import Reason, ReferenceClassifier, Training
+from filters.web.reference import ReferenceClassifier, Training
+from tests.filters.told import Told, told
 
 SMALL = Training(dimension=8, epochs=10, learning_rate=0.5, seed=3)
 
@@ -75,7 +76,7 @@ def test_host(url: str, host: str) -> None:
 
 
 def test_too_short_is_the_same_for_both_classes() -> None:
-    assert reference.too_short("x" * 999) is Reason.TOO_SHORT
+    assert told(reference.too_short("x" * 999)) == ("too_short", 999, 1_000, None)
     assert reference.too_short("x" * 1000) is None
     assert reference.too_short("xyz", minimum=3) is None
 
@@ -139,9 +140,11 @@ def test_a_users_own_labels(model: Path) -> None:
     assert both == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize(("probability", "expected"), [(0.25, None), (0.249999, Reason.NOT_REFERENCE)])
-def test_reason(probability: float, expected: Reason | None) -> None:
-    assert reference.reason(probability, reference.PUBLISHED_THRESHOLD) is expected
+@pytest.mark.parametrize(
+    ("probability", "expected"), [(0.25, None), (0.249999, ("not_reference", 0.249999, 0.25, None))]
+)
+def test_reason(probability: float, expected: Told | None) -> None:
+    assert told(reference.reason(probability, reference.PUBLISHED_THRESHOLD)) == expected
 
 
 def test_threshold_and_curve_by_hand() -> None:

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from filters.wikitext.behaviours.numbers import format_number
 from filters.wikitext.brackets import MAX_DEPTH
-from filters.wikitext.cleaner import Reason, cited_urls, clean, reason
+from filters.wikitext.cleaner import cited_urls, clean, reason
 from filters.wikitext.names import LANGUAGES, names_of
 from pipelines.document import Document
 from pipelines.readers import Dump
 from pipelines.readers.mediawiki import language_of, read
+from tests.filters.told import alone, told
 from tests.slowness import slowness
 
 
@@ -28,8 +29,9 @@ def test_every_language_knows_its_own_names(language: str) -> None:
     for name in names.file | names.category:
         assert clean(f"A [[{name}:Thing one|left|words]]b", language) == "A b"
     for word in names.redirect:
-        assert reason("0", None, f"{word.upper()} [[Somewhere]]", language) is Reason.REDIRECT
-        assert reason("0", None, f"{word} : [[Somewhere]]", language) is Reason.REDIRECT
+        expected = ("redirect", None, None, "Somewhere")
+        assert told(reason("0", None, f"{word.upper()} [[Somewhere]]", language)) == expected
+        assert told(reason("0", None, f"{word} : [[Somewhere]]", language)) == expected
     for heading in names.sections | names.ambiguous_sections:
         assert clean(f"Text.\n== {heading} ==\n* a book\n== X ==\nMore.", language) == "Text.\n\nX\n\nMore."
     for word in names.formatnum:
@@ -42,15 +44,22 @@ def test_every_language_knows_its_own_names(language: str) -> None:
     ("redirect", "language"), [("#WEITERLEITUNG", "de"), ("#REDIRECCIÓN", "es"), ("#ПЕРЕНАПРАВЛЕНИЕ", "ru")]
 )
 def test_the_spec_localised_redirects_are_dropped(redirect: str, language: str) -> None:
-    assert reason("0", None, f"{redirect} [[Ziel]]", language) is Reason.REDIRECT
+    assert told(reason("0", None, f"{redirect} [[Ziel]]", language)) == ("redirect", None, None, "Ziel")
 
 
 def test_reasons() -> None:
     assert reason("0", None, "An article.", "en") is None
-    assert reason("14", None, "A category.", "en") is Reason.NAMESPACE
-    assert reason("0", "Target", "anything", "en") is Reason.REDIRECT
-    assert reason("0", "", "anything", "en") is Reason.REDIRECT
-    assert reason("0", None, clean("{{stub}}\n[[Category:X]]", "en"), "en") is Reason.EMPTY
+    assert told(reason("14", None, "A category.", "en")) == ("namespace", None, None, "14")
+    assert told(reason("0", "Target", "anything", "en")) == ("redirect", None, None, "Target")
+    assert told(reason("0", "", "anything", "en")) == alone("redirect")
+    assert told(reason("0", "", "#REDIRECT [[Target]]", "en")) == ("redirect", None, None, "Target")
+    assert told(reason("0", None, clean("{{stub}}\n[[Category:X]]", "en"), "en")) == alone("empty")
+    long = "Ä" * 180
+    assert told(reason("0", None, f"\n #REDIRECT [[ {long}#part ]] and more", "en")) == (
+        *("redirect", None, None),
+        f"{long}#part",
+    )
+    assert told(reason("0", None, "#REDIRECT [[never closed", "en")) == ("redirect", None, None, "never closed")
     assert reason("0", None, "# a numbered list [[not]] a redirect", "en") is None
     assert reason("0", None, "#REDIRECTED is a word", "en") is None
 

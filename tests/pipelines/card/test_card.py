@@ -15,6 +15,7 @@ import pytest
 
 from pipelines.build import SOURCES
 from pipelines.card import compare, differences, distributions, facts, measures, samples, training
+from pipelines.card.measures import Measure
 from pipelines.document import Document, Drop
 from pipelines.files import tables
 from pipelines.stages import counts
@@ -88,6 +89,31 @@ def test_a_small_source_is_read_whole(tmp_path: Path) -> None:
     assert sample.whole
     assert [sample.weight(one) for one in sample.documents] == [1, 1, 1]
     assert sample.describe() == "all 3 documents and all 1 drops were read"
+
+
+@pytest.mark.parametrize(
+    ("scores", "what", "words", "others"),
+    [
+        ({"value": 2.0, "limit": 3.0}, "sentences", "sentences 2; what stays has at least 3", {}),
+        ({"value": 1200.0, "limit": 1000.0}, "", "measured 1200; what stays has at most 1000", {}),
+        ({"value": 0.98999, "limit": 0.99}, "", "measured 0.98999; what stays has at least 0.99", {}),
+        ({"value": 340.0, "limit": 340.0, "perplexity": 340.0}, "", "measured 340; the limit is 340", {}),
+        (
+            {"perplexity": 512.5, "value": 0.25, "limit": 0.5, "reference_probability": 0.25},
+            "probability",
+            "probability 0.25; what stays has at least 0.5",
+            {"perplexity": 512.5},
+        ),
+        ({"language_score": 0.75}, "", "", {"language_score": 0.75}),
+        ({}, "", "", {}),
+    ],
+)
+def test_what_decided_is_said_in_words(
+    scores: dict[str, float], what: str, words: str, others: dict[str, float]
+) -> None:
+    measure = Measure(what, "above", lambda _: None, lambda _: None) if what else None
+    assert measures.decided({"scores": scores}, measure) == words
+    assert measures.others({"scores": scores}) == others
 
 
 def test_a_large_source_is_sampled_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,7 @@ def test_monthly_tar() -> None:
     assert first.files == {"main.tex": PAPER, "b.bib": b"@book{}"}
     assert isinstance(pdf, Drop)
     assert (pdf.id, pdf.source, pdf.stage, pdf.reason) == ("arxiv/d1g/2301.00002", "arxiv", "read", "pdf_only")
+    assert (pdf.url, pdf.title, pdf.timestamp) == ("https://arxiv.org/abs/2301.00002", "2301.00002", "2023-01")
     assert isinstance(old, Submission)
     assert (old.id, old.files) == ("arxiv/d1g/astro-ph/0301003", {"source.tex": PAPER})
     assert data[old.offset :].startswith(b"2301/astro-ph0301003.gz")

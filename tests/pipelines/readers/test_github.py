@@ -63,7 +63,7 @@ def test_a_row_is_a_document_with_its_provenance() -> None:
         offset=0,
         url="https://github.com/herders/llama/blob/main/src/count%20herd.py",
         title="src/count herd.py",
-        license="mit",
+        license="MIT",
         attributes={
             "repository": "herders/llama",
             "path": "src/count herd.py",
@@ -88,13 +88,13 @@ def place(**changes: Any) -> tuple[str, str | None, str | None]:
 
 
 def test_the_smallest_of_many_repositories_with_what_belongs_to_it() -> None:
-    assert place(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "mit"]) == ("a/b", "b.c", "mit")
-    assert place(repo_name=["z/z", "a/b"]) == ("a/b", "src/count herd.py", "mit")
+    assert place(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "mit"]) == ("a/b", "b.c", "MIT")
+    assert place(repo_name=["z/z", "a/b"]) == ("a/b", "src/count herd.py", "MIT")
     assert place(repo_name=["z/z", "a/b"], license=["gpl-2.0", "unknown"])[0] == "a/b"
 
 
 def test_a_repository_that_does_not_permit_takes_no_blob_from_one_that_does() -> None:
-    assert place(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "gpl-2.0"]) == ("z/z", "z.py", "mit")
+    assert place(repo_name=["z/z", "a/b"], path=["z.py", "b.c"], license=["mit", "gpl-2.0"]) == ("z/z", "z.py", "MIT")
 
 
 def test_files_as_a_list_of_records() -> None:
@@ -103,9 +103,9 @@ def test_files_as_a_list_of_records() -> None:
         {"repo_name": "a/b", "ref": "refs/heads/dev", "path": "b.c", "license": "gpl-2.0"},
     ]
     flat = {"repo_name": ..., "ref": ..., "path": ..., "license": ...}
-    assert place(**flat, files=files) == ("z/z", "z.py", "apache-2.0")
+    assert place(**flat, files=files) == ("z/z", "z.py", "Apache-2.0")
     assert document(**flat, files=files).url == "https://github.com/z/z/blob/dev/z.py"
-    assert place(repo_name=..., files=[{"repo_name": "z/z"}]) == ("z/z", "src/count herd.py", "mit")
+    assert place(repo_name=..., files=[{"repo_name": "z/z"}]) == ("z/z", "src/count herd.py", "MIT")
     damaged: list[Any] = [[], {}, "x", [3], [{"path": "x"}]]
     for value in damaged:
         record = read_row(**flat, files=value)
@@ -118,7 +118,7 @@ def test_the_dump_says_the_licence_where_rows_have_none() -> None:
     dump = Dump(name="x", digest="d", attributes={"license": "mit"})
     rows = [{**ROW, "license": None}, {**ROW, "license": "gpl-2.0"}]
     records = read(io.BytesIO(b"\n".join(json.dumps(row).encode() for row in rows)), dump, counts)
-    assert [record.license for record in records if isinstance(record, Document)] == ["mit", "gpl-2.0"]
+    assert [record.license for record in records if isinstance(record, Document)] == ["MIT", "GPL-2.0"]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,22 @@ def test_rows_that_hold_no_text_are_dropped(changes: dict[str, Any], reason: Rea
     assert (record.stage, record.reason, record.id) == ("read", reason, "github/d1/0")
 
 
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [({"content": None}, 0), ({"content": "x", "binary": True}, 0), ({"content": "a\0é"}, 4)],
+)
+def test_a_row_without_text_says_where_it_is_from(changes: dict[str, Any], size: int) -> None:
+    dropped = read_row(**changes)
+    assert isinstance(dropped, Drop)
+    assert (dropped.url, dropped.title, dropped.license, dropped.size, dropped.excerpt) == (
+        "https://github.com/herders/llama/blob/main/src/count%20herd.py",
+        "src/count herd.py",
+        "MIT",
+        size,
+        "herders/llama/src/count herd.py",
+    )
+
+
 def test_lone_surrogates_become_replacement_characters() -> None:
     found = document(content="a\ud83d\ude00b\ud800c", path="\udfff.py")
     assert found.text == "a\U0001f600b\ufffdc"
@@ -168,6 +184,10 @@ def test_a_line_longer_than_any_row_is_skipped() -> None:
     records, counts = read_all(good + b'"' + b"x" * (2 * MAX_LINE_BYTES + 5) + b'"\n' + good)
     assert reasons(records) == ["kept", "too_long", "kept"]
     assert counts["records"] == 3
+    dropped = records[1]
+    assert isinstance(dropped, Drop)
+    assert dropped.size == 2 * MAX_LINE_BYTES + 8
+    assert dropped.scores == {"value": dropped.size, "limit": MAX_LINE_BYTES}
 
 
 def test_gzip_and_plain_are_told_by_magic_and_truncation_is_one_more_drop() -> None:

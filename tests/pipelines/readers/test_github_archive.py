@@ -238,6 +238,24 @@ def test_files_that_cannot_be_read_are_dropped(pack: object) -> None:
     }
     records, _ = read_all(pack(files))
     assert outcomes(records) == ["unsafe_path", "unsafe_path", "binary", "too_large", "kept", "kept"]
+    large = records[3]
+    assert isinstance(large, Drop)
+    assert large.scores == {"value": MAX_FILE_BYTES + 1, "limit": MAX_FILE_BYTES}
+
+
+def test_a_file_without_text_says_where_it_is_from() -> None:
+    files = {"r/LICENSE": MIT, "r/lib/a.so": b"\x7fELF\0", "r/b.bin": b"x" * (MAX_FILE_BYTES + 1)}
+    records, _ = read_all(tar(files), Dump("r.tar", "d1", {"repository": "a/b", "ref": "v1"}))
+    binary, large = (record for record in records if isinstance(record, Drop))
+    assert (binary.reason, binary.url, binary.title, binary.license, binary.excerpt, binary.size) == (
+        *("binary", "https://github.com/a/b/blob/v1/lib/a.so", "lib/a.so", "MIT", "r/lib/a.so", 5),
+    )
+    assert (large.reason, large.url, large.title, large.license) == (
+        *("too_large", "https://github.com/a/b/blob/v1/b.bin", "b.bin", "MIT"),
+    )
+    unknown, _ = read_all(tar({"r/a.so": b"\0", "r/b.py": b"1"}))
+    assert isinstance(unknown[0], Drop)
+    assert (unknown[0].url, unknown[0].title, unknown[0].license) == (None, "a.so", "unknown")
 
 
 @pytest.mark.parametrize("pack", [tar, zipped])

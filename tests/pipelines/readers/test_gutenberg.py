@@ -172,7 +172,9 @@ def test_a_book_of_one_line_and_a_short_file() -> None:
 def test_a_file_too_large_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_BOOK_BYTES", 100)
     assert book(b"x" * 100).text == "x" * 100
-    assert reasons(books(b"x" * 101)[0]) == [Reason.TOO_LARGE]
+    (large,) = books(b"x" * 101)[0]
+    assert isinstance(large, Drop)
+    assert (large.reason, large.scores) == (Reason.TOO_LARGE, {"value": 101, "limit": 100})
     assert reasons(books(zipped({"a.txt": b"xy" * 51}))[0]) == [Reason.TOO_LARGE]
 
 

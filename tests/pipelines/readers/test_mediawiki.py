@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import py7zr
 import pytest
 
-from filters.wikitext.cleaner import Reason, reason
+from filters.wikitext.cleaner import reason
 from filters.wikitext.names import LANGUAGES
 from pipelines.document import Document, Drop
 from pipelines.readers import Dump, mediawiki_blocks, mediawiki_header, mediawiki_index
@@ -153,7 +153,7 @@ def test_exports_of_every_version(version: str) -> None:
     assert not drops
     assert [each.text for each in documents] == ["#REDIRECT [[Llama]]", "A llama."]
     reasons = [reason("0", each.attributes.get("redirect"), each.text, "en") for each in documents]
-    assert reasons == [Reason.REDIRECT, None]
+    assert [found and (str(found), found.detail) for found in reasons] == [("redirect", "Llama"), None]
     assert {each.attributes["namespace"] for each in documents} == {"0"}
 
 
@@ -355,7 +355,10 @@ def test_a_page_too_large_is_dropped_as_it_streams(monkeypatch: pytest.MonkeyPat
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [each.title for each in documents] == ["Title 1", "Title 3"]
-    assert [drop.reason for drop in drops] == ["oversized"]
+    (large,) = drops
+    assert (large.reason, large.scores) == ("oversized", {"value": 40_000_000, "limit": 1_000_000})
+    assert large.url == str(documents[0].url).replace("_1", "_2")
+    assert (large.title, large.license) == ("Title 2", documents[0].license)
     assert peak < 12_000_000
 
 

@@ -181,6 +181,8 @@ def test_a_line_too_long_for_memory_is_dropped_in_parts() -> None:
     data = posts_xml(row(1, 1, "x" * (2 * MAX_LINE_BYTES + 10)), row(2, 1))
     found, counts = records(data)
     assert reasons(found) == [Reason.LONG_ROW]
+    assert isinstance(found[0], Drop)
+    assert found[0].scores["value"] > found[0].scores["limit"] == MAX_LINE_BYTES - 5
     assert [post.id for post in found if isinstance(post, Post)] == [2]
     assert isinstance(found[1], Post)
     assert data[found[1].offset :].startswith(b'<row Id="2"')
@@ -330,16 +332,21 @@ def test_questions_with_missing_answers_are_written_and_orphans_dropped() -> Non
     )
     made = list(assemble(posts(data)))
     assert [d.id[-2:] for d in made if isinstance(d, Document)] == ["/1"]
-    assert [(d.id[-2:], d.reason) for d in made if isinstance(d, Drop)] == [
-        ("/4", "no_question"),
-        ("/3", "no_question"),
+    dropped = [d for d in made if isinstance(d, Drop)]
+    assert [(d.id[-2:], d.reason) for d in dropped] == [("/4", "no_question"), ("/3", "no_question")]
+    site, stem = dropped[0].id.split("/")[1], dropped[0].id.rpartition("/")[0]
+    assert [(d.url, d.detail) for d in dropped] == [
+        (f"https://{site}/a/4", f"{stem}/2"),
+        (f"https://{site}/a/3", f"{stem}/99"),
     ]
 
 
 def test_a_post_that_comes_twice_is_taken_once() -> None:
     made = list(assemble(posts(posts_xml(row(1, 1, Title="first"), row(1, 1, Title="second")))))
     assert [d.title for d in made if isinstance(d, Document)] == ["first"]
-    assert [d.reason for d in made if isinstance(d, Drop)] == ["duplicate_id"]
+    (twice,) = [d for d in made if isinstance(d, Drop)]
+    (stays,) = [d for d in made if isinstance(d, Document)]
+    assert (twice.reason, twice.detail, twice.url) == ("duplicate_id", stays.id, stays.url)
 
 
 @settings(deadline=None)

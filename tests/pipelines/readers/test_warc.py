@@ -136,6 +136,21 @@ def test_a_response_without_text_is_dropped_with_its_reason(payload: bytes, reas
     assert reason_of(payload) == reason
 
 
+@pytest.mark.parametrize(
+    ("payload", "scores", "detail"),
+    [
+        (http(status="404 Not Found"), {}, "404"),
+        (http(b"%PDF-1.4", {"Content-Type": "application/pdf"}), {}, "application/pdf"),
+        (http(b"just words", {}), {}, None),
+        (http(b"x" * (9 << 20), HTML), {"value": 9 << 20, "limit": 8 << 20}, None),
+        (http(b""), {}, None),
+    ],
+)
+def test_what_decided_of_a_response(payload: bytes, scores: dict[str, float], detail: str | None) -> None:
+    _, (drop,), _ = read_all(file(record(payload)))
+    assert (drop.scores, drop.detail) == (scores, detail)
+
+
 def test_status_lines_and_headers_of_odd_servers() -> None:
     for head in (b"HTTP/1.0 200\n\n", b"HTTP/2 200 \r\n\r\n", b"HTTP/1.1 200 OK\nCONTENT-TYPE:Text/HTML\nbroken\n\n"):
         assert text_of(head + page()) == "A title\nSome text."

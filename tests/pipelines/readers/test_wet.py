@@ -268,6 +268,7 @@ def test_a_record_over_the_limit_is_dropped_in_bounded_memory(layout: str, monke
     dropped = results[1]
     assert isinstance(dropped, Drop)
     assert dropped.size == 40 << 20
+    assert dropped.scores == {"value": 40 << 20, "limit": 1 << 20}
 
 
 def test_a_bomb_is_read_in_bounded_memory() -> None:

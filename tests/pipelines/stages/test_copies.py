@@ -18,7 +18,7 @@ import pytest
 from pipelines import corpus, verify
 from pipelines.account import manifest
 from pipelines.dedup import near
-from pipelines.document import Document
+from pipelines.document import Document, Drop
 from pipelines.files import runs, tables
 from pipelines.optional import near_duplicates
 from pipelines.recipe_parts import NearDuplicates
@@ -254,11 +254,27 @@ def test_of_two_parts_nobody_knows_what_they_share(
 
 def test_an_item_finds_its_part_of_a_decision(tmp_path: Path) -> None:
     path = str(tmp_path / "a.clusters")
-    records = np.array([(5, 9, 0.5), (1, 8, float("nan"))], MEMBER)
+    records = np.array([(5, 9, 0.5, 0.75), (1, 8, float("nan"), 0.25)], MEMBER)
     runs.write_by_item(path, np.array([2, 0], "u4"), records, 3)
-    assert Clusters(path, 0).read() == {1: (8, None)}
+    assert Clusters(path, 0).read() == {1: (8, None, 0.25)}
     assert Clusters(path, 1).read() == {}
-    assert Clusters(path, 2).read() == {5: (9, 0.5)}
+    assert Clusters(path, 2).read() == {5: (9, 0.5, 0.75)}
+
+
+def test_a_near_duplicate_goes_with_its_overlap_and_the_limit(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.clusters")
+    runs.write_by_item(path, np.array([0, 0], "u4"), np.array([(0, 9, 1.0, 1.0), (1, 9, 0.9, 0.75)], MEMBER), 1)
+    made = Document(id="own/1", source="own", text="x", dump="d", offset=0)
+    gone = made.drop("near_duplicate", perplexity=2.5)
+    found = copies.Collector(Clusters(path, 0, limit=0.7), ("near_duplicate",))
+    measured = found.measured(1, gone)
+    assert isinstance(measured, Drop)
+    assert measured.scores == {"perplexity": 2.5, "value": 0.75, "limit": 0.7}
+    assert found.measured(0, made) is made
+    assert found.measured(2, gone) is gone
+    other = made.drop("older_edition")
+    assert found.measured(1, other) is other
+    assert copies.Collector(Clusters(path, 0), ("near_duplicate",)).measured(1, gone) is gone
 
 
 @pytest.mark.parametrize("measure", ["containment", "jaccard"])
