@@ -242,7 +242,7 @@ _KEPT_OF_DROPS = ("source", "stage", "reason", "size", "url", "title", "language
 def _dropped(row: dict[str, Any], item: str, number: int) -> Drop:
     time_of = row["timestamp"].isoformat() if row["timestamp"] else None
     return Drop(
-        **{name: row[name] for name in _KEPT_OF_DROPS},
+        **{name: row.get(name) for name in _KEPT_OF_DROPS},
         id=f"{row['source']}/{item}/d{number}",
         excerpt=row["excerpt"] or "",
         timestamp=time_of,

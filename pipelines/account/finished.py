@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pipelines.files import storage, tables
@@ -30,10 +31,10 @@ def source_manifest(output: str, name: str) -> Json:
     return found
 
 
-def check_format(path: str, manifest: Json) -> None:
-    """Raise ValueError, saying what to do, if a manifest says that its tables have other columns than ours."""
+def check_format(path: str, manifest: Json, formats: Collection[int] = tables.READ) -> None:
+    """Raise ValueError, saying what to do, if a manifest says that its tables have other columns than are read."""
     found = manifest.get("format", "from before formats had numbers")
-    if found != tables.VERSION:
+    if found not in formats:
         raise ValueError(
             f"{path}: this corpus has the format {found}, and this version of Altiplano reads and writes format "
             f"{tables.VERSION}: build it again into another folder, or use the version that built it"
@@ -45,4 +46,4 @@ def check_before_building(output: str) -> None:
     paths = [f"{output}/manifest.json", *(f"{output}/{name}/manifest.json" for name in SOURCES)]
     for path, found in zip(paths, map(storage.read_json, paths), strict=True):
         if isinstance(found, dict):
-            check_format(path, found)
+            check_format(path, found, (tables.VERSION,))

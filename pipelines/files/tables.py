@@ -24,6 +24,7 @@ from pipelines.document import Document, Drop
 from pipelines.files import parquet_pages, storage
 
 VERSION = 5  # of the columns below, of what is written of a table, and of what manifests say of it
+READ = (4, VERSION)  # of finished corpora: drops of 4 lack `detail`
 ROW_GROUP_BYTES = 8 << 20
 STAGED_GROUP_BYTES = 2 << 20  # what the processor's caches hold: new memory costs more than what is done in it
 ROW_GROUP_ROWS = 50_000

@@ -15,7 +15,7 @@ from pipelines.explore.catalogue import Part
 from pipelines.explore.index import Index
 from pipelines.explore.questions import Question
 from pipelines.explore.search import Explorer
-from pipelines.files import ours
+from pipelines.files import ours, tables
 from tests.pipelines.explore import corpora
 
 BOOKS = [corpora.page(n, f"llama number {n}") for n in range(30)]
@@ -188,6 +188,6 @@ def test_a_folder_of_others_is_refused(corpus: Path, tmp_path: Path) -> None:
 
 def test_another_format_is_refused(corpus: Path) -> None:
     path = corpus / "books" / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 4', '"format": 3'))
+    path.write_text(path.read_text().replace(f'"format": {tables.VERSION}', '"format": 3'))
     with pytest.raises(ValueError, match="this corpus has the format 3"):
         index.wanted(str(corpus))
