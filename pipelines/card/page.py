@@ -144,6 +144,7 @@ def render(
             excerpts_read=overview.EXCERPTS,
             least_excerpts=overview.LEAST,
             topics=topics.read(drawn),
+            topics_even=topics.EVEN,
             topics_missing=not packages.SCIKIT_LEARN.is_there(),
             splits=overview.splits(corpus),
             benchmarks=overview.benchmarks(corpus),

@@ -1,12 +1,13 @@
 """A map of what the kept text is about: documents by their words, clustered, each cluster named by its words.
 
-    documents of each source, DOCUMENTS at most by hash ─> hashed words, tf-idf ─> latent axes, turned to be simple
-    ─> topics, with their words
+    documents of each source, DOCUMENTS at most by hash ─> hashed words, tf-idf, each source with its weight
+    ─> latent axes, turned to be simple ─> topics, with their words
 
 The same corpus gives the same bytes: documents come in the order of their hashes, nothing is drawn, and one thread adds
-up. Means of clusters (k-means) jump when documents come: a fifth of the sample had another topic with one more input.
-The axes on which documents differ most move by little, and a document's topic is that on which it lies farthest. Needs
-scikit-learn (the extra `report`); without it there is no map.
+up. A document's topic is the axis on which it lies farthest. With one more input most keep it, as
+`benchmarks/topics.py` measures, because a source of EVEN documents or more has the same weight whatever comes: which of
+two axes matters more is not decided by how much of a source was read. Needs scikit-learn (the extra `report`); without
+it there is no map.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ DOCUMENTS: Final = 1_000  # of each source, by hash
 CHARACTERS: Final = 4_000  # of each document
 TOPICS: Final = 16
 LEAST: Final = 5 * TOPICS  # documents that are worth a map
+EVEN: Final = 300  # documents of a source that has its full weight; fewer have that of their number
+RARE: Final = 3  # documents of a word that can tell a topic, at least
+COMMON: Final = 0.3  # of all documents have a word that can tell a topic, at most
 WORDS: Final = 6  # that name a topic
 EXAMPLES: Final = 3
 FEATURES: Final = 1 << 14
@@ -60,6 +64,16 @@ class Topics:
     read: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A document that was read, the title of its source, its words, and the number of its topic."""
+
+    title: str
+    document: Document
+    words: Sequence[str]
+    topic: int
+
+
 def words_of(text: str) -> list[str]:
     """Return the words of a text by which it is compared, lower-cased."""
     found = []
@@ -69,14 +83,20 @@ def words_of(text: str) -> list[str]:
     return found
 
 
-def clustered(documents: Sequence[Sequence[str]], topics: int) -> npt.NDArray[np.int64]:
-    """Return the topic of each document, given by its words: the axis on which it lies farthest."""
+def clustered(documents: Sequence[Sequence[str]], sources: Sequence[str], topics: int) -> npt.NDArray[np.int64]:
+    """Return the topic of each document, given by its words and its source: the axis on which it lies farthest."""
     text = packages.SCIKIT_LEARN.load("sklearn.feature_extraction.text")
     hashed = text.HashingVectorizer(analyzer=list, n_features=FEATURES, alternate_sign=False, norm=None)
-    weighed = text.TfidfTransformer(sublinear_tf=True).fit_transform(hashed.transform(documents))
+    counted = hashed.transform(documents)
+    having = np.bincount(counted.indices, minlength=FEATURES)
+    telling = np.flatnonzero((having >= RARE) & (having <= COMMON * len(documents)))
+    weighed = text.TfidfTransformer(sublinear_tf=True).fit_transform(counted[:, telling])
+    number = Counter(sources)
+    weights = [[max(number[source], EVEN) ** -0.5] for source in sources]  # whose squares add up to 1 in a large source
     decomposition = packages.SCIKIT_LEARN.load("sklearn.decomposition")
     with packages.SCIKIT_LEARN.load("threadpoolctl").threadpool_limits(1):
-        reduced = decomposition.TruncatedSVD(topics, n_iter=_ROUNDS, random_state=0).fit_transform(weighed)
+        axes = decomposition.TruncatedSVD(topics, n_iter=_ROUNDS, random_state=0)
+        reduced = axes.fit_transform(weighed.multiply(weights).tocsr())
         places = reduced / np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-12)
         rotated = places @ _simple(places)
     found: npt.NDArray[np.int64] = (rotated * np.sign((rotated**3).sum(axis=0))).argmax(axis=1)
@@ -98,25 +118,29 @@ def _simple(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return rotation
 
 
+def placed(documents: Mapping[str, Sequence[Document]]) -> list[Placed]:
+    """Return the documents of sources, by their titles, that have words, with their topics; none if too few."""
+    every = [(keyed("topic", one.id), one.id, title, one) for title, found in documents.items() for one in found]
+    every.sort(key=lambda row: row[:2])
+    rows = [(title, one, words) for _, _, title, one in every if (words := words_of(one.text))]
+    if len(rows) < LEAST:
+        return []
+    topics = clustered([words for _, _, words in rows], [title for title, _, _ in rows], TOPICS)
+    return [Placed(*row, topic) for row, topic in zip(rows, topics.tolist(), strict=True)]
+
+
 def read(drawn: Mapping[str, Sample]) -> Topics | None:
     """Return the topics of samples by the titles of their sources; None if there is too little, or no scikit-learn."""
     if not packages.SCIKIT_LEARN.is_there():
         return None
     chosen = {title: samples.by_hash(sample.documents, DOCUMENTS) for title, sample in drawn.items()}
-    every = [(keyed("topic", one.id), title, one) for title, found in chosen.items() for one in found]
-    every.sort(key=lambda row: (row[0], row[2].id))
-    words = [words_of(one.text) for _, _, one in every]
-    rows = [(title, one, own) for (_, title, one), own in zip(every, words, strict=True) if own]
-    if len(rows) < LEAST:
+    every = placed(chosen)
+    if not every:
         return None
-    topics = clustered([own for _, _, own in rows], TOPICS)
-    weights = {title: _Weights(drawn[title], found) for title, found in chosen.items()}
-    everywhere = _document_counts([own for _, _, own in rows])
-    found = []
-    for number in range(TOPICS):
-        inside = [row for row, topic in zip(rows, topics.tolist(), strict=True) if topic == number]
-        if inside:
-            found.append(_topic(inside, weights, everywhere, len(rows)))
+    standing = {title: _Weights(drawn[title], found) for title, found in chosen.items()}
+    everywhere = _document_counts(every)
+    inside = [[one for one in every if one.topic == number] for number in range(TOPICS)]
+    found = [_topic(rows, standing, everywhere, len(every)) for rows in inside if rows]
     found.sort(key=lambda topic: (-topic.documents.value, topic.words))
     return Topics(found, {title: len(one) for title, one in chosen.items() if one})
 
@@ -138,22 +162,19 @@ class _Weights:
         return Estimate(value, self._total * estimates.margin(value / self._total, self._number))
 
 
-_Row = tuple[str, Document, Sequence[str]]
-
-
-def _topic(rows: Sequence[_Row], weights: Mapping[str, _Weights], everywhere: Counter[str], total: int) -> Topic:
+def _topic(inside: Sequence[Placed], standing: Mapping[str, _Weights], everywhere: Counter[str], total: int) -> Topic:
     by_source = {
-        title: weights[title].of(inside)
-        for title in weights
-        if (inside := [one for name, one, _ in rows if name == title])
+        title: standing[title].of(found)
+        for title in standing
+        if (found := [one.document for one in inside if one.title == title])
     }
-    words = _words(_document_counts([own for _, _, own in rows]), len(rows), everywhere, total)
-    examples = [one for _, one, _ in rows][:EXAMPLES]
+    words = _words(_document_counts(inside), len(inside), everywhere, total)
+    examples = [one.document for one in inside][:EXAMPLES]
     return Topic(words, estimates.together(list(by_source.values())), by_source, examples)
 
 
-def _document_counts(documents: Sequence[Sequence[str]]) -> Counter[str]:
-    return Counter(word for words in documents for word in set(words))
+def _document_counts(documents: Sequence[Placed]) -> Counter[str]:
+    return Counter(word for one in documents for word in set(one.words))
 
 
 def _words(inside: Counter[str], documents: int, everywhere: Counter[str], total: int) -> list[str]:

@@ -25,12 +25,14 @@ ABOUT = {
 COMMON = ["the", "of", "and", "to", "in", "that", "is", "was", "for", "with", "as", "by", "on", "at", "from"]
 
 
-def documents(source: str, seed: int, number: int, about: tuple[str, ...] = tuple(ABOUT)) -> list[Document]:
+def documents(
+    source: str, seed: int, number: int, about: tuple[str, ...] = tuple(ABOUT), told: int = 40
+) -> list[Document]:
     rng = random.Random(seed)
     found = []
     for one in range(number):
         name = about[one % len(about)]
-        words = rng.choices(ABOUT[name], k=40) + rng.choices(COMMON, k=60)
+        words = rng.choices(ABOUT[name], k=told) + rng.choices(COMMON, k=60)
         rng.shuffle(words)
         found.append(
             Document(
@@ -63,7 +65,7 @@ def test_topics_are_named_by_the_words_of_their_documents(monkeypatch: pytest.Mo
     order = sorted(texts, key=lambda one: keyed("topic", one.id))
     first = {one.dump: one for one in reversed(order)}  # a document of each, first
     words = [topics.words_of(one.text) for one in [*first.values(), *texts]]
-    found = topics.clustered(words, 4)[4:]
+    found = topics.clustered(words, ["a"] * len(words), 4)[4:]
     assert max(agreement(found.tolist(), [list(ABOUT).index(one.dump) for one in texts], 4)) == 1
     shown = topics.read(drawn(texts))
     assert shown is not None
@@ -94,19 +96,29 @@ def test_with_one_more_input_most_documents_keep_their_topic(seed: int) -> None:
     rng = np.random.default_rng(seed)
     before = [made for number in range(10) for made in documents("a", 100 * seed + number, 90)]
     more = documents("a", 777 + seed, 90, tuple(rng.permutation(list(ABOUT))))
-    assert kept(before, more) >= 0.9
+    assert kept(before, [*before, *more], before) >= 0.9
 
 
-def kept(before: list[Document], more: list[Document]) -> float:
+def test_a_source_that_grows_leaves_others_their_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "TOPICS", 3)  # of four: which one is left out is what a growing source may not decide
+    llamas, bridges = (documents("a", *of, 3) for of in ((1, 120, ("llamas",)), (2, 280, ("bridges",))))
+    few = documents("b", 3, 270, ("weather",), 3) + documents("b", 4, 30, ("code",), 3)
+    more = documents("b", 5, 1_080, ("weather",), 3) + documents("b", 6, 120, ("code",), 3)
+    others = llamas + bridges
+    assert kept([*others, *few], [*others, *few, *more], others) >= 0.99
+    monkeypatch.setattr(topics, "EVEN", 10_000)  # each document has the same weight
+    assert kept([*others, *few], [*others, *few, *more], others) < 0.9
+
+
+def kept(before: list[Document], after: list[Document], counted: list[Document]) -> float:
     """Return the share of documents that keep their topic, the topics matched one to one by what they share."""
     optimize = pytest.importorskip("scipy.optimize")
     places = []
-    for group in (before, [*before, *more]):
-        ordered = sorted(group, key=lambda one: (keyed("topic", one.id), one.id))
-        found = topics.clustered([topics.words_of(one.text) for one in ordered], topics.TOPICS)
-        places.append(dict(zip([one.id for one in ordered], found.tolist(), strict=True)))
+    for group in (before, after):
+        by_source = {name: [one for one in group if one.source == name] for name in {one.source for one in group}}
+        places.append({one.document.id: one.topic for one in topics.placed(by_source)})
     table = np.zeros((topics.TOPICS, topics.TOPICS))
-    for one in before:
+    for one in counted:
         table[places[0][one.id], places[1][one.id]] += 1
     rows, columns = optimize.linear_sum_assignment(-table)
-    return float(table[rows, columns].sum() / len(before))
+    return float(table[rows, columns].sum() / len(counted))
