@@ -236,13 +236,11 @@ def _renamed(document: Document, item: str, row: int, text: str) -> Document:
     return replace(document, id=f"{document.source}/{item}/{row}", dump=item, offset=row, text=text)
 
 
-_KEPT_OF_DROPS = ("source", "stage", "reason", "size", "url", "title", "language", "license", "detail")
-
-
 def _dropped(row: dict[str, Any], item: str, number: int) -> Drop:
     time_of = row["timestamp"].isoformat() if row["timestamp"] else None
     return Drop(
-        **{name: row.get(name) for name in _KEPT_OF_DROPS},
+        **{name: row[name] for name in ("source", "stage", "reason", "size", "url", "title", "language", "license")},
+        detail=row.get("detail"),
         id=f"{row['source']}/{item}/d{number}",
         excerpt=row["excerpt"] or "",
         timestamp=time_of,
