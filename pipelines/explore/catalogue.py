@@ -41,7 +41,7 @@ _TABLES: Final = (
        sha256 VARCHAR, row_count UBIGINT)""",
     f"""CREATE TABLE documents(number UBIGINT, id VARCHAR, source VARCHAR, kept BOOLEAN, stage VARCHAR, reason VARCHAR,
        language VARCHAR, place VARCHAR, license VARCHAR, year SMALLINT, bytes UBIGINT, tokens UBIGINT, title VARCHAR,
-       url VARCHAR,
+       url VARCHAR, content UBIGINT,
        {", ".join(f"{score_column(place)} DOUBLE" for place in range(SCORES))})""",
     """CREATE TABLE tokens(source VARCHAR, file VARCHAR, file_row UBIGINT, split VARCHAR, shard VARCHAR,
        "first" UBIGINT, tokens UBIGINT, bytes UBIGINT)""",
@@ -124,6 +124,15 @@ class Catalogue:
         """Return the names of the columns of scores."""
         return [name for (name,) in self.connection.execute("SELECT name FROM scores ORDER BY place").fetchall()]
 
+    def given(self) -> list[str]:
+        """Return the names of the scores that any row has."""
+        names = self.scores()
+        if not names:
+            return []
+        counted = ", ".join(f"count({score_column(place)})" for place in range(len(names)))
+        (counts,) = self.connection.execute(f"SELECT {counted} FROM documents").fetchall()
+        return [name for name, count in zip(names, counts, strict=True) if count]
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make all changes of a block, or none."""
@@ -153,7 +162,7 @@ class Catalogue:
         rows = 0
         for group in groups:
             names = self._places(group.schema)
-            incoming = _incoming(part, group, rows, names)
+            incoming = _incoming(part, group, rows, names).append_column("content", self._contents(group))
             with registered(self.connection, incoming=incoming):
                 columns = ", ".join(incoming.column_names)
                 self.connection.execute(f"INSERT INTO documents ({columns}) SELECT {columns} FROM incoming")
@@ -162,6 +171,17 @@ class Catalogue:
         values = [part.number, part.source, part.kept, part.path, file, part.sha256, rows]
         self.connection.execute("INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         return rows
+
+    def _contents(self, group: pa.Table) -> Any:
+        """Return a hash of each text, null where it was not read.
+
+        Not in the transaction of what is added, which would hold the texts until its end.
+        """
+        if "text" not in group.column_names:
+            return pa.nulls(group.num_rows, pa.uint64())
+        cursor = self.connection.cursor()
+        with registered(cursor, texts=group.select(["text"])):
+            return cursor.sql("SELECT hash(text) AS content FROM texts").to_arrow_table()["content"]
 
     def _places(self, schema: pa.Schema) -> dict[str, str]:
         """Return the columns of scores for the numbers that a part has, taking those that are free for new ones."""

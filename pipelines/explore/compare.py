@@ -48,31 +48,35 @@ class Beside:
 
 def others(asked: Asked) -> pa.Table:
     """Return hashes of the ids and addresses of an answer, with what may differ in another corpus."""
-    columns = (
-        f"hash(id) AS h, hash(source, url) AS a, url IS NOT NULL AS placed, bytes AS other_bytes, {_FATE} AS there"
-    )
+    differing = "bytes AS other_bytes, content AS other_content"
+    columns = f"hash(id) AS h, hash(source, url) AS a, url IS NOT NULL AS placed, {differing}, {_FATE} AS there"
     return asked.table(f"SELECT {columns} FROM {asked.answer()}")
 
 
-def beside(asked: Asked, other: pa.Table, changed: bool, start: int = 0) -> Beside:
-    """Return what of an answer is in no other, or in both and another in each; `other` is what `others` returned."""
-    own = f"(SELECT {COLUMNS}, hash(id) AS h, hash(source, url) AS a, {_FATE} AS here FROM {asked.answer()})"
+def beside(
+    asked: Asked, other: pa.Table, *, changed: bool, fates: tuple[str, str] = ("", ""), start: int = 0
+) -> Beside:
+    """Return what of an answer is in no other, or in both and another in each; `other` is what `others` returned.
+
+    `fates`, where they are given, are those of the rows: here, and there.
+    """
+    own = f"(SELECT {COLUMNS}, content, hash(id) AS h, hash(source, url) AS a, {_FATE} AS here FROM {asked.answer()})"
     if changed:
-        apart = f"{own} JOIN other USING (h) WHERE bytes IS DISTINCT FROM other_bytes OR here <> there"
-        there, addressed = "there", "0"
+        # Texts that were not read for an index are compared by their lengths.
+        differs = "bytes IS DISTINCT FROM other_bytes OR content <> other_content OR here <> there"
+        apart, there, addressed = f"{own} JOIN other USING (h) WHERE ({differs})", "there", "0"
     else:
-        apart = f"{own} own ANTI JOIN other USING (h)"
-        there, addressed = "NULL", "count(*) FILTER (url IS NOT NULL AND own.a IN (SELECT a FROM other WHERE placed))"
+        apart, there = f"{own} own ANTI JOIN other USING (h) WHERE true", "NULL"
+        addressed = "count(*) FILTER (url IS NOT NULL AND own.a IN (SELECT a FROM other WHERE placed))"
+    given = [(column, fate) for column, fate in zip(("here", there), fates, strict=True) if fate]
+    apart += "".join(f" AND {column} = ?" for column, _ in given)
+    values = [fate for _, fate in given]
     sums = "count(*), coalesce(sum(bytes), 0), coalesce(sum(tokens), 0), count(tokens)"
+    by_fate = f"""SELECT source, here, {there}, count(*), coalesce(sum(bytes), 0), {addressed} FROM {apart}
+                  GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {SUMS}"""
     with catalogue.registered(asked.connection, other=other):
-        ((documents, size, tokens, counted),) = asked.fetched(f"SELECT {sums} FROM {apart}")
-        summed = asked.fetched(
-            f"""SELECT source, here, {there}, count(*), coalesce(sum(bytes), 0), {addressed} FROM {apart}
-                GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {SUMS}"""
-        )
-        rows = asked.fetched(f"SELECT {COLUMNS} FROM {apart} ORDER BY number LIMIT {PAGE} OFFSET {start}")
-    return Beside(
-        Counts(int(documents), int(size), int(tokens), int(counted)),
-        [Sum(*one) for one in summed],
-        [Row(*row) for row in rows],
-    )
+        ((documents, size, tokens, counted),) = asked.fetched(f"SELECT {sums} FROM {apart}", values)
+        summed = asked.fetched(by_fate, values)
+        rows = asked.fetched(f"SELECT {COLUMNS} FROM {apart} ORDER BY number LIMIT {PAGE} OFFSET {start}", values)
+    counts = Counts(int(documents), int(size), int(tokens), int(counted))
+    return Beside(counts, [Sum(*one) for one in summed], [Row(*row) for row in rows])

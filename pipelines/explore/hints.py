@@ -7,6 +7,7 @@ a language, licence, place or year that is asked for ─> how many have none tha
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,19 +31,35 @@ _YEARS: Final = ("year", "year_from", "year_to")
 
 @dataclass(frozen=True)
 class Hint:
-    """A sentence, and the question that it leads to, with what its link says; None leads nowhere."""
+    """A sentence, and the question or the document that it leads to, with what its link says."""
 
     text: str
     question: Question | None = None
+    document: str = ""
     link: str = ""
 
 
 def of(asked: Asked, documents: int) -> list[Hint]:
     """Return what is to be said of a question whose answer has so many documents."""
-    found = list(_addresses(asked))
+    found = [*_addresses(asked), *_signs(asked.question)]
     if not documents:
         found += _not_there(asked)
     return found + list(_lacking(asked))
+
+
+def _signs(question: Question) -> Iterator[Hint]:
+    """Yield that signs and operators among the words mean nothing there."""
+    for one in words.asked(question.words):
+        if one.has_signs and not words.addresses(one.text):
+            said = f"“{one.text}” is looked for as “{' '.join(one.words)}”: signs are no part of words"
+            yield Hint(
+                said, question.also(words="", pattern=re.escape(one.text)), link="texts that have them, by a pattern"
+            )
+    for name in ("OR", "AND", "NOT"):
+        if name in question.words.split():
+            yield Hint(
+                f"“{name}” is a word like others: all words must be there; a pattern takes one or another: dog|cat"
+            )
 
 
 def _addresses(asked: Asked) -> Iterator[Hint]:
@@ -52,7 +69,9 @@ def _addresses(asked: Asked) -> Iterator[Hint]:
         if _is_there(asked, "place", place):
             said = f"“{address}” is looked for in the texts, where pages seldom name themselves"
             meant = Question(address=page) if page else Question(place=place)
-            yield Hint(said, meant, "the page of this address" if page else f"all that is of {place}")
+            yield Hint(said, meant, link="the page of this address" if page else f"all that is of {place}")
+    if "/" in asked.question.words and (row := asked.explorer.by_id(asked.question.words)):
+        yield Hint("This is the id of a document", document=row.id, link=row.title or row.id)
 
 
 def _not_there(asked: Asked) -> Iterator[Hint]:
@@ -69,7 +88,9 @@ def _not_there(asked: Asked) -> Iterator[Hint]:
         place = placed(address)
         there = _is_there(asked, "place", place)
         what = f"address: no document or drop of this corpus has {address!r}, nor any other of {place}"
-        yield Hint(what.replace("nor any", "but") if there else what, Question(place=place) if there else None, place)
+        yield Hint(
+            what.replace("nor any", "but") if there else what, Question(place=place) if there else None, link=place
+        )
 
 
 def _is_there(asked: Asked, name: str, value: str) -> bool:
@@ -103,5 +124,5 @@ def _lacking(asked: Asked) -> Iterator[Hint]:
         if documents := asked.explorer.asked(counted).counts().documents:
             more = f"up to {documents:,}" if asked.scans else f"{documents:,}"
             yield Hint(
-                f"Not in this answer: {more} documents and drops of which no {called} is known", other, "show them"
+                f"Not in this answer: {more} documents and drops of which no {called} is known", other, link="show them"
             )

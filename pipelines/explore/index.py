@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -88,7 +89,8 @@ class Index:
 
     def _check_version(self, folder: Path, with_words: bool) -> None:
         """Forget what was made in another way, or without the words that are wanted now."""
-        version = f"{catalogue.VERSION}/{words.VERSION}/{tables.VERSION}"
+        # DuckDB's own hash stands for a text, and another version of it may have another.
+        version = f"{catalogue.VERSION}/{words.VERSION}/{tables.VERSION}/{duckdb.__version__}"
         if self.catalogue.fact("version") != version or (with_words and not self.catalogue.fact("words")):
             self.catalogue.forget_all()
             shutil.rmtree(folder, ignore_errors=True)

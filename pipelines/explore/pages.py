@@ -21,7 +21,7 @@ from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.compare import LISTS, Beside
 from pipelines.explore.histograms import BINS, Bars
-from pipelines.explore.questions import ORDERS, STATES, UNKNOWN, Question
+from pipelines.explore.questions import ORDERS, STATES, UNKNOWN, Question, plain_address
 from pipelines.explore.runs import StepsOfRun
 from pipelines.explore.search import BREAKDOWNS, PAGE, Explorer, Row, row_in_part
 from pipelines.stages import changes, losses
@@ -85,7 +85,8 @@ class Pages:
             "finished": bool(explorer.corpus.seal),
             "searched": explorer.index.words is not None,
             "seconds": explorer.seconds,
-            "scores": explorer.scores,
+            "scores": explorer.given,
+            "other": 1 - which,
             "sources": list(explorer.corpus.sources),
             "row": None,
             "twin": None,
@@ -119,9 +120,17 @@ class Pages:
         return self._render("values.html.j2", which, question=question, values=values, start=start)
 
     def document(
-        self, which: int, identifier: str, question: Question, *, whole: bool, replay: bool, steps: StepsOfRun | None
+        self,
+        which: int,
+        identifier: str,
+        question: Question,
+        *,
+        whole: bool,
+        replay: bool,
+        steps: StepsOfRun | None,
+        seed: int,
     ) -> str:
-        """Return the page of a document; LookupError for an id that is not there."""
+        """Return the page of a document; LookupError for an id that is not there. It was drawn by `seed`, if any."""
         explorer = self._explorers[which]
         row, found = self._found(which, identifier)
         others = self._explorers[1 - which : 2 - which] if len(self._explorers) > 1 else []
@@ -135,6 +144,9 @@ class Pages:
             row=row,
             title=found.values.get("title") or row.id,
             facts=list(trace_ids.facts(explorer.corpus.corpus, found)),
+            alike=_alike(row),
+            seed=seed,
+            run=steps.run if steps else "",
             text=text if whole else text[:READ],
             cut=0 if whole else max(0, len(text) - READ),
             no_text=found.text is None,
@@ -147,10 +159,11 @@ class Pages:
             steps=steps.of(row.source, place[2], place[3]) if steps and place and place[0] == "train" else None,
         )
 
-    def differences(self, question: Question, only: str, start: int) -> str:
+    def differences(self, question: Question, only: str, fates: tuple[str, str], start: int) -> str:
         """Return the page of a question put to both corpora: what is in one answer only, or is another in the other.
 
-        `only` is one of LISTS, of which the rows from `start` on are listed; "" for the beginning of each.
+        `only` is one of LISTS, of which the rows from `start` on are listed, those with some fates if any are given;
+        "" for the beginning of each.
         """
         if only not in ("", *LISTS):
             raise ValueError(f"list: {only!r}; {', '.join(LISTS)} is expected")
@@ -159,10 +172,18 @@ class Pages:
         lists = {}
         for name in [only] if only else LISTS:
             which = 1 if name == "second" else 0
-            found = compare.beside(asked[which], tables[1 - which], name == "changed", start)
+            found = compare.beside(asked[which], tables[1 - which], changed=name == "changed", fates=fates, start=start)
             lists[name] = (which, found, self._with_twins(found, asked[which].shown(found.rows), 1 - which))
-        counts = [one.counts() for one in asked]
-        return self._render("differences.html.j2", 0, question=question, counts=counts, lists=lists, start=start)
+        return self._render(
+            "differences.html.j2",
+            0,
+            question=question,
+            counts=[one.counts() for one in asked],
+            sources=_beside([one.breakdown("source").rows for one in asked]),
+            lists=lists,
+            fates=fates,
+            start=start,
+        )
 
     def _with_twins(self, found: Beside, rows: Sequence[Row], other: int) -> list[tuple[Row, Row | None]]:
         """Return rows, each with what is the same document in the other corpus."""
@@ -190,7 +211,7 @@ class Pages:
                 ]
             ),
             texts=texts,
-            different=[] if None in texts else _different(texts[0] or "", texts[1] or ""),
+            different=_different(*texts) if all(row.kept for row, _ in pair) else _beginnings(*texts),
         )
 
     def _found(self, which: int, identifier: str) -> tuple[Row, Found]:
@@ -204,6 +225,23 @@ class Pages:
     def refused(self, message: str, question: Question, which: int) -> str:
         """Return the page that says why a question has no answer, with its form to be put right."""
         return self._render("refused.html.j2", which, question=question, message=message)
+
+
+def _beside(both: Sequence[Sequence[tuple[str | None, int, int]]]) -> list[tuple[str, Sequence[tuple[int, int]]]]:
+    """Return (source, documents and bytes in each of two corpora) of what each is made up of."""
+    sums = [{str(source): (documents, size) for source, documents, size in one} for one in both]
+    return [(source, [one.get(source, (0, 0)) for one in sums]) for source in dict.fromkeys([*sums[0], *sums[1]])]
+
+
+def _alike(row: Row) -> dict[str, Question]:
+    """Return, by the names of a document's facts, the questions for those that are like it in one."""
+    values = {"title": row.title, "license": row.license, "language": row.language}
+    found = {name: Question().also(**{name: value}) for name, value in values.items() if value}
+    if row.url:
+        found["url"] = Question(address=plain_address(row.url))
+    if row.place:
+        found |= dict.fromkeys(("repository", "site"), Question(place=f"={row.place}"))
+    return found
 
 
 def _facts(both: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
@@ -234,8 +272,17 @@ def _stages(way: Way) -> list[Stage]:
     return [Stage(step, _different(step.before, step.after)) for step in way.steps]
 
 
-def _different(before: str, after: str | None) -> list[DifferentRows]:
-    if after is None or before == after:
+def _beginnings(*texts: str | None) -> list[DifferentRows]:
+    """Return the differences of two texts of which one is an excerpt, as far as that goes."""
+    if None in texts:
+        return []
+    length = min(len(text or "") for text in texts)
+    before, after = ((text or "")[:length] for text in texts)
+    return differences.side_by_side(before, after, length) if before != after else []
+
+
+def _different(before: str | None, after: str | None) -> list[DifferentRows]:
+    if before is None or after is None or before == after:
         return []
     whole = len(before) + len(after)
     if whole <= COMPARED:

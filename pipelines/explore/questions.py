@@ -26,10 +26,12 @@ ORDERS: Final[Mapping[str, str]] = {
 UNKNOWN: Final = "-"  # as the value of a filter: what has none
 STATES: Final = ("kept", "dropped")
 # What else a link may have, of the pages.
-PAGES: Final = frozenset({"corpus", "start", "seed", "id", "whole", "replay", "token", "column", "list"})
+PAGES: Final = frozenset(
+    {"corpus", "start", "seed", "id", "whole", "replay", "token", "column", "list", "here", "there"}
+)
 LONGEST: Final = 1_000  # characters of a value
-# Fields of one value each: what of the catalogue they are compared with. Licences are spelled in more than one way.
-_EQUAL: Final[Mapping[str, str]] = {"source": "source", "language": "language", "license": "lower(license)"}
+# Fields of one value each, which are columns too. Case does not count.
+_EQUAL: Final = ("source", "language", "license")
 _RANGES: Final[Mapping[str, str]] = {"year": "year", "bytes": "bytes"}
 _YEAR: Final = re.compile("[0-9]{1,4}")
 _SCHEMES: Final = ("https://", "http://", "https://www.", "http://www.")
@@ -40,10 +42,11 @@ class Question:
     """What documents and drops are asked for; "" and None ask for nothing.
 
     `words` are words and "phrases", all of which must be there, and -words that must not; `pattern` is a regular
-    expression in RE2's syntax. In `source`, `language`, `license`, `place` and `address` a `*` stands for any letters.
-    `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner, or behind
-    a = that alone; `address` that of a page, without its scheme. `year` is one year, or UNKNOWN. `score` names what
-    `score_from` and `score_to` are limits of. Limits are included. `order` is one of ORDERS: what the list begins with.
+    expression in RE2's syntax. In `source`, `language`, `license`, `place`, `address`, `title` and `reason` a `*`
+    stands for any letters. `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository
+    or its owner, or behind a = that alone; `address` that of a page, without its scheme; `title` a part of one. `year`
+    is one year, or UNKNOWN. `score` names what `score_from` and `score_to` are limits of. Limits are included. `order`
+    is one of ORDERS: what the list begins with.
     """
 
     words: str = ""
@@ -54,6 +57,7 @@ class Question:
     language: str = ""
     place: str = ""
     address: str = ""
+    title: str = ""
     license: str = ""
     year: str = ""
     year_from: float | None = None
@@ -130,6 +134,8 @@ def _checked(question: Question) -> Question:
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
     if question.year not in ("", UNKNOWN) and not _YEAR.fullmatch(question.year):
         raise ValueError(f"year: {question.year!r} is not a year, nor {UNKNOWN!r} for none that is known")
+    if question.year and (question.year_from, question.year_to) != (None, None):
+        raise ValueError("year: one is asked for, and limits too")
     if not question.score and (question.score_from, question.score_to) != (None, None):
         raise ValueError("score: which one the limits are of is missing")
     for name in ("year", "bytes", "score"):
@@ -204,14 +210,15 @@ def conditions(question: Question, scores: Sequence[str]) -> Conditions:
 
 
 def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str, list[Any]]]:
-    for name, column in _EQUAL.items():
+    for name in _EQUAL:
         if value := getattr(question, name):
-            yield _matches(column, value.lower() if column.startswith("lower") else value)
+            yield _matches(name, value)
+    if question.title:
+        yield _matches("title", question.title if question.title == UNKNOWN else f"*{question.title}*")
     if question.state:
         yield "kept = ?", [question.state == "kept"]
     if question.reason:
-        stage, _, reason = question.reason.partition("/")
-        yield ("stage = ? AND reason = ?", [stage, reason]) if reason else ("stage = ?", [stage])
+        yield _matches("stage || '/' || reason" if "/" in question.reason else "stage", question.reason)
     if question.place:
         yield _place(question.place)
     if question.address:
@@ -233,20 +240,20 @@ def _matches(column: str, value: str) -> tuple[str, list[Any]]:
     if value == UNKNOWN:
         return f"{column} IS NULL", []
     if "*" not in value:
-        return f"{column} = ?", [value]
-    plain = re.sub(r"([\\%_])", r"\\\1", value)
-    return f"{column} LIKE ? ESCAPE '\\'", [plain.replace("*", "%")]
+        return f"lower({column}) = ?", [value.lower()]
+    plain = re.sub(r"([\\%_])", r"\\\1", value.lower())
+    return f"lower({column}) LIKE ? ESCAPE '\\'", [plain.replace("*", "%")]
 
 
 def _place(place: str) -> tuple[str, list[Any]]:
     if place == UNKNOWN or "*" in place:
         return _matches("place", place)
     only = place.startswith("=")
-    place = place.removeprefix("=")
-    known = place.lower() if "/" not in place else place
+    known = place.removeprefix("=").lower()
     if only:
-        return "place = ?", [known]
-    return "place = ? OR ends_with(place, ?) OR starts_with(place, ?)", [known, f".{known}", f"{known}/"]
+        return _matches("place", known)
+    there = "lower(place) = ? OR ends_with(lower(place), ?) OR starts_with(lower(place), ?)"
+    return there, [known, f".{known}", f"{known}/"]
 
 
 def _address(address: str) -> tuple[str, list[Any]]:

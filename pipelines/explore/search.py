@@ -36,10 +36,9 @@ FILE_SECONDS: Final = 600.0  # in which a file of all rows is written
 LOOKING: Final = 0.6  # of the time goes to finding rows by their texts, what is left to what is told of them
 REMEMBERED: Final = 8  # sets of rows of earlier questions
 BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
-# Of a breakdown: the value that is shown, and by what rows are put together, where they are not the column.
-_VALUES: Final = {
-    "reason": ("stage || '/' || reason",) * 2,
-    "license": ("min(license)", "lower(license)"),  # a licence in capitals and in small letters is the same one
+# Of a breakdown: the value that is shown, and by what rows are put together; case does not count in questions either.
+_VALUES: Final = {column: (f"min({column})", f"lower({column})") for column in ("language", "place", "license")} | {
+    "reason": ("stage || '/' || reason",) * 2
 }
 COLUMNS: Final = "number, id, source, kept, stage, reason, language, place, license, year, bytes, tokens, title, url"
 
@@ -119,6 +118,7 @@ class Explorer:
     def __post_init__(self) -> None:
         self.parts = {part.number: part for part in self.index.catalogue.parts()}
         self.scores = self.index.catalogue.scores()
+        self.given = self.index.catalogue.given()
 
     def asked(self, question: Question) -> Asked:
         """Return a question as it is being answered, from now on; ValueError for one that cannot be asked here."""

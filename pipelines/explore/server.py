@@ -36,7 +36,7 @@ from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.pages import Pages
 from pipelines.explore.questions import Question
 from pipelines.explore.runs import StepsOfRun
-from pipelines.explore.search import Explorer, Row
+from pipelines.explore.search import Explorer
 
 HOST: Final = "127.0.0.1"
 TOKEN: Final = "token"
@@ -180,16 +180,18 @@ class Site:
             whole=asked.get("whole") == "1",
             replay=asked.get("replay") == "1",
             steps=self._steps[which] if self._steps else None,
+            seed=_number(request, "seed"),
         )
         return HTMLResponse(page)
 
     def drawn(self, request: Request) -> Response:
         """Go to one of the documents of an answer."""
-        which, question = self._which(request), _question(request)
-        row = self._explorers[which].asked(question).drawn(_number(request, "seed"))
+        which, question, seed = self._which(request), _question(request), _number(request, "seed")
+        row = self._explorers[which].asked(question).drawn(seed)
         if row is None:
             raise LookupError("No document is like this")
-        return RedirectResponse(_document(row, which), 303)
+        asked = [("id", row.id), ("corpus", str(which)), ("seed", str(seed)), *question.asked()]
+        return RedirectResponse(f"document?{urlencode(asked)}", 303)
 
     def results(self, request: Request) -> Response:
         """Send the rows of an answer as Parquet."""
@@ -217,8 +219,10 @@ class Site:
     def differences(self, request: Request) -> Response:
         """Put a question to both corpora."""
         self._need_two("differences")
-        only = request.query_params.get("list", "")
-        return HTMLResponse(self._pages.differences(_question(request), only, _number(request, "start")))
+        given = request.query_params
+        fates = (given.get("here", ""), given.get("there", ""))
+        page = self._pages.differences(_question(request), given.get("list", ""), fates, _number(request, "start"))
+        return HTMLResponse(page)
 
     def compared(self, request: Request) -> Response:
         """Show a document in both corpora."""
@@ -238,6 +242,9 @@ class Site:
 
 
 def _question(request: Request) -> Question:
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]}: it is asked for twice, and one is taken")
     return questions.of_link(request.query_params)
 
 
@@ -246,10 +253,6 @@ def _number(request: Request, name: str) -> int:
     if not (value.isascii() and value.isdecimal() and int(value[:17]) < MOST and len(value) < 17):
         raise ValueError(f"{name}: {value!r:.40} is not a whole number from 0 on")
     return int(value)
-
-
-def _document(row: Row, which: int) -> str:
-    return f"document?{urlencode({'id': row.id, 'corpus': which})}"
 
 
 def _write(batches: Iterator[Any], path: Path) -> None:

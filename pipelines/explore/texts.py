@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -23,17 +24,20 @@ from pipelines.files import tables
 Numbers = npt.NDArray[np.uint64]
 PIECE: Final = 4 << 20  # bytes of text between two looks at the clock
 BEFORE, AFTER = 90, 160  # characters shown around a match
+MATCHES: Final = 500  # of a word that are looked at for the line that is shown
+NEAR: Final = 40  # of them in a line
 SEARCHED: Final = 4 << 20  # characters of a text in which a match is looked for to be shown
 _MASK: Final = np.uint64((1 << ROWS_OF_A_PART) - 1)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A match in its line, cut on both sides; without a match the beginning of the text."""
+    """A line of a text, cut on both sides, in pieces: each with whether it is a match. Without one, the beginning."""
 
-    before: str
-    match: str
-    after: str
+    pieces: Sequence[tuple[str, bool]]
+
+
+Span = tuple[int, int, int]  # start, end, and which pattern's it is
 
 
 def rows_of(numbers: Numbers) -> npt.NDArray[np.int64]:
@@ -120,24 +124,58 @@ def _held(texts: Any, patterns: Sequence[tuple[str, bool]], deadline: float) -> 
 
 
 def line(text: str, patterns: Sequence[re.Pattern[str]], asked: str = "") -> Line:
-    """Return the first place in a text where one of some patterns matches, with its line around it.
+    """Return the line of a text that has matches of most of some patterns, around them.
 
     `asked` is a reader's own pattern, which only RE2 may be given: of its match the beginning is known.
     """
     searched = text[:SEARCHED]
-    matches = (pattern.search(searched) for pattern in patterns)
-    spans = [found.span() for found in matches if found]
+    spans = [
+        (*found.span(), which)
+        for which, pattern in enumerate(patterns)
+        for found in islice(pattern.finditer(searched), MATCHES)
+    ]
     if asked and (place := _place(searched, asked)) >= 0:
-        spans.append((place, place))
-    start, stop = min(spans, default=(-1, -1))
-    if start < 0:
-        return Line("", "", _cut_after(text.lstrip()[: BEFORE + AFTER + 1], BEFORE + AFTER))
+        spans.append((place, place, len(patterns)))
+    if not spans:
+        return Line([(_cut_after(text.lstrip()[: BEFORE + AFTER + 1], BEFORE + AFTER), False)])
+    return Line(list(_pieces(text, _best(text, sorted(spans)))))
+
+
+def _best(text: str, spans: Sequence[Span]) -> Sequence[Span]:
+    """Return those of some matches, in order, that stand in one line near each other and are of most patterns."""
+    wanted = len({which for _, _, which in spans})
+    best: Sequence[Span] = ()
+    most = 0
+    for place, (start, stop, _) in enumerate(spans):
+        end = min(start + AFTER, _line_end(text, stop))
+        near = [span for span in spans[place : place + NEAR] if span[1] <= max(end, stop)]
+        if (found := len({which for _, _, which in near})) > most:
+            best, most = near, found
+        if most == wanted:
+            break
+    return best
+
+
+def _line_end(text: str, place: int) -> int:
+    found = text.find("\n", place)
+    return found if found >= 0 else len(text)
+
+
+def _pieces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
+    start, stop = spans[0][:2]
     first = max(text.rfind("\n", 0, start) + 1, start - BEFORE)
-    newline = text.find("\n", stop)
-    rest = text[stop : newline if newline >= 0 else None][: AFTER + 1]
-    if cut := first > 0 and text[first - 1] != "\n":
+    cut = first > 0 and text[first - 1] != "\n"
+    if cut:
         first = start - len(text[first:start].partition(" ")[2] or text[first:start])  # not in the middle of a word
-    return Line(f"… {text[first:start]}" if cut else text[first:start], text[start:stop], _cut_after(rest, AFTER))
+    yield ("… " if cut else "") + text[first:start], False
+    done = start
+    for one, end, _ in spans:
+        if one >= done:
+            yield text[done:one], False
+            yield text[one:end], True
+            done = end
+    left = max(0, stop + AFTER - done)
+    yield _cut_after(text[done : _line_end(text, done)][: left + 1], left), False
 
 
 def _place(text: str, pattern: str) -> int:

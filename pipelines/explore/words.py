@@ -31,6 +31,7 @@ _UNSPACED: Final = re.compile(
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
 )
 _PIECE: Final = re.compile(r"[^\W_]+")
+_SIGNS: Final = re.compile(r"^[^\w\s('‘]|[^\w\s.,;:!?)'’]$")
 _ASKED: Final = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
 _QUOTES: Final = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))  # as people and their keyboards type them
 _SINGLE: Final = re.compile(r"(?<![^\s-])['‘]([^'‘’\s]+(?:\s+[^'‘’\s]+)+)['’](?!\S)")  # around words, not inside of one
@@ -59,9 +60,14 @@ class Asked:
     there: bool
 
     @property
-    def terms(self) -> Sequence[str]:
-        """Its words as the index has them: more than one are a phrase."""
-        return terms(self.text)
+    def words(self) -> Sequence[str]:
+        """What is looked for, a phrase if it is more than one: letters and digits, without the signs between them."""
+        return [piece.lower() for piece in _PIECE.findall(self.text)]
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether signs stand at its ends that may be meant, as in C++, and are not looked for."""
+        return bool(_SIGNS.search(self.text))
 
 
 def asked(words: str) -> list[Asked]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.document import Document, Drop
-from pipelines.explore import compare, hints, histograms, search
+from pipelines.explore import compare, hints, histograms, search, texts, words
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.questions import Question
 from pipelines.explore.search import Explorer
@@ -111,6 +111,12 @@ ASKED: list[tuple[Question, Callable[[Plain], bool]]] = [
     (Question(address="a1.example.com"), lambda row: False),
     (Question(address="a1.example.com/*"), lambda row: row.host == "a1.example.com"),
     (Question(address="-"), lambda row: row.one.url is None),
+    (Question(title="LE 7"), lambda row: row.one.title == "Title 7"),
+    (Question(title="title 1*"), lambda row: str(row.one.title).startswith("Title 1")),
+    (Question(title="-"), lambda row: row.one.title is None),
+    (Question(source="C4", language="-"), lambda row: row.one.source == "c4"),
+    (Question(reason="CLEAN/dup*"), lambda row: isinstance(row.one, Drop) and row.one.reason == "duplicate"),
+    (Question(place="SITE1.example.org"), lambda row: row.host == "site1.example.org"),
     (Question(year="2003"), lambda row: row.year == 2003),
     (Question(year="-"), lambda row: False),
     (Question(license="M*"), lambda row: row.one.license == "MIT"),
@@ -171,8 +177,61 @@ def test_the_manifests_say_the_same(explorer: Explorer, corpus: Path) -> None:
 def test_a_list_shows_the_match_in_its_line(explorer: Explorer) -> None:
     (row, *_) = explorer.asked(Question(words="llama", state="kept")).page(0)
     assert row.line is not None
-    assert row.line.match == "llama"
-    assert row.line.after.startswith(" number")
+    assert ("llama", True) in row.line.pieces
+    assert row.line.pieces[-1][0].startswith(" number")
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "shown"),
+    [
+        (
+            "The first line of it.\nNothing here.\nAt the end of the world, he said.",
+            "the end of the world",
+            "At [the] [end] [of] [the] [world], he said.",
+        ),
+        ("a wall\n a wall in Mexico", "mexico wall", " a [wall] in [Mexico]"),
+        ("two\nlines", '"two lines"', "[two\nlines]"),
+        ("one " * 100 + "two", "two", "… " + "one " * 22 + "[two]"),
+        ("two " + "one " * 100, "two", "[two]" + (" one" * 100)[:160] + " …"),
+        ("nothing", "llama", "nothing"),
+    ],
+)
+def test_the_line_with_most_of_the_words_is_shown_with_all_of_them_marked(text: str, asked: str, shown: str) -> None:
+    found = texts.line(text, [words.in_python(one) for one in words.asked(asked)])
+    assert "".join(f"[{piece}]" if match else piece for piece, match in found.pieces) == shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("C++", "“C++” is looked for as “c”"),
+        ("dog*", "“dog*” is looked for as “dog”"),
+        ("--version", "“-version” is looked for as “version”"),
+        ("cat OR dog", "“OR” is a word like others"),
+        ("it's 1.5 (or so), well-known.", ""),
+        (BOOKS[3].id, "This is the id of a document"),
+    ],
+)
+def test_what_words_do_not_mean_is_said(explorer: Explorer, asked: str, hint: str) -> None:
+    found = [one.text for one in hints.of(explorer.asked(Question(words=asked)), 1)]
+    assert found == [] if not hint else any(hint in text for text in found)
+
+
+def test_texts_of_the_same_length_differ_too(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
+    other = [replace(BOOKS[0], text=BOOKS[0].text.swapcase()), *BOOKS[1:]]
+    second = corpora.explorer(
+        corpora.write(tmp_path / "other", {"books": other, "c4": PAGES}, DROPS), tmp_path / "index"
+    )
+    asked, others = explorer.asked(Question()), compare.others(second.asked(Question()))
+    found = compare.beside(asked, others, changed=True)
+    assert [row.id for row in found.rows] == ([BOOKS[0].id] if explorer.index.words else [])
+    kept = compare.beside(asked, others, changed=True, fates=("kept", "kept"))
+    assert kept.counts == found.counts
+    assert compare.beside(asked, others, changed=True, fates=("kept", "gone")).counts.documents == 0
+
+
+def test_scores_that_nothing_has_are_not_offered(explorer: Explorer) -> None:
+    assert set(explorer.given) == {"number", "perplexity"}
 
 
 def test_a_drawn_document_is_one_of_the_answer_and_any_may_be_drawn(explorer: Explorer) -> None:
@@ -279,7 +338,7 @@ def test_many_years_share_bars(explorer: Explorer, monkeypatch: pytest.MonkeyPat
     ("question", "hint"),
     [
         (Question(source="book"), "source: no document or drop of this corpus has 'book'; there is books"),
-        (Question(language="DE"), "language: no document or drop of this corpus has 'DE'; there is de"),
+        (Question(language="DEU"), "language: no document or drop of this corpus has 'DEU'"),
         (Question(reason="duplicate"), "'duplicate'; there is clean/duplicate"),
         (Question(address="site1.example.org/none"), "'site1.example.org/none', but other of site1.example.org"),
         (Question(address="nowhere.org/none"), "'nowhere.org/none', nor any other of nowhere.org"),

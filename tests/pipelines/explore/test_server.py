@@ -257,6 +257,8 @@ def test_a_text_has_its_language_and_direction(served: Served) -> None:
         ("/values?column=beauty", 400, "column: 'beauty'; source, reason"),
         ("/differences?list=third", 400, "list: 'third'; first, second, changed"),
         ("/compared?id=nothing", 404, "neither a document nor a drop"),
+        ("/?source=books&source=c4", 400, "source: it is asked for twice"),
+        ("/?year=2019&year_from=2010", 400, "year: one is asked for, and limits too"),
         ("/drawn?language=xx", 404, "No document is like this"),
         ("/results.parquet?language=xx", 404, "No document is like this"),
     ],
@@ -294,6 +296,25 @@ def test_a_document_in_both_corpora(served: Served, which: int) -> None:
     assert "<ins>" in body
     _, body = served.get(f"/document?{urlencode({'id': (page, other)[which].id, 'corpus': which})}")
     assert "both beside each other" in body
+
+
+def test_a_drawn_document_leads_to_another_and_back(served: Served) -> None:
+    cookie = f"{server.COOKIE}-{served.port}={served.token}"
+    _, headers, _ = served.raw("/drawn?seed=1&words=llama&state=kept", Cookie=cookie)
+    _, body = served.get(f"/{headers['location']}")
+    assert 'href="drawn?seed=2&amp;words=llama&amp;state=kept"' in body
+    assert 'href=".?words=llama&amp;state=kept">Back to the answer' in body
+
+
+def test_beyond_the_end_there_is_a_way_back(served: Served) -> None:
+    for path in ("/?start=1000", "/values?column=place&start=1000", "/differences?list=changed&start=1000"):
+        assert "The first ones</a>" in served.get(path)[1]
+
+
+def test_facts_lead_to_what_is_like_it(served: Served) -> None:
+    _, body = served.get(f"/document?{urlencode({'id': PAGES[0].id})}")
+    assert '<dt>language</dt><dd><a href=".?language=en">' in body
+    assert '<dt>license</dt><dd><a href=".?license=MIT">' in body
 
 
 def test_a_question_that_matches_all_is_a_page(served: Served) -> None:
