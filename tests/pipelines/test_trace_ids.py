@@ -198,3 +198,10 @@ def test_a_record_that_no_dump_has_is_said(copied: Path) -> None:
     digest = storage.read_json(f"{copied}/c4/manifest.json")["inputs"][0]["digest"]
     with pytest.raises(NotAtHandError, match=r"no record of .* has this id"):
         replay.steps(str(copied), "c4", replay.Known(f"c4/{digest}/999999"), Given())
+
+
+def test_a_drop_is_traced_with_what_decided() -> None:
+    word = replay.Step("english", "x", None, "bad_word", detail="drat")
+    number = replay.Step("lines", "x", None, "too_few_sentences", {"value": 2.0, "limit": 3.0}, "a note")
+    assert list(trace_ids._step_lines(word)) == ["english: dropped, bad_word (drat)"]
+    assert list(trace_ids._step_lines(number)) == ["lines: dropped, too_few_sentences, value 2, limit 3 (a note)"]

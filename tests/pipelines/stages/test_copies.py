@@ -99,6 +99,32 @@ def test_each_copy_has_a_row_that_names_a_document(dumps: Path, output: Path) ->
         assert share > 0.8
 
 
+def shared(first: str, second: str) -> tuple[float, float]:
+    """Return the containment of the first in the second and the Jaccard of both, from their distinct runs of words."""
+    one, two = (
+        {tuple(words[place : place + 5]) for place in range(len(words) - 4)}
+        for words in (first.split(), second.split())
+    )
+    return len(one & two) / len(one), len(one & two) / len(one | two)
+
+
+@pytest.mark.parametrize("measure", ["containment", "jaccard"])
+def test_a_near_duplicate_says_by_which_overlap_it_goes(
+    dumps: Path, output: Path, tmp_path: Path, measure: str
+) -> None:
+    if measure == "jaccard":
+        output = tmp_path / "jaccard"
+        built(dumps, output, "--runner", "plain", measure=measure)
+    texts, kept = texts_of(dumps, output), {row["id"]: row["kept"] for row in rows(output)}
+    near_ones = [row for row in dropped(output) if row["reason"] == "near_duplicate"]
+    assert near_ones
+    for row in near_ones:
+        overlaps = shared(texts[row["id"]], texts[kept[row["id"]]])
+        assert row["value"] == pytest.approx(overlaps[measure == "jaccard"], abs=0.02)
+        assert row["value"] > row["limit"] == 0.8
+    assert all(row["value"] is None is row["limit"] for row in dropped(output) if row["reason"] == "duplicate")
+
+
 def test_copies_of_a_copy_are_followed(dumps: Path, output: Path) -> None:
     """Copies of a part, dropped by `distinct`, go in the end for the whole text, for which `near` dropped the part."""
     texts, found = texts_of(dumps, output), rows(output)
