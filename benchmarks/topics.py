@@ -7,6 +7,11 @@ best, and documents of both maps counted. Trials are in two halves by hash: the 
 were chosen by the first half alone. Printed besides are the topics of the whole corpus, and how well they tell hosts of
 pages and languages of code apart (normalised mutual information). The last line is one JSON object:
 name -> {ratio, bar}, the worst share of all trials, at least the bar; and the largest topic's share, at most.
+
+On the sample the worst of 60 trials is 0.943 (of the 38 of the second half; 0.955 of the other 22). With the same
+weight for each document and all words it is 0.58. The 19 single inputs alone: worst 0.957; with 12, 14, 18 and 20
+topics 0.784, 0.898, 0.932 and 0.923, with weights that are even from 150, 200, 400 and 600 documents on 0.871, 0.879,
+0.925 and 0.922. A map takes a CPU second.
 """
 
 from __future__ import annotations
