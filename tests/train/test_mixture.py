@@ -272,7 +272,7 @@ def test_bad_text_is_refused(text: str, message: str) -> None:
 def test_where_is_at_backwards(weights: tuple[int, ...]) -> None:
     sizes = (57, 23, 31, 8)[: len(weights)]
     mixture = Mixture(11, weights, sizes)
-    stop = min(3 * mixture.period, 20_000) + 1
+    stop = min(3 * mixture.period, 4_000) + 1
     draw = mixture.at(np.arange(stop))
     for source, size in enumerate(sizes):
         for wanted in (np.arange(size), np.array([size // 2])):
