@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.document import LIMIT, VALUE
 from pipelines.explore.questions import score_column
 from pipelines.files import tables
 from pipelines.stages import counts
@@ -41,7 +42,7 @@ _TABLES: Final = (
        sha256 VARCHAR, row_count UBIGINT)""",
     f"""CREATE TABLE documents(number UBIGINT, id VARCHAR, source VARCHAR, kept BOOLEAN, stage VARCHAR, reason VARCHAR,
        language VARCHAR, place VARCHAR, license VARCHAR, year SMALLINT, bytes UBIGINT, tokens UBIGINT, title VARCHAR,
-       url VARCHAR, content UBIGINT,
+       url VARCHAR, detail VARCHAR, decided DOUBLE, bound DOUBLE, content UBIGINT,
        {", ".join(f"{score_column(place)} DOUBLE" for place in range(SCORES))})""",
     """CREATE TABLE tokens(source VARCHAR, file VARCHAR, file_row UBIGINT, split VARCHAR, shard VARCHAR,
        "first" UBIGINT, tokens UBIGINT, bytes UBIGINT)""",
@@ -228,7 +229,8 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def columns(schema: pa.Schema, *, text: bool) -> list[str]:
     """Return the names of the columns of a part that the catalogue is made of, the text too if it is asked for."""
-    wanted = {"id", "stage", "reason", "size", "url", "title", "language", "license", "timestamp", "repository", "site"}
+    wanted = {"id", "stage", "reason", "detail", "size", "url", "title", "language", "license", "timestamp"}
+    wanted |= {"repository", "site"}
     wanted |= {"text", "excerpt"} if text else set()
     return [field.name for field in schema if field.name in wanted or _is_number(field.type)]
 
@@ -250,7 +252,8 @@ def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str
         "title": pc.utf8_slice_codeunits(group["title"], 0, TITLE),
         "url": group["url"],
     }
-    found |= {name: group[name] for name in ("stage", "reason") if name in there}
+    found |= {name: group[name] for name in ("stage", "reason", "detail") if name in there}
+    found |= {column: group[name] for name, column in ((VALUE, "decided"), (LIMIT, "bound")) if name in there}
     if size := ("size" if "size" in there else "text" if "text" in there else ""):
         found["bytes"] = group["size"] if size == "size" else pc.binary_length(group["text"])
     found |= {column: group[name].cast(pa.float64()) for name, column in scores.items()}

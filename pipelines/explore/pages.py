@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import jinja2
 
 from pipelines import trace_ids
-from pipelines.card import differences, rendering
+from pipelines.card import differences, rendering, shapes
 from pipelines.card.differences import Row as DifferentRows
 from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
@@ -64,6 +64,7 @@ def environment() -> jinja2.Environment:
         "BINS": BINS,
         "STATES": STATES,
         "heights": bar_heights,
+        "against": against,
         "narrowed": narrowed,
     }
     return found
@@ -266,6 +267,12 @@ def narrowed(question: Question, column: str, value: str | None) -> Question:
         return question.also(state="kept")
     alone = "=" if column == "place" and value is not None else ""  # as its row counts
     return question.also(**{column: UNKNOWN if value is None else f"{alone}{value}"})
+
+
+def against(value: float, limit: float) -> str:
+    """Return a number that decided and its limit, with as many digits as tell them apart."""
+    shown = shapes.apart([value, limit])
+    return f"{shown(value)} against a limit of {shown(limit)}"
 
 
 def _stages(way: Way) -> list[Stage]:

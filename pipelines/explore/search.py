@@ -40,7 +40,10 @@ BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
 _VALUES: Final = {column: (f"min({column})", f"lower({column})") for column in ("language", "place", "license")} | {
     "reason": ("stage || '/' || reason",) * 2
 }
-COLUMNS: Final = "number, id, source, kept, stage, reason, language, place, license, year, bytes, tokens, title, url"
+COLUMNS: Final = (
+    "number, id, source, kept, stage, reason, language, place, license, year, bytes, tokens, title, url, "
+    "detail, decided, bound"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Counts:
 class Row:
     """A row of the catalogue, as a list shows it.
 
-    `score` is that which the question asks for; `line` is a match in its line, of a text that was read.
+    `detail` is the text that decided a drop, `decided` the number, and `bound` what it was compared with. `score` is
+    that which the question asks for; `line` is a match in its line, of a text that was read.
     """
 
     number: int
@@ -84,6 +88,9 @@ class Row:
     tokens: int | None
     title: str | None
     url: str | None
+    detail: str | None
+    decided: float | None
+    bound: float | None
     score: float | None = None
     line: Line | None = None
 
@@ -311,7 +318,8 @@ class Asked:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the answer, all of them, in the order of the list, for a file."""
         named = "".join(f', {score_column(n)} AS "{_quoted(name)}"' for n, name in enumerate(self.explorer.scores))
-        sql = f"SELECT {COLUMNS.removeprefix('number, ')}{named} FROM {self.answer()} ORDER BY {self._order()}"
+        columns = COLUMNS.removeprefix("number, ").removesuffix(", decided, bound")  # which are scores too
+        sql = f"SELECT {columns}{named} FROM {self.answer()} ORDER BY {self._order()}"
         with self.given(), catalogue.limited(self.connection, FILE_SECONDS):
             yield from self.connection.sql(sql, params=self._conditions.parameters).to_arrow_reader(1 << 14)
 

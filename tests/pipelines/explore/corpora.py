@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipelines.account.manifest import write_corpus_manifest
-from pipelines.document import Document, Drop
+from pipelines.document import LIMIT, VALUE, Document, Drop
 from pipelines.explore import index
 from pipelines.explore.index import Index
 from pipelines.explore.search import Explorer
 from pipelines.files import storage, tables
 from tests.pipelines import made
 
-SCORES = ("perplexity",)
+SCORES = ("perplexity", VALUE, LIMIT)
 
 
 def page(
@@ -37,9 +37,11 @@ def page(
 
 
 def drop(number: int, excerpt: str, reason: str = "too_short", *, source: str = "books") -> Drop:
-    """Return a drop at the stage `clean`."""
+    """Return a drop at the stage `clean`: of one that is too short a number decided, of others a text."""
     made_of = page(1_000 + number, excerpt, source=source)
-    return made_of.drop(reason, perplexity=100.0 + number)
+    if reason == "too_short":
+        return made_of.drop(reason, perplexity=100.0 + number, value=float(number), limit=100.0)
+    return made_of.drop(reason, detail=excerpt, perplexity=100.0 + number)
 
 
 def write(

@@ -230,8 +230,17 @@ def test_texts_of_the_same_length_differ_too(corpus: Path, explorer: Explorer, t
     assert compare.beside(asked, others, changed=True, fates=("kept", "gone")).counts.documents == 0
 
 
+def test_a_drop_says_what_decided(explorer: Explorer) -> None:
+    short = explorer.by_id(DROPS["books"][1].id)
+    assert short is not None
+    assert (short.decided, short.bound, short.detail) == (1.0, 100.0, None)
+    copy = explorer.by_id(DROPS["books"][2].id)
+    assert copy is not None
+    assert (copy.decided, copy.bound, copy.detail) == (None, None, "a llama too short 2")
+
+
 def test_scores_that_nothing_has_are_not_offered(explorer: Explorer) -> None:
-    assert set(explorer.given) == {"number", "perplexity"}
+    assert set(explorer.given) == {"number", "perplexity", "value", "limit"}
 
 
 def test_a_drawn_document_is_one_of_the_answer_and_any_may_be_drawn(explorer: Explorer) -> None:

@@ -45,7 +45,7 @@ PAGES = [
         (text, language) for text in HOSTILE for language in ("en", "ar", '"><script>', None)
     )
 ]
-DROPS = [corpora.drop(n, f"{text} llama") for n, text in enumerate(HOSTILE)]
+DROPS = [corpora.drop(n, f"{text} llama", "too_short" if n % 2 else "bad_word") for n, text in enumerate(HOSTILE)]
 # The same corpus built again: each fourth text is another one, and of one input the ids are others.
 OTHERS = [
     replace(
@@ -309,6 +309,13 @@ def test_a_drawn_document_leads_to_another_and_back(served: Served) -> None:
 def test_beyond_the_end_there_is_a_way_back(served: Served) -> None:
     for path in ("/?start=1000", "/values?column=place&start=1000", "/differences?list=changed&start=1000"):
         assert "The first ones</a>" in served.get(path)[1]
+
+
+def test_why_a_document_was_dropped_is_said(served: Served) -> None:
+    _, body = served.get(f"/document?{urlencode({'id': DROPS[1].id})}")
+    assert "dropped</span> at clean: too_short, 1 against a limit of 100" in body
+    _, body = served.get("/?state=dropped&reason=clean/bad_word")
+    assert "because of “<bdi>&lt;/script&gt;" in body
 
 
 def test_facts_lead_to_what_is_like_it(served: Served) -> None:
