@@ -188,7 +188,12 @@ class Catalogue:
         """Return the columns of scores for the numbers that a part has, taking those that are free for new ones."""
         known = self.scores()
         for field in schema:
-            if field.name not in _CORE and _is_number(field.type) and field.name not in known and len(known) < SCORES:
+            if (
+                field.name not in _CORE
+                and counts.is_number(field.type)
+                and field.name not in known
+                and len(known) < SCORES
+            ):
                 self.connection.execute("INSERT INTO scores VALUES (?, ?)", [len(known), field.name])
                 known.append(field.name)
         return {name: score_column(place) for place, name in enumerate(known) if name in schema.names}
@@ -223,16 +228,12 @@ class Catalogue:
                 )
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
-
-
 def columns(schema: pa.Schema, *, text: bool) -> list[str]:
     """Return the names of the columns of a part that the catalogue is made of, the text too if it is asked for."""
     wanted = {"id", "stage", "reason", "detail", "size", "url", "title", "language", "license", "timestamp"}
     wanted |= {"repository", "site"}
     wanted |= {"text", "excerpt"} if text else set()
-    return [field.name for field in schema if field.name in wanted or _is_number(field.type)]
+    return [field.name for field in schema if field.name in wanted or counts.is_number(field.type)]
 
 
 def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str]) -> pa.Table:

@@ -133,7 +133,7 @@ class ItemCounts:
             self._add(named(name), parts, sizes, *_named(table, name))
         self._add(number(LENGTH, whole=True), parts, sizes, _binned(sizes))
         numbers = [column for column in table.schema if column.name not in {*known.names, *names}]
-        for column in [column for column in numbers if _is_number(column.type)][:NUMBERS]:
+        for column in [column for column in numbers if _has_numbers(column.type)][:NUMBERS]:
             values, rows = _elements(table[column.name])
             self._add(
                 number(column.name, whole=not _is_score(column.type)), parts, sizes, _binned(_floats(values)), rows
@@ -187,10 +187,13 @@ def hosts(addresses: Any) -> Any:
     return pc.utf8_lower(pc.struct_field(pc.extract_regex(addresses, _HOST), "host"))
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    if pa.types.is_list(kind):
-        return _is_number(kind.value_type)
+def is_number(kind: pa.DataType) -> bool:
+    """Tell whether the values of a column are numbers."""
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _has_numbers(kind: pa.DataType) -> bool:
+    return is_number(kind.value_type if pa.types.is_list(kind) else kind)
 
 
 def _is_score(kind: pa.DataType) -> bool:

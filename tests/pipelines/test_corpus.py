@@ -23,19 +23,6 @@ from tests.pipelines import tiny
 from tests.pipelines.tiny import identity
 
 
-@pytest.fixture(scope="module")
-def dumps_and_options(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    folder = tmp_path_factory.mktemp("tiny")
-    return folder, tiny.write(folder)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, dumps_and_options: tuple[Path, list[str]]) -> Path:
-    output = tmp_path_factory.mktemp("built") / "corpus"
-    assert corpus.main([*dumps_and_options[1], "--output", str(output), "--runner", "plain"]) == 0
-    return output
-
-
 def test_every_source_is_there_and_adds_up(built: Path) -> None:
     assert list(verify.problems(str(built))) == []
     for name in build.SOURCES:

@@ -9,24 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import build, corpus, replay, trace, trace_ids
+from pipelines import build, replay, trace, trace_ids
 from pipelines.document import READ
 from pipelines.files import storage, tables
 from pipelines.replay import Given, NotAtHandError
 from tests.pipelines import tiny
-
-
-@pytest.fixture(scope="module")
-def dumps_and_options(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    folder = tmp_path_factory.mktemp("tiny")
-    return folder, tiny.write(folder)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, dumps_and_options: tuple[Path, list[str]]) -> Path:
-    output = tmp_path_factory.mktemp("built") / "corpus"
-    assert corpus.main([*dumps_and_options[1], "--output", str(output), "--runner", "plain"]) == 0
-    return output
 
 
 @pytest.fixture
