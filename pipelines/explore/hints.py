@@ -42,6 +42,9 @@ class Hint:
 def of(asked: Asked, documents: int) -> list[Hint]:
     """Return what is to be said of a question whose answer has so many documents."""
     found = [*_addresses(asked), *_signs(asked.question)]
+    if asked.question.place.removeprefix("=") == "github.com":
+        everything = asked.question.also(place="", source="github")
+        found.append(Hint("Files of GitHub are known by their repositories", everything, link="all of them"))
     if not documents:
         found += _not_there(asked)
     return found + list(_lacking(asked))
@@ -70,19 +73,22 @@ def _addresses(asked: Asked) -> Iterator[Hint]:
             said = f"“{address}” is looked for in the texts, where pages seldom name themselves"
             meant = Question(address=page) if page else Question(place=place)
             yield Hint(said, meant, link="the page of this address" if page else f"all that is of {place}")
-    if "/" in asked.question.words and (row := asked.explorer.by_id(asked.question.words)):
+    if "/" in asked.question.words and (row := asked.explorer.by_id(asked.question.words.strip('"'))):
         yield Hint("This is the id of a document", document=row.id, link=row.title or row.id)
 
 
 def _not_there(asked: Asked) -> Iterator[Hint]:
     """Yield the values of a question that no row has, and those like them."""
     for name in ("source", "reason", "language", "place", "license"):
-        value = getattr(asked.question, name).removeprefix("=")
-        if value in ("", UNKNOWN) or "*" in value or _is_there(asked, name, value):
+        value = getattr(asked.question, name)
+        if value in ("", UNKNOWN) or _is_there(asked, name, value):
+            continue
+        if "*" in value:
+            yield Hint(f"{name}: no document or drop of this corpus has one like {value!r}")
             continue
         of = "stage || '/' || reason" if name == "reason" else name
         sql = f"SELECT {of}, count(*) FROM documents WHERE {of} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT {NAMES}"
-        yield Hint(_meant(name, value, [str(found) for found, _ in asked.plain(sql)]))
+        yield Hint(_meant(name, value.removeprefix("="), [str(found) for found, _ in asked.plain(sql)]))
     address = asked.question.address
     if address not in ("", UNKNOWN) and "*" not in address and not _is_there(asked, "address", address):
         place = placed(address)

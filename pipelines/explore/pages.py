@@ -212,7 +212,7 @@ class Pages:
                 ]
             ),
             texts=texts,
-            different=_different(*texts) if all(row.kept for row, _ in pair) else _beginnings(*texts),
+            different=_both(pair),
         )
 
     def _found(self, which: int, identifier: str) -> tuple[Row, Found]:
@@ -279,13 +279,18 @@ def _stages(way: Way) -> list[Stage]:
     return [Stage(step, _different(step.before, step.after)) for step in way.steps]
 
 
-def _beginnings(*texts: str | None) -> list[DifferentRows]:
-    """Return the differences of two texts of which one is an excerpt, as far as that goes."""
+def _both(pair: Sequence[tuple[Row, Found]]) -> list[DifferentRows]:
+    """Return the differences of the texts of two rows, as far as an excerpt that is cut goes."""
+    texts = [found.text for _, found in pair]
     if None in texts:
         return []
-    length = min(len(text or "") for text in texts)
-    before, after = ((text or "")[:length] for text in texts)
-    return differences.side_by_side(before, after, length) if before != after else []
+    cut = [
+        len(text) for text, (row, _) in zip(texts, pair, strict=True) if text and len(text.encode()) < (row.bytes or 0)
+    ]
+    if not cut:
+        return _different(*texts)
+    before, after = ((text or "")[: min(cut)] for text in texts)
+    return differences.side_by_side(before, after, min(cut)) if before != after else []
 
 
 def _different(before: str | None, after: str | None) -> list[DifferentRows]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from pipelines.explore import words
+
 # Orders of the list, and what of them goes before the columns; without one it is in the order of the corpus.
 ORDERS: Final[Mapping[str, str]] = {
     "shortest": "bytes",
@@ -42,9 +44,9 @@ class Question:
     """What documents and drops are asked for; "" and None ask for nothing.
 
     `words` are words and "phrases", all of which must be there, and -words that must not; `pattern` is a regular
-    expression in RE2's syntax. In `source`, `language`, `license`, `place`, `address`, `title` and `reason` a `*`
-    stands for any letters. `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository
-    or its owner, or behind a = that alone; `address` that of a page, without its scheme; `title` a part of one. `year`
+    expression in RE2's syntax. In `source`, `language`, `license`, `place`, `address` and `reason` a `*` stands for any
+    letters. `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner,
+    or behind a = that alone; `address` that of a page, without its scheme; `title` words as `words` are. `year`
     is one year, or UNKNOWN. `score` names what `score_from` and `score_to` are limits of. Limits are included. `order`
     is one of ORDERS: what the list begins with.
     """
@@ -119,7 +121,11 @@ def _values(parameters: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         if len(value) > LONGEST:
             raise ValueError(f"{one.name}: {len(value):,} characters; {LONGEST:,} at most")
         if value:
-            yield one.name, _number(one.name, value) if one.default is None else value
+            yield one.name, _number(one.name, value) if one.default is None else _plain(one.name, value)
+
+
+def _plain(name: str, value: str) -> str:
+    return value.lower() if name == "state" else value
 
 
 def _settled(question: Question) -> Question:
@@ -133,7 +139,8 @@ def _checked(question: Question) -> Question:
     if question.state not in ("", *STATES):
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
     if question.year not in ("", UNKNOWN) and not _YEAR.fullmatch(question.year):
-        raise ValueError(f"year: {question.year!r} is not a year, nor {UNKNOWN!r} for none that is known")
+        what = f"is not a year, nor {UNKNOWN!r} for none that is known; several are asked for by from and to"
+        raise ValueError(f"year: {question.year!r} {what}")
     if question.year and (question.year_from, question.year_to) != (None, None):
         raise ValueError("year: one is asked for, and limits too")
     if not question.score and (question.score_from, question.score_to) != (None, None):
@@ -213,12 +220,16 @@ def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str
     for name in _EQUAL:
         if value := getattr(question, name):
             yield _matches(name, value)
-    if question.title:
-        yield _matches("title", question.title if question.title == UNKNOWN else f"*{question.title}*")
+    if question.title == UNKNOWN:
+        yield _matches("title", UNKNOWN)
+    elif question.title:
+        for one in words.asked(question.title, "title"):
+            yield f"{'' if one.there else 'NOT '}regexp_matches(title, ?, 'i')", [words.in_re2(one)]
     if question.state:
         yield "kept = ?", [question.state == "kept"]
     if question.reason:
-        yield _matches("stage || '/' || reason" if "/" in question.reason else "stage", question.reason)
+        whole = "/" in question.reason or "*" in question.reason
+        yield _matches("stage || '/' || reason" if whole else "stage", question.reason)
     if question.place:
         yield _place(question.place)
     if question.address:

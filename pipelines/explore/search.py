@@ -204,6 +204,8 @@ class Asked:
         self.explorer, self.question = explorer, question
         self._deadline, self._looking = start + explorer.seconds, start + LOOKING * explorer.seconds
         self._words = words.asked(question.words)
+        if question.score and question.score not in explorer.given:
+            raise ValueError(f"score: nothing has {question.score!r}; there are {', '.join(explorer.given) or 'none'}")
         if question.pattern:
             texts.check_pattern(question.pattern)
         self._conditions = conditions(question, explorer.scores)
@@ -298,7 +300,8 @@ class Asked:
             values = found[row.number]
             _check_same(row, values)
             text = values.get("text") or values.get("excerpt")
-            line = texts.line(text, patterns, self.question.pattern) if text else None
+            # A slow pattern is looked for in no more texts once the time is over.
+            line = texts.line(text, patterns, self.question.pattern if self.left > 0 else "") if text else None
             shown.append(replace(row, line=line))
         return shown
 
@@ -317,7 +320,8 @@ class Asked:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the answer, all of them, in the order of the list, for a file."""
-        named = "".join(f', {score_column(n)} AS "{_quoted(name)}"' for n, name in enumerate(self.explorer.scores))
+        given = [(n, name) for n, name in enumerate(self.explorer.scores) if name in self.explorer.given]
+        named = "".join(f', {score_column(n)} AS "{_quoted(name)}"' for n, name in given)
         columns = COLUMNS.removeprefix("number, ").removesuffix(", decided, bound")  # which are scores too
         sql = f"SELECT {columns}{named} FROM {self.answer()} ORDER BY {self._order()}"
         with self.given(), catalogue.limited(self.connection, FILE_SECONDS):

@@ -22,7 +22,8 @@ from pipelines.explore.catalogue import ROWS_OF_A_PART, OutOfTimeError, Part
 from pipelines.files import tables
 
 Numbers = npt.NDArray[np.uint64]
-PIECE: Final = 4 << 20  # bytes of text between two looks at the clock
+PIECES: Final = 1 << 14, 4 << 20  # bytes of text between two looks at the clock, by how long the last ones took
+SLOW: Final = 0.1  # seconds for a piece
 BEFORE, AFTER = 90, 160  # characters shown around a match
 MATCHES: Final = 500  # of a word that are looked at for the line that is shown
 NEAR: Final = 40  # of them in a line
@@ -109,17 +110,20 @@ def matching(
 
 
 def _held(texts: Any, patterns: Sequence[tuple[str, bool]], deadline: float) -> npt.NDArray[np.bool_]:
-    each = max(1, len(texts) * PIECE // max(1, texts.nbytes))
     found = []
-    for start in range(0, len(texts), each):
-        if time.monotonic() > deadline:
+    start, size, mean = 0, PIECES[0], max(1, texts.nbytes // max(1, len(texts)))
+    while start < len(texts):
+        began = time.monotonic()
+        if began > deadline:
             raise OutOfTimeError
-        piece = texts.slice(start, each)
+        piece = texts.slice(start, max(1, size // mean))
         held = np.ones(len(piece), np.bool_)
         for pattern, there in patterns:
             match = pc.match_substring_regex(piece, pattern, ignore_case=True).fill_null(not there)
             held &= match.to_numpy(zero_copy_only=False) == there
         found.append(held)
+        start += len(piece)
+        size = min(PIECES[1], 2 * size) if time.monotonic() - began < SLOW else max(PIECES[0], size // 2)
     return np.concatenate([np.empty(0, np.bool_), *found])
 
 

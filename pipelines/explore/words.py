@@ -10,6 +10,7 @@ its excerpt is what is there to be searched.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,18 +71,18 @@ class Asked:
         return bool(_SIGNS.search(self.text))
 
 
-def asked(words: str) -> list[Asked]:
-    """Return the words and phrases of a question; ValueError for one that has none, or opens a phrase for good."""
+def asked(words: str, field: str = "words") -> list[Asked]:
+    """Return the words and phrases of a field; ValueError for one that has none, or opens a phrase for good."""
     found = []
-    plain = _SINGLE.sub(r'"\1"', words.translate(_QUOTES))
+    plain = _SINGLE.sub(r'"\1"', unicodedata.normalize("NFC", words).translate(_QUOTES))
     if plain.count('"') % 2:
-        raise ValueError(f"words: in {words!r} a quotation mark is opened and not closed")
+        raise ValueError(f"{field}: in {words!r} a quotation mark is opened and not closed")
     for match in _ASKED.finditer(plain):
         minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
         if terms(text):
             found.append(Asked(text, not minus))
     if words.strip() and not found:
-        raise ValueError(f"words: {words!r} has no word")
+        raise ValueError(f"{field}: {words!r} has no word")
     return found
 
 

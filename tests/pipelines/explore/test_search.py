@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,10 +112,13 @@ ASKED: list[tuple[Question, Callable[[Plain], bool]]] = [
     (Question(address="a1.example.com"), lambda row: False),
     (Question(address="a1.example.com/*"), lambda row: row.host == "a1.example.com"),
     (Question(address="-"), lambda row: row.one.url is None),
-    (Question(title="LE 7"), lambda row: row.one.title == "Title 7"),
-    (Question(title="title 1*"), lambda row: str(row.one.title).startswith("Title 1")),
+    (Question(title="7 TITLE"), lambda row: row.one.title == "Title 7"),
+    (Question(title='"title 1"'), lambda row: row.one.title == "Title 1"),
+    (Question(title="title -7"), lambda row: row.one.title != "Title 7"),
+    (Question(title="itle"), lambda row: False),
     (Question(title="-"), lambda row: row.one.title is None),
     (Question(source="C4", language="-"), lambda row: row.one.source == "c4"),
+    (Question(reason="*uplic*"), lambda row: isinstance(row.one, Drop) and row.one.reason == "duplicate"),
     (Question(reason="CLEAN/dup*"), lambda row: isinstance(row.one, Drop) and row.one.reason == "duplicate"),
     (Question(place="SITE1.example.org"), lambda row: row.host == "site1.example.org"),
     (Question(year="2003"), lambda row: row.year == 2003),
@@ -210,6 +214,7 @@ def test_the_line_with_most_of_the_words_is_shown_with_all_of_them_marked(text: 
         ("cat OR dog", "“OR” is a word like others"),
         ("it's 1.5 (or so), well-known.", ""),
         (BOOKS[3].id, "This is the id of a document"),
+        (f'"{BOOKS[3].id}"', "This is the id of a document"),
     ],
 )
 def test_what_words_do_not_mean_is_said(explorer: Explorer, asked: str, hint: str) -> None:
@@ -237,6 +242,16 @@ def test_a_drop_says_what_decided(explorer: Explorer) -> None:
     copy = explorer.by_id(DROPS["books"][2].id)
     assert copy is not None
     assert (copy.decided, copy.bound, copy.detail) == (None, None, "a llama too short 2")
+
+
+def test_a_slow_pattern_ends_in_time(corpus: Path, tmp_path: Path) -> None:
+    slow = [corpora.page(n, "ab " * 30_000) for n in range(40)]
+    made_now = corpora.write(tmp_path / "corpus", {"books": slow}, {"books": []})
+    explorer = corpora.explorer(made_now, tmp_path / "index", words=False, seconds=1.0)
+    start = time.monotonic()
+    counts = explorer.asked(Question(pattern="(.{1,100}){1,10}zzzq")).counts()
+    assert not counts.exact
+    assert time.monotonic() - start < 6
 
 
 def test_scores_that_nothing_has_are_not_offered(explorer: Explorer) -> None:
@@ -352,6 +367,8 @@ def test_many_years_share_bars(explorer: Explorer, monkeypatch: pytest.MonkeyPat
         (Question(address="site1.example.org/none"), "'site1.example.org/none', but other of site1.example.org"),
         (Question(address="nowhere.org/none"), "'nowhere.org/none', nor any other of nowhere.org"),
         (Question(place="site1.exampl.org"), "there is site1.example.org"),
+        (Question(place="*.nowhere.org"), "place: no document or drop of this corpus has one like '*.nowhere.org'"),
+        (Question(place="=example.org"), "'example.org'; there is site"),
         (Question(license="Artistic"), "the most frequent are MIT"),
     ],
 )

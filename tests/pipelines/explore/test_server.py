@@ -131,7 +131,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     other = tmp_path_factory.mktemp("other") / "corpus"
-    corpora.write(other, {"books": OTHERS}, {"books": DROPS})
+    longer = replace(DROPS[1], excerpt=f"{DROPS[1].excerpt} and more", size=DROPS[1].size + 9)
+    corpora.write(other, {"books": OTHERS}, {"books": [DROPS[0], longer, *DROPS[2:]]})
     (other / "manifest.json").unlink()
     indexes = tmp_path_factory.mktemp("indexes")
     first, second = corpora.explorer(corpus, indexes / "a"), corpora.explorer(other, indexes / "b", words=False)
@@ -296,6 +297,14 @@ def test_a_document_in_both_corpora(served: Served, which: int) -> None:
     assert "<ins>" in body
     _, body = served.get(f"/document?{urlencode({'id': (page, other)[which].id, 'corpus': which})}")
     assert "both beside each other" in body
+
+
+def test_two_excerpts_are_compared_whole(served: Served) -> None:
+    _, body = served.get(f"/compared?{urlencode({'id': DROPS[0].id})}")
+    assert "<del>" not in body
+    assert "The same in both" in body
+    _, body = served.get(f"/compared?{urlencode({'id': DROPS[1].id})}")
+    assert "and more" in body
 
 
 def test_a_drawn_document_leads_to_another_and_back(served: Served) -> None:

@@ -58,6 +58,7 @@ def found(index: Words, asked: str) -> list[int]:
         ("quick -brown", []),
         ('fox -"quick brown"', [1]),
         ("größe", [2]),
+        ("gro\u0308ße", [2]),
         ("-quick -the -日本", [2, 5, 6, 7, 8]),
         ("example.org", [6]),
         ("snake case", [6]),
