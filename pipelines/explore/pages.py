@@ -21,7 +21,7 @@ from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.compare import LISTS, Beside
 from pipelines.explore.histograms import BINS, Bars
-from pipelines.explore.questions import ORDERS, STATES, UNKNOWN, Question, plain_address
+from pipelines.explore.questions import LONGEST, ORDERS, STATES, UNKNOWN, Question, plain_address
 from pipelines.explore.runs import StepsOfRun
 from pipelines.explore.search import BREAKDOWNS, PAGE, Explorer, Row, row_in_part
 from pipelines.stages import changes, losses
@@ -236,13 +236,15 @@ def _beside(both: Sequence[Sequence[tuple[str | None, int, int]]]) -> list[tuple
 
 def _alike(row: Row) -> dict[str, Question]:
     """Return, by the names of a document's facts, the questions for those that are like it in one."""
-    values = {"title": row.title, "license": row.license, "language": row.language}
+    values = {"license": row.license, "language": row.language}
     found = {name: Question().also(**{name: value}) for name, value in values.items() if value}
+    if title := words.Asked(row.title or "", there=True).words:
+        found["title"] = Question(title=f'"{" ".join(title)}"')
     if row.url:
         found["url"] = Question(address=plain_address(row.url))
     if row.place:
         found |= dict.fromkeys(("repository", "site"), Question(place=f"={row.place}"))
-    return found
+    return {name: one for name, one in found.items() if all(len(text) <= LONGEST for _, text in one.asked())}
 
 
 def _facts(both: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:

@@ -123,17 +123,13 @@ def look(page: Page, *, all_open: bool, axe: str = "") -> Found:
 def survey(
     browser: Browser, path: Path, *, axe: str = "", widths: Sequence[int] = WIDTHS, schemes: Sequence[Scheme] = SCHEMES
 ) -> Iterator[tuple[int, Scheme, bool, Found]]:
-    """Yield what is wrong at each width, in each scheme, as loaded and with all opened.
-
-    axe looks at the narrowest and the widest.
-    """
+    """Yield what is wrong at each width, in each scheme, as loaded and with all opened."""
     for scheme in schemes:
         with opened(browser, path, scheme=scheme) as page:
             for all_open in (False, True):
                 for width in widths:
                     page.set_viewport_size({"width": width, "height": HEIGHT})
-                    script = axe if width in (min(widths), max(widths)) else ""
-                    yield width, scheme, all_open, look(page, all_open=all_open, axe=script)
+                    yield width, scheme, all_open, look(page, all_open=all_open, axe=axe)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -157,8 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ):
                 took, before = time.perf_counter() - before, time.perf_counter()
                 numbers = (one.texts, *map(len, (one.overlaps, one.spills, one.small)))
-                asked = script and width in (min(options.widths), max(options.widths))
-                cells = (*numbers, one.wider, len(one.axe) if asked else "", len(one.same_names), f"{took:.1f}")
+                cells = (*numbers, one.wider, len(one.axe) if script else "", len(one.same_names), f"{took:.1f}")
                 print(f"| {name} | {width} | {scheme} | {'all' if all_open else 'as loaded'} |", end=" ")
                 print(" | ".join(map(str, cells)), "|", flush=True)
                 for kind in (one.overlaps, one.spills, one.small, one.same_names):

@@ -320,6 +320,15 @@ def test_beyond_the_end_there_is_a_way_back(served: Served) -> None:
         assert "The first ones</a>" in served.get(path)[1]
 
 
+def test_every_fact_s_link_leads_to_its_document(served: Served) -> None:
+    for page in PAGES:
+        _, body = served.get(f"/document?{urlencode({'id': page.id})}")
+        for link in re.findall(r'<dd><a href="([.][?][^"]*)">', body):
+            status, answer = served.get(f"/{html.unescape(link).removeprefix('.')}")
+            assert status == 200, link
+            assert "No document is like this" not in answer, link
+
+
 def test_why_a_document_was_dropped_is_said(served: Served) -> None:
     _, body = served.get(f"/document?{urlencode({'id': DROPS[1].id})}")
     assert "dropped</span> at clean: too_short, 1 against a limit of 100" in body
