@@ -84,12 +84,17 @@ def words_of(text: str) -> list[str]:
 
 
 def clustered(documents: Sequence[Sequence[str]], sources: Sequence[str], topics: int) -> npt.NDArray[np.int64]:
-    """Return the topic of each document, given by its words and its source: the axis on which it lies farthest."""
+    """Return the topic of each document, given by its words and its source: the axis on which it lies farthest.
+
+    None has one where hardly any words tell documents apart, fewer than two for each topic.
+    """
     text = packages.SCIKIT_LEARN.load("sklearn.feature_extraction.text")
     hashed = text.HashingVectorizer(analyzer=list, n_features=FEATURES, alternate_sign=False, norm=None)
     counted = hashed.transform(documents)
     having = np.bincount(counted.indices, minlength=FEATURES)
     telling = np.flatnonzero((having >= RARE) & (having <= COMMON * len(documents)))
+    if len(telling) < 2 * topics:
+        return np.empty(0, np.int64)
     weighed = text.TfidfTransformer(sublinear_tf=True).fit_transform(counted[:, telling])
     number = Counter(sources)
     weights = [[max(number[source], EVEN) ** -0.5] for source in sources]  # whose squares add up to 1 in a large source
@@ -126,6 +131,8 @@ def placed(documents: Mapping[str, Sequence[Document]]) -> list[Placed]:
     if len(rows) < LEAST:
         return []
     topics = clustered([words for _, _, words in rows], [title for title, _, _ in rows], TOPICS)
+    if not len(topics):
+        return []
     return [Placed(*row, topic) for row, topic in zip(rows, topics.tolist(), strict=True)]
 
 

@@ -87,6 +87,14 @@ def test_a_part_that_was_read_says_its_interval() -> None:
     assert all(0 < topic.documents.margin < 4_000 for topic in read.topics)
 
 
+@pytest.mark.parametrize("text", ["the same words in all of them", "word{}", "the same {} words"])
+def test_documents_that_no_words_tell_apart_have_no_map(text: str) -> None:
+    letters = "abcdefghij"
+    texts = [text.format(letters[n // 10] + letters[n % 10] + "x") for n in range(100)]
+    found = [Document(id=f"a/1/{n}", source="a", text=one, dump="a", offset=n) for n, one in enumerate(texts)]
+    assert topics.read(drawn(found)) is None
+
+
 def test_scripts_without_blanks_are_cut_in_twos() -> None:
     assert topics.words_of("Die Brücke, 12 x 日本語") == ["die", "brücke", "日本", "本語"]
 
