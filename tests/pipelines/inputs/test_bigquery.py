@@ -88,7 +88,7 @@ def test_the_files_are_inputs_of_the_corpus_row_by_row(tmp_path: Path) -> None:
             found += list(github_input.read(stream, Dump(name=path.name, digest=path.name), counts))
     documents = [record for record in found if isinstance(record, Document)]
     assert sorted(record.text for record in documents) == sorted(row["content"] for row in ROWS if row["content"])
-    assert {record.license for record in documents} == {"mit"}
+    assert {record.license for record in documents} == {"MIT"}
     assert {record.attributes["repository"] for record in documents} == {"herders/fork-0"}
     assert (counts["records"], len(found) - len(documents)) == (40, 4)  # what is null in BigQuery is dropped, by reason
 
