@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 
 from pipelines.explore import catalogue
-from pipelines.explore.search import COLUMNS, PAGE, Asked, Counts, Row
+from pipelines.explore.search import COLUMNS, PAGE, TOTALS, Asked, Counts, Row
 
 LISTS: Final = ("first", "second", "changed")  # only in an answer, or another in each
 SUMS: Final = 40  # that are shown, the largest
@@ -71,12 +71,10 @@ def beside(
     given = [(column, fate) for column, fate in zip(("here", there), fates, strict=True) if fate]
     apart += "".join(f" AND {column} = ?" for column, _ in given)
     values = [fate for _, fate in given]
-    sums = "count(*), coalesce(sum(bytes), 0), coalesce(sum(tokens), 0), count(tokens)"
     by_fate = f"""SELECT source, here, {there}, count(*), coalesce(sum(bytes), 0), {addressed} FROM {apart}
                   GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {SUMS}"""
     with catalogue.registered(asked.connection, other=other):
-        ((documents, size, tokens, counted),) = asked.fetched(f"SELECT {sums} FROM {apart}", values)
+        (totals,) = asked.fetched(f"SELECT {TOTALS} FROM {apart}", values)
         summed = asked.fetched(by_fate, values)
         rows = asked.fetched(f"SELECT {COLUMNS} FROM {apart} ORDER BY number LIMIT {PAGE} OFFSET {start}", values)
-    counts = Counts(int(documents), int(size), int(tokens), int(counted))
-    return Beside(counts, [Sum(*one) for one in summed], [Row(*row) for row in rows])
+    return Beside(Counts.of(totals), [Sum(*one) for one in summed], [Row(*row) for row in rows])

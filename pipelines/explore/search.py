@@ -40,6 +40,7 @@ BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
 _VALUES: Final = {column: (f"min({column})", f"lower({column})") for column in ("language", "place", "license")} | {
     "reason": ("stage || '/' || reason",) * 2
 }
+TOTALS: Final = "count(*), coalesce(sum(bytes), 0), coalesce(sum(tokens), 0), count(tokens)"  # of Counts
 COLUMNS: Final = (
     "number, id, source, kept, stage, reason, language, place, license, year, bytes, tokens, title, url, "
     "detail, decided, bound"
@@ -55,6 +56,12 @@ class Counts:
     tokens: int = 0
     counted: int = 0
     exact: bool = True
+
+    @classmethod
+    def of(cls, found: Sequence[Any]) -> Counts:
+        """Return what a query for TOTALS found."""
+        documents, size, tokens, counted = map(int, found)
+        return cls(documents, size, tokens, counted)
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -221,12 +228,11 @@ class Asked:
         """Return how many documents, bytes and tokens the question takes."""
         rows = self.matching()
         total = Counts(exact=rows is None or rows.exact)
-        sums = "count(*), coalesce(sum(bytes), 0), coalesce(sum(tokens), 0), count(tokens)"
-        sql = f"SELECT {sums} FROM {self.answer()} AND number BETWEEN ? AND ?"
+        sql = f"SELECT {TOTALS} FROM {self.answer()} AND number BETWEEN ? AND ?"
         try:
             for bounds in self._blocks():
-                ((documents, size, tokens, counted),) = self.fetched(sql, bounds)
-                total += Counts(int(documents), int(size), int(tokens), int(counted))
+                (found,) = self.fetched(sql, bounds)
+                total += Counts.of(found)
         except OutOfTimeError:
             return replace(total, exact=False)
         return total
