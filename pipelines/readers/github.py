@@ -23,7 +23,7 @@ from urllib.parse import quote
 from filters import unicode_bytes
 from filters.code import license
 from filters.code.languages import language_of
-from pipelines.document import EXCERPT_CHARACTERS, READ, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, Document, Drop
 from pipelines.files.tables import well_formed
 from pipelines.readers import Dump, rows
 
@@ -95,15 +95,7 @@ def record(row: Any, dump: Dump, number: int, size: int) -> Document | Drop:
 
 def drop(dump: Dump, number: int, reason: Reason, excerpt: str, size: int, scores: Mapping[str, float] = {}) -> Drop:
     """Return the Drop of the row with this number, of which nothing else is known."""
-    return Drop(
-        id=f"{SOURCE}/{dump.digest}/{number}",
-        source=SOURCE,
-        stage=READ,
-        reason=reason,
-        excerpt=excerpt,
-        size=size,
-        scores=scores,
-    )
+    return rows.drop(SOURCE, dump, number, reason, excerpt, size, scores)
 
 
 def unreadable(row: rows.Unreadable, dump: Dump, number: int) -> Drop:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, Final
@@ -19,10 +19,11 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.document import EXCERPT_CHARACTERS, LIMIT, VALUE
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Drop
 from pipelines.files import parquet_pages
 from pipelines.files.blocks import TooLargeError
 from pipelines.files.parquet_pages import ParquetFile
+from pipelines.readers import Dump
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -231,3 +232,24 @@ def _bytes(column: Any) -> int:
     if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
         return int(pc.sum(pc.binary_length(column)).as_py() or 0)
     return 0
+
+
+def drop(
+    source: str,
+    dump: Dump,
+    number: int,
+    reason: str,
+    told: str = "",
+    size: int = 0,
+    scores: Mapping[str, float] = {},
+) -> Drop:
+    """Return the drop of the row of a dump with this number, of which nothing else is known."""
+    return Drop(
+        id=f"{source}/{dump.digest}/{number}",
+        source=source,
+        stage=READ,
+        reason=reason,
+        excerpt=told,
+        size=size,
+        scores=scores,
+    )

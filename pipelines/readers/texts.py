@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 
 from pipelines import timestamps
-from pipelines.document import EXCERPT_CHARACTERS, LIMIT, READ, VALUE, Document, Drop
+from pipelines.document import EXCERPT_CHARACTERS, LIMIT, VALUE, Document, Drop
 from pipelines.files import arrow_batches
 from pipelines.files.blocks import TooLargeError
 from pipelines.files.tables import well_formed
@@ -87,7 +87,7 @@ def read(
     for number, row in numbered(stream, dump, fields):
         counts["records"] += 1
         if isinstance(row, rows.Unreadable):
-            yield _drop(source, dump, number, Reason(row.reason), row.told, row.size, row.scores)
+            yield rows.drop(source, dump, number, Reason(row.reason), row.told, row.size, row.scores)
         else:
             yield _document(row, dump, number, source, fields, attributes, counts)
 
@@ -309,10 +309,10 @@ def _document(
 ) -> Document | Drop:
     text = value(row, fields.text)
     if text is None or (isinstance(text, str) and not text.strip()):
-        return _drop(source, dump, number, Reason.NO_TEXT)
+        return rows.drop(source, dump, number, Reason.NO_TEXT)
     if not isinstance(text, str):
         told = f"{fields.text} is a {type(text).__name__}, not a string"
-        return _drop(source, dump, number, Reason.BAD_FIELD, told)
+        return rows.drop(source, dump, number, Reason.BAD_FIELD, told)
     stated = said(value(row, fields.timestamp))
     timestamp = timestamps.canonical(stated)
     counts["unreadable:timestamp"] += stated is not None and timestamp is None
@@ -335,15 +335,15 @@ def _whole(stream: BinaryIO, dump: Dump, source: str) -> Document | Drop:
     try:
         content = _unpacked(stream)
     except (EOFError, OSError, zlib.error) as error:
-        return _drop(source, dump, 0, Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS])
+        return rows.drop(source, dump, 0, Reason.TRUNCATED, str(error)[:EXCERPT_CHARACTERS])
     if len(content) > MAX_TEXT_BYTES:
         scores = {VALUE: len(content), LIMIT: MAX_TEXT_BYTES}
-        return _drop(source, dump, 0, Reason.TOO_LONG, size=len(content), scores=scores)
+        return rows.drop(source, dump, 0, Reason.TOO_LONG, size=len(content), scores=scores)
     text = decode(content)
     if text is None:
-        return _drop(source, dump, 0, Reason.BINARY, size=len(content))
+        return rows.drop(source, dump, 0, Reason.BINARY, size=len(content))
     if not text.strip():
-        return _drop(source, dump, 0, Reason.NO_TEXT)
+        return rows.drop(source, dump, 0, Reason.NO_TEXT)
     return Document(id=f"{source}/{dump.digest}/0", source=source, text=text, dump=dump.digest, offset=0)
 
 
@@ -356,23 +356,3 @@ def _unpacked(stream: BinaryIO) -> bytes:
         with pa.CompressedInputStream(cast(io.IOBase, stream), "zstd") as unpacked:
             return bytes(unpacked.read(MAX_TEXT_BYTES + 1))
     return stream.read(MAX_TEXT_BYTES + 1)
-
-
-def _drop(
-    source: str,
-    dump: Dump,
-    number: int,
-    reason: Reason,
-    told: str = "",
-    size: int = 0,
-    scores: Mapping[str, float] = {},
-) -> Drop:
-    return Drop(
-        id=f"{source}/{dump.digest}/{number}",
-        source=source,
-        stage=READ,
-        reason=reason,
-        excerpt=told,
-        size=size,
-        scores=scores,
-    )
