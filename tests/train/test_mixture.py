@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines import table1
 from pipelines.table1 import TABLE_1
+from tests.slowness import slowness
 from train.mixture import Mixture, derive_key, integer_weights, parse_proportions, permute, unpermute
 
 LLAMA = (670, 150, 45, 45, 45, 25, 20)
@@ -183,7 +184,7 @@ def test_a_sequence_costs_under_two_microseconds() -> None:
     mixture.at(ks)
     start = time.process_time()
     mixture.at(ks)
-    assert (time.process_time() - start) / len(ks) < 2e-6
+    assert (time.process_time() - start) / len(ks) < 2e-6 * slowness()
 
 
 def test_a_weight_of_zero_leaves_a_source_out() -> None:
