@@ -1,5 +1,6 @@
 """Files appear whole or not at all; globs, folders and single files are listed in one order."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,17 @@ def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
         stream.write(b" and half")
     assert path.read_bytes() == b"half and half"
     assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_file_is_on_the_disk_before_it_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "file.bin", []
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_ino, os.fstat(descriptor).st_size, path.exists()))
+
+    monkeypatch.setattr("os.fsync", sync)
+    storage.write_bytes(str(path), b"whole")
+    assert synced == [(path.stat().st_ino, 5, False)]
 
 
 def test_a_failed_attempt_leaves_what_was_there(tmp_path: Path) -> None:

@@ -351,7 +351,6 @@ def kill_points(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 def test_a_kill_before_any_write_changes_nothing_in_the_end(
     tmp_path: Path, chain: Sequence[Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
     dumps, settings = ["aa,bb cc", "bb,dd !"], recipe(buckets=2)
     whole = Build(tmp_path / "whole", chain, dumps, settings)
     wanted = whole.run()

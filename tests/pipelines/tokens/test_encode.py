@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,14 +28,6 @@ from tokenizer.encode import Tokenizer
 
 WORDS = ["llama", "puna", "ichu grass", "salt flat", "é", "vicuña", "7", "\n"]
 RECIPE = Shards(shard_tokens=100, validation=0.2)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unsynced() -> Iterator[None]:
-    """Leave out the waiting for the disk, which is most of the time here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda descriptor: None)
-        yield
 
 
 @pytest.fixture(scope="module")
