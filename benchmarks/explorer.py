@@ -16,6 +16,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,10 @@ from typing import Any, Final
 import duckdb
 
 from benchmarks.soak import packed
-from pipelines.explore import hints, histograms, index
+from pipelines.explore import catalogue, compare, hints, histograms, index
 from pipelines.explore.index import Index
 from pipelines.explore.questions import Question
-from pipelines.explore.search import BREAKDOWNS, Explorer
+from pipelines.explore.search import BREAKDOWNS, SECONDS, Explorer
 from pipelines.explore.words import terms
 from pipelines.files import tables
 from pipelines.hashing import keyed
@@ -107,6 +108,36 @@ def asked(corpus: str, folder: str, question: Question) -> dict[str, Any]:
     return took | told | {"made of": time.perf_counter() - listed, "list": listed - counted}
 
 
+def beside(corpus: str, folder: str) -> dict[str, Any]:
+    """Compare a corpus with itself where some languages, scores and texts are others and some documents are gone."""
+    with tempfile.TemporaryDirectory() as copies:
+        explorers = []
+        for name in ("first", "second"):
+            shutil.copytree(folder, f"{copies}/{name}", ignore=shutil.ignore_patterns("words"))
+            if name == "second":
+                _change(f"{copies}/{name}/{catalogue.FILE}")
+            made = Index(Path(copies, name), with_words=False)
+            explorers.append(Explorer(index.wanted(corpus), made, 600.0))
+        with watched() as took:
+            both = [one.asked(Question()) for one in explorers]
+            found = compare.differing(both)
+            listed = {name: compare.listed(both, found, name).counts.documents for name in compare.LISTS}
+    return took | {"documents": sum(listed.values()), "exact": found.exact}
+
+
+def _change(path: str) -> None:
+    with duckdb.connect(path) as connection:
+        ((place,),) = connection.execute("SELECT place FROM scores WHERE name = 'perplexity'").fetchall() or ((0,),)
+        for change in (
+            "UPDATE documents SET language = 'xx' WHERE kept AND number % 1000 = 0",
+            f"UPDATE documents SET s{place} = s{place} + 0.1 WHERE number % 7 = 0",
+            "UPDATE documents SET content = content + 1 WHERE number % 9973 = 2",
+            "DELETE FROM documents WHERE number % 5003 = 1",
+            "CHECKPOINT",
+        ):
+            connection.execute(change)
+
+
 def plainly(corpus: str, condition: str, parameters: Sequence[Any]) -> dict[str, Any]:
     """Ask DuckDB itself for documents and bytes of what is kept, over the Parquet files."""
     connection = duckdb.connect(config={"threads": 2})
@@ -162,8 +193,8 @@ def main() -> None:
 
 
 def _one(corpus: str, folder: str, how: str, name: str) -> dict[str, Any]:
-    if how == "index":
-        return indexed(corpus, folder)
+    if how in ("index", "beside"):
+        return (indexed if how == "index" else beside)(corpus, folder)
     question, condition, parameters = questions(corpus)[name]
     return asked(corpus, folder, question) if how == "explorer" else plainly(corpus, condition, parameters)
 
@@ -196,6 +227,10 @@ def _report(corpus: str, folder: str, rounds: int, *, new: bool) -> None:
         limit = FILTER_SECONDS if name == "a filter" else PHRASE_SECONDS
         bars[name] = {"ratio": round(own["seconds"] / limit, 2), "bar": 1.0}
         bars[f"{name}, CPU beside SQL"] = {"ratio": round(sql["cpu"] / max(1e-3, own["cpu"]), 1), "bar": 1.0}
+    found = [measured([corpus, "--index", folder, "--only", "beside", "-"]) for _ in range(rounds)]
+    own = min(found, key=lambda one: float(one["seconds"]))
+    print(f"| two corpora beside each other | {own['documents']:,} that differ | {_cells(own)} | | | |")
+    bars["two corpora, of the time limit"] = {"ratio": round(own["seconds"] / SECONDS, 2), "bar": 1.0}
     bars["memory while answering"] = {"ratio": round(memory / MEMORY, 2), "bar": 1.0}
     print(json.dumps(bars))
 

@@ -27,17 +27,19 @@ from pipelines.files import tables
 from pipelines.stages import counts
 
 FILE: Final = "catalogue.duckdb"
-VERSION: Final = 2  # of what is kept, and how
+VERSION: Final = 3  # of what is kept, and how
 ROWS_OF_A_PART: Final = 32  # bits of a number
 SCORES: Final = 48  # columns of numbers that are kept
 TITLE: Final = 1_000  # characters of a title that are kept
 MEMORY: Final = "192MB"  # of DuckDB's; what is more goes to a file beside its own
 _FACTS = "facts"
+# What neighbouring numbers of a type are apart, as a part of their size.
+_STEPS: Final = {pa.float16(): 2.0**-10, pa.float32(): 2.0**-23, pa.float64(): 2.0**-52}
 _CORE: Final = frozenset({*tables.DOCUMENT_SCHEMA.names, *tables.DROP_SCHEMA.names})
 _REPOSITORY: Final = r"^https?://(?:www\.)?github\.com/(?P<place>[^/?#]+/[^/?#]+)"
 _TABLES: Final = (
     "CREATE TABLE facts(name VARCHAR PRIMARY KEY, value VARCHAR)",
-    "CREATE TABLE scores(place INTEGER PRIMARY KEY, name VARCHAR)",
+    "CREATE TABLE scores(place INTEGER PRIMARY KEY, name VARCHAR, step DOUBLE)",
     """CREATE TABLE parts(part UINTEGER PRIMARY KEY, source VARCHAR, kept BOOLEAN, path VARCHAR, file VARCHAR,
        sha256 VARCHAR, row_count UBIGINT)""",
     f"""CREATE TABLE documents(number UBIGINT, id VARCHAR, source VARCHAR, kept BOOLEAN, stage VARCHAR, reason VARCHAR,
@@ -52,6 +54,15 @@ _TABLES: Final = (
 
 class OutOfTimeError(Exception):
     """A question that the time limit ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How many documents and drops of a source have a score, and from where to where it goes where it is finite."""
+
+    documents: int
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +136,29 @@ class Catalogue:
         """Return the names of the columns of scores."""
         return [name for (name,) in self.connection.execute("SELECT name FROM scores ORDER BY place").fetchall()]
 
-    def given(self) -> list[str]:
-        """Return the names of the scores that any row has."""
+    def steps(self) -> dict[str, float]:
+        """Return of each score what neighbouring values of its type are apart, as a part of their size; 0 of integers.
+
+        Of a score that parts store in several types that of the coarsest.
+        """
+        return dict(self.connection.execute("SELECT name, step FROM scores ORDER BY place").fetchall())
+
+    def given(self) -> dict[str, dict[str, Measured]]:
+        """Return the scores that any row has, in the order of their columns, by source."""
         names = self.scores()
-        if not names:
-            return []
-        counted = ", ".join(f"count({score_column(place)})" for place in range(len(names)))
-        (counts,) = self.connection.execute(f"SELECT {counted} FROM documents").fetchall()
-        return [name for name, count in zip(names, counts, strict=True) if count]
+        columns = [score_column(place) for place in range(len(names))]
+        finite = [f"{{}}({one}) FILTER (isfinite({one}))" for one in columns]
+        told = "".join(
+            f", count({one}), {bound.format('min')}, {bound.format('max')}"
+            for one, bound in zip(columns, finite, strict=True)
+        )
+        sql = f"SELECT source{told} FROM documents GROUP BY 1 ORDER BY 1"
+        found: dict[str, dict[str, Measured]] = {name: {} for name in names}
+        for source, *row in self.connection.execute(sql).fetchall():
+            for place, name in enumerate(names):
+                if row[3 * place]:
+                    found[name][source] = Measured(*row[3 * place : 3 * place + 3])
+        return {name: sources for name, sources in found.items() if sources}
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -188,13 +214,14 @@ class Catalogue:
         """Return the columns of scores for the numbers that a part has, taking those that are free for new ones."""
         known = self.scores()
         for field in schema:
-            if (
-                field.name not in _CORE
-                and counts.is_number(field.type)
-                and field.name not in known
-                and len(known) < SCORES
-            ):
-                self.connection.execute("INSERT INTO scores VALUES (?, ?)", [len(known), field.name])
+            if field.name in _CORE or not counts.is_number(field.type):
+                continue
+            step = _STEPS.get(field.type, 0.0)
+            if field.name in known:
+                sql = "UPDATE scores SET step = ? WHERE name = ? AND step < ?"
+                self.connection.execute(sql, [step, field.name, step])
+            elif len(known) < SCORES:
+                self.connection.execute("INSERT INTO scores VALUES (?, ?, ?)", [len(known), field.name, step])
                 known.append(field.name)
         return {name: score_column(place) for place, name in enumerate(known) if name in schema.names}
 
@@ -257,7 +284,8 @@ def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str
     found |= {column: group[name] for name, column in ((VALUE, "decided"), (LIMIT, "bound")) if name in there}
     if size := ("size" if "size" in there else "text" if "text" in there else ""):
         found["bytes"] = group["size"] if size == "size" else pc.binary_length(group["text"])
-    found |= {column: group[name].cast(pa.float64()) for name, column in scores.items()}
+    # Of an integer that a float does not hold, such as a long id, the nearest one.
+    found |= {column: group[name].cast(pa.float64(), safe=False) for name, column in scores.items()}
     return pa.table(found)
 
 

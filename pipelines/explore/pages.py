@@ -6,10 +6,12 @@ escaped, its language and direction are said, and what is invisible in it is sho
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import jinja2
@@ -19,11 +21,11 @@ from pipelines.card import differences, rendering, shapes
 from pipelines.card.differences import Row as DifferentRows
 from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
-from pipelines.explore.compare import LISTS, Beside
+from pipelines.explore.compare import LISTS, SECOND, Change, Differing
 from pipelines.explore.histograms import BINS, Bars
 from pipelines.explore.questions import LONGEST, ORDERS, STATES, UNKNOWN, Question, plain_address
 from pipelines.explore.runs import StepsOfRun
-from pipelines.explore.search import BREAKDOWNS, PAGE, Explorer, Row, row_in_part
+from pipelines.explore.search import BREAKDOWNS, PAGE, Asked, Explorer, Row, row_in_part
 from pipelines.stages import changes, losses
 from pipelines.trace_ids import Found, Way
 
@@ -31,6 +33,8 @@ FOLDER: Final = Path(__file__).parent
 READ: Final = 100_000  # characters of a text that a page has, unless all is asked for
 COMPARED: Final = 200_000  # characters of two texts; of longer ones the place where the result begins is compared
 VALUES: Final = 100  # on a page of them
+REMEMBERED: Final = 2  # questions of which what differs is kept for the next page
+SEEN: Final = ("kept", "dropped", "row")  # facts that stand elsewhere, or say only where a row lies
 NAMES: Final[Mapping[str, str]] = {
     "source": "Sources",
     "reason": "Dropped, and why",
@@ -66,6 +70,8 @@ def environment() -> jinja2.Environment:
         "heights": bar_heights,
         "against": against,
         "narrowed": narrowed,
+        "apart": apart,
+        "SEEN": SEEN,
     }
     return found
 
@@ -76,6 +82,8 @@ class Pages:
     def __init__(self, explorers: Sequence[Explorer], names: Sequence[str]) -> None:
         self._explorers, self._names = explorers, names
         self._environment = environment()
+        self._differing: OrderedDict[Question, Differing] = OrderedDict()
+        self._lock = Lock()
 
     def _render(self, template: str, which: int, **values: Any) -> str:
         explorer = self._explorers[which]
@@ -163,33 +171,43 @@ class Pages:
     def differences(self, question: Question, only: str, fates: tuple[str, str], start: int) -> str:
         """Return the page of a question put to both corpora: what is in one answer only, or is another in the other.
 
-        `only` is one of LISTS, of which the rows from `start` on are listed, those with some fates if any are given;
+        `only` is one of LISTS, of which the rows from `start` on are listed, narrowed to some fates if any are given;
         "" for the beginning of each.
         """
         if only not in ("", *LISTS):
             raise ValueError(f"list: {only!r}; {', '.join(LISTS)} is expected")
         asked = [explorer.asked(question) for explorer in self._explorers]
-        tables = [compare.others(one) for one in asked]
+        found = self._what_differs(question, asked)
         lists = {}
         for name in [only] if only else LISTS:
-            which = 1 if name == "second" else 0
-            found = compare.beside(asked[which], tables[1 - which], changed=name == "changed", fates=fates, start=start)
-            lists[name] = (which, found, self._with_twins(found, asked[which].shown(found.rows), 1 - which))
+            shown = in_time(partial(compare.listed, asked, found, name, fates, start))
+            lists[name] = (1 if name == SECOND else 0, shown)
         return self._render(
             "differences.html.j2",
             0,
             question=question,
             counts=[one.counts() for one in asked],
-            sources=_beside([one.breakdown("source").rows for one in asked]),
+            sources=_beside([values.rows for one in asked if (values := in_time(partial(one.breakdown, "source")))]),
+            compared=found.names,
+            exact=found.exact,
             lists=lists,
             fates=fates,
             start=start,
         )
 
-    def _with_twins(self, found: Beside, rows: Sequence[Row], other: int) -> list[tuple[Row, Row | None]]:
-        """Return rows, each with what is the same document in the other corpus."""
-        twins = self._explorers[other].twins(found.rows)
-        return [(row, twins.get(row.id)) for row in rows]
+    def _what_differs(self, question: Question, asked: Sequence[Asked]) -> Differing:
+        """Return what differs between two answers, as it was found before if it was."""
+        question = question.without("order")
+        with self._lock:
+            known = self._differing.get(question)
+        if known is None:
+            known = compare.differing(asked)
+            with self._lock:
+                if known.exact:
+                    self._differing[question] = known
+                while len(self._differing) > REMEMBERED:
+                    self._differing.popitem(last=False)
+        return known
 
     def compared(self, which: int, identifier: str, question: Question) -> str:
         """Return the page of a document in both corpora, with what differs between its texts."""
@@ -231,7 +249,8 @@ class Pages:
 def _beside(both: Sequence[Sequence[tuple[str | None, int, int]]]) -> list[tuple[str, Sequence[tuple[int, int]]]]:
     """Return (source, documents and bytes in each of two corpora) of what each is made up of."""
     sums = [{str(source): (documents, size) for source, documents, size in one} for one in both]
-    return [(source, [one.get(source, (0, 0)) for one in sums]) for source in dict.fromkeys([*sums[0], *sums[1]])]
+    names = dict.fromkeys(source for one in sums for source in one)
+    return [(source, [one.get(source, (0, 0)) for one in sums]) for source in names] if len(sums) > 1 else []
 
 
 def _alike(row: Row) -> dict[str, Question]:
@@ -269,6 +288,17 @@ def narrowed(question: Question, column: str, value: str | None) -> Question:
         return question.also(state="kept")
     alone = "=" if column == "place" and value is not None else ""  # as its row counts
     return question.also(**{column: UNKNOWN if value is None else f"{alone}{value}"})
+
+
+def apart(change: Change) -> list[str]:
+    """Return both values of what differs in words, numbers with as many digits as tell them apart."""
+    values = [change.here, change.there]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    digits = 15 if len({f"{value:.15g}" for value in numbers}) == len(numbers) else 17
+    return [
+        "none" if value is None else f"{value:.{digits}g}" if isinstance(value, int | float) else value
+        for value in values
+    ]
 
 
 def against(value: float, limit: float) -> str:

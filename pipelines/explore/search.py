@@ -34,6 +34,7 @@ PAGE: Final = 20  # rows of a list
 LISTED: Final = 12  # values of a column
 FILE_SECONDS: Final = 600.0  # in which a file of all rows is written
 LOOKING: Final = 0.6  # of the time goes to finding rows by their texts, what is left to what is told of them
+COMPARING: Final = 0.85  # of the time is over when two answers have been compared
 REMEMBERED: Final = 8  # sets of rows of earlier questions
 BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
 # Of a breakdown: the value that is shown, and by what rows are put together; case does not count in questions either.
@@ -133,6 +134,7 @@ class Explorer:
         self.parts = {part.number: part for part in self.index.catalogue.parts()}
         self.scores = self.index.catalogue.scores()
         self.given = self.index.catalogue.given()
+        self.steps = self.index.catalogue.steps()
 
     def asked(self, question: Question) -> Asked:
         """Return a question as it is being answered, from now on; ValueError for one that cannot be asked here."""
@@ -163,6 +165,20 @@ class Explorer:
             self.seconds,
         )
         return Row(*found[0]) if found else None
+
+    def by_numbers(self, numbers: Sequence[int]) -> dict[int, Row]:
+        """Return rows by their numbers."""
+        sql = f"SELECT {COLUMNS} FROM documents WHERE number IN (SELECT unnest(?::UBIGINT[]))"
+        found = catalogue.fetched(self.cursor(), sql, [list(numbers)], self.seconds)
+        return {row[0]: Row(*row) for row in found}
+
+    def scores_of(self, numbers: Sequence[int]) -> dict[int, dict[str, float | None]]:
+        """Return the scores of rows by their numbers, named as columns beside the others are."""
+        columns = "".join(f", {score_column(place)}" for place in range(len(self.scores)))
+        sql = f"SELECT number{columns} FROM documents WHERE number IN (SELECT unnest(?::UBIGINT[]))"
+        names = list(map(column_name, self.scores))
+        found = catalogue.fetched(self.cursor(), sql, [list(numbers)], self.seconds)
+        return {number: dict(zip(names, values, strict=True)) for number, *values in found}
 
     def twins(self, rows: Sequence[Row]) -> dict[str, Row]:
         """Return, by the ids of another corpus' rows, the rows that are the same here: by id, else by address."""
@@ -210,6 +226,7 @@ class Asked:
     def __init__(self, explorer: Explorer, question: Question, start: float) -> None:
         self.explorer, self.question = explorer, question
         self._deadline, self._looking = start + explorer.seconds, start + LOOKING * explorer.seconds
+        self._compared = start + COMPARING * explorer.seconds
         self._words = words.asked(question.words)
         if question.score and question.score not in explorer.given:
             raise ValueError(f"score: nothing has {question.score!r}; there are {', '.join(explorer.given) or 'none'}")
@@ -223,6 +240,11 @@ class Asked:
     def left(self) -> float:
         """The seconds that are left."""
         return self._deadline - time.monotonic()
+
+    @property
+    def left_to_compare(self) -> float:
+        """The seconds that are left to compare the answer with another one."""
+        return self._compared - time.monotonic()
 
     def counts(self) -> Counts:
         """Return how many documents, bytes and tokens the question takes."""
@@ -272,10 +294,20 @@ class Asked:
         """Return the rows of a query over the whole catalogue."""
         return catalogue.fetched(self.connection, sql, parameters, self.left)
 
-    def table(self, sql: str) -> pa.Table:
-        """Return a query over the answer as a table."""
-        with self.given(), catalogue.limited(self.connection, self.left):
-            found: pa.Table = self.connection.sql(sql, params=self._conditions.parameters).to_arrow_table()
+    def table(self, sql: str, behind: Sequence[Any] = (), **given: pa.Table) -> pa.Table:
+        """Return a query over the answer and other tables as a table, to be compared with another answer's."""
+        parameters = [*self._conditions.parameters, *behind]
+        with self.given(), catalogue.registered(self.connection, **given):
+            return self._as_table(sql, parameters)
+
+    def plain_table(self, sql: str, **given: pa.Table) -> pa.Table:
+        """Return a query over the whole catalogue and other tables as a table, to be compared with another answer's."""
+        with catalogue.registered(self.connection, **given):
+            return self._as_table(sql, ())
+
+    def _as_table(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
+        with catalogue.limited(self.connection, self.left_to_compare):
+            found: pa.Table = self.connection.sql(sql, params=parameters).to_arrow_table()
             return found
 
     def page(self, start: int) -> list[Row]:
@@ -326,8 +358,9 @@ class Asked:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the answer, all of them, in the order of the list, for a file."""
-        given = [(n, name) for n, name in enumerate(self.explorer.scores) if name in self.explorer.given]
-        named = "".join(f', {score_column(n)} AS "{_quoted(name)}"' for n, name in given)
+        scores = enumerate(self.explorer.scores)
+        given = [(n, column_name(name).replace('"', '""')) for n, name in scores if name in self.explorer.given]
+        named = "".join(f', {score_column(n)} AS "{quoted}"' for n, quoted in given)
         columns = COLUMNS.removeprefix("number, ").removesuffix(", decided, bound")  # which are scores too
         sql = f"SELECT {columns}{named} FROM {self.answer()} ORDER BY {self._order()}"
         with self.given(), catalogue.limited(self.connection, FILE_SECONDS):
@@ -412,7 +445,6 @@ def row_in_part(row: Row) -> int:
     return row.number & ((1 << ROWS_OF_A_PART) - 1)
 
 
-def _quoted(name: str) -> str:
+def column_name(score: str) -> str:
     """Return the name of a score as a column beside the others."""
-    beside = f"{name}_score" if name in COLUMNS.split(", ")[1:] else name
-    return beside.replace('"', '""')
+    return f"{score}_score" if score in COLUMNS.split(", ")[1:] else score

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.document import Document, Drop
-from pipelines.explore import compare, hints, histograms, search, texts, words
+from pipelines.explore import hints, histograms, search, texts, words
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.questions import Question
 from pipelines.explore.search import Explorer
@@ -220,19 +220,6 @@ def test_the_line_with_most_of_the_words_is_shown_with_all_of_them_marked(text: 
 def test_what_words_do_not_mean_is_said(explorer: Explorer, asked: str, hint: str) -> None:
     found = [one.text for one in hints.of(explorer.asked(Question(words=asked)), 1)]
     assert found == [] if not hint else any(hint in text for text in found)
-
-
-def test_texts_of_the_same_length_differ_too(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
-    other = [replace(BOOKS[0], text=BOOKS[0].text.swapcase()), *BOOKS[1:]]
-    second = corpora.explorer(
-        corpora.write(tmp_path / "other", {"books": other, "c4": PAGES}, DROPS), tmp_path / "index"
-    )
-    asked, others = explorer.asked(Question()), compare.others(second.asked(Question()))
-    found = compare.beside(asked, others, changed=True)
-    assert [row.id for row in found.rows] == ([BOOKS[0].id] if explorer.index.words else [])
-    kept = compare.beside(asked, others, changed=True, fates=("kept", "kept"))
-    assert kept.counts == found.counts
-    assert compare.beside(asked, others, changed=True, fates=("kept", "gone")).counts.documents == 0
 
 
 def test_a_drop_says_what_decided(explorer: Explorer) -> None:
@@ -451,48 +438,6 @@ def test_a_corpus_that_was_built_again_is_not_shown_as_the_old_one(corpus: Path,
     for action in (lambda: explorer.asked(Question(state="kept")).page(0), lambda: explorer.values(row)):
         with pytest.raises(ValueError, match="the corpus was built again since it was indexed"):
             action()
-
-
-def test_two_answers_beside_each_other(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
-    changed = [corpora.page(0, "another text of the same page"), *BOOKS[1:50]]
-    more = corpora.page(90, "a new page of the llama")
-    other = corpora.write(tmp_path / "other", {"books": [*changed, more], "c4": PAGES}, {"books": [], "c4": []})
-    second = corpora.explorer(other, tmp_path / "index")
-    question = Question(source="books", state="kept")
-    first_asked, second_asked = explorer.asked(question), second.asked(question)
-    first, others = compare.others(first_asked), compare.others(second_asked)
-    found = compare.beside(first_asked, others, changed=False)
-    assert found.counts.documents == len(found.rows) == 10
-    assert {row.id for row in found.rows} == {page.id for page in BOOKS[50:]}
-    assert [(one.source, one.here, one.there, one.documents) for one in found.sums] == [("books", "kept", None, 10)]
-    found = compare.beside(second_asked, first, changed=False)
-    assert [row.id for row in found.rows] == [more.id]
-    found = compare.beside(first_asked, others, changed=True)
-    assert [row.id for row in found.rows] == [BOOKS[0].id]
-    assert [(one.here, one.there, one.documents) for one in found.sums] == [("kept", "kept", 1)]
-
-
-def test_all_that_differs_can_be_paged_through(corpus: Path, explorer: Explorer, tmp_path: Path) -> None:
-    other = corpora.write(tmp_path / "other", {"books": BOOKS[:3], "c4": PAGES}, {"books": [], "c4": []})
-    second = corpora.explorer(other, tmp_path / "index")
-    asked, others = explorer.asked(Question(state="kept")), compare.others(second.asked(Question(state="kept")))
-    pages = [compare.beside(asked, others, changed=False, start=start) for start in range(0, 80, search.PAGE)]
-    assert sorted(row.id for page in pages for row in page.rows) == sorted(page.id for page in BOOKS[3:])
-    assert {page.counts.documents for page in pages} == {len(BOOKS) - 3}
-
-
-def test_an_input_that_was_taken_again_is_known_by_its_addresses(
-    corpus: Path, explorer: Explorer, tmp_path: Path
-) -> None:
-    again = [replace(page, id=page.id.replace("/", "/again-", 1)) for page in BOOKS[:10]]
-    other = corpora.write(tmp_path / "other", {"books": again, "c4": PAGES}, {"books": [], "c4": []})
-    second = corpora.explorer(other, tmp_path / "index")
-    asked, others = explorer.asked(Question(state="kept")), compare.others(second.asked(Question(state="kept")))
-    found = compare.beside(asked, others, changed=False)
-    assert [(one.documents, one.addressed) for one in found.sums] == [(len(BOOKS), len(again))]
-    rows = [row for page in BOOKS[:20] if (row := explorer.by_id(page.id))]
-    twins = {one: twin.id for one, twin in second.twins(rows).items()}
-    assert twins == {page.id: new.id for page, new in zip(BOOKS, again, strict=False)}
 
 
 def test_the_dumps_of_the_made_corpus_are_in_turn() -> None:

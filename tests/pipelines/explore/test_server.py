@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 
+from pipelines.card import visible
 from pipelines.explore import __main__ as command
 from pipelines.explore import server
 from pipelines.explore.compare import LISTS
@@ -46,12 +47,13 @@ PAGES = [
     )
 ]
 DROPS = [corpora.drop(n, f"{text} llama", "too_short" if n % 2 else "bad_word") for n, text in enumerate(HOSTILE)]
-# The same corpus built again: each fourth text is another one, and of one input the ids are others.
+# The same corpus built again: each fourth text is another one, each fifth licence too; of one input ids are others.
 OTHERS = [
     replace(
         page,
         id=page.id if number % 3 else page.id.replace("/", "/again-", 1),
         text=page.text if number % 4 else f"{page.text[::-1]} {HOSTILE[number % len(HOSTILE)]}",
+        license=page.license if number % 5 else f"{HOSTILE[number % len(HOSTILE)]} licence",
     )
     for number, page in enumerate(PAGES)
 ]
@@ -256,7 +258,7 @@ def test_a_text_has_its_language_and_direction(served: Served) -> None:
         ("/document?id=nothing", 404, "neither a document nor a drop"),
         ("/?words=%22open", 400, "a quotation mark is opened and not closed"),
         ("/values?column=beauty", 400, "column: 'beauty'; source, reason"),
-        ("/differences?list=third", 400, "list: 'third'; first, second, changed"),
+        ("/differences?list=third", 400, "list: 'third'; first, second, changed, facts"),
         ("/compared?id=nothing", 404, "neither a document nor a drop"),
         ("/?source=books&source=c4", 400, "source: it is asked for twice"),
         ("/?year=2019&year_from=2010", 400, "year: one is asked for, and limits too"),
@@ -286,6 +288,28 @@ def test_what_differs_is_listed_and_leads_to_both_texts(served: Served) -> None:
     _, body = served.get("/differences?state=kept&list=first")
     assert f"{sum(page.id != other.id for page, other in zip(PAGES, OTHERS, strict=True))} documents" in body
     assert "by its address" in body
+
+
+def test_what_else_differs_stands_side_by_side(served: Served) -> None:
+    _, body = served.get("/differences?state=kept&list=facts")
+    same = [
+        (one, other) for one, other in zip(PAGES, OTHERS, strict=True) if (one.id, one.text) == (other.id, other.text)
+    ]
+    twins = [(one, other) for one, other in same if one.license != other.license]
+    assert f"{len(twins)} documents" in body
+    for one, other in twins:
+        there = html.escape(str(visible.shown(str(other.license))), quote=False)
+        both = f"<dt>license</dt><dd><bdi>{one.license or 'none'}</bdi></dd><dd><bdi>{there}</bdi></dd>"
+        assert both in body.replace("&#34;", '"').replace("&#39;", "'")
+    assert "there=license" in body
+    _, body = served.get("/differences?state=kept&list=facts&here=kept&there=license")
+    assert f"{len(twins)} documents" in body
+    assert "kept in corpus 0, another license" in body
+    _, body = served.get("/differences?state=kept&list=facts&here=kept&there=year")
+    assert "0 documents" in body
+    _, body = served.get(f"/compared?{urlencode({'id': twins[0][0].id})}")
+    assert '<th scope="row">license <span class="bad">differs</span></th>' in body
+    assert '<th scope="row">language</th>' in body or twins[0][0].language is None
 
 
 @pytest.mark.parametrize("which", [0, 1])
