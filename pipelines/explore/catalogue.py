@@ -31,7 +31,8 @@ VERSION: Final = 3  # of what is kept, and how
 ROWS_OF_A_PART: Final = 32  # bits of a number
 SCORES: Final = 48  # columns of numbers that are kept
 TITLE: Final = 1_000  # characters of a title that are kept
-MEMORY: Final = "192MB"  # of DuckDB's; what is more goes to a file beside its own
+MEMORY: Final = "96MB"  # of DuckDB's; what is more goes to a file beside its own
+COUNTED: Final = 1 << 18  # documents whose tokens are noted at a time, which DuckDB holds in memory until then
 _FACTS = "facts"
 # What neighbouring numbers of a type are apart, as a part of their size.
 _STEPS: Final = {pa.float16(): 2.0**-10, pa.float32(): 2.0**-23, pa.float64(): 2.0**-52}
@@ -226,7 +227,11 @@ class Catalogue:
         return {name: score_column(place) for place, name in enumerate(known) if name in schema.names}
 
     def set_tokens(self, source: str, shards: Iterable[pa.Table]) -> None:
-        """Take over where the tokens of a source's documents are, and how many each has."""
+        """Take over where the tokens of a source's documents are, and how many each has.
+
+        Each shard for good: DuckDB holds in memory what a transaction adds or changes. What is ended in between is to
+        be done again.
+        """
         self.connection.execute("DELETE FROM tokens WHERE source = ?", [source])
         for shard in shards:
             with registered(self.connection, incoming=shard):
@@ -234,19 +239,33 @@ class Catalogue:
                     'INSERT INTO tokens SELECT ?, file, "row", split, shard, "first", tokens, bytes FROM incoming',
                     [source],
                 )
-        self.count_tokens(source)
+        for first, last in self._runs(source):
+            self._count_tokens(source, first, last)
 
-    def count_tokens(self, source: str) -> None:
-        """Note the tokens of a source's documents, and their bytes where no text was read for them."""
+    def _runs(self, source: str) -> Iterator[tuple[int, int]]:
+        """Yield the first and last of parts of a source that have about so many documents together."""
+        first, rows = None, 0
+        found = self.connection.execute(
+            "SELECT part, row_count FROM parts WHERE source = ? AND kept ORDER BY part", [source]
+        ).fetchall()
+        for number, (part, count) in enumerate(found):
+            first, rows = part if first is None else first, rows + count
+            if rows >= COUNTED or number == len(found) - 1:
+                yield first, part
+                first, rows = None, 0
+
+    def _count_tokens(self, source: str, first: int, last: int) -> None:
+        """Note the tokens of the documents of some parts, and their bytes where no text was read for them."""
         self.connection.execute(
             f"""UPDATE documents SET tokens = t.tokens, bytes = coalesce(documents.bytes, t.bytes)
                 FROM tokens t JOIN parts p ON t.source = p.source AND t.file = p.file AND p.kept
-                WHERE t.source = ? AND documents.number = (p.part::UBIGINT << {ROWS_OF_A_PART}) + t.file_row""",
-            [source],
+                WHERE t.source = ? AND p.part BETWEEN ? AND ? AND documents.number BETWEEN ? AND ?
+                AND documents.number = (p.part::UBIGINT << {ROWS_OF_A_PART}) + t.file_row""",
+            [source, first, last, first << ROWS_OF_A_PART, (last + 1) << ROWS_OF_A_PART],
         )
 
     def set_copies(self, source: str, found: Iterable[pa.Table]) -> None:
-        """Take over a source's table of copies."""
+        """Take over a source's table of copies, each piece of it for good."""
         self.connection.execute("DELETE FROM copies WHERE source = ?", [source])
         for table in found:
             with registered(self.connection, incoming=table):

@@ -141,8 +141,8 @@ class _Update:
             self._writer = self._index.words.writer()
         self._replace(gone, new)
         for source, manifest in self._corpus.sources.items():
-            changed = any(part.source == source for part in gone) or any(now[path][0] == source for path in new)
-            self._tokens_and_copies(source, manifest, changed)
+            self._take_tokens(source)
+            self._take_copies(source, manifest)
         if self._writer:
             self._writer.close()
         if self._index.words:
@@ -175,6 +175,7 @@ class _Update:
         """Add a part."""
         reading = _Reading(f"{self._corpus.corpus}/{part.path}", part, self._writer, text=self._reads_text(part))
         rows = self._catalogue.add(part, reading.groups())
+        self._catalogue.note(_tokens_of(part.source), "")  # its rows have none yet
         self._bytes += reading.bytes
         self._rows += rows
         if left == 1 or time.monotonic() - self._told > BETWEEN:
@@ -191,20 +192,28 @@ class _Update:
     def _has_tokens(self, source: str) -> bool:
         return storage.exists(f"{self._corpus.corpus}/tokens/{source}/manifest.json")
 
-    def _tokens_and_copies(self, source: str, manifest: Json, changed: bool) -> None:
-        path = f"{self._corpus.corpus}/tokens/{source}/manifest.json"
-        tokens = storage.sha256(path) if self._has_tokens(source) else ""
-        with self._catalogue.together():
-            if tokens and self._catalogue.fact(f"tokens of {source}") != tokens:
-                self._catalogue.set_tokens(source, _shards(self._corpus.corpus, source))
-                self._catalogue.note(f"tokens of {source}", tokens)
-            elif tokens and changed:
-                self._catalogue.count_tokens(source)
-            files = [entry["path"] for entry in manifest.get("copies", {}).get("files", ())]
-            digest = str(manifest.get("copies", {}).get("digest", ""))
-            if self._catalogue.fact(f"copies of {source}") != digest:
-                self._catalogue.set_copies(source, _copies(self._corpus.corpus, source, files))
-                self._catalogue.note(f"copies of {source}", digest)
+    def _take_tokens(self, source: str) -> None:
+        if not self._has_tokens(source):
+            return
+        digest = storage.sha256(f"{self._corpus.corpus}/tokens/{source}/manifest.json")
+        if self._catalogue.fact(_tokens_of(source)) != digest:
+            self._catalogue.note(_tokens_of(source), "")
+            self._catalogue.set_tokens(source, _shards(self._corpus.corpus, source))
+            self._catalogue.note(_tokens_of(source), digest)
+
+    def _take_copies(self, source: str, manifest: Json) -> None:
+        copies = manifest.get("copies", {})
+        digest, name = str(copies.get("digest", "")), f"copies of {source}"
+        if self._catalogue.fact(name) != digest:
+            self._catalogue.note(name, "begun")
+            files = [entry["path"] for entry in copies.get("files", ())]
+            self._catalogue.set_copies(source, _copies(self._corpus.corpus, source, files))
+            self._catalogue.note(name, digest)
+
+
+def _tokens_of(source: str) -> str:
+    """Return the fact that names the tokens that a source's rows have."""
+    return f"tokens of {source}"
 
 
 @dataclass

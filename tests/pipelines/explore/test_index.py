@@ -127,6 +127,36 @@ def test_an_update_that_was_killed_is_made_up_for(
     closed(explorer)
 
 
+@pytest.mark.parametrize("ended", ["set_tokens", "_count_tokens"])
+def test_tokens_that_were_not_all_noted_are_noted_at_the_next_time(
+    ended: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "COUNTED", 1)  # each file of documents by itself
+    explorer, _ = updated(corpus, tmp_path / "whole")
+    expected = explorer.asked(Question(state="kept")).counts()
+    assert (expected.counted, expected.documents) == (30, 30)
+    closed(explorer)
+    original = getattr(catalogue.Catalogue, ended)
+    calls = []
+
+    def killed(self: catalogue.Catalogue, *arguments: object) -> None:
+        calls.append(ended)
+        if len(calls) == (2 if ended == "_count_tokens" else 1):
+            raise KeyboardInterrupt
+        original(self, *arguments)
+
+    monkeypatch.setattr(catalogue.Catalogue, ended, killed)
+    opened = Index(tmp_path / "index", with_words=True)
+    with pytest.raises(KeyboardInterrupt):
+        opened.bring_up_to_date(index.wanted(str(corpus)), lambda line: None)
+    opened.catalogue.connection.close()
+    monkeypatch.setattr(catalogue.Catalogue, ended, original)
+    explorer, read = updated(corpus, tmp_path / "index")
+    assert read == []
+    assert explorer.asked(Question(state="kept")).counts() == expected
+    closed(explorer)
+
+
 def test_words_are_made_when_they_are_wanted_and_kept_when_not(corpus: Path, tmp_path: Path) -> None:
     explorer, _ = updated(corpus, tmp_path / "index", words=False)
     assert explorer.index.words is None
