@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
 
 from pipelines.files import storage, waits
@@ -253,6 +253,9 @@ def compiled(
     options = PipelineOptions(list(beam_arguments))
     options.view_as(StandardOptions).runner = "PortableRunner" if engine.served else engine.runner
     options.view_as(SetupOptions).save_main_session = False
+    # Or Beam would have pip list this machine's packages for each wave, for a second. Only Dataflow's log tells of the
+    # list, where workers have others; ours have those of the lock.
+    options.view_as(DebugOptions).add_experiment("disable_logging_submission_environment")
     pipeline = beam.Pipeline(options=options)
     waves.build(pipeline, waves.planned(plan, jobs, work))
     if problems := list(lint.problems(pipeline)):

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +30,6 @@ if PRISM is None or FAKE_GCS is None:
 pytest.importorskip("apache_beam.runners.dataflow.internal.apiclient", reason="apache-beam[gcp] is not installed")
 
 from apache_beam.runners.dataflow import dataflow_runner  # noqa: E402
-from apache_beam.runners.portability import stager  # noqa: E402
 from apache_beam.utils import retry  # noqa: E402
 
 from tests.pipelines.runners.beam import dataflow_service  # noqa: E402
@@ -125,9 +123,8 @@ class _Faster:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let Beam's client ask sooner, and list no packages for each job."""
+    """Let Beam's client ask sooner."""
     monkeypatch.setattr(dataflow_runner, "time", _Faster())
-    monkeypatch.setattr(stager, "subprocess", SimpleNamespace(check_output=lambda command: b""))
     monkeypatch.setattr(retry.Clock, "sleep", lambda _, seconds: time.sleep(seconds / ASKING_AGAIN))
 
 
@@ -179,8 +176,7 @@ def asked_for_what_it_needs(job: dataflow_service.Job) -> None:
     assert [image.container_image for image in pool.sdk_harness_container_images] == [IMAGE]
     assert pool.sdk_harness_container_images[0].use_single_core_per_container
     assert "use_multiple_sdk_containers" in job.asked.environment.experiments
-    staged = [package.name for package in pool.packages]
-    assert staged == ["submission_environment_dependencies.txt"]  # the image has all else: no code is pickled
+    assert not pool.packages  # the image has it all: no code is pickled
     assert job.options["pipelineUrl"].startswith("gs://corpus/tmp/")
 
 

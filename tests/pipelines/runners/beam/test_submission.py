@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -101,23 +102,34 @@ def test_a_wave_runs_through_a_job_server_of_the_build_s_own(
     assert place.left() == []
 
 
-def test_a_deadline_cancels_the_job_and_waits_until_it_has_ended(place: Place) -> None:
-    began = f"{place.folder}/began"
-    with pytest.raises(TimeoutError, match="the wave did not end within 12 s"):
-        run(place, [Job("sleep", sleep, [began], [])], deadline=12)
-    assert Path(began).exists()
+@pytest.fixture
+def late(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the clock of a build jump by an hour when its item, which writes the file that is returned, has begun."""
+    began = place.folder / "began"
+
+    def clock() -> float:
+        return time.monotonic() + 3_600 * began.exists()
+
+    monkeypatch.setattr(submission, "time", SimpleNamespace(monotonic=clock, sleep=time.sleep))
+    return began
+
+
+def test_a_deadline_cancels_the_job_and_waits_until_it_has_ended(place: Place, late: Path) -> None:
+    with pytest.raises(TimeoutError, match="the wave did not end within 120 s"):
+        run(place, [Job("sleep", sleep, [str(late)], [])], deadline=120)
+    assert late.exists()
     assert place.calls()[-4:] == ["cancel", "state CANCELLING", "state CANCELLED", "ended"]
     assert place.left() == []
 
 
 @pytest.mark.full
 def test_a_job_that_never_ends_is_said_to_be_there(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Place, late: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STAND_IN_CANCELS", "never")
     monkeypatch.setattr(submission, "CANCEL_SECONDS", 2.0)
     with pytest.raises(TimeoutError):
-        run(place, [Job("sleep", sleep, [f"{place.folder}/began"], [])], deadline=12)
+        run(place, [Job("sleep", sleep, [str(late)], [])], deadline=120)
     assert "the job is still CANCELLING 2 s after it was cancelled" in capsys.readouterr().err
     assert "state CANCELLED" not in place.calls()
 
@@ -126,9 +138,9 @@ def test_a_cluster_without_a_slot_is_waited_for_and_given_up(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STAND_IN_SLOTS", "0")
-    monkeypatch.setattr("pipelines.files.waits.SECONDS", 1.0)
-    with pytest.raises(TimeoutError, match=r"no worker of FlinkRunner has begun within 4 s: there may be no free slot"):
-        run(place, [Job("touch", touch, [f"{place.folder}/a"], [])], patience=4)
+    monkeypatch.setattr("pipelines.files.waits.SECONDS", 0.5)
+    with pytest.raises(TimeoutError, match=r"no worker of FlinkRunner has begun within 1 s: there may be no free slot"):
+        run(place, [Job("touch", touch, [f"{place.folder}/a"], [])], patience=1)
     assert "waiting for a worker of FlinkRunner" in capsys.readouterr().err
     assert "cancel" in place.calls()
 
