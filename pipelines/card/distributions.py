@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from pipelines import scores
 from pipelines.card import estimates
 from pipelines.card.counted import Counted, Values
 from pipelines.card.estimates import Estimate
@@ -165,20 +166,14 @@ def _lengths(counted: Counted) -> Histogram | None:
 
 # What a rule measured and its limit: another number for each reason.
 _OF_ONE_REASON: Final = frozenset({"value", "limit"})
-# What scores are called where people read them; others go by the names of their columns.
-_TITLES: Final[Mapping[str, tuple[str, str]]] = {
-    "language_score": ("Score of the language", "score of the language"),
-    "perplexity": ("Perplexity", "perplexity"),
-    "reference_probability": ("Classifier: like a reference", "probability"),
-    "letters_per_token": ("Letters per token", "letters per token"),
-}
 
 
 def _scores(
     corpus: Corpus, manifest: Json, sample: Sample, measures: Mapping[str, Measure], counted: Counted, axis: str
 ) -> Histogram | None:
     """Return a score of what was kept and dropped; what no column of documents has is measured of a sample."""
-    title, what = _TITLES.get(axis, (axis.replace("_", " ").capitalize(), axis.replace("_", " ")))
+    known, plain = scores.known(axis, manifest["source"]), axis.replace("_", " ")
+    title, what = (known and known.title) or plain.capitalize(), (known and known.unit) or plain
     kept, without = counted.bins(axis, KEPT)
     dropped, _ = counted.bins(axis, *counted.dropped)
     notes = [f"{without:,} kept documents have none"] if without and kept else []

@@ -22,6 +22,7 @@ from pipelines.card.differences import Row as DifferentRows
 from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.compare import LISTS, SECOND, Change, Differing
+from pipelines.explore.explain import Explanations
 from pipelines.explore.histograms import BINS, Bars
 from pipelines.explore.questions import LONGEST, ORDERS, STATES, UNKNOWN, Question, plain_address
 from pipelines.explore.runs import StepsOfRun
@@ -81,6 +82,7 @@ class Pages:
 
     def __init__(self, explorers: Sequence[Explorer], names: Sequence[str]) -> None:
         self._explorers, self._names = explorers, names
+        self._explained = [Explanations(explorer) for explorer in explorers]
         self._environment = environment()
         self._differing: OrderedDict[Question, Differing] = OrderedDict()
         self._lock = Lock()
@@ -95,6 +97,7 @@ class Pages:
             "searched": explorer.index.words is not None,
             "seconds": explorer.seconds,
             "scores": explorer.given,
+            "explained": self._explained[which].all,
             "other": 1 - which,
             "sources": list(explorer.corpus.sources),
             "row": None,
@@ -117,6 +120,7 @@ class Pages:
             hints=in_time(partial(hints.of, asked, counts.documents)) or [],
             rows=in_time(partial(asked.page, start)),
             start=start,
+            score=self._explained[which].of(question.score),
             values=[found for column in BREAKDOWNS if (found := in_time(partial(asked.breakdown, column)))],
             bars=[drawn for name in bars if (drawn := in_time(partial(histograms.of, asked, name)))],
         )
@@ -154,6 +158,7 @@ class Pages:
             title=found.values.get("title") or row.id,
             facts=list(trace_ids.facts(explorer.corpus.corpus, found)),
             alike=_alike(row),
+            meant={name: self._explained[which].in_short(name, row.source) for name in found.values},
             seed=seed,
             run=steps.run if steps else "",
             text=text if whole else text[:READ],

@@ -113,4 +113,6 @@ def test_everybody_can_read_it(browser: Browser, axe: str, served: Served, width
     for path in PATHS:
         page.goto(f"http://127.0.0.1:{served.port}/{path}")
         assert looking.look(page, all_open=False, axe=axe).problems == [], path
+    page.goto(f"http://127.0.0.1:{served.port}/{PATHS[0]}")
+    assert looking.look(page, all_open=True, axe=axe).problems == []
     page.context.close()
