@@ -27,7 +27,7 @@ from pipelines.files import tables
 from pipelines.stages import counts
 
 FILE: Final = "catalogue.duckdb"
-VERSION: Final = 3  # of what is kept, and how
+VERSION: Final = 4  # of what is kept, and how
 ROWS_OF_A_PART: Final = 32  # bits of a number
 SCORES: Final = 48  # columns of numbers that are kept
 TITLE: Final = 1_000  # characters of a title that are kept
@@ -36,7 +36,8 @@ COUNTED: Final = 1 << 18  # documents whose tokens are noted at a time, which Du
 _FACTS = "facts"
 # What neighbouring numbers of a type are apart, as a part of their size.
 _STEPS: Final = {pa.float16(): 2.0**-10, pa.float32(): 2.0**-23, pa.float64(): 2.0**-52}
-_CORE: Final = frozenset({*tables.DOCUMENT_SCHEMA.names, *tables.DROP_SCHEMA.names})
+# What all documents have, and all drops; by own texts' columns of the names of drops nobody was dropped.
+_OF_DOCUMENTS, _OF_DROPS = frozenset(tables.DOCUMENT_SCHEMA.names), frozenset(tables.DROP_SCHEMA.names)
 _REPOSITORY: Final = r"^https?://(?:www\.)?github\.com/(?P<place>[^/?#]+/[^/?#]+)"
 _TABLES: Final = (
     "CREATE TABLE facts(name VARCHAR PRIMARY KEY, value VARCHAR)",
@@ -189,7 +190,7 @@ class Catalogue:
         """Add a part, given as tables of its row groups; return how many rows it has."""
         rows = 0
         for group in groups:
-            names = self._places(group.schema)
+            names = self._places(part, group.schema)
             incoming = _incoming(part, group, rows, names).append_column("content", self._contents(group))
             with registered(self.connection, incoming=incoming):
                 columns = ", ".join(incoming.column_names)
@@ -211,12 +212,11 @@ class Catalogue:
         with registered(cursor, texts=group.select(["text"])):
             return cursor.sql("SELECT hash(text) AS content FROM texts").to_arrow_table()["content"]
 
-    def _places(self, schema: pa.Schema) -> dict[str, str]:
+    def _places(self, part: Part, schema: pa.Schema) -> dict[str, str]:
         """Return the columns of scores for the numbers that a part has, taking those that are free for new ones."""
-        known = self.scores()
-        for field in schema:
-            if field.name in _CORE or not counts.is_number(field.type):
-                continue
+        known, core = self.scores(), _OF_DOCUMENTS if part.kept else _OF_DROPS
+        numbers = [field for field in schema if field.name not in core and counts.is_number(field.type)]
+        for field in numbers:
             step = _STEPS.get(field.type, 0.0)
             if field.name in known:
                 sql = "UPDATE scores SET step = ? WHERE name = ? AND step < ?"
@@ -224,7 +224,8 @@ class Catalogue:
             elif len(known) < SCORES:
                 self.connection.execute("INSERT INTO scores VALUES (?, ?, ?)", [len(known), field.name, step])
                 known.append(field.name)
-        return {name: score_column(place) for place, name in enumerate(known) if name in schema.names}
+        places = {name: score_column(place) for place, name in enumerate(known)}
+        return {field.name: places[field.name] for field in numbers if field.name in places}
 
     def set_tokens(self, source: str, shards: Iterable[pa.Table]) -> None:
         """Take over where the tokens of a source's documents are, and how many each has.
@@ -276,8 +277,8 @@ class Catalogue:
 
 def columns(schema: pa.Schema, *, text: bool) -> list[str]:
     """Return the names of the columns of a part that the catalogue is made of, the text too if it is asked for."""
-    wanted = {"id", "stage", "reason", "detail", "size", "url", "title", "language", "license", "timestamp"}
-    wanted |= {"repository", "site"}
+    wanted = {"id", "url", "title", "language", "license", "timestamp", "repository", "site"}
+    wanted |= set() if "dump" in schema.names else {"stage", "reason", "detail", "size"}  # drops have no place in one
     wanted |= {"text", "excerpt"} if text else set()
     return [field.name for field in schema if field.name in wanted or counts.is_number(field.type)]
 
@@ -299,10 +300,11 @@ def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str
         "title": pc.utf8_slice_codeunits(group["title"], 0, TITLE),
         "url": group["url"],
     }
-    found |= {name: group[name] for name in ("stage", "reason", "detail") if name in there}
-    found |= {column: group[name] for name, column in ((VALUE, "decided"), (LIMIT, "bound")) if name in there}
-    if size := ("size" if "size" in there else "text" if "text" in there else ""):
-        found["bytes"] = group["size"] if size == "size" else pc.binary_length(group["text"])
+    if not part.kept:
+        named = {name: name for name in ("stage", "reason", "detail")} | {VALUE: "decided", LIMIT: "bound"}
+        found |= {column: group[name] for name, column in named.items() if name in there} | {"bytes": group["size"]}
+    elif "text" in there:
+        found["bytes"] = pc.binary_length(group["text"])
     # Of an integer that a float does not hold, such as a long id, the nearest one.
     found |= {column: group[name].cast(pa.float64(), safe=False) for name, column in scores.items()}
     return pa.table(found)
@@ -311,7 +313,7 @@ def _incoming(part: Part, group: pa.Table, before: int, scores: Mapping[str, str
 def _place(part: Part, group: pa.Table) -> Any:
     """Return the repository, site or host of each row; of an address its host, or on GitHub its repository."""
     for name in ("repository", "site"):
-        if name in group.column_names:
+        if name in group.column_names and pa.types.is_string(group.schema.field(name).type):
             return group[name]
     if part.source == "github":
         return pc.struct_field(pc.extract_regex(group["url"], _REPOSITORY), "place")

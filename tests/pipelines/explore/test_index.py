@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import clean
@@ -220,3 +222,21 @@ def test_another_format_is_refused(corpus: Path) -> None:
     path.write_text(path.read_text().replace(f'"format": {tables.VERSION}', '"format": 3'))
     with pytest.raises(ValueError, match="this corpus has the format 3"):
         index.wanted(str(corpus))
+
+
+def test_columns_of_own_texts_may_have_the_names_of_drops(corpus: Path, tmp_path: Path) -> None:
+    own: dict[str, str | float | None] = {"value": "much", "limit": None, "size": "12 MB", "stage": "first"}
+    own |= {"reason": 3, "detail": 0.5, "repository": 7, "excerpt": "it", "perplexity": "none"}
+    for path in sorted((corpus / "books" / "documents").glob("*.parquet")):
+        table = pq.read_table(path)
+        for name, value in own.items():
+            table = table.append_column(name, pa.array([value] * table.num_rows))
+        pq.write_table(table, path)
+    explorer, _ = updated(corpus, tmp_path / "index")
+    kept = explorer.asked(Question(state="kept"))
+    assert kept.counts().bytes == sum(len(page.text.encode()) for page in BOOKS)
+    rows = kept.page(0)
+    assert {(row.stage, row.reason, row.detail, row.decided, row.bound) for row in rows} == {(None,) * 5}
+    assert {row.place for row in rows} == {f"site{n}.example.org" for n in range(3)}
+    assert {"reason", "detail"} <= set(explorer.given)
+    assert explorer.asked(Question(score="reason", score_from=3.0)).counts().documents == len(BOOKS)
