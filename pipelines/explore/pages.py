@@ -33,6 +33,7 @@ from pipelines.trace_ids import Found, Way
 FOLDER: Final = Path(__file__).parent
 READ: Final = 100_000  # characters of a text that a page has, unless all is asked for
 COMPARED: Final = 200_000  # characters of two texts; of longer ones the place where the result begins is compared
+DUPLICATE_ADDRESS: Final = "duplicate_url"  # the reason of C4's pages
 VALUES: Final = 100  # on a page of them
 REMEMBERED: Final = 2  # questions of which what differs is kept for the next page
 SEEN: Final = ("kept", "dropped", "row")  # facts that stand elsewhere, or say only where a row lies
@@ -165,6 +166,7 @@ class Pages:
             cut=0 if whole else max(0, len(text) - READ),
             no_text=found.text is None,
             copies=[(copy, explorer.by_id(copy[0])) for copy in explorer.copies(row.id)],
+            stay=explorer.with_its_address(row) if row.url and row.reason == DUPLICATE_ADDRESS else [],
             went_as_copy=not row.kept and row.reason in losses.REASONS,
             twin=others[0].twins([row]).get(row.id) if others else None,
             place=place,

@@ -29,13 +29,13 @@ UNKNOWN: Final = "-"  # as the value of a filter: what has none
 STATES: Final = ("kept", "dropped")
 # What else a link may have, of the pages.
 PAGES: Final = frozenset(
-    {"corpus", "start", "seed", "id", "whole", "replay", "token", "column", "list", "here", "there"}
+    {"corpus", "start", "seed", "id", "whole", "replay", "token", "column", "list", "here", "there", "rows"}
 )
 LONGEST: Final = 1_000  # characters of a value
 # Fields of one value each, which are columns too. Case does not count.
 _EQUAL: Final = ("source", "language", "license")
-_RANGES: Final[Mapping[str, str]] = {"year": "year", "bytes": "bytes"}
 _YEAR: Final = re.compile("[0-9]{1,4}")
+_YEARS: Final = re.compile(r"([0-9]{1,4})\s*(?:-|–|—|to|\.\.)\s*([0-9]{1,4})")  # as people type several
 _SCHEMES: Final = ("https://", "http://", "https://www.", "http://www.")
 
 
@@ -47,8 +47,8 @@ class Question:
     expression in RE2's syntax. In `source`, `language`, `license`, `place`, `address` and `reason` a `*` stands for any
     letters. `reason` is STAGE/REASON of a drop, or STAGE; `place` a host with all below it, a repository or its owner,
     or behind a = that alone; `address` that of a page, without its scheme; `title` words as `words` are. `year`
-    is one year, or UNKNOWN. `score` names what `score_from` and `score_to` are limits of. Limits are included. `order`
-    is one of ORDERS: what the list begins with.
+    is one year, or UNKNOWN: with limits of years what has none is taken too. `score` names what `score_from` and
+    `score_to` are limits of. Limits are included. `order` is one of ORDERS: what the list begins with.
     """
 
     words: str = ""
@@ -129,7 +129,9 @@ def _plain(name: str, value: str) -> str:
 
 
 def _settled(question: Question) -> Question:
-    """Return a question whose place and address are as the catalogue has them, of what people type."""
+    """Return a question whose place, address and years are as the catalogue has them, of what people type."""
+    if (several := _YEARS.fullmatch(question.year)) and (question.year_from, question.year_to) == (None, None):
+        question = replace(question, year="", year_from=float(several[1]), year_to=float(several[2]))
     if not question.address and (address := page_of(question.place)):
         return replace(question, place="", address=address)
     return replace(question, place=placed(question.place), address=plain_address(question.address))
@@ -139,9 +141,9 @@ def _checked(question: Question) -> Question:
     if question.state not in ("", *STATES):
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
     if question.year not in ("", UNKNOWN) and not _YEAR.fullmatch(question.year):
-        what = f"is not a year, nor {UNKNOWN!r} for none that is known; several are asked for by from and to"
+        what = f"is not a year, nor years like 2010-2015, nor {UNKNOWN!r} for none that is known"
         raise ValueError(f"year: {question.year!r} {what}")
-    if question.year and (question.year_from, question.year_to) != (None, None):
+    if question.year not in ("", UNKNOWN) and (question.year_from, question.year_to) != (None, None):
         raise ValueError("year: one is asked for, and limits too")
     if not question.score and (question.score_from, question.score_to) != (None, None):
         raise ValueError("score: which one the limits are of is missing")
@@ -234,10 +236,8 @@ def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str
         yield _place(question.place)
     if question.address:
         yield _address(question.address)
-    if question.year:
-        yield ("year IS NULL", []) if question.year == UNKNOWN else ("year = ?", [int(question.year)])
-    for name, column in _RANGES.items():
-        yield from _limits(column, getattr(question, f"{name}_from"), getattr(question, f"{name}_to"))
+    yield from _years(question)
+    yield from _limits("bytes", question.bytes_from, question.bytes_to)
     if question.score:
         if question.score not in scores:
             raise ValueError(f"score: there is no {question.score!r}; there are {', '.join(scores) or 'none'}")
@@ -277,6 +277,21 @@ def _address(address: str) -> tuple[str, list[Any]]:
         return f"url IN ({', '.join('?' * len(spelled))})", spelled
     found = [_matches("url", f"{scheme}{address}") for scheme in _SCHEMES]
     return " OR ".join(sql for sql, _ in found), [value for _, values in found for value in values]
+
+
+def _years(question: Question) -> Iterator[tuple[str, list[Any]]]:
+    """Yield that a document is of some years; where UNKNOWN is asked for beside them, or of none that is known."""
+    within = list(_limits("year", question.year_from, question.year_to))
+    if question.year == UNKNOWN:
+        inside = " AND ".join(sql for sql, _ in within)
+        yield (
+            f"year IS NULL OR ({inside})" if within else "year IS NULL",
+            [one for _, values in within for one in values],
+        )
+        return
+    if question.year:
+        yield "year = ?", [int(question.year)]
+    yield from within
 
 
 def _limits(column: str, low: float | None, high: float | None) -> Iterator[tuple[str, list[Any]]]:

@@ -24,7 +24,7 @@ import pyarrow as pa
 from pipelines.explore import catalogue, texts, words
 from pipelines.explore.catalogue import ROWS_OF_A_PART, OutOfTimeError
 from pipelines.explore.index import Index, Wanted
-from pipelines.explore.questions import Question, conditions, ordered, score_column
+from pipelines.explore.questions import Question, conditions, ordered, plain_address, score_column
 from pipelines.explore.texts import Line, Numbers
 from pipelines.hashing import keyed
 
@@ -193,6 +193,14 @@ class Explorer:
             found = catalogue.fetched(connection, sql, [], self.seconds)
         return {asked: Row(*row) for asked, *row in found}  # of several the last one
 
+    def with_its_address(self, row: Row) -> list[Row]:
+        """Return the pages of a source that stay for one that was dropped for its address: there should be one."""
+        address = conditions(Question(source=row.source, address=plain_address(row.url or "")), ())
+        sql = f"""SELECT {COLUMNS} FROM documents WHERE {address.sql} AND number <> ?
+                  AND reason IS DISTINCT FROM ? ORDER BY kept DESC, number LIMIT {LISTED}"""
+        found = catalogue.fetched(self.cursor(), sql, [*address.parameters, row.number, row.reason], self.seconds)
+        return [Row(*one) for one in found]
+
     def copies(self, identifier: str) -> list[tuple[str, str, str, str, float | None]]:
         """Return (kept, id, stage, reason, share) of the copies that a document stands for, and of the one it is."""
         sql = "SELECT kept, id, stage, reason, share FROM copies WHERE kept = ? OR id = ? ORDER BY kept, id"
@@ -356,13 +364,14 @@ class Asked:
         listed = [(None if value is None else str(value), int(count), int(size)) for value, count, size, _ in found]
         return Values(column, listed, int(found[0][3]) - start - len(found) if found else 0)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of the answer, all of them, in the order of the list, for a file."""
+    def batches(self, most: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of the answer in the order of the list, for a file: the first `most`, or all of them."""
         scores = enumerate(self.explorer.scores)
         given = [(n, column_name(name).replace('"', '""')) for n, name in scores if name in self.explorer.given]
         named = "".join(f', {score_column(n)} AS "{quoted}"' for n, quoted in given)
         columns = COLUMNS.removeprefix("number, ").removesuffix(", decided, bound")  # which are scores too
         sql = f"SELECT {columns}{named} FROM {self.answer()} ORDER BY {self._order()}"
+        sql += f" LIMIT {most}" if most else ""
         with self.given(), catalogue.limited(self.connection, FILE_SECONDS):
             yield from self.connection.sql(sql, params=self._conditions.parameters).to_arrow_reader(1 << 14)
 

@@ -194,12 +194,12 @@ class Site:
         return RedirectResponse(f"document?{urlencode(asked)}", 303)
 
     def results(self, request: Request) -> Response:
-        """Send the rows of an answer as Parquet."""
+        """Send the rows of an answer as Parquet, all of them or the first."""
         asked = self._explorers[self._which(request)].asked(_question(request))
         with tempfile.NamedTemporaryFile(suffix=".parquet", delete=False) as file:
             path = Path(file.name)
         try:
-            _write(asked.batches(), path)
+            _write(asked.batches(_number(request, "rows")), path)
         except BaseException:
             path.unlink()
             raise

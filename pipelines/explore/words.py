@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ import numpy.typing as npt
 import tantivy
 
 FOLDER: Final = "words"
-VERSION: Final = 1  # of how words are told apart, and what is kept of them
+VERSION: Final = 2  # of how words are told apart, and what is kept of them
 HEAP: Final = 64 << 20  # bytes of new words in memory, of all threads
 WAITING: Final = 48 << 20  # bytes of texts that wait for it: it takes ten thousand, whatever their length
 LONGEST: Final = 100  # letters of a word that is kept; what is longer is a key or a picture in letters
@@ -43,9 +43,15 @@ _ADDRESS: Final = re.compile(
 Numbers = npt.NDArray[np.uint64]
 
 
-def spaced(text: str) -> str:
-    """Return a text with spaces around pairs of letters of scripts that have none."""
-    return text if text.isascii() or not _UNSPACED.search(text) else _UNSPACED.sub(_pairs, text)
+def plain(text: str) -> str:
+    """Return a text as its words are taken from it: with spaces around pairs of letters of scripts that have none.
+
+    Case tells two letters apart that are one: the Turkish İ is an i here, and the Greek ς a σ.
+    """
+    if text.isascii():
+        return text
+    text = text.replace("İ", "I").replace("i\u0307", "i").replace("ς", "σ")
+    return _UNSPACED.sub(_pairs, text) if _UNSPACED.search(text) else text
 
 
 def _pairs(match: re.Match[str]) -> str:
@@ -63,7 +69,7 @@ class Asked:
     @property
     def words(self) -> Sequence[str]:
         """What is looked for, a phrase if it is more than one: letters and digits, without the signs between them."""
-        return [piece.lower() for piece in _PIECE.findall(self.text)]
+        return [piece.replace("İ", "i").lower() for piece in _PIECE.findall(self.text)]
 
     @property
     def has_signs(self) -> bool:
@@ -101,7 +107,7 @@ _ANALYSER: Final = _analyser()
 
 def terms(text: str) -> list[str]:
     """Return the words of a text as the index has them."""
-    return _ANALYSER.analyze(spaced(text))
+    return _ANALYSER.analyze(plain(text))
 
 
 def in_python(one: Asked) -> re.Pattern[str]:
@@ -112,11 +118,16 @@ def in_python(one: Asked) -> re.Pattern[str]:
 def in_re2(one: Asked) -> str:
     """Return a pattern of RE2 that finds a word or phrase in a text."""
     other = r"[^\pL\pM\pN]"
-    return _pattern(one, f"(?:^|{other})", f"{other}+", f"(?:$|{other})")
+    return _pattern(one, f"(?:^|{other})", f"{other}+", f"(?:$|{other})", _re2_letters)
 
 
-def _pattern(one: Asked, before: str, between: str, after: str) -> str:
-    whole = between.join(re.escape(piece) for piece in _PIECE.findall(one.text))
+def _re2_letters(piece: str) -> str:
+    """Return a pattern of RE2 for letters and digits: it takes no İ for an i by itself."""
+    return re.sub("[iIİ]", "[iIİ]", re.escape(piece))
+
+
+def _pattern(one: Asked, before: str, between: str, after: str, letters: Callable[[str], str] = re.escape) -> str:
+    whole = between.join(map(letters, _PIECE.findall(one.text)))
     return whole if _UNSPACED.search(one.text) else f"{before}{whole}{after}"
 
 
@@ -199,7 +210,7 @@ class Writer:
 
     def add(self, number: int, text: str) -> None:
         """Add a row's text."""
-        document = tantivy.Document(text=spaced(text))
+        document = tantivy.Document(text=plain(text))
         document.add_unsigned("number", number)
         self._writer.add_document(document)
         self._waiting += len(text)

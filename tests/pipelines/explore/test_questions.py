@@ -52,7 +52,7 @@ def test_a_link_leads_back_to_its_question(question: Question) -> None:
         ({"order": "prettiest"}, "order: 'prettiest'; shortest, longest"),
         ({"order": "lowest score"}, "order: which score is missing"),
         ({"year_from": "2020", "year_to": "2019"}, "year: nothing is at least 2020 and at most 2019"),
-        ({"year": "MMXX"}, "year: 'MMXX' is not a year, nor '-'"),
+        ({"year": "MMXX"}, "year: 'MMXX' is not a year, nor years like 2010-2015, nor '-' for none"),
         ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
     ],
 )
@@ -118,6 +118,18 @@ def test_a_form_keeps_what_can_be_meant() -> None:
         "state": "kept",
     }
     assert questions.as_far_as_meant(given) == Question(words="llama", bytes_from=7.0, state="kept")
+
+
+@pytest.mark.parametrize("typed", ["2010-2015", "2010 – 2015", "2010 to 2015", "2010..2015"])
+def test_several_years_are_taken_as_people_type_them(typed: str) -> None:
+    assert of_link({"year": typed}) == Question(year_from=2010.0, year_to=2015.0)
+
+
+def test_years_with_those_of_none_that_is_known() -> None:
+    asked = of_link({"year": "-", "year_from": "2010", "year_to": "2015"})
+    assert asked == Question(year="-", year_from=2010.0, year_to=2015.0)
+    assert conditions(asked, []).sql == "(year IS NULL OR (year >= ? AND year <= ?))"
+    assert conditions(Question(year="-"), []).sql == "(year IS NULL)"
 
 
 def test_unknown_is_null() -> None:

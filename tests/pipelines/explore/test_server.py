@@ -388,6 +388,36 @@ def test_results_come_as_parquet(served: Served) -> None:
     assert sorted(map(str, table["id"].to_pylist())) == sorted(page.id for page in PAGES)
 
 
+def test_the_first_rows_of_a_list_come_as_parquet(served: Served) -> None:
+    cookie = f"{server.COOKIE}-{served.port}={served.token}"
+    asked = "state=kept&score=number&order=highest+score"
+    _, _, body = served.raw(f"/results.parquet?{asked}&rows=3", Cookie=cookie)
+    assert pq.read_table(io.BytesIO(body))["number"].to_pylist() == [35.0, 34.0, 33.0]
+    _, _, body = served.raw(f"/results.parquet?{asked}&rows=", Cookie=cookie)
+    assert pq.read_table(io.BytesIO(body)).num_rows == len(PAGES)
+    assert served.get(f"/results.parquet?{asked}&rows=many")[0] == 400
+    assert 'name="rows"' in served.get(f"/?{asked}")[1]
+
+
+def test_a_page_that_was_dropped_for_its_address_leads_to_the_one_that_stays(tmp_path: Path) -> None:
+    same = "https://www.site.example.org/news/"
+    kept = replace(corpora.page(1, "the page", source="c4", url="http://site.example.org/news"), title="It is news")
+    gone = replace(corpora.drop(1, "the page", "duplicate_url", source="c4"), url=same, detail="site.example.org/news")
+    late = replace(corpora.drop(2, "another", "too_few_sentences", source="c4"), url="https://example.org/a")
+    lost = replace(corpora.drop(3, "another", "duplicate_url", source="c4"), url="https://example.org/a")
+    corpus = corpora.write(tmp_path / "corpus", {"c4": [kept]}, {"c4": [gone, late, lost]})
+    alone = Served([corpora.explorer(corpus, tmp_path / "index")])
+    try:
+        _, body = alone.get(f"/document?{urlencode({'id': gone.id})}")
+        assert "It went because another page has its address" in body
+        assert f'<a href="document?id={quote(kept.id, safe="")}&amp;corpus=0"><bdi>It is news</bdi></a> stays' in body
+        _, body = alone.get(f"/document?{urlencode({'id': lost.id})}")
+        assert f'href="document?id={quote(late.id, safe="")}&amp;corpus=0"' in body
+        assert "stays, and was <span" in body
+    finally:
+        alone.close()
+
+
 def test_a_corpus_that_is_being_built_says_so(served: Served) -> None:
     assert "this corpus is not finished" in served.get("/?corpus=1")[1]
     assert "this corpus is not finished" not in served.get("/?corpus=0")[1]

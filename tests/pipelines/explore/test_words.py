@@ -6,6 +6,8 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pipelines.explore import words
@@ -22,6 +24,10 @@ TEXTS = (
     "北",
     "",
     "the\nthe the\tTHE",
+    "İSTANBUL'da, İstanbul ve istanbul",
+    "istanbul",
+    "ΣΊΣΥΦΟΣ",
+    "ο σίσυφος",
 )
 
 
@@ -59,7 +65,7 @@ def found(index: Words, asked: str) -> list[int]:
         ('fox -"quick brown"', [1]),
         ("größe", [2]),
         ("gro\u0308ße", [2]),
-        ("-quick -the -日本", [2, 5, 6, 7, 8]),
+        ("-quick -the -日本", [2, 5, 6, 7, 8, 10, 11, 12, 13]),
         ("example.org", [6]),
         ("snake case", [6]),
         ("1.5", [0]),
@@ -72,6 +78,14 @@ def found(index: Words, asked: str) -> list[int]:
         ("北", [7]),
         ("都", [3]),
         ('"the the the"', [9]),
+        ("istanbul", [10, 11]),
+        ("İstanbul", [10, 11]),
+        ("ISTANBUL", [10, 11]),
+        ("İSTANBUL".lower(), [10, 11]),
+        ("σίσυφος", [12, 13]),
+        ("ΣΊΣΥΦΟΣ", [12, 13]),
+        ("σισυφος", []),
+        ("grosse", []),
     ],
 )
 def test_words_and_phrases(index: Words, asked: str, expected: list[int]) -> None:
@@ -139,11 +153,16 @@ def test_many_rows_come_in_blocks_in_order(tmp_path: Path, monkeypatch: pytest.M
     assert np.concatenate(blocks).tolist() == [number << 32 for number in range(50) if number % 3]
 
 
-@pytest.mark.parametrize("asked", ["quick", '"quick brown"', "größe", "日本"])
+@pytest.mark.parametrize(
+    "asked", ["quick", '"quick brown"', "größe", "日本", "istanbul", "İstanbul", '"ve istanbul"', "σίσυφος", "ΣΊΣΥΦΟΣ"]
+)
 def test_the_patterns_find_what_the_index_finds(index: Words, asked: str) -> None:
     (one,) = words.asked(asked)
-    pattern = words.in_python(one)
-    assert [number for number, text in enumerate(TEXTS) if pattern.search(text)] == found(index, asked)
+    pattern, expected = words.in_python(one), found(index, asked)
+    assert expected
+    assert [number for number, text in enumerate(TEXTS) if pattern.search(text)] == expected
+    held = pc.match_substring_regex(pa.array(TEXTS), words.in_re2(one), ignore_case=True).to_pylist()
+    assert [number for number, holds in enumerate(held) if holds] == expected
 
 
 def test_a_folder_of_others_is_no_index(tmp_path: Path) -> None:
