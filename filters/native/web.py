@@ -23,6 +23,7 @@ _MD5 = 1  # a kind of hash
 _NO_MEMORY, _ONLY_PROSE = -2, -3
 _64_BITS = (1 << 64) - 1
 _CODES = 0x110000
+WRITTEN: Final = 0x40000  # no letter and no digit is beyond: planes 4 to 13 are empty, 14 holds tags, 15 and 16 nothing
 
 
 class Table(NamedTuple):
@@ -192,9 +193,11 @@ def has_one_case(character: str) -> bool:
 def word_table() -> Table:
     """Return each character of words (``\\w``) in lower case, CONTEXTUAL as in `lower_table`, GONE for all others."""
     lowered = lower_table().values
-    outside = [code for code, lower in enumerate(lowered.tolist()) if not (chr(lower).isalnum() or lower == ord("_"))]
+    written = enumerate(lowered[:WRITTEN].tolist())
+    outside = [code for code, lower in written if not (chr(lower).isalnum() or lower == ord("_"))]
     table = lowered.copy()
     table[outside] = GONE
+    table[WRITTEN:] = GONE
     table[lowered == CONTEXTUAL] = CONTEXTUAL
     return Table.of(table)
 

@@ -210,5 +210,5 @@ def _code_table() -> NDArray[np.uint32]:
     table = np.arange(0x110000, dtype="<u4")
     table[[ord(c) for c in DELETED_MARKS]] = _GONE
     table[[ord(c) for c in CONTROL_CHARACTERS - {"\n"}]] = _GONE
-    table[[code for code in range(0x110000) if unicodedata.category(chr(code)) == "Nd"]] = ord("0")
+    table[[code for code in range(web.WRITTEN) if unicodedata.category(chr(code)) == "Nd"]] = ord("0")
     return table
