@@ -39,7 +39,7 @@ STOPPED = ["JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"]
 ALL = ("common_crawl", "c4", "github", "wikipedia", "books", "arxiv", "stack_exchange")
 SOME = ("c4", "books")
 # Times faster than the client asks, which waits for five seconds each time, and asks again where nobody answers.
-ASKING, ASKING_AGAIN = 100.0, 20.0
+ASKING, ASKING_AGAIN = 25.0, 20.0
 
 
 @dataclass(frozen=True)
