@@ -346,8 +346,7 @@ class Asked:
             values = found[row.number]
             _check_same(row, values)
             text = values.get("text") or values.get("excerpt")
-            # A slow pattern is looked for in no more texts once the time is over.
-            line = texts.line(text, patterns, self.question.pattern if self.left > 0 else "") if text else None
+            line = texts.line(text, patterns, self.question.pattern, self._deadline) if text else None
             shown.append(replace(row, line=line))
         return shown
 

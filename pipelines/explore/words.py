@@ -78,18 +78,18 @@ class Asked:
 
 
 def asked(words: str, field: str = "words") -> list[Asked]:
-    """Return the words and phrases of a field; ValueError for one that has none, or opens a phrase for good."""
-    found = []
+    """Return a field's words and phrases, each once; ValueError for one that has none, or opens a phrase for good."""
+    found: dict[tuple[bool, *tuple[str, ...]], Asked] = {}
     plain = _SINGLE.sub(r'"\1"', unicodedata.normalize("NFC", words).translate(_QUOTES))
     if plain.count('"') % 2:
         raise ValueError(f"{field}: in {words!r} a quotation mark is opened and not closed")
     for match in _ASKED.finditer(plain):
         minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
-        if terms(text):
-            found.append(Asked(text, not minus))
+        if same := terms(text):
+            found.setdefault((not minus, *same), Asked(text, not minus))
     if words.strip() and not found:
         raise ValueError(f"{field}: {words!r} has no word")
-    return found
+    return list(found.values())
 
 
 def addresses(words: str) -> list[str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -239,6 +240,35 @@ def test_a_slow_pattern_ends_in_time(corpus: Path, tmp_path: Path) -> None:
     counts = explorer.asked(Question(pattern="(.{1,100}){1,10}zzzq")).counts()
     assert not counts.exact
     assert time.monotonic() - start < 6
+
+
+MANY: Final = " ".join(f"w{n}" for n in range(240))  # words, in under a thousand letters
+
+
+@pytest.mark.parametrize("asked", ["a " * 499, MANY], ids=["one many times", "many"])
+def test_words_are_marked_in_proportion_to_the_text(asked: str) -> None:
+    patterns = [words.in_python(one) for one in words.asked(asked)]
+    for text in ("a " * 1_000_000, f"{MANY} " * 2_000, "\n".join([MANY] * 2_000)):
+        began = time.process_time()
+        found = texts.line(text, patterns)
+        assert time.process_time() - began < 3
+        assert len(found.pieces) > 3 or text.startswith("a") != asked.startswith("a")
+
+
+def test_a_line_of_many_words_is_looked_for_until_the_time_is_over() -> None:
+    patterns = [words.in_python(one) for one in words.asked("llama herd")]
+    found = texts.line("A page of a llama", patterns, "llama", deadline=time.monotonic() - 1)
+    assert list(found.pieces) == [("A page of a llama", False)]
+
+
+def test_a_word_that_is_asked_for_twice_is_one() -> None:
+    found = words.asked('the The THE -a -A "the llama" "The  Llama" llama')
+    assert [(one.text, one.there) for one in found] == [
+        ("the", True),
+        ("a", False),
+        ("the llama", True),
+        ("llama", True),
+    ]
 
 
 def test_scores_that_nothing_has_are_not_offered(explorer: Explorer) -> None:
