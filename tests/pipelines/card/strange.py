@@ -39,6 +39,7 @@ ROWS: tuple[dict[str, Any], ...] = (
     {"title": "👩‍👩‍👧 family ❤️‍🔥", "text": "👩🏽‍🚀 1️⃣ ☎️ 🏳️‍🌈 " * 20, "language": None},
     {"title": "stacked", "text": "Z" + "\u0301\u0316\u0334" * 60 + " stacked marks " * 20, "language": "simple"},
     {"title": "no such language", "text": "A text of a language that nobody has. " * 8, "language": "x" * 80},
+    {"title": "of a country", "text": "A text whose language is given as Great Britain. " * 8, "language": "gb"},
     {"title": "tabs", "text": "\t".join(f"column{n}" for n in range(400)), "language": "en"},
     {"title": "lines", "text": "\n".join(f"line {n}" for n in range(900)), "language": "en"},
 )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines import report
-from pipelines.card import facts, run_page, training
+from pipelines.card import facts, run_page, tongues, training
 from tests.pipelines.card import browser as looking
 from tests.pipelines.card import card_corpus, strange
 
@@ -195,6 +195,7 @@ def test_a_sample_has_the_language_and_direction_of_its_text(browser: Browser, p
         "标题": ("zh", "ltr"),
         "stacked": ("en", "ltr"),
         "no such language": ("", "ltr"),
+        "of a country": ("", "ltr"),
     }
     assert {title: by_title[title][:2] for title in expected} == expected
     (reversed_title,) = (title for title in by_title if "exe" in title)
@@ -209,6 +210,16 @@ def test_a_sample_has_the_language_and_direction_of_its_text(browser: Browser, p
     assert "‹U+200B ZERO WIDTH SPACE × 50›" in text
     assert strange.PERSIAN.strip() in by_title["کتاب‌ها"][2]
     assert {lang for _, lang, _, _, of_title in found if lang != of_title} == set()
+
+
+def test_axe_knows_every_language_that_a_page_can_name(browser: Browser, axe: str) -> None:
+    page = browser.new_page()
+    page.evaluate(axe)
+    known = set(page.evaluate("axe.utils.validLangs()"))
+    page.close()
+    names = {tongues.tag(code).partition("-")[0] for code in tongues.codes()}
+    assert len(names) > 8_000
+    assert names - known == set()
 
 
 def test_a_long_title_is_short_in_its_line_and_whole_below(browser: Browser, pages: Mapping[str, Path]) -> None:
