@@ -31,14 +31,19 @@ Bins = Counter[int]
 class Values:
     """Documents by value of an axis, the most first: `more` says how many more than counted a value may have.
 
-    `rest` are documents of values that are not named, `distinct` how many values there are in all and half of the 95 %
-    interval of that, if it is an estimate; None where nobody knows.
+    One that is not named may have `bound`. `rest` are documents of values that are not named, `distinct` how many
+    values there are in all and half of the 95 % interval of that, if it is an estimate; None where nobody knows.
     """
 
     documents: Mapping[str, int] = field(default_factory=dict)
     more: Mapping[str, int] = field(default_factory=dict)
     rest: int = 0
     distinct: tuple[int, int] | None = (0, 0)
+    bound: int = 0
+
+    def more_of(self, value: str) -> int:
+        """Return how many documents more than counted a value may have."""
+        return self.more.get(value, 0) if value in self.documents else self.bound
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class Counted:
                 total[1] += row[1]
         return {value: (row[0], row[1]) for value, row in found.items()}
 
+    def rest(self, axis: str, *parts: str) -> tuple[int, int]:
+        """Return (documents, bytes) over some parts of the values that are not named."""
+        found = [self.parts.get(part, {}).get(counts.named(axis), {}).get("rest", (0, 0)) for part in parts]
+        return sum(row[0] for row in found), sum(row[1] for row in found)
+
     def strata(self) -> dict[tuple[str, str], int]:
         """Return how many documents are kept of each kind of dump and language."""
         found = self.parts.get(KEPT, {}).get(counts.STRATUM, {"names": {}})["names"]
@@ -105,12 +115,18 @@ def _together(found: Sequence[Json]) -> Values:
         {value: more[value] for value in ordered if more[value]},
         sum(axis["rest"][0] for axis in found),
         (distinct[0], distinct[1]) if exact or len(found) == 1 else None,
+        sum(_unnamed(axis) for axis in found),
     )
 
 
 def _more(axis: Json, value: str) -> int:
     row = axis["names"].get(value)
-    return int(row[2] if row else min(axis["bound"], axis["rest"][0]))
+    return int(row[2]) if row else _unnamed(axis)
+
+
+def _unnamed(axis: Json) -> int:
+    """Return how many documents a value that an axis does not name may have."""
+    return int(min(axis["bound"], axis["rest"][0]))
 
 
 def load(corpus: Corpus, name: str) -> Counted:
@@ -229,4 +245,5 @@ def filtered(found: Counted) -> list[Filtered]:
 def _largest(values: Values) -> Values:
     named = dict(list(values.documents.items())[:MOST_REASONS_OF])
     rest = values.rest + sum(values.documents.values()) - sum(named.values())
-    return Values(named, {value: values.more[value] for value in named if value in values.more}, rest, values.distinct)
+    more = {value: values.more[value] for value in named if value in values.more}
+    return Values(named, more, rest, values.distinct, values.bound)

@@ -239,7 +239,7 @@ def _notes(found: Counts, kept: Values, dropped: Values) -> Iterator[str]:
         yield f"kept are {number:,}{f' ± {half:,}' if half else ''} different ones"
     for name, values in ((KEPT, kept), (DROPPED, dropped)):
         shown = found.series.get(name, {})
-        bounds = [f"{value} {values.more[value]:,}" for value in shown if value in values.more]
+        bounds = [f"{value} {more:,}" for value in shown if (more := values.more_of(value))]
         if bounds:
             yield f"{name} may be more by at most: {', '.join(bounds)}"
 

@@ -36,7 +36,8 @@ SITES: Final = "personal_information"  # how reasons of drops begin by which sit
 class Weighed:
     """Documents, bytes and tokens that were kept and dropped, of a source or of one of its languages.
 
-    `kept_tokens` is None where there are no shards, `dropped_tokens` where nothing tells how many there are.
+    `more` says how many documents more than counted may be kept and dropped: 0 but where languages are too many to be
+    named. `kept_tokens` is None where there are no shards, `dropped_tokens` where nothing tells how many there are.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Weighed:
     kept_tokens: int | None
     dropped: tuple[int, int]
     dropped_tokens: Estimate | None
+    more: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def weighed(corpus: Corpus, name: str, counted: Counted, sample: Sample, tokeniz
     per_byte = _tokens_per_byte(excerpts, tokenizer) if tokenizer else {}
     kept, gone = counted.sizes("language", KEPT), counted.sizes("language", *counted.dropped)
     tokens = _tokens(corpus, name)
+    most = [counted.values("language", *parts) for parts in ((KEPT,), counted.dropped)]
     rows = [
         Weighed(
             language,
@@ -70,6 +73,7 @@ def weighed(corpus: Corpus, name: str, counted: Counted, sample: Sample, tokeniz
             None if tokens is None else tokens.get(language, 0),
             gone.get(language, (0, 0)),
             _dropped(gone.get(language, (0, 0))[1], per_byte.get(language) or per_byte.get("")),
+            (most[0].more_of(language), most[1].more_of(language)),
         )
         for language in sorted({*kept, *gone}, key=lambda one: (-_bytes(kept, one) - _bytes(gone, one), one))
     ]
@@ -79,7 +83,7 @@ def weighed(corpus: Corpus, name: str, counted: Counted, sample: Sample, tokeniz
         (manifest["documents"]["count"], manifest["documents"]["bytes"]),
         facts.token_total(corpus.tokens[name], "tokens") if name in corpus.tokens else None,
         (sum(row[2] for row in accounts), sum(row[3] for row in accounts)),
-        _sum(rows, per_byte),
+        _sum(rows, counted.rest("language", *counted.dropped)[1], per_byte),
     )
     return Source(corpus.titles[name], whole, rows[:LANGUAGES], sum(map(len, excerpts.values())))
 
@@ -129,10 +133,13 @@ def _dropped(size: int, per_byte: Estimate | None) -> Estimate | None:
     return None if per_byte is None else per_byte.times(size)
 
 
-def _sum(rows: Sequence[Weighed], per_byte: Mapping[str, Estimate]) -> Estimate | None:
-    """Return the tokens of all languages together; those that share a ratio have one interval."""
+def _sum(rows: Sequence[Weighed], unnamed: int, per_byte: Mapping[str, Estimate]) -> Estimate | None:
+    """Return the tokens of all languages together, `unnamed` bytes of them in languages that are not named.
+
+    Those that share a ratio have one interval.
+    """
     own = [row.dropped_tokens for row in rows if row.name in per_byte]
-    rest = _dropped(sum(row.dropped[1] for row in rows if row.name not in per_byte), per_byte.get(""))
+    rest = _dropped(unnamed + sum(row.dropped[1] for row in rows if row.name not in per_byte), per_byte.get(""))
     every = [*own, rest]
     found = [one for one in every if one is not None]
     return estimates.together(found) if len(found) == len(every) else None

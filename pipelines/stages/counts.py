@@ -34,13 +34,13 @@ Floats = npt.NDArray[np.float64]
 Bins = npt.NDArray[np.int64]
 
 FILE: Final = "counts.json"  # of a source
-VERSION: Final = 1  # of what is counted, and how
+VERSION: Final = 2  # of what is counted, and how
 KEPT: Final = "kept"
 NAMES: Final = ("language", "year", "license", "host")  # axes by names that all sources have
 LENGTH: Final = "length"
 NOT_SAID: Final = "(not said)"
-ITEM_NAMES, DROPPED_NAMES = 200, 50  # of an axis of an item: of what is kept, and of a reason
-LISTED: Final = 100  # names of an axis of a source
+ITEM_NAMES, DROPPED_NAMES = 200, 50  # of an axis of an item: of what is kept and of languages, and of a reason
+LISTED: Final = 100  # names of an axis of a source; of languages, `ITEM_NAMES`
 MOST: Final = 20_000  # names of an axis in memory while items are added up
 HASHES: Final = 256  # the smallest, by which the names of an axis are estimated
 NUMBERS: Final = 16  # columns of numbers that are counted, the first
@@ -53,6 +53,7 @@ _HOST: Final = r"^(?i:[a-z]+)://(?:[^/?#@]*@)?(?:(?i:www)\.)?(?P<host>[^/:?#]+)"
 
 STRATUM: Final = "stratum"  # the axis of what files and languages have together: LABEL, a tab, a language
 _NAME, _NUMBER, _WHOLE, _PAIR = "name:", "number:", "whole:", "pair:"
+_LANGUAGE: Final = f"{_NAME}language"
 _ITEM: Final = re.compile(r"(?:\d{5}-)?([0-9a-f]{16})(?:-|\Z)")
 _CRAWL: Final = re.compile(r"CC-MAIN-\d{4}-\d\d")
 # Name -> documents and bytes.
@@ -251,7 +252,7 @@ def _cut(part: str, axis: str, found: Exact) -> Json:
     """Return an axis of an item: of names the largest, of numbers and pairs all, their documents alone."""
     if not axis.startswith(_NAME):
         return {"names": {name: row[0] for name, row in found.items()}}
-    most = ITEM_NAMES if part == KEPT else DROPPED_NAMES
+    most = ITEM_NAMES if part == KEPT or axis == _LANGUAGE else DROPPED_NAMES
     if len(found) <= most:
         return {"names": dict(found)}
     ordered = _ordered(found)
@@ -281,6 +282,7 @@ class _Axis:
     """An axis of a part, added up over items: `covered` is by name the bounds of the items that name it."""
 
     exact: bool
+    listed: int = LISTED
     names: Exact = field(default_factory=dict)
     rest: list[int] = field(default_factory=_none)
     bound: int = 0
@@ -326,8 +328,8 @@ class _Axis:
         if self.exact:
             return {"names": {name: self.names[name][0] for name in sorted(self.names)}}
         distinct = self._distinct()
-        if len(self.names) > LISTED:
-            self._keep(LISTED)
+        if len(self.names) > self.listed:
+            self._keep(self.listed)
         names = {name: [*self.names[name], self._more(name)] for name in _ordered(self.names)}
         return {"names": names, "rest": self.rest, "bound": self.bound, "distinct": distinct}
 
@@ -360,7 +362,9 @@ class Sum:
         for part, axes in parts.items():
             found = self._parts.setdefault(part, {})
             for axis, told in axes.items():
-                found.setdefault(axis, _Axis(not axis.startswith(_NAME))).add(told)
+                if axis not in found:
+                    found[axis] = _Axis(not axis.startswith(_NAME), ITEM_NAMES if axis == _LANGUAGE else LISTED)
+                found[axis].add(told)
 
     def told(self) -> Json:
         """Return the counts by part and axis."""

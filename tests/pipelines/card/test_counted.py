@@ -17,6 +17,7 @@ from filters.wikitext.names import LANGUAGES
 from pipelines import corpus, report
 from pipelines.card import counted, facts, overview, page, samples
 from pipelines.files import storage, tables
+from pipelines.stages import counts
 from pipelines.tokens import tokenizers
 from tests.pipelines import tiny
 
@@ -234,6 +235,41 @@ def test_tokens_that_were_dropped_lie_in_their_interval_mostly(built: Path, monk
     truth = size * tokens / sum(len(row["excerpt"].encode()) for row in drops)
     assert 0 < told.margin < 0.5 * told.value
     assert abs(told.value - truth) <= 1.5 * told.margin
+
+
+def test_languages_that_are_too_many_to_be_named_are_shown_with_their_bounds(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ITEM_NAMES", "DROPPED_NAMES", "LISTED"):
+        monkeypatch.setattr(counts, name, 3)
+    loaded = facts.load(str(built))
+    cut = counted.Counted(counted._of_tables(loaded, "mine"))
+    whole = counted.load(loaded, "mine")
+    sample = samples.read(loaded.path, loaded.manifests["mine"], whole.strata())
+    told = overview.weighed(loaded, "mine", cut, sample, None)
+    everything = [whole.sizes("language", *parts) for parts in (("kept",), whole.dropped)]
+    assert len(told.languages) < len(everything[0])
+    for row in told.languages:
+        for (counts_of, more), truth in zip(
+            zip((row.kept, row.dropped), row.more, strict=True), everything, strict=True
+        ):
+            documents = truth.get(row.name, (0, 0))[0]
+            assert counts_of[0] <= documents <= counts_of[0] + more
+    assert any(more for row in told.languages for more in row.more)
+    for parts, sizes in zip((("kept",), cut.dropped), everything, strict=True):
+        named = [sum(row[side] for row in cut.sizes("language", *parts).values()) for side in (0, 1)]
+        rest = cut.rest("language", *parts)
+        assert [named[side] + rest[side] for side in (0, 1)] == [
+            sum(row[side] for row in sizes.values()) for side in (0, 1)
+        ]
+    path = tokenizers.of_corpus(str(built))
+    assert path
+    estimated = [
+        overview.weighed(loaded, "mine", one, sample, tokenizers.load(path)).whole.dropped_tokens
+        for one in (cut, whole)
+    ]
+    assert estimated[0] and estimated[1]
+    assert estimated[0].value == pytest.approx(estimated[1].value, rel=0.05)
 
 
 def test_other_workers_and_names_of_files_make_the_same_counts(built: Path, tmp_path: Path) -> None:
