@@ -1,7 +1,7 @@
 """Distributions of what a source kept and dropped, ready to be drawn and to be read as a table.
 
     counts of a source ─> histograms (length, scores, cut-offs) and counts by value (languages, licences, sites ...)
-    token shards ─> how often each token occurs;  documents and tokenizer ─> fertility by language
+    token shards ─> how often each token occurs
 
 Counts are exact; what is measured of a sample says so, with its interval.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from typing import Any, Final
@@ -22,23 +22,19 @@ import numpy.typing as npt
 from pipelines import scores
 from pipelines.card import estimates
 from pipelines.card.counted import Counted, Values
-from pipelines.card.estimates import Estimate
 from pipelines.card.facts import Corpus, Json
 from pipelines.card.measures import MEASURED, Measure
 from pipelines.card.samples import Sample
 from pipelines.card.shapes import Counts, Curves, Distribution, Histogram
-from pipelines.document import Document
 from pipelines.files import storage
 from pipelines.hashing import keyed
-from pipelines.stages.counts import KEPT, LENGTH, bins, numbers_in
+from pipelines.stages.counts import KEPT, LENGTH, NOT_SAID, bins, numbers_in
 from pipelines.stages.counts import edges as count_edges
 from tokenizer.encode import Tokenizer
 
 BINS = 36
 LARGEST = 15  # values that a plot of counts names
 TOKENS = 2_000_000  # read of each source's shards, where documents lie in the order of hashes
-FERTILITY_BYTES = 400_000  # of text of each language
-FERTILITY_DOCUMENTS = 5  # at least
 
 DROPPED = "dropped"
 
@@ -144,7 +140,7 @@ def of_source(
     found: list[Distribution | None] = [_lengths(counted)]
     axes = {axis for part in counted.parts for axis in numbers_in(counted.axes(part))} - _OF_ONE_REASON
     found += [_scores(corpus, manifest, sample, measures, counted, axis) for axis in sorted(axes)]
-    found += [_breakdown(row, counted) for row in manifest.get("shown", {}).get("breakdowns", ())]
+    found += [_breakdown(row, counted) for row in _breakdowns(manifest, counted)]
     if name == "stack_exchange":
         answers, _ = counted.bins("answer_scores", KEPT, whole=True)
         found.append(histogram("Scores of answers", "score", {"answers": answers}, {}, logarithmic=False))
@@ -220,6 +216,14 @@ def _measured(sample: Sample, measure: Measure) -> tuple[Mapping[int, float], st
     return found, f"{read}; each range ± at most {widest * sample.total:,.0f} documents (95 %)"
 
 
+def _breakdowns(manifest: Json, counted: Counted) -> list[Json]:
+    """Return what a source's documents are shown by: what it asks for, and years where any are known."""
+    asked = list(manifest.get("shown", {}).get("breakdowns", ()))
+    if any(row["of"] == "year" for row in asked) or not counted.values("year", KEPT).documents.keys() - {NOT_SAID}:
+        return asked
+    return [*asked, {"of": "year", "title": "Years", "what": "year"}]
+
+
 def _breakdown(row: Json, counted: Counted) -> Counts | None:
     axis = row["of"].removeprefix("attributes.")
     kept, dropped = counted.values(axis, KEPT), counted.values(axis, *counted.dropped)
@@ -257,6 +261,10 @@ def _roc(reference: Json) -> Curves | None:
 def _clusters(stage: str, told: Json) -> Counts | None:
     sizes, of = told["cluster_sizes"], told.get("clusters_of", {"share": 1, "files": 0, "of_files": 0})
     note = "" if of["share"] == 1 else f"counted for {of['share']:.2%} of the keys, by hash"
+    if sizes and note:
+        most = max(sizes.values())  # clusters are drawn one by one: a count of n has a standard error of sqrt(n)
+        all_of = estimates.Estimate(most, estimates.NORMAL * math.sqrt(most)).times(1 / of["share"])
+        note += f": the largest bar stands for {all_of.value:,.0f} ± {all_of.margin:,.0f} clusters"
     if of["files"] < of["of_files"]:
         note += f" in {of['files']:,} of {of['of_files']:,} files"
     title = f"Copies: sizes of clusters ({stage.replace('_', ' ')})"
@@ -311,56 +319,6 @@ def token_frequency(found: Mapping[str, npt.NDArray[np.int64]]) -> Curves | None
     if not series:
         return None
     return Curves("How often each token occurs", "rank of the token", "share of the tokens", series, True, True)
-
-
-@dataclass(frozen=True)
-class Fertility:
-    """How many tokens a language's words take, and what was read for it; halves of 95 % intervals, 0 of one document.
-
-    A word is what stands between blanks.
-    """
-
-    language: str
-    documents: int
-    size: int
-    tokens_per_word: Estimate
-    bytes_per_token: Estimate
-
-
-def fertility(samples: Mapping[str, Sequence[Document]], tokenizer: Tokenizer) -> list[Fertility]:
-    """Return the fertility of each language with enough documents. Code has its languages under their own names."""
-    by_language: defaultdict[str, list[str]] = defaultdict(list)
-    for documents in samples.values():
-        for document in documents:
-            language = document.attributes.get("code_language") if document.source == "github" else document.language
-            if language:
-                by_language[language].append(document.text)
-    found = []
-    for language, texts in by_language.items():
-        if len(texts) >= FERTILITY_DOCUMENTS:
-            shown = list(_up_to(texts, FERTILITY_BYTES))
-            tokens = [float(len(ids)) for ids in tokenizer.encode_batch(shown, bos=False, eos=False)]
-            sizes, words = (
-                [float(len(cut)) for cut in cuts] for cuts in (map(str.encode, shown), map(str.split, shown))
-            )
-            if sum(words) and sum(tokens):
-                row = Fertility(
-                    language,
-                    len(shown),
-                    int(sum(sizes)),
-                    estimates.ratio(tokens, words),
-                    estimates.ratio(sizes, tokens),
-                )
-                found.append(row)
-    return sorted(found, key=lambda row: (row.tokens_per_word.value, row.language))
-
-
-def _up_to(texts: Sequence[str], budget: int) -> Iterator[str]:
-    for text in texts:
-        if budget <= 0:
-            return
-        yield text[:budget]
-        budget -= len(text)
 
 
 def largest_tokens(found: Mapping[str, npt.NDArray[np.int64]], tokenizer: Tokenizer, count: int = 10) -> dict[str, str]:

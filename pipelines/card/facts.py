@@ -10,6 +10,7 @@ from typing import Any
 from pipelines import gaps, table1
 from pipelines.account.finished import check_format
 from pipelines.across import together
+from pipelines.card import estimates
 from pipelines.files import storage
 from pipelines.recipes import PAPER
 from pipelines.table1 import SOURCES, TABLE_1, Row
@@ -58,14 +59,16 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all sources together say of one: how many of its `sampled` documents stand in another one too.
+    """What all sources together say of one: how many of its `sampled` documents, by hash, stand in another one too.
 
-    `by_source` has those of each other one, `same_words` are those of them that are alike to the last word. Of the
-    documents that were to be held out, `near_training` have a near-duplicate in training and `leaving` are trained on.
+    `documents` are all that it has. `by_source` has those of each other one, `same_words` are those of them that are
+    alike to the last word. Of the documents that were to be held out, `near_training` have a near-duplicate in
+    training and `leaving` are trained on.
     """
 
     name: str
     title: str
+    documents: int
     sampled: int
     elsewhere: int
     same_words: int
@@ -73,6 +76,13 @@ class Shared:
     held_out: int
     near_training: int
     leaving: int
+
+    @property
+    def margin(self) -> float:
+        """Half of the 95 % interval of the share that stands elsewhere; 0 where all documents were compared."""
+        if not self.sampled or self.sampled == self.documents:
+            return 0.0
+        return estimates.margin(self.elsewhere / self.sampled, self.sampled)
 
 
 @dataclass(frozen=True)
@@ -272,6 +282,7 @@ def shared(corpus: Corpus) -> list[Shared]:
             Shared(
                 name=name,
                 title=corpus.titles.get(name, name),
+                documents=corpus.manifests[name]["documents"]["count"],
                 sampled=row["sampled"],
                 elsewhere=any_other["near_duplicates"],
                 same_words=any_other["same_words"],

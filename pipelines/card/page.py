@@ -15,6 +15,7 @@ from pipelines.card import (
     differences,
     distributions,
     facts,
+    fertility,
     measures,
     overview,
     people,
@@ -109,7 +110,8 @@ def render(
     `others` are runs to be laid over `run`.
     """
     figures, tokenizer = _Figures(), load_tokenizer(corpus)
-    views, excerpts, seen, weighed, drawn = [], {}, {}, [], {}
+    texts: list[fertility.Weighed] = []
+    views, seen, weighed, drawn = [], {}, [], {}
     for name in corpus.manifests:
         counts = counted.load(corpus, name)
         sample = samples.read(corpus.path, corpus.manifests[name], counts.strata())
@@ -118,7 +120,7 @@ def render(
             sample, drops={}, documents=samples.by_hash(sample.documents, topics.DOCUMENTS)
         )
         weighed.append(overview.weighed(corpus, name, counts, sample, tokenizer))
-        excerpts[name] = samples.by_hash(sample.documents, 400)
+        texts += fertility.drawn(sample)
         seen[corpus.titles[name]] = people.read(sample)
     found = distributions.token_counts(corpus)
     frequency = distributions.token_frequency(found)
@@ -138,7 +140,7 @@ def render(
             frequency=figures.draw([frequency])[0] if frequency else None,
             tokens_read=distributions.tokens_read(corpus, found),
             largest=distributions.largest_tokens(found, tokenizer) if tokenizer else {},
-            fertility=distributions.fertility(excerpts, tokenizer) if tokenizer else [],
+            fertility=fertility.of(texts, tokenizer) if tokenizer else [],
             by_language=facts.by_language(corpus),
             weighed=weighed,
             excerpts_read=overview.EXCERPTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,14 @@ def test_the_page_has_a_section(output: Path) -> None:
     rendered = page.render(facts.load(str(output)))
     assert "None of them has a near-duplicate in training." in rendered
     assert "more than 80 % of their shingles" in rendered
+
+
+def test_what_a_sample_shows_has_an_interval(output: Path) -> None:
+    (row, *_) = facts.shared(facts.load(str(output)))
+    assert row.margin == 0.0
+    half = replace(row, documents=2 * row.sampled)
+    assert 0 < half.margin < 0.5
+    assert (
+        half.margin
+        > replace(half, sampled=4 * row.sampled, documents=9 * row.sampled, elsewhere=4 * row.elsewhere).margin
+    )

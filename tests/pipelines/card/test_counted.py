@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from filters.wikitext.names import LANGUAGES
 from pipelines import corpus, report
-from pipelines.card import counted, facts, overview, page, samples
+from pipelines.card import counted, distributions, facts, overview, page, samples
 from pipelines.files import storage, tables
 from pipelines.stages import counts
 from pipelines.tokens import tokenizers
@@ -314,3 +315,27 @@ def test_a_source_without_documents_has_nothing_to_count() -> None:
         assert found.bins("length", "kept", whole=True) == (Counter(), 0)
         assert found.sizes("language", "kept") == {}
         assert (counted.percentiles(found), counted.pairs(found), found.strata()) == ([], [], {})
+
+
+def test_clusters_of_a_share_of_the_keys_say_for_how_many_they_stand(built: Path) -> None:
+    loaded = facts.load(str(built))
+    sizes = {"1": 900, "2": 100}
+    of: dict[str, Any] = {"share": 0.25, "files": 1, "of_files": 1}
+    whole = "counted for 25.00% of the keys, by hash: the largest bar stands for 3,600 ± 235 clusters"
+    for share, said in ((0.25, whole), (1, "")):
+        told = {"copies": {"cluster_sizes": sizes, "clusters_of": {**of, "share": share}}}
+        manifests = {"wikipedia": {**loaded.manifests["wikipedia"], "clusters": told}}
+        (found,) = distributions._of_manifest(replace(loaded, manifests=manifests), "wikipedia")
+        assert found is not None
+        assert found.note == said
+
+
+def test_years_are_shown_of_every_source_that_has_some(built: Path) -> None:
+    loaded = facts.load(str(built))
+    for name in ("wikipedia", "mine"):
+        (row,) = [
+            row
+            for row in distributions._breakdowns(loaded.manifests[name], counted.load(loaded, name))
+            if row["of"] == "year"
+        ]
+        assert distributions._breakdown(row, counted.load(loaded, name)) is not None
