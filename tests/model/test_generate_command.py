@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from model import configs, generate
-from tests.train.conftest import one_thread, shared_corpus
+from tests.train.conftest import shared_corpus
 from tests.train.test_pretrain import TINY, arguments
 from train.pretrain import main as pretrain
 
-__all__ = ["one_thread", "shared_corpus"]
+__all__ = ["shared_corpus"]
 ROOT = Path(__file__).parents[2]
 
 
