@@ -107,7 +107,7 @@ def test_what_is_not_given_still_comes_from_the_name(tmp_path: Path) -> None:
     assert both.digest == one.digest != find(tmp_path, ({}, "en-1"))[0].digest
 
 
-@pytest.mark.parametrize("found", SOURCES.values(), ids=str)
+@pytest.mark.parametrize("found", SOURCES.values(), ids=SOURCES)
 def test_every_source_names_the_attributes_it_knows(found: Source, tmp_path: Path) -> None:
     known = {**dict.fromkeys(found.attribute_names, "x"), "lnguage": "de"}
     with pytest.raises(

@@ -129,7 +129,7 @@ WAT = json.dumps({"Envelope": {"Payload-Metadata": {}}}).encode()
         (bz2.compress(PLAIN), "this is a file of WARC records in bzip2; a WET, WARC or ARC file"),
         (lzma.compress(PLAIN), "this is a file of WARC records in xz"),
         (b" CDX N b a m s k r M S V g\n", r"this is an index of WARC files \(CDX\)"),
-        (gzip.compress(b" CDX N b a m s k r M S V g\n"), r"this is an index of WARC files \(CDX\) in gzip"),
+        (gzip.compress(b" CDX N b a m s k r M S V g\n", mtime=0), r"this is an index of WARC files \(CDX\) in gzip"),
         (
             file(
                 record(b"x", WARC_Type="warcinfo"), record(WAT, WARC_Type="metadata", Content_Type="application/json")

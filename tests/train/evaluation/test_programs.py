@@ -126,18 +126,18 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_files_of_this_machine_are_neither_seen_nor_changed(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
+def test_files_of_this_machine_are_neither_seen_nor_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, temporary = tmp_path / "secret", tmp_path / "temporary"
     secret.write_text("mine")
-    before = sorted(Path(tempfile.gettempdir()).iterdir())
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))  # which nobody else writes to
     for program in (
         f"open({str(secret)!r})",
         f"open({str(tmp_path / 'new')!r}, 'w')",
         f"import os\nos.remove({str(secret)!r})",
     ):
         assert run(program, SHORT).why.startswith("FileNotFoundError")
-    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
-    assert sorted(Path(tempfile.gettempdir()).iterdir()) == before
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["secret", "temporary"]
 
 
 def test_a_server_of_this_machine_is_not_reached() -> None:

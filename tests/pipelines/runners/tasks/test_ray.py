@@ -42,7 +42,9 @@ def test_two_nodes_leave_what_the_plain_runner_leaves(
     output = tmp_path / "with a space" / "corpus"
     said = ended(build(wheel_python, options, output, cluster.environment, "--ray", cluster.address))
     assert identity(output) == identity(built)
-    lines = [line for line in said.splitlines() if line and not line.startswith("warning: books: no document")]
+    # Of these dumps; and of a machine on which Ray's workers take ten seconds to start, with other work beside it.
+    known = r"warning: books: no document|(waiting for|goes on:) a free worker of ray"
+    lines = [line for line in said.splitlines() if line and not re.match(known, line)]
     assert all(re.fullmatch(r"\w+/\w+ +[\d,]+ items +[\d.]+ s", line) for line in lines), said
     nothing_left(output)
     found = records(cluster)
