@@ -55,7 +55,7 @@ _TABLES: Final = (
 
 
 class OutOfTimeError(Exception):
-    """A question that the time limit ended."""
+    """A question that the time limit ended; its text, if it has one, says what could not be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,12 +89,14 @@ class Listed:
 class Differing:
     """The rows of two answers that differ, by LISTS; `names` are what was compared besides text and fate.
 
-    `exact` if all were compared before the time was over.
+    `exact` if all were compared before the time was over. Otherwise what was found is a lower bound, but for the lists
+    in `open`: what is in one answer only cannot be told as long as the other answer is not known whole.
     """
 
     pairs: dict[str, pa.Table]
     names: Sequence[str]
     exact: bool
+    open: Sequence[str] = ()
 
 
 def differing(asked: Sequence[Asked]) -> Differing:
@@ -122,10 +124,11 @@ class _Comparison:
                 self._look_for_addresses(source)
         except OutOfTimeError:
             exact = False
-        looked = [asked.matching() for asked in self._asked]
+        first, second = (asked.exact for asked in self._asked)
         pairs = {name: pa.concat_tables([_PAIRS.empty_table(), *found]) for name, found in self._pairs.items()}
         names = [*_KNOWN, *map(column_name, self._scores)]
-        return Differing(pairs, names, exact and all(found.exact for found in looked if found))
+        unknown = [name for name, other in ((FIRST, second), (SECOND, first)) if not other]
+        return Differing(pairs, names, exact and first and second, unknown)
 
     def _sources(self) -> list[tuple[str, int]]:
         """Return the sources that either answer has rows of, and how many the larger one has."""

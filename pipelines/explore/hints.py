@@ -127,8 +127,8 @@ def _lacking(asked: Asked) -> Iterator[Hint]:
         other = question.without(*names).also(**{name: UNKNOWN})
         # Texts are not read again for this: then it counts those that may have what is asked of them.
         counted = other.without("words", "pattern") if asked.scans else other
-        if documents := asked.explorer.asked(counted).counts().documents:
-            more = f"up to {documents:,}" if asked.scans else f"{documents:,}"
-            yield Hint(
-                f"Not in this answer: {more} documents and drops of which no {called} is known", other, link="show them"
-            )
+        found = asked.alike(counted).counts()
+        if found.documents and (found.exact or not asked.scans):
+            more = "up to " if asked.scans else "" if found.exact else "at least "
+            said = f"Not in this answer: {more}{found.documents:,} documents and drops of which no {called} is known"
+            yield Hint(said, other, link="show them")

@@ -26,7 +26,7 @@ from pipelines.explore.explain import Explanations
 from pipelines.explore.histograms import BINS, Bars
 from pipelines.explore.questions import LONGEST, ORDERS, STATES, UNKNOWN, Question, plain_address
 from pipelines.explore.runs import StepsOfRun
-from pipelines.explore.search import BREAKDOWNS, PAGE, Asked, Explorer, Row, row_in_part
+from pipelines.explore.search import BREAKDOWNS, HALF, LOOKING, PAGE, Asked, Explorer, Row, row_in_part
 from pipelines.stages import changes, losses
 from pipelines.trace_ids import Found, Way
 
@@ -130,8 +130,9 @@ class Pages:
         """Return a page of all values of a column that an answer is made up of."""
         if column not in BREAKDOWNS:
             raise ValueError(f"column: {column!r}; {', '.join(BREAKDOWNS)} is expected")
-        values = self._explorers[which].asked(question).breakdown(column, start, VALUES)
-        return self._render("values.html.j2", which, question=question, values=values, start=start)
+        asked = self._explorers[which].asked(question)
+        values = asked.breakdown(column, start, VALUES)
+        return self._render("values.html.j2", which, question=question, values=values, start=start, exact=asked.exact)
 
     def document(
         self,
@@ -183,7 +184,9 @@ class Pages:
         """
         if only not in ("", *LISTS):
             raise ValueError(f"list: {only!r}; {', '.join(LISTS)} is expected")
-        asked = [explorer.asked(question) for explorer in self._explorers]
+        asked = [
+            explorer.asked(question, share) for explorer, share in zip(self._explorers, (HALF, LOOKING), strict=True)
+        ]
         found = self._what_differs(question, asked)
         lists = {}
         for name in [only] if only else LISTS:
@@ -197,6 +200,7 @@ class Pages:
             sources=_beside([values.rows for one in asked if (values := in_time(partial(one.breakdown, "source")))]),
             compared=found.names,
             exact=found.exact,
+            open=found.open,
             lists=lists,
             fates=fates,
             start=start,

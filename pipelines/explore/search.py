@@ -34,6 +34,7 @@ PAGE: Final = 20  # rows of a list
 LISTED: Final = 12  # values of a column
 FILE_SECONDS: Final = 600.0  # in which a file of all rows is written
 LOOKING: Final = 0.6  # of the time goes to finding rows by their texts, what is left to what is told of them
+HALF: Final = LOOKING / 2  # where it is for two corpora, of which the first leaves this to the second
 COMPARING: Final = 0.85  # of the time is over when two answers have been compared
 REMEMBERED: Final = 8  # sets of rows of earlier questions
 BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
@@ -136,9 +137,12 @@ class Explorer:
         self.given = self.index.catalogue.given()
         self.steps = self.index.catalogue.steps()
 
-    def asked(self, question: Question) -> Asked:
-        """Return a question as it is being answered, from now on; ValueError for one that cannot be asked here."""
-        return Asked(self, question, time.monotonic())
+    def asked(self, question: Question, looking: float = LOOKING) -> Asked:
+        """Return a question as it is being answered, from now on; ValueError for one that cannot be asked here.
+
+        `looking` is the part of the time that rows are found by their texts in.
+        """
+        return Asked(self, question, time.monotonic(), looking)
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection for one reader."""
@@ -231,9 +235,9 @@ class Explorer:
 class Asked:
     """A question that is being answered until its time is over."""
 
-    def __init__(self, explorer: Explorer, question: Question, start: float) -> None:
-        self.explorer, self.question = explorer, question
-        self._deadline, self._looking = start + explorer.seconds, start + LOOKING * explorer.seconds
+    def __init__(self, explorer: Explorer, question: Question, start: float, looking: float = LOOKING) -> None:
+        self.explorer, self.question, self._start = explorer, question, start
+        self._deadline, self._looking = start + explorer.seconds, start + looking * explorer.seconds
         self._compared = start + COMPARING * explorer.seconds
         self._words = words.asked(question.words)
         if question.score and question.score not in explorer.given:
@@ -243,6 +247,13 @@ class Asked:
         self._conditions = conditions(question, explorer.scores)
         self.connection = explorer.cursor()
         self._found: Rows | None = None
+
+    def alike(self, question: Question) -> Asked:
+        """Return another question in the time of this one; what was found in texts is not looked for again."""
+        other = Asked(self.explorer, question, self._start)
+        if self._found is not None and other._key() == self._key():
+            other._found = self._found
+        return other
 
     @property
     def left(self) -> float:
@@ -254,10 +265,15 @@ class Asked:
         """The seconds that are left to compare the answer with another one."""
         return self._compared - time.monotonic()
 
+    @property
+    def exact(self) -> bool:
+        """Whether all texts were looked at that are to be, so that the rows of the answer are all that there are."""
+        rows = self.matching()
+        return rows is None or rows.exact
+
     def counts(self) -> Counts:
         """Return how many documents, bytes and tokens the question takes."""
-        rows = self.matching()
-        total = Counts(exact=rows is None or rows.exact)
+        total = Counts(exact=self.exact)
         sql = f"SELECT {TOTALS} FROM {self.answer()} AND number BETWEEN ? AND ?"
         try:
             for bounds in self._blocks():
@@ -330,11 +346,18 @@ class Asked:
         """Return the column of the score that is asked for."""
         return score_column(self.explorer.scores.index(self.question.score)) if self.question.score else "NULL"
 
-    def drawn(self, seed: int) -> Row | None:
-        """Return one of the documents, any with the same chance; the same one for a seed."""
+    def drawn(self, seed: int) -> Row:
+        """Return one of the documents, any with the same chance, the same one for a seed; no_rows() if none is."""
         sql = f"SELECT {COLUMNS} FROM {self.answer()} ORDER BY hash(xor(number, ?::UBIGINT)) LIMIT 1"
         found = self.fetched(sql, [keyed("drawn", str(seed))])
-        return Row(*found[0]) if found else None
+        if not found:
+            raise self.no_rows()
+        return Row(*found[0])
+
+    def no_rows(self) -> LookupError | OutOfTimeError:
+        """Return that no document is like this, or that none was found in the time."""
+        none = f"None was found in the time limit of {self.explorer.seconds:g} s: ask for less, or give more time"
+        return LookupError("No document is like this") if self.exact else OutOfTimeError(none)
 
     def shown(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows with a line of the text."""
@@ -379,12 +402,16 @@ class Asked:
         if not self.question.of_text:
             return None
         if self._found is None:
-            key = (self.question.words, self.question.pattern, *(self._filters() if self.scans else ()))
-            self._found = self.explorer.remembered(key)
+            self._found = self.explorer.remembered(self._key())
             if self._found is None:
                 self._found = self._look()
-                self.explorer.remember(key, self._found)
+                if self._found.exact:  # who asks again gives it more time
+                    self.explorer.remember(self._key(), self._found)
         return self._found
+
+    def _key(self) -> tuple[str, ...]:
+        """Return all that the rows which have what is asked of texts depend on."""
+        return (self.question.words, self.question.pattern, *(self._filters() if self.scans else ()))
 
     @property
     def scans(self) -> bool:

@@ -15,8 +15,9 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import duckdb
@@ -36,12 +37,13 @@ from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.pages import Pages
 from pipelines.explore.questions import Question
 from pipelines.explore.runs import StepsOfRun
-from pipelines.explore.search import Explorer
+from pipelines.explore.search import Asked, Explorer
 
 HOST: Final = "127.0.0.1"
 TOKEN: Final = "token"
 COOKIE: Final = "altiplano-explore"
 MOST: Final = 1 << 53  # of numbers in links
+UNFINISHED: Final = "altiplano.unfinished"  # in the metadata of a file that may lack rows: why
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -147,8 +149,9 @@ class Site:
                 return self._refused(request, str(error), 400)
             except duckdb.Error as error:  # a file of the index that is damaged, memory that is too small
                 return self._refused(request, f"The index did not answer: {error}", 500)
-            except OutOfTimeError:
-                return self._refused(request, "The time limit was over: ask for less, or give more time", 503)
+            except OutOfTimeError as error:
+                why = str(error) or "The time limit was over: ask for less, or give more time"
+                return self._refused(request, why, 503)
 
         return answer
 
@@ -188,8 +191,6 @@ class Site:
         """Go to one of the documents of an answer."""
         which, question, seed = self._which(request), _question(request), _number(request, "seed")
         row = self._explorers[which].asked(question).drawn(seed)
-        if row is None:
-            raise LookupError("No document is like this")
         asked = [("id", row.id), ("corpus", str(which)), ("seed", str(seed)), *question.asked()]
         return RedirectResponse(f"document?{urlencode(asked)}", 303)
 
@@ -199,14 +200,14 @@ class Site:
         with tempfile.NamedTemporaryFile(suffix=".parquet", delete=False) as file:
             path = Path(file.name)
         try:
-            _write(asked.batches(_number(request, "rows")), path)
+            _write(asked, _number(request, "rows"), path)
         except BaseException:
             path.unlink()
             raise
         return FileResponse(
             path,
             media_type="application/vnd.apache.parquet",
-            filename="results.parquet",
+            filename="results.parquet" if asked.exact else "results-at-least.parquet",
             background=BackgroundTask(path.unlink),
         )
 
@@ -255,14 +256,17 @@ def _number(request: Request, name: str) -> int:
     return int(value)
 
 
-def _write(batches: Iterator[Any], path: Path) -> None:
+def _write(asked: Asked, most: int, path: Path) -> None:
+    """Write the first rows of an answer, or all; a file whose rows may not be all that there are says so."""
+    batches = asked.batches(most)
     first = next(batches, None)
     if first is None:
-        raise LookupError("No document is like this")
-    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
-        writer.write_batch(first)
-        for batch in batches:
-            writer.write_batch(batch)
+        raise asked.no_rows()
+    told = {UNFINISHED: f"the time limit of {asked.explorer.seconds:g} s was over before all texts were looked at"}
+    schema = first.schema if asked.exact else first.schema.with_metadata(told)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in chain([first], batches):
+            writer.write_batch(batch.cast(schema))
 
 
 def application(site: Site, token: str, port: int) -> ASGIApp:

@@ -280,7 +280,8 @@ def test_a_drawn_document_is_one_of_the_answer_and_any_may_be_drawn(explorer: Ex
     drawn = [asked.drawn(seed) for seed in range(200)]
     assert {row.id for row in drawn if row} == {page.id for page in PAGES}
     assert asked.drawn(7) == asked.drawn(7)
-    assert explorer.asked(Question(language="xx")).drawn(1) is None
+    with pytest.raises(LookupError, match="No document is like this"):
+        explorer.asked(Question(language="xx")).drawn(1)
 
 
 def test_a_histogram_counts_every_document_once(explorer: Explorer, plain: Sequence[Plain]) -> None:
