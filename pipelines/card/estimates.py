@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 NORMAL: Final = 1.96  # standard deviations on each side of 95 %
@@ -45,3 +47,22 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
     value = math.fsum(above) / total
     left = math.fsum((a - value * b) ** 2 for a, b in zip(above, below, strict=True))
     return Estimate(value, NORMAL * math.sqrt(left * number / max(1, number - 1)) / total)
+
+
+def evenly(sizes: Sequence[float], points: int) -> list[tuple[int, float]]:
+    """Return points at even distances over pieces of some sizes behind each other: which piece, and where in it.
+
+    Where is a share of the piece, in [0, 1). Pieces are drawn as they are large, and those of one size alike.
+    """
+    ends = list(accumulate(sizes))
+    step, found = ends[-1] / points, []
+    for point in range(points):
+        at = (point + 0.5) * step
+        piece = min(bisect_right(ends, at), len(sizes) - 1)
+        found.append((piece, min(max(0.0, 1 - (ends[piece] - at) / sizes[piece]), math.nextafter(1, 0))))
+    return found
+
+
+def passage(text: str, where: float, characters: int) -> str:
+    """Return so many characters of a text from a share of it on, or its last ones."""
+    return text[max(0, min(int(where * len(text)), len(text) - characters)) :][:characters]

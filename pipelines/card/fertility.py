@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -19,7 +18,6 @@ from pipelines.card import estimates
 from pipelines.card.estimates import Estimate
 from pipelines.card.samples import Sample, by_hash
 from pipelines.document import Document
-from pipelines.hashing import share
 from tokenizer.encode import Tokenizer
 
 DOCUMENTS: Final = 400  # of a source that are looked at, by hash
@@ -116,11 +114,6 @@ def _read(units: Sequence[int], sums: Sequence[npt.NDArray[np.float64]]) -> tupl
 
 def _passages(texts: Sequence[Weighed]) -> Iterator[_Passage]:
     """Yield passages that begin at even distances in all texts behind each other, each as long as it stands for."""
-    ends = list(accumulate(one.weight * len(one.text) for one in texts))
-    step, first = ends[-1] / PASSAGES, share("fertility", texts[0].language)
-    points = (np.arange(PASSAGES) + first) * step
-    for number, point in zip(np.searchsorted(ends, points, side="right").tolist(), points.tolist(), strict=True):
-        one = texts[number]
-        place = int((point - ends[number] + one.weight * len(one.text)) / one.weight)
-        cut = one.text[max(0, min(place, len(one.text) - CHARACTERS)) :][:CHARACTERS]
+    for number, where in estimates.evenly([one.weight * len(one.text) for one in texts], PASSAGES):
+        cut = estimates.passage(texts[number].text, where, CHARACTERS)
         yield _Passage(number, cut, 1 / len(cut))

@@ -12,18 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipelines.card import estimates, facts
+from pipelines.card import estimates, facts, unread
 from pipelines.card.counted import Counted
 from pipelines.card.estimates import Estimate
 from pipelines.card.facts import Corpus, Json
 from pipelines.card.samples import Sample
+from pipelines.card.unread import PerByte
 from pipelines.files import storage
-from pipelines.hashing import keyed
 from pipelines.stages.counts import KEPT, NOT_SAID
 from tokenizer.encode import Tokenizer
 
-EXCERPTS: Final = 300  # of each language of a source, by hash
-LEAST: Final = 5  # excerpts of a language by which its tokens are estimated; below, by those of all
 LANGUAGES: Final = 12  # that are named of each source
 UNDEFINED: Final = "und"  # what the token shards' manifest calls a language that nobody said
 _MASKED: Final = {"masked_emails": "e-mail addresses", "masked_ip_addresses": "IP addresses"}
@@ -61,8 +59,7 @@ class Source:
 def weighed(corpus: Corpus, name: str, counted: Counted, sample: Sample, tokenizer: Tokenizer | None) -> Source:
     """Return what a source kept and dropped, in documents, bytes and tokens."""
     manifest = corpus.manifests[name]
-    excerpts = _excerpts(sample)
-    per_byte = _tokens_per_byte(excerpts, tokenizer) if tokenizer else {}
+    per_byte = unread.read(sample, tokenizer) if tokenizer else unread.PerByte({}, 0)
     kept, gone = counted.sizes("language", KEPT), counted.sizes("language", *counted.dropped)
     tokens = _tokens(corpus, name)
     most = [counted.values("language", *parts) for parts in ((KEPT,), counted.dropped)]
@@ -72,7 +69,7 @@ def weighed(corpus: Corpus, name: str, counted: Counted, sample: Sample, tokeniz
             kept.get(language, (0, 0)),
             None if tokens is None else tokens.get(language, 0),
             gone.get(language, (0, 0)),
-            _dropped(gone.get(language, (0, 0))[1], per_byte.get(language) or per_byte.get("")),
+            per_byte.tokens(language, gone.get(language, (0, 0))[1]),
             (most[0].more_of(language), most[1].more_of(language)),
         )
         for language in sorted({*kept, *gone}, key=lambda one: (-_bytes(kept, one) - _bytes(gone, one), one))
@@ -85,7 +82,7 @@ def weighed(corpus: Corpus, name: str, counted: Counted, sample: Sample, tokeniz
         (sum(row[2] for row in accounts), sum(row[3] for row in accounts)),
         _sum(rows, counted.rest("language", *counted.dropped)[1], per_byte),
     )
-    return Source(corpus.titles[name], whole, rows[:LANGUAGES], sum(map(len, excerpts.values())))
+    return Source(corpus.titles[name], whole, rows[:LANGUAGES], per_byte.excerpts)
 
 
 def _bytes(found: Mapping[str, tuple[int, int]], language: str) -> int:
@@ -103,43 +100,13 @@ def _tokens(corpus: Corpus, name: str) -> dict[str, int] | None:
     return found
 
 
-def _excerpts(sample: Sample) -> dict[str, list[str]]:
-    """Return excerpts of drops by language, some of each by the hash of their ids."""
-    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-    for rows in sample.drops.values():
-        for row in rows:
-            if row["excerpt"]:
-                found[row.get("language") or NOT_SAID].append((keyed("tokens", row["id"]), row["excerpt"]))
-    return {language: [text for _, text in sorted(texts)[:EXCERPTS]] for language, texts in found.items()}
-
-
-def _tokens_per_byte(excerpts: Mapping[str, Sequence[str]], tokenizer: Tokenizer) -> dict[str, Estimate]:
-    """Return tokens for each byte of the languages with enough excerpts, and under "" of all of them."""
-    counted = {
-        language: (
-            [float(len(ids)) for ids in tokenizer.encode_batch(list(texts), bos=False, eos=False)],
-            [float(len(text.encode())) for text in texts],
-        )
-        for language, texts in excerpts.items()
-    }
-    everything = [[one for row in counted.values() for one in row[side]] for side in (0, 1)]
-    found = {language: row for language, row in {**counted, "": everything}.items() if len(row[0]) >= LEAST}
-    return {language: estimates.ratio(row[0], row[1]) for language, row in found.items()}
-
-
-def _dropped(size: int, per_byte: Estimate | None) -> Estimate | None:
-    if not size:
-        return Estimate(0.0, 0.0)
-    return None if per_byte is None else per_byte.times(size)
-
-
-def _sum(rows: Sequence[Weighed], unnamed: int, per_byte: Mapping[str, Estimate]) -> Estimate | None:
+def _sum(rows: Sequence[Weighed], unnamed: int, per_byte: PerByte) -> Estimate | None:
     """Return the tokens of all languages together, `unnamed` bytes of them in languages that are not named.
 
     Those that share a ratio have one interval.
     """
-    own = [row.dropped_tokens for row in rows if row.name in per_byte]
-    rest = _dropped(unnamed + sum(row.dropped[1] for row in rows if row.name not in per_byte), per_byte.get(""))
+    own = [row.dropped_tokens for row in rows if row.name in per_byte.of]
+    rest = per_byte.tokens(unread.ALL, unnamed + sum(row.dropped[1] for row in rows if row.name not in per_byte.of))
     every = [*own, rest]
     found = [one for one in every if one is not None]
     return estimates.together(found) if len(found) == len(every) else None

@@ -25,6 +25,7 @@ from pipelines.card import (
     samples,
     topics,
     training,
+    unread,
 )
 from pipelines.card.compare import Comparison
 from pipelines.card.counted import Counted, Filtered, Pairs, Percentiles
@@ -143,8 +144,7 @@ def render(
             fertility=fertility.of(texts, tokenizer) if tokenizer else [],
             by_language=facts.by_language(corpus),
             weighed=weighed,
-            excerpts_read=overview.EXCERPTS,
-            least_excerpts=overview.LEAST,
+            unread=unread,
             topics=topics.read(drawn),
             topics_even=topics.EVEN,
             topics_missing=not packages.SCIKIT_LEARN.is_there(),
