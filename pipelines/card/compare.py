@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,14 @@ Rows = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Example:
-    """One document that moved."""
+    """One document that moved; `corpus` is where its id can be traced: the other one's path, or "CORPUS" for this."""
 
     id: str
     title: str
     text: str
     language: str | None = None
+    url: str = ""
+    corpus: str = "CORPUS"
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _compare_source(corpus: Corpus, other: Corpus, name: str, limit: int) -> tup
             old,
             new,
             documents,
-            _examples(other.path, before, corpus.path, now, rows),
+            _examples((other.path, before), (corpus.path, now), rows, by_name),
             _margin(documents, share),
         )
         for old, new, documents, rows in moves
@@ -239,10 +241,18 @@ def _places(side: _Side, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64
 
 
 def _examples(
-    first: str, before: _Side, second: str, now: _Side, places: Sequence[tuple[int | None, int | None]]
+    other: tuple[str, _Side],
+    this: tuple[str, _Side],
+    places: Sequence[tuple[int | None, int | None]],
+    by_name: bool,
 ) -> list[Example]:
-    """Read the documents of a move: as kept where they are kept, else the excerpt of the drop."""
+    """Read the documents of a move: as kept where they are kept, else the excerpt of the drop.
+
+    They are traced in this corpus, those that only the other one has, or has by another id, in that.
+    """
+    (first, before), (second, now) = other, this
     wanted: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    elsewhere: set[int] = set()
     for number, (old, new) in enumerate(places):
         output, side, place = (second, now, new) if new is not None else (first, before, old)
         if old is not None and before.rows["state"][old] == 0:
@@ -250,8 +260,10 @@ def _examples(
         assert place is not None
         row = side.rows[place]
         wanted[f"{output}/{side.files[int(row['file'])]}"][int(row["row"])] = number
+        if output == first and (new is None or by_name):
+            elsewhere.add(number)
     found = {number: example for path, rows in wanted.items() for number, example in _read_rows(path, rows)}
-    return [found[number] for number in sorted(found)]
+    return [replace(found[number], corpus=first) if number in elsewhere else found[number] for number in sorted(found)]
 
 
 def _read_rows(path: str, rows: dict[int, int]) -> Iterator[tuple[int, Example]]:
@@ -267,6 +279,6 @@ def _read_rows(path: str, rows: dict[int, int]) -> Iterator[tuple[int, Example]]
                 for row in here:
                     cells = {name: table[name][row - start].as_py() for name in columns}
                     text = cells.get("text") or cells.get("excerpt") or ""
-                    title = cells.get("title") or cells.get("url") or ""
-                    yield rows[row], Example(cells["id"], title, text[:EXCERPT], cells.get("language"))
+                    title, url = cells.get("title") or "", cells.get("url") or ""
+                    yield rows[row], Example(cells["id"], title, text[:EXCERPT], cells.get("language"), url)
             start = end

@@ -242,9 +242,9 @@ def _seeds(corpus: Corpus) -> Iterator[tuple[str, int]]:
                 yield f"{name}.{part}", value["seed"]
 
 
-def trace_of(identifier: str) -> str:
+def trace_of(identifier: str, corpus: str = "CORPUS") -> str:
     """Return the command that traces a document, kept or dropped, back to its raw record; CORPUS is the page's folder.
 
     The page is the same wherever the corpus lies.
     """
-    return f"altiplano trace CORPUS --id {shlex.quote(identifier)}"
+    return f"altiplano trace {shlex.quote(corpus)} --id {shlex.quote(identifier)}"

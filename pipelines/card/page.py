@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
 
 import jinja2
 
@@ -69,6 +68,15 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Change:
+    """A document before and after a stage; `language` is None where it is not known."""
+
+    id: str
+    language: str | None
+    rows: Sequence[differences.Row]
+
+
+@dataclass(frozen=True)
 class SourceView:
     """One source as the page shows it."""
 
@@ -82,7 +90,7 @@ class SourceView:
     filtered: Sequence[Filtered]
     percentiles: Sequence[Percentiles]
     pairs: Sequence[Pairs]
-    changes: Mapping[str, Sequence[tuple[str, Sequence[differences.Row]]]]
+    changes: Mapping[str, Sequence[Change]]
     sample: str
     manifest: Json
 
@@ -251,7 +259,7 @@ def _source(
         filtered=counted.filtered(counts),
         percentiles=counted.percentiles(counts),
         pairs=counted.pairs(counts),
-        changes=_changes(corpus, name),
+        changes=_changes(corpus, name, sample),
         sample=sample.describe(),
         manifest=manifest,
     )
@@ -261,16 +269,29 @@ def _examples(sample: Sample, key: tuple[str, str]) -> list[Json]:
     return samples.dropped_examples(sample.drops.get(key, ()), EXAMPLES)
 
 
-def _changes(corpus: Corpus, name: str) -> dict[str, Any]:
+def _changes(corpus: Corpus, name: str, sample: Sample) -> dict[str, list[Change]]:
     """Return the pairs of each stage; a corpus built before they were kept has none."""
     found = storage.read_json(f"{corpus.path}/{name}/changes.json") or {}
+    languages = _languages(sample, {pair["id"] for pairs in found.values() for pair in pairs})
     return {
         stage: [
-            (pair["id"], differences.side_by_side(pair["before"], pair["after"], CHARACTERS)) for pair in found[stage]
+            Change(
+                pair["id"],
+                pair.get("language") or languages.get(pair["id"]),
+                differences.side_by_side(pair["before"], pair["after"], CHARACTERS),
+            )
+            for pair in found[stage]
         ]
         for stage in (account["stage"].partition("/")[2] for account in corpus.manifests[name]["stages"])
         if stage in found
     }
+
+
+def _languages(sample: Sample, wanted: set[str]) -> dict[str, str | None]:
+    """Return the languages of documents that a later stage found, or that an older build did not note with a pair."""
+    kept = {document.id: document.language for document in sample.documents if document.id in wanted}
+    rows = (row for rows in sample.drops.values() for row in rows)
+    return {row["id"]: row.get("language") for row in rows if row["id"] in wanted} | kept
 
 
 def write(corpus: Corpus, page: str) -> str:

@@ -28,23 +28,27 @@ class Changes:
     """Collects the pairs of one item: of the documents that a stage changed, those with the smallest hashes of ids."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[int, str, str, str]] = []
+        self._found: list[tuple[int, str, str, str, str]] = []
 
-    def add(self, identifier: str, before: Callable[[], str], after: str) -> None:
-        """Take note of a document; `before` is asked for its text only if the document is a candidate."""
+    def add(self, identifier: str, before: Callable[[], str], after: str, language: str | None = None) -> None:
+        """Take note of a document; `before` is asked for its text only if the document is a candidate.
+
+        `language` is the document's as the stage left it, None where it was not known then.
+        """
         rank = -keyed("change", identifier)
         if len(self._found) == PAIRS and rank <= self._found[0][0]:
             return
         original = before()
         if original == after:
             return
-        heapq.heappush(self._found, (rank, identifier, *excerpts(original, after)))
+        heapq.heappush(self._found, (rank, identifier, *excerpts(original, after), language or ""))
         if len(self._found) > PAIRS:
             heapq.heappop(self._found)
 
     def write(self, path: str) -> None:
         """Write the pairs, smallest hash first."""
-        pairs = [{"id": name, "before": old, "after": new} for _, name, old, new in sorted(self._found, reverse=True)]
+        found = sorted(self._found, reverse=True)
+        pairs = [{"id": name, "before": old, "after": new, "language": code} for _, name, old, new, code in found]
         storage.write_json(path, [{key: well_formed(value) for key, value in pair.items()} for pair in pairs])
 
 

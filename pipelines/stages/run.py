@@ -196,7 +196,7 @@ def run_map(task: MapTask) -> None:
                 collected.spill(*keys)
             else:
                 tally.keep(outcome)
-                changes.add(outcome.id, partial(stage.raw, record), outcome.text)
+                changes.add(outcome.id, partial(stage.raw, record), outcome.text, outcome.language)
                 if stage.keys:
                     collected.add(*keys)
                 if stage.statistics:
@@ -384,7 +384,8 @@ class JoinTask:
                     document, merged = outcome
                     tally.keep(document)
                     if self.stage.raw:
-                        changes.add(document.id, partial(self.stage.raw, payloads, document), document.text)
+                        before = partial(self.stage.raw, payloads, document)
+                        changes.add(document.id, before, document.text, document.language)
                     tally.merged += merged
             changes.write(paths.changes(self.stage.name, name))
             facts |= tally.finish(len(payloads), {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import json
+import random
 from pathlib import Path
 
 from pipelines import corpus
@@ -20,6 +22,19 @@ def build(folder: Path, *options: str) -> Path:
     given += ["--set", "tokenizer.vocabulary=500", "--set", "buckets=2", "--set", "excerpts=1", "--runner", "plain"]
     assert corpus.main([*given, *options, "--output", str(output)]) == 0
     return output
+
+
+def wiki(folder: Path, text: str, pages: int = 8) -> Path:
+    """Build a corpus of a wiki whose pages all have this wikitext, and prose of their own, in FOLDER/wiki."""
+    rng = random.Random(1)
+    rows = [tiny.page(n, f"Article {n}", 0, f"{text} {tiny.prose(rng, 8)}") for n in range(1, pages + 1)]
+    head = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="0.10" xml:lang="en"><siteinfo/>'
+    dump = folder / "enwiki-20220601-pages-articles.xml.bz2"
+    dump.write_bytes(bz2.compress("\n".join([head, *rows, "</mediawiki>", ""]).encode()))
+    given = ["--recipe", "paper", "--source", "wikipedia", "--input", f"wikipedia={dump}", "--runner", "plain"]
+    given += ["--set", "tokenizer.vocabulary=400", "--set", "buckets=2", "--output", str(folder / "wiki")]
+    assert corpus.main(given) == 0
+    return folder / "wiki"
 
 
 def log_run(folder: Path, steps: int) -> Path:

@@ -337,6 +337,10 @@ def test_what_moved_between_two_corpora(tmp_path: Path) -> None:
     examples = moves["kept", "dropped: books, too_short"].examples
     assert sorted(int(example.id.partition("/")[2]) for example in examples) == list(range(40, 60))
     assert {example.text for example in examples} == {"text"}
+    # What is in this corpus, kept or dropped, is traced in it; what only the other one has, in that.
+    assert {example.corpus for example in examples} == {"CORPUS"}
+    gone = moves["dropped: books, empty", "not there"].examples
+    assert {example.corpus for example in gone} == {found.path}
     assert found.unmoved == {"Books": 70}
     assert found.fields == [("Books", "threshold", 2, 1)]
     assert found.totals[0].documents == (60, 40)

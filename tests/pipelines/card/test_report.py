@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import lxml.html
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import report
@@ -16,7 +19,7 @@ from pipelines.card import facts, publish, training
 from pipelines.files import cached, remote
 from pipelines.table1 import TABLE_1
 from pipelines.tokens import shards
-from tests.pipelines.card import card_corpus
+from tests.pipelines.card import card_corpus, strange
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +287,34 @@ def test_values_that_are_no_numbers_leave_the_curves(tmp_path: Path) -> None:
     run = training.load(str(tmp_path))
     assert run
     assert run.curves[0].series[training.WHOLE] == [(1, 2.0), (4, 1e308), (5, 1e308), (6, 4.0)]
+
+
+def test_each_id_has_the_command_that_traces_it(tmp_path: Path) -> None:
+    output = card_corpus.build(tmp_path / "dumps")
+    before = card_corpus.build(tmp_path / "dumps", "--set", "books.overlap.threshold=1")
+    page = lxml.html.parse(report.write_page(facts.load(str(output)), compare=str(before))).getroot()
+    seen = set()
+    for one in page.xpath("//ol[@class='examples']/li | //details[@class='change' or @class='kept']"):
+        identifier = one.xpath(".//bdi[starts-with(@class, 'mono')] | .//dd[@class='mono']")[0].text_content()
+        (command,) = one.xpath(".//code")
+        assert shlex.split(command.text_content()) == ["altiplano", "trace", "CORPUS", "--id", identifier]
+        seen.add((one.xpath("ancestor::section/@id")[0], one.get("class")))
+    assert seen >= {("comparison", None), ("books", None), ("arxiv", "change"), ("arxiv", "kept")}
+
+
+def test_a_document_before_and_after_has_its_language(tmp_path: Path) -> None:
+    noted = json.loads((card_corpus.wiki(tmp_path, "A [[link]].") / "wikipedia/changes.json").read_text())
+    assert {pair["language"] for pairs in noted.values() for pair in pairs} == {"en"}
+    rows = [{"text": text * 20, "language": code} for text, code in ((strange.ARABIC, "ar"), (strange.HEBREW, "he"))]
+    output = strange.build(tmp_path, rows=tuple(rows))
+    manifest = json.loads((output / "strange/manifest.json").read_text())
+    kept = [path for entry in manifest["documents"]["files"] for path in [output / entry["path"]]]
+    ids = {row["language"]: row["id"] for path in kept for row in pq.read_table(path).to_pylist()}
+    pair = {"before": f"{strange.ARABIC}\nleft out", "after": strange.ARABIC}
+    # The last is of an older build, which noted no language, or of a stage that did not know it yet.
+    pairs = [{"id": "gone", "language": "fa", **pair}, {"id": ids["he"], "language": "", **pair}]
+    stage = manifest["stages"][0]["stage"].partition("/")[2]
+    (output / "strange/changes.json").write_text(json.dumps({stage: pairs}))
+    page = lxml.html.parse(report.write_page(facts.load(str(output)))).getroot()
+    cells = page.xpath("//div[@class='diff']/div[@class='first' or @class='then' or @class='again']")
+    assert [(cell.get("lang"), cell.get("dir")) for cell in cells] == [("fa", "rtl")] * 4 + [("he", "rtl")] * 4

@@ -31,9 +31,10 @@ def test_the_choice_does_not_depend_on_the_order(tmp_path: Path) -> None:
 def test_unchanged_documents_are_not_shown(tmp_path: Path) -> None:
     collected = Changes()
     collected.add("a", lambda: "same", "same")
-    collected.add("b", lambda: "other\ud800", "same")
+    collected.add("b", lambda: "other\ud800", "same", "en")
     collected.write(str(tmp_path / "a"))
-    assert json.loads((tmp_path / "a").read_text()) == [{"id": "b", "before": "other\ufffd", "after": "same"}]
+    pair = {"id": "b", "before": "other\ufffd", "after": "same", "language": "en"}
+    assert json.loads((tmp_path / "a").read_text()) == [pair]
 
 
 def test_only_candidates_are_asked_for_their_text(tmp_path: Path) -> None:
