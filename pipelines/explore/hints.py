@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pipelines import languages
 from pipelines.explore import words
 from pipelines.explore.questions import UNKNOWN, Question, conditions, page_of, placed
 from pipelines.explore.search import Asked
@@ -27,6 +28,13 @@ _LACKED: Final = {
     "year": "year",
 }
 _YEARS: Final = ("year", "year_from", "year_to")
+# Fields that are left out together, by the name of the whole.
+_PARTS: Final = {
+    "year": _YEARS,
+    "bytes": ("bytes_from", "bytes_to"),
+    "score": ("score", "score_from", "score_to", "order"),
+}
+_WHOLE: Final = {part: whole for whole, parts in _PARTS.items() for part in parts}
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ def of(asked: Asked, documents: int) -> list[Hint]:
         everything = asked.question.also(place="", source="github")
         found.append(Hint("Files of GitHub are known by their repositories", everything, link="all of them"))
     if not documents:
-        found += _not_there(asked)
+        missing = list(_not_there(asked))
+        found += missing or _left_out(asked)
     return found + list(_lacking(asked))
 
 
@@ -83,12 +92,18 @@ def _not_there(asked: Asked) -> Iterator[Hint]:
         value = getattr(asked.question, name)
         if value in ("", UNKNOWN) or _is_there(asked, name, value):
             continue
+        if name == "language" and (code := languages.code(value)):
+            yield Hint(f"language: {value} is {code}", asked.question.also(language=code), link=f"ask for {code}")
+            continue
         if "*" in value:
             yield Hint(f"{name}: no document or drop of this corpus has one like {value!r}")
             continue
         of = "stage || '/' || reason" if name == "reason" else name
         sql = f"SELECT {of}, count(*) FROM documents WHERE {of} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT {NAMES}"
         yield Hint(_meant(name, value.removeprefix("="), [str(found) for found, _ in asked.plain(sql)]))
+    if (title := asked.question.title) not in ("", UNKNOWN) and not _is_there(asked, "title", title):
+        meant = asked.question.without("title").also(words=f"{asked.question.words} {title}".strip())
+        yield Hint(f"title: no document or drop of this corpus has {title!r} in its title", meant, link="look in texts")
     address = asked.question.address
     if address not in ("", UNKNOWN) and "*" not in address and not _is_there(asked, "address", address):
         place = placed(address)
@@ -97,6 +112,22 @@ def _not_there(asked: Asked) -> Iterator[Hint]:
         yield Hint(
             what.replace("nor any", "but") if there else what, Question(place=place) if there else None, link=place
         )
+
+
+def _left_out(asked: Asked) -> Iterator[Hint]:
+    """Yield, of values that are there but not together, how many rows there are without each."""
+    given = {_WHOLE.get(name, name) for name, _ in asked.question.asked() if name != "order"}
+    if len(given) < 2 or asked.scans:  # texts are not read again for this
+        return
+    for name in sorted(given):
+        fields = _PARTS.get(name, (name,))
+        if asked.left <= 0:
+            return
+        wider = asked.question.without(*fields)
+        counts = asked.explorer.asked(wider).counts()
+        if counts.documents:
+            least = "" if counts.exact else "at least "
+            yield Hint(f"Without {name} it takes {least}{counts.documents:,}", wider, link="ask so")
 
 
 def _is_there(asked: Asked, name: str, value: str) -> bool:

@@ -248,6 +248,8 @@ class Pages:
         """Return a row and all that the corpus has of it; LookupError for an id that is not there."""
         explorer = self._explorers[which]
         row = explorer.by_id(identifier)
+        if row is None and not identifier:
+            raise LookupError("id: none is given")
         if row is None:
             raise LookupError(f"{identifier}: neither a document nor a drop of this corpus has this id")
         return row, Found(row.source, row.kept, explorer.path_of(row), row_in_part(row), explorer.values(row))

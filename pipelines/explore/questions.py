@@ -35,7 +35,7 @@ LONGEST: Final = 1_000  # characters of a value
 # Fields of one value each, which are columns too. Case does not count.
 _EQUAL: Final = ("source", "language", "license")
 _YEAR: Final = re.compile("[0-9]{1,4}")
-_YEARS: Final = re.compile(r"([0-9]{1,4})\s*(?:-|–|—|to|\.\.)\s*([0-9]{1,4})")  # as people type several
+_YEARS: Final = re.compile(r"([0-9]{0,4})\s*(?:-|–|—|to|\.\.)\s*([0-9]{0,4})")  # as people type several
 _SCHEMES: Final = ("https://", "http://", "https://www.", "http://www.")
 
 
@@ -130,8 +130,10 @@ def _plain(name: str, value: str) -> str:
 
 def _settled(question: Question) -> Question:
     """Return a question whose place, address and years are as the catalogue has them, of what people type."""
-    if (several := _YEARS.fullmatch(question.year)) and (question.year_from, question.year_to) == (None, None):
-        question = replace(question, year="", year_from=float(several[1]), year_to=float(several[2]))
+    several = _YEARS.fullmatch(question.year)
+    if several and any(several.groups()) and (question.year_from, question.year_to) == (None, None):
+        first, last = (float(one) if one else None for one in several.groups())
+        question = replace(question, year="", year_from=first, year_to=last)
     if not question.address and (address := page_of(question.place)):
         return replace(question, place="", address=address)
     return replace(question, place=placed(question.place), address=plain_address(question.address))
@@ -140,6 +142,8 @@ def _settled(question: Question) -> Question:
 def _checked(question: Question) -> Question:
     if question.state not in ("", *STATES):
         raise ValueError(f"state: {question.state!r}; {' or '.join(STATES)} is expected")
+    if question.place == "=":
+        raise ValueError("place: '=' stands before a host, a repository or a site")
     if question.year not in ("", UNKNOWN) and not _YEAR.fullmatch(question.year):
         what = f"is not a year, nor years like 2010-2015, nor {UNKNOWN!r} for none that is known"
         raise ValueError(f"year: {question.year!r} {what}")
@@ -178,6 +182,7 @@ def page_of(text: str) -> str:
 def placed(text: str) -> str:
     """Return a host, repository or owner as the catalogue has it, of what people type: an address, `www.` before it."""
     equals, text = ("=", text[1:]) if text.startswith("=") else ("", text)
+    text = text.lstrip(".") or text  # .gov: all hosts below it
     if "." not in text.partition("://")[2].partition("/")[0] and "." not in text.partition("/")[0]:
         return equals + text.rstrip("/")  # an owner's name has no dot
     host, _, rest = plain_address(text).partition("/")

@@ -36,6 +36,7 @@ FILE_SECONDS: Final = 600.0  # in which a file of all rows is written
 LOOKING: Final = 0.6  # of the time goes to finding rows by their texts, what is left to what is told of them
 HALF: Final = LOOKING / 2  # where it is for two corpora, of which the first leaves this to the second
 COMPARING: Final = 0.85  # of the time is over when two answers have been compared
+MARKED: Final = 16  # words of a question, the first, that are marked in a line
 REMEMBERED: Final = 8  # sets of rows of earlier questions
 BREAKDOWNS: Final = ("source", "reason", "language", "place", "license", "year")
 # Of a breakdown: the value that is shown, and by what rows are put together; case does not count in questions either.
@@ -375,7 +376,7 @@ class Asked:
 
     def patterns(self) -> list[re.Pattern[str]]:
         """Return patterns that find the words of the question in a text."""
-        return [words.in_python(one) for one in self._words if one.there]
+        return [words.in_python(one) for one in self._words if one.there][:MARKED]
 
     def breakdown(self, column: str, start: int = 0, most: int = LISTED) -> Values:
         """Return what the answer is made up of by one of BREAKDOWNS: `most` values from a place on."""
@@ -416,7 +417,7 @@ class Asked:
     @property
     def scans(self) -> bool:
         """Whether texts are read for the answer: for a pattern, or for words without an index of them."""
-        return bool(self.question.pattern) or self.explorer.index.words is None
+        return bool(self.question.pattern or (self.question.words and self.explorer.index.words is None))
 
     def _filters(self) -> tuple[str, ...]:
         return (self._conditions.sql, *map(str, self._conditions.parameters))

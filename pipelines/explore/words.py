@@ -88,7 +88,7 @@ def asked(words: str, field: str = "words") -> list[Asked]:
         if same := terms(text):
             found.setdefault((not minus, *same), Asked(text, not minus))
     if words.strip() and not found:
-        raise ValueError(f"{field}: {words!r} has no word")
+        raise ValueError(f"{field}: {words!r} has no word; signs are looked for by a pattern")
     return list(found.values())
 
 

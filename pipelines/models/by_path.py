@@ -21,7 +21,7 @@ from filters.models import fast_text, kenlm_file
 from filters.web import c4, personal_info, quality_models, reference
 from filters.wikitext.definitions import FILE as FILE_OF_DEFINITIONS
 from filters.wikitext.definitions import Definitions
-from pipelines import contamination
+from pipelines import contamination, languages
 from pipelines.files import cached, storage
 from pipelines.files import paths as places
 from pipelines.files.current import is_current
@@ -256,42 +256,18 @@ def _check_labels(model: Path, wanted: Mapping[str, Sequence[str]]) -> None:
     labels = sorted(label.removeprefix(fast_text.LABEL) for label in fast_text.Labeller(model).labels)
     unknown = [
         f"{field}: it has no label {language!r}; {_meant(language) or _near(language, labels)}"
-        for field, languages in wanted.items()
-        for language in languages
+        for field, names in wanted.items()
+        for language in names
         if language not in labels
     ]
     if unknown:
         raise ValueError("\n".join(unknown))
 
 
-# Names and three-letter codes (ISO 639-2 and -3) of the paper's 20 languages: what people write for a label.
-_NAMES = {
-    "bg": "bulgarian bul",
-    "ca": "catalan cat",
-    "cs": "czech ces cze",
-    "da": "danish dan",
-    "de": "german deu ger",
-    "en": "english eng",
-    "es": "spanish spa",
-    "fr": "french fra fre",
-    "hr": "croatian hrv",
-    "hu": "hungarian hun",
-    "it": "italian ita",
-    "nl": "dutch nld dut",
-    "pl": "polish pol",
-    "pt": "portuguese por",
-    "ro": "romanian ron rum",
-    "ru": "russian rus",
-    "sl": "slovenian slovene slv",
-    "sr": "serbian srp",
-    "sv": "swedish swe",
-    "uk": "ukrainian ukr",
-}
-
-
 def _meant(wanted: str) -> str:
     """Return which label stands for a language's name or three-letter code, nothing where we know none."""
-    return next((f"{wanted} is {label}" for label, names in _NAMES.items() if wanted.lower() in names.split()), "")
+    label = languages.code(wanted)
+    return f"{wanted} is {label}" if label else ""
 
 
 def _near(wanted: str, labels: Sequence[str]) -> str:

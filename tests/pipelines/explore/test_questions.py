@@ -52,6 +52,7 @@ def test_a_link_leads_back_to_its_question(question: Question) -> None:
         ({"order": "prettiest"}, "order: 'prettiest'; shortest, longest"),
         ({"order": "lowest score"}, "order: which score is missing"),
         ({"year_from": "2020", "year_to": "2019"}, "year: nothing is at least 2020 and at most 2019"),
+        ({"place": "="}, "place: '=' stands before a host"),
         ({"year": "MMXX"}, "year: 'MMXX' is not a year, nor years like 2010-2015, nor '-' for none"),
         ({"words": "a" * 1_001}, "words: 1,001 characters; 1,000 at most"),
     ],
@@ -85,6 +86,8 @@ def test_values_are_parameters_and_never_sql() -> None:
         ("pypa/", "pypa"),
         ("=www.bbc.co.uk", "=bbc.co.uk"),
         ("-", "-"),
+        (".gov", "gov"),
+        ("=.gov", "=gov"),
         ("*.example.org", "*.example.org"),
     ],
 )
@@ -123,6 +126,12 @@ def test_a_form_keeps_what_can_be_meant() -> None:
 @pytest.mark.parametrize("typed", ["2010-2015", "2010 – 2015", "2010 to 2015", "2010..2015"])
 def test_several_years_are_taken_as_people_type_them(typed: str) -> None:
     assert of_link({"year": typed}) == Question(year_from=2010.0, year_to=2015.0)
+
+
+def test_years_may_be_open_at_one_end() -> None:
+    assert of_link({"year": "2010-"}) == Question(year_from=2010.0)
+    assert of_link({"year": "-2015"}) == Question(year_to=2015.0)
+    assert of_link({"year": "-"}) == Question(year="-")
 
 
 def test_years_with_those_of_none_that_is_known() -> None:

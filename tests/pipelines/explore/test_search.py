@@ -331,7 +331,7 @@ def test_what_is_not_known_is_said_and_can_be_asked_for(explorer: Explorer) -> N
     question = Question(language="de", words="herd")
     asked = explorer.asked(question)
     assert asked.counts().documents == 0
-    (hint,) = hints.of(asked, 0)
+    *_, hint = hints.of(asked, 0)
     many = f"up to {len(PAGES)}" if asked.scans else len(PAGES)
     assert hint.text == f"Not in this answer: {many} documents and drops of which no language is known"
     assert hint.question is not None
@@ -380,7 +380,7 @@ def test_many_years_share_bars(explorer: Explorer, monkeypatch: pytest.MonkeyPat
     ("question", "hint"),
     [
         (Question(source="book"), "source: no document or drop of this corpus has 'book'; there is books"),
-        (Question(language="DEU"), "language: no document or drop of this corpus has 'DEU'"),
+        (Question(language="ENX"), "language: no document or drop of this corpus has 'ENX'"),
         (Question(reason="duplicate"), "'duplicate'; there is clean/duplicate"),
         (Question(address="site1.example.org/none"), "'site1.example.org/none', but other of site1.example.org"),
         (Question(address="nowhere.org/none"), "'nowhere.org/none', nor any other of nowhere.org"),
@@ -399,9 +399,41 @@ def test_a_value_that_nothing_has_is_named_with_those_like_it(
     assert hint in found.text
 
 
-def test_values_that_are_there_but_not_together_are_no_mistake(explorer: Explorer) -> None:
-    asked = explorer.asked(Question(source="c4", reason="clean"))
-    assert hints.of(asked, 0) == []
+def test_of_values_that_are_there_but_not_together_each_is_left_out(explorer: Explorer) -> None:
+    asked = explorer.asked(Question(source="c4", reason="clean", year="-", year_from=1900.0, order="longest"))
+    assert [(hint.text, hint.question) for hint in hints.of(asked, 0)] == [
+        (f"Without reason it takes {len(PAGES)}", asked.question.without("reason")),
+        (f"Without source it takes {len(DROPS['books'])}", asked.question.without("source")),
+    ]
+
+
+def test_nothing_is_left_out_of_a_question_for_one_thing(explorer: Explorer) -> None:
+    assert hints.of(explorer.asked(Question(year="1492")), 0) == []
+
+
+def test_words_of_a_title_that_none_has_are_looked_for_in_texts(explorer: Explorer) -> None:
+    (hint,) = hints.of(explorer.asked(Question(title="herd", source="c4")), 0)
+    assert hint.text == "title: no document or drop of this corpus has 'herd' in its title"
+    assert hint.question == Question(words="herd", source="c4")
+
+
+def test_a_language_by_its_name_leads_to_its_code(explorer: Explorer) -> None:
+    (hint, *_) = hints.of(explorer.asked(Question(language="German")), 0)
+    assert (hint.text, hint.question) == ("language: German is de", Question(language="de"))
+
+
+def test_a_question_of_many_words_ends_in_time(tmp_path: Path) -> None:
+    words = [f"w{n}" for n in range(200)]
+    made_now = corpora.write(
+        tmp_path / "corpus", {"books": [corpora.page(n, " ".join(words * 300)) for n in range(20)]}, {"books": []}
+    )
+    explorer = corpora.explorer(made_now, tmp_path / "index", seconds=3.0)
+    start = time.process_time()
+    asked = explorer.asked(Question(words=f"{' '.join(words)} {'w1 ' * 50}"))
+    assert asked.counts().documents == 20
+    assert len(asked.patterns()) == search.MARKED
+    assert len(asked.page(0)) == 20
+    assert time.process_time() - start < 10
 
 
 def test_a_row_of_a_table_leads_to_as_many(explorer: Explorer) -> None:
