@@ -232,7 +232,7 @@ def _decided(line: str, found: Counter[Unknown]) -> str:
         texts = [text for _, text in UNKNOWN.findall(line)]
         inside = any(SEVERAL_WORDS.search(text) and not KEY.fullmatch(text) for text in texts)
     for name, text in UNKNOWN.findall(line):
-        found[Unknown(name, inside, len(text))] += 1
+        found[Unknown(name.replace(BAR, "|").replace(EQUALS, "="), inside, len(text))] += 1
     return UNKNOWN.sub(r"\2" if inside else "", line)
 
 

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import jinja2
 import pyarrow as pa
+from markupsafe import Markup
 
-from pipelines.card import facts, overview, visible
+from pipelines.card import facts, markdown, overview
 from pipelines.card.facts import Corpus, Json
 from pipelines.files import ours, storage, tables
 from pipelines.files.tables import DOCUMENT_SCHEMA
@@ -62,28 +63,38 @@ def dataset_card(corpus: Corpus) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
-        finalize=visible.shown,
+        finalize=markdown.plain,
     )
+    environment.filters["code"] = markdown.code
     mixed = facts.mixture(corpus)
     return environment.get_template("dataset_card.md.j2").render(
-        header=_header(corpus),
+        header=Markup(_header(corpus)),
+        widths=_widths(corpus),
         corpus=corpus,
         mixed=mixed,
         notes=facts.notes(corpus),
         titles=corpus.titles,
         columns=COLUMNS,
         format=tables.VERSION,
-        folder=NAME,
+        folder=Markup(NAME),
         own_columns={name: _own_columns(corpus, name) for name in corpus.manifests},
         total=facts.total,
         description=_description(corpus),
-        paper=PAPER,
+        paper=Markup(PAPER),
         reasons=facts.reasons,
         splits=overview.splits(corpus),
         benchmarks=overview.benchmarks(corpus),
         personal=overview.personal(corpus),
         made=overview.made(corpus),
     )
+
+
+def _widths(corpus: Corpus) -> str:
+    """Return how a token is written, as the manifests say: one type of numbers, or that of each source."""
+    found = {corpus.titles[name]: tokens["dtype"] for name, tokens in corpus.tokens.items()}
+    if len(set(found.values())) <= 1:
+        return "".join(set(found.values()))
+    return ", ".join(f"{title} {dtype}" for title, dtype in found.items())
 
 
 def _files(manifest: Json) -> list[str]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lxml.html
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pipelines import report
-from pipelines.card import facts, overview, publish
+from pipelines.card import facts, markdown, overview, publish
 from tests.pipelines.card import card_corpus
 
 
@@ -57,6 +62,75 @@ def test_croissant_is_valid_and_yields_the_documents(published: Path) -> None:
         assert len(found) == manifest["documents"]["count"]
         assert all(row[f"{name}/id"].startswith(f"{name}/".encode()) for row in found)
         assert all(row[f"{name}/text"] for row in found)
+
+
+def test_every_stage_of_the_dataset_card_adds_up(published: Path) -> None:
+    text, stages = (published / "README.md").read_text(), 0
+    for manifest in facts.load(str(published)).manifests.values():
+        for account in manifest["stages"]:
+            stages += 1
+            (line,) = [found for found in text.splitlines() if told(account) in found]
+            kept, *gone = [int(n.replace(",", "")) for n in re.findall(r"\b[0-9][0-9,]*\b", line.partition(" in, ")[2])]
+            assert account["in"] == kept + sum(gone)
+    assert stages >= 4
+
+
+def told(account: dict[str, Any]) -> str:
+    merged = f", {account['merged']:,} merged into others" if account["merged"] else ""
+    return f"- *{account['stage'].partition('/')[2]}*: {account['in']:,} in, {account['kept']:,} kept{merged}"
+
+
+def test_the_dataset_card_says_what_was_merged_and_how_tokens_are_written(published: Path, tmp_path: Path) -> None:
+    corpus = facts.load(str(published))
+    account = {**corpus.manifests["books"]["stages"][0], "in": 128, "kept": 47, "merged": 79}
+    books = {**corpus.manifests["books"], "stages": [account]}
+    changed = replace(corpus, manifests={**corpus.manifests, "books": books})
+    assert "128 in, 47 kept, 79 merged into others" in publish.dataset_card(changed)
+    assert "`tokens/SOURCE` (uint16)" in publish.dataset_card(corpus)
+    wide = {name: {**tokens, "dtype": "uint32"} for name, tokens in corpus.tokens.items()}
+    assert "`tokens/SOURCE` (uint32)" in publish.dataset_card(replace(corpus, tokens=wide))
+    mixed = {**wide, "arxiv": corpus.tokens["arxiv"]}
+    assert "`tokens/SOURCE` (Books uint32, ArXiv uint16)" in publish.dataset_card(replace(corpus, tokens=mixed))
+
+
+STRANGERS = "<img src=x onerror=alert(1)> *bold* `x` [click](javascript:alert(1)) a|b ~~c~~ www.x.com &amp; _d_ a_b \\ "
+
+
+def read(markdown_text: str) -> tuple[str, set[str]]:
+    """Return the text of Markdown as GitHub reads it, and the elements in it."""
+    markdown_it = pytest.importorskip("markdown_it", reason="markdown-it-py is in the extra sample")
+    page = lxml.html.fromstring(
+        f"<div>{markdown_it.MarkdownIt('commonmark').enable(['table', 'strikethrough']).render(markdown_text)}</div>"
+    )
+    return "".join(page.itertext()).strip(), {element.tag for element in page.iter()} - {"div"}
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(st.sampled_from("*_`[]()<>&|~\\a1 .:/@!#\n{}\"'^=-+"), max_size=30))
+@example(STRANGERS)
+def test_a_strangers_text_is_no_markdown(text: str) -> None:
+    whole = f"x{text}x"
+    one_line = re.sub("[\r\n]+", " ", whole)
+    assert read(f"**so:** {markdown.plain(whole)}.") == (f"so: {one_line}.", {"p", "strong"})
+    cell = read(f"| head |\n|---|\n| {markdown.plain(whole)} |\n")
+    assert cell[0].split("\n")[-1] == one_line
+    assert cell[1] == {"table", "thead", "tbody", "tr", "th", "td"}
+    shown = read(f"| head |\n|---|\n| {markdown.code(whole)} |\n")
+    assert shown[1] == cell[1] | {"code"}
+    assert shown[0].split("\n")[-1] == one_line
+
+
+def test_a_wikis_templates_are_no_markdown(tmp_path: Path) -> None:
+    names = ("<img src=x onerror=alert(1)>", "*bold* `x`", "a_b [click](javascript:alert(1))")
+    output = card_corpus.wiki(tmp_path, " and ".join(f"words {{{{{name}|some text}}}}" for name in names))
+    assert report.main([str(output), "--publish"]) == 0
+    written = (output / "README.md").read_text()
+    text, elements = read(written.partition("\n---\n")[2])
+    assert "<img src=x onerror=alert(1)> (8 uses" in text
+    assert "*bold* `x` (8 uses" in text
+    assert "img" not in elements
+    assert "U+0005" not in written
+    assert "javascript:" not in "".join(re.findall(r"\]\(([^)]*)", written))
 
 
 @pytest.mark.parametrize(
