@@ -39,7 +39,10 @@ def names(paths: Sequence[str]) -> list[str]:
 
 
 def compared(first: Mapping[str, str], other: Mapping[str, str], path: str = "") -> str:
-    """Return in words whether two runs read the same tokens; `path` is where the other's corpus lay."""
+    """Return in words whether two runs read the same tokens; `path` is where the other's corpus lay.
+
+    A run notes one digest of all tokens of a source: where two differ, one document or all may.
+    """
     if not first or not other:
         return "not known which tokens it reads: neither a summary nor a checkpoint says so"
     if first == other:
@@ -47,7 +50,7 @@ def compared(first: Mapping[str, str], other: Mapping[str, str], path: str = "")
     alike = [name for name in other if other[name] == first.get(name)]
     where = f" ({path})" if path else ""
     return f"another corpus{where}: " + (
-        f"only {', '.join(alike)} has the same tokens" if alike else "no token is shared"
+        f"all tokens are the same of {', '.join(alike)} only" if alike else "of no source are all tokens the same"
     )
 
 

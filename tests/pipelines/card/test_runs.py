@@ -61,9 +61,9 @@ def test_runs_of_the_same_name_are_told_apart() -> None:
         (
             {"books": "1", "arxiv": "2"},
             {"books": "1", "arxiv": "3"},
-            "another corpus (c): only books has the same tokens",
+            "another corpus (c): all tokens are the same of books only",
         ),
-        ({"books": "1"}, {"books": "2"}, "another corpus (c): no token is shared"),
+        ({"books": "1"}, {"books": "2"}, "another corpus (c): of no source are all tokens the same"),
         ({}, {"books": "2"}, "not known which tokens it reads: neither a summary nor a checkpoint says so"),
     ],
 )
@@ -89,7 +89,7 @@ def test_the_page_of_a_run_lays_others_over_it(tmp_path: Path) -> None:
     other = with_checkpoint(card_corpus.log_run(tmp_path / "b", 20), {"books": "2"})
     page = run_page.render(loaded(first), "<a run>", others=[loaded(other)])
     assert "<h1><bdi>&lt;a run&gt;</bdi></h1>" in page
-    assert "another corpus: no token is shared" in page
+    assert "another corpus: of no source are all tokens the same" in page
     assert page.count('id="beside-') == 5
 
 
