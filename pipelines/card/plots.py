@@ -20,17 +20,22 @@ HEIGHT = 220  # CSS pixels of a plot
 _UNITS = 1000
 _LEAST = 8 / _UNITS  # of the height: a bar of few documents beside one of many is still seen
 _LINE = 17  # CSS pixels of a letter's line
+_BESIDE = 10.0  # percent of the width: a letter with the room around it, on the narrowest screen
 _ROWS = 12  # about so many of a table of curves
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line: the path of its drawing, its stroke, and its letter at a height in percent; "" if it is the only one."""
+    """A line: the path of its drawing, its stroke, and its letter, "" if it is the only one.
+
+    The letter stands at the line's end, `across` and `end` in percent of the width and the height.
+    """
 
     path: str
     kind: int
     letter: str = ""
     end: float = 0.0
+    across: float = 100.0
 
 
 @dataclass(frozen=True)
@@ -179,13 +184,14 @@ def _curves(key: str, found: Curves, of: str) -> Figure:
     points = [point for series in found.series.values() for point in series]
     across = along(min(x for x, _ in points), max(x for x, _ in points), found.logarithmic_x)
     up = along(min(y for _, y in points), max(y for _, y in points), found.logarithmic_y)
-    height = max(HEIGHT, _LINE * len(found.series))
-    ends = _dodged(
-        [up.place(series[-1][1]) if series else 0.0 for series in found.series.values()], 100 * _LINE / height
+    height, lines_of = max(HEIGHT, _LINE * len(found.series)), list(found.series.values())
+    ends = _letters_places(
+        [(across.place(series[-1][0]), up.place(series[-1][1])) if series else (100.0, 0.0) for series in lines_of],
+        100 * _LINE / height,
     )
     letters = [_letter(number) if len(found.series) > 1 else "" for number in range(len(found.series))]
     lines = [
-        Line(_path(across, up, series), _kind(number), letters[number], ends[number])
+        Line(_path(across, up, series), _kind(number), letters[number], ends[number][1], ends[number][0])
         for number, series in enumerate(found.series.values())
     ]
     plot = Plot(across.ticks(), up.ticks(upright=True), found.x, found.y, lines, height=height)
@@ -202,6 +208,23 @@ def _letter(number: int) -> str:
 def _path(across: Axis, up: Axis, series: Sequence[tuple[float, float]]) -> str:
     points = (f"{_across(across.place(x))} {_UNITS - _across(up.place(y))}" for x, y in series)
     return "M" + "L".join(dict.fromkeys(points))
+
+
+def _letters_places(ends: Sequence[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """Return where the lines' letters stand: those of lines that end near each other are put above each other."""
+    order = sorted(range(len(ends)), key=lambda number: (-ends[number][0], number))
+    columns: list[list[int]] = []
+    for number in order:
+        if columns and ends[columns[-1][0]][0] - ends[number][0] < _BESIDE:
+            columns[-1].append(number)
+        else:
+            columns.append([number])
+    found = {}
+    for column in columns:
+        at = ends[column[0]][0]  # where the longest of them ends, so that none stands on the line of another
+        heights = _dodged([ends[number][1] for number in column], gap)
+        found |= {number: (at, height) for number, height in zip(column, heights, strict=True)}
+    return [found[number] for number in range(len(ends))]
 
 
 def _dodged(ends: Sequence[float], gap: float) -> list[float]:

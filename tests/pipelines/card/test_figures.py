@@ -149,6 +149,19 @@ def test_what_is_invisible_has_a_name(text: str, shown: str) -> None:
     assert visible.named(shown) == shown
 
 
+def test_the_letter_of_a_short_line_stands_at_its_end() -> None:
+    long = [(float(x), 1 / x) for x in range(1, 101)]
+    lines = {"whole": long, "short": long[:20], "of few steps": long[:21], "as long": [(x, y + 0.01) for x, y in long]}
+    plot = plots.figure("f", Curves("Loss", "tokens", "loss", lines)).plot
+    assert plot
+    whole, short, few, other = plot.lines
+    assert whole.across == other.across == pytest.approx(100, abs=1)
+    assert short.across == few.across == pytest.approx(20, abs=2)
+    gap = 100 * plots._LINE / plot.height
+    assert abs(whole.end - other.end) >= gap - 1e-9
+    assert abs(short.end - few.end) >= gap - 1e-9
+
+
 def test_no_control_is_left_out() -> None:
     # Signs above or around numbers, which are seen.
     seen = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *map(ord, "\t\n\r")}
