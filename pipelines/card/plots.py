@@ -219,7 +219,7 @@ def _letters_places(ends: Sequence[tuple[float, float]], gap: float) -> list[tup
             columns[-1].append(number)
         else:
             columns.append([number])
-    found = {}
+    found: dict[int, tuple[float, float]] = {}
     for column in columns:
         at = ends[column[0]][0]  # where the longest of them ends, so that none stands on the line of another
         heights = _dodged([ends[number][1] for number in column], gap)

@@ -102,7 +102,7 @@ def read(markdown_text: str) -> tuple[str, set[str]]:
     page = lxml.html.fromstring(
         f"<div>{markdown_it.MarkdownIt('commonmark').enable(['table', 'strikethrough']).render(markdown_text)}</div>"
     )
-    return "".join(page.itertext()).strip(), {element.tag for element in page.iter()} - {"div"}
+    return str(page.xpath("string()")).strip(), {element.tag for element in page.iter()} - {"div"}
 
 
 @settings(deadline=None, max_examples=200)
