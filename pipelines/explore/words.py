@@ -22,8 +22,8 @@ import tantivy
 
 FOLDER: Final = "words"
 VERSION: Final = 2  # of how words are told apart, and what is kept of them
-HEAP: Final = 64 << 20  # bytes of new words in memory, of all threads
-WAITING: Final = 48 << 20  # bytes of texts that wait for it: it takes ten thousand, whatever their length
+HEAP: Final = 48 << 20  # bytes of new words in memory, of all threads
+WAITING: Final = 32 << 20  # bytes of texts that wait for it: it takes ten thousand, whatever their length
 LONGEST: Final = 100  # letters of a word that is kept; what is longer is a key or a picture in letters
 AT_ONCE: Final = 1 << 17  # rows that are asked for at a time
 # Han, kana, Thai, Lao, Burmese, Khmer and Tibetan, which put no spaces between words.
