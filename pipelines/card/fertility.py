@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.card import estimates
 from pipelines.card.estimates import Estimate
@@ -84,32 +83,30 @@ class _Passage:
 def _of_language(language: str, texts: Sequence[Weighed], tokenizer: Tokenizer) -> Fertility | None:
     whole = sum(len(one.text) for one in texts) <= PASSAGES * CHARACTERS
     passages = [_Passage(n, one.text, one.weight) for n, one in enumerate(texts)] if whole else list(_passages(texts))
-    ids = tokenizer.encode_batch([one.text for one in passages], bos=False, eos=False)
-    documents = len({one.number for one in passages})
-    # Passages of one document are alike: it is drawn once. Of very few documents their passages are all there is.
-    units = [one.number if documents >= LEAST else place for place, one in enumerate(passages)]
-    tokens, sizes, words = (
-        np.bincount(units, np.array([one.weight * count for one, count in zip(passages, counts, strict=True)])).astype(
-            np.float64
-        )
-        for counts in (
-            map(len, ids),
-            (len(one.text.encode()) for one in passages),
-            (len(one.text.split()) for one in passages),
-        )
-    )
-    if not (tokens.sum() and words.sum()):
+    tokens, sizes, words = _sums(passages, tokenizer)
+    if not (any(tokens) and any(words)):
         return None
-    per_word, per_token = (estimates.ratio(*_read(units, both)) for both in ((tokens, words), (sizes, tokens)))
+    per_word, per_token = estimates.ratio(tokens, words), estimates.ratio(sizes, tokens)
     if whole and all(one.weight == 1 for one in texts):
         per_word, per_token = (Estimate(one.value, 0.0) for one in (per_word, per_token))
-    return Fertility(language, documents, sum(len(one.text.encode()) for one in passages), per_word, per_token)
+    documents, size = len({one.number for one in passages}), sum(len(one.text.encode()) for one in passages)
+    return Fertility(language, documents, size, per_word, per_token)
 
 
-def _read(units: Sequence[int], sums: Sequence[npt.NDArray[np.float64]]) -> tuple[list[float], list[float]]:
-    """Return two sums of the units that were read."""
-    first, second = ([float(row[unit]) for unit in sorted(set(units))] for row in sums)
-    return first, second
+def _sums(passages: Sequence[_Passage], tokenizer: Tokenizer) -> tuple[list[float], list[float], list[float]]:
+    """Return the tokens, bytes and words of passages by what is drawn one by one."""
+    texts, numbers = [one.text for one in passages], [one.number for one in passages]
+    # Passages of one document are alike: it is drawn once. Of very few documents their passages are all there is.
+    units = numbers if len(set(numbers)) >= LEAST else range(len(passages))
+    places, weights = np.unique(units, return_inverse=True)[1], np.array([one.weight for one in passages])
+    ids = tokenizer.encode_batch(texts, bos=False, eos=False)
+    counts = (
+        [len(found) for found in ids],
+        [len(text.encode()) for text in texts],
+        [len(text.split()) for text in texts],
+    )
+    tokens, sizes, words = (np.bincount(places, weights * np.array(count)).tolist() for count in counts)
+    return tokens, sizes, words
 
 
 def _passages(texts: Sequence[Weighed]) -> Iterator[_Passage]:
