@@ -17,7 +17,8 @@ class Score:
 
     `what` says what it measures, `range` from where to where it goes, `better` what a high and a low one mean. `model`
     is the name, in the corpus' manifests, of the model that it comes from, `source` that of the only source that has
-    it; both are "" where there is none. `title` and `unit` are its names in a plot, "" where its own will do.
+    it; both are "" where there is none. `title` and `unit` are its names in a plot, "" where its own will do. A `name`
+    only tells documents apart: it has no percentiles.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Score:
     source: str = ""
     title: str = ""
     unit: str = ""
+    name: bool = False
 
 
 _COUNT: Final = "a whole number from 0 on"
@@ -102,6 +104,7 @@ SCORES: Final[Mapping[str, Score]] = {
         "a whole number",
         _NOT_GOOD_OR_BAD,
         source="books",
+        name=True,
     ),
     "macros_defined": Score(
         "how many macros and environments the paper's LaTeX defines", _COUNT, _NOT_GOOD_OR_BAD, source="arxiv"

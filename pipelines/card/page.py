@@ -9,6 +9,7 @@ from itertools import count
 import jinja2
 
 from filters import packages
+from pipelines import scores
 from pipelines.card import (
     counted,
     differences,
@@ -257,12 +258,17 @@ def _source(
         inputs=facts.inputs_of(manifest),
         figures=figures.draw(distributions.of_source(corpus, name, sample, by_what, counts), corpus.titles[name]),
         filtered=counted.filtered(counts),
-        percentiles=counted.percentiles(counts),
+        percentiles=[row for row in counted.percentiles(counts) if not _is_name(row.what, name)],
         pairs=counted.pairs(counts),
         changes=_changes(corpus, name, sample),
         sample=sample.describe(),
         manifest=manifest,
     )
+
+
+def _is_name(column: str, source: str) -> bool:
+    found = scores.known(column, source)
+    return found is not None and found.name
 
 
 def _examples(sample: Sample, key: tuple[str, str]) -> list[Json]:

@@ -92,6 +92,16 @@ class Share:
     percent: float
     margin: float
 
+    @property
+    def beyond(self) -> bool:
+        """Tell whether so much on both sides would be less than nothing, or more than all."""
+        return self.margin > 0 and not self.margin <= self.percent <= 100 - self.margin
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """From where to where the interval goes, as far as there are such shares."""
+        return max(0.0, self.percent - self.margin), min(100.0, self.percent + self.margin)
+
 
 @dataclass(frozen=True)
 class Row:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
+from markupsafe import Markup
 
 from pipelines.card import tongues, visible
 from pipelines.card.shapes import nice
 
 FOLDER = Path(__file__).parent
+# Where a name may go on in the next line: before a dot or a slash inside it, before a capital behind a small letter.
+_BREAKS: Final = re.compile(r"(?<=\w)(?=[./])|(?<=[a-z])(?=[A-Z])")
 TITLE = 160  # characters of a title in a line; its list of facts has the whole
 
 
@@ -33,9 +37,15 @@ def environment() -> jinja2.Environment:
         "short": short,
         "tag": tongues.tag,
         "direction": tongues.direction,
+        "breakable": breakable,
     }
     found.filters |= filters
     return found
+
+
+def breakable(text: str) -> Markup:
+    """Return a name, escaped, that is broken between its parts where it does not fit its line."""
+    return Markup("<wbr>").join(visible.named(part) for part in _BREAKS.split(text))
 
 
 def mega(size: float) -> str:

@@ -173,6 +173,11 @@ def test_no_control_is_left_out() -> None:
             assert visible.named(chr(number)) == chr(number), hex(number)
 
 
+def test_a_name_that_may_be_broken_is_escaped() -> None:
+    assert rendering.breakable("StackExchange") == "Stack<wbr>Exchange"
+    assert rendering.breakable("a.b/<i>\u202e") == "a<wbr>.b<wbr>/&lt;i&gt;‹U+202E RIGHT-TO-LEFT OVERRIDE›"
+
+
 def test_a_page_shows_them_and_escapes_them() -> None:
     template = rendering.environment().from_string('<p title="{{ text }}">{{ text }}</p>')
     assert template.render(text='"\u202e<') == (

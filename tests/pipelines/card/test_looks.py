@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipelines import report
-from pipelines.card import facts, run_page, tongues, training
+from pipelines.card import facts, plots, rendering, run_page, tongues, training
+from pipelines.card.shapes import Counts
 from tests.pipelines.card import browser as looking
 from tests.pipelines.card import card_corpus, strange
 
@@ -210,6 +211,24 @@ def test_a_sample_has_the_language_and_direction_of_its_text(browser: Browser, p
     assert "‹U+200B ZERO WIDTH SPACE × 50›" in text
     assert strange.PERSIAN.strip() in by_title["کتاب‌ها"][2]
     assert {lang for _, lang, _, _, of_title in found if lang != of_title} == set()
+
+
+def test_a_name_is_broken_between_its_parts(browser: Browser, tmp_path: Path) -> None:
+    names = ("CommonCrawl", "StackExchange", "huffingtonpost.com", "news.example.co.uk")
+    counts = Counts("Sites", "site", {"kept": dict.fromkeys(names, 3), "dropped": dict.fromkeys(names, 400)})
+    figures = [plots.figure(f"f{number}", counts) for number in range(3)]
+    template = """{% from "figures.html.j2" import figure_of %}<style>{% include "card.css" %}</style><main>
+      <div class="figures">{% for f in figures %}{{ figure_of(f) }}{% endfor %}</div></main>"""
+    page_of = rendering.environment().from_string(template).render(figures=figures)
+    (tmp_path / "names.html").write_text(f'<!doctype html><html lang="en"><meta charset="utf-8">{page_of}')
+    lines = """() => [...document.querySelectorAll('th bdi')].flatMap(name => [...name.childNodes]
+      .filter(node => node.data && node.data.length < 15).map(node => { const range = document.createRange();
+        range.selectNodeContents(node); return [node.data, range.getClientRects().length]; }))"""
+    for width in (320, 360, 768, 1440):
+        with looking.opened(browser, tmp_path / "names.html", width=width) as page:
+            found = page.evaluate(lines)
+        assert {part for part, _ in found} >= {"Common", "Crawl", "huffingtonpost", ".com"}
+        assert [part for part, number in found if number > 1] == [], width
 
 
 def test_axe_knows_every_language_that_a_page_can_name(browser: Browser, axe: str) -> None:

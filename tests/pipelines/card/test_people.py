@@ -88,3 +88,11 @@ def test_the_card_shows_them(tmp_path: Path) -> None:
     assert "All of them were read." in section
     assert "Llama 2" in section
     assert section.count("<tr>") == 1 + 8 + 5
+
+
+def test_an_interval_ends_at_none_and_at_all() -> None:
+    whole, few, middle = people.Share(100.0, 4.0), people.Share(1.0, 2.5), people.Share(50.0, 4.0)
+    assert (whole.beyond, whole.interval) == (True, (96.0, 100.0))
+    assert (few.beyond, few.interval) == (True, (0.0, 3.5))
+    assert not middle.beyond
+    assert not people.Share(100.0, 0.0).beyond

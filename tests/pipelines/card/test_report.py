@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import report
-from pipelines.card import facts, publish, training
+from pipelines.card import counted, facts, publish, training
+from pipelines.card import page as card
 from pipelines.files import cached, remote
 from pipelines.table1 import TABLE_1
 from pipelines.tokens import shards
@@ -318,3 +319,19 @@ def test_a_document_before_and_after_has_its_language(tmp_path: Path) -> None:
     page = lxml.html.parse(report.write_page(facts.load(str(output)))).getroot()
     cells = page.xpath("//div[@class='diff']/div[@class='first' or @class='then' or @class='again']")
     assert [(cell.get("lang"), cell.get("dir")) for cell in cells] == [("fa", "rtl")] * 4 + [("he", "rtl")] * 4
+
+
+def test_a_number_that_is_a_name_has_no_percentiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = facts.load(str(card_corpus.build(tmp_path / "dumps")))
+    shown = counted.Percentiles("number", 4, [(1.0, 2.0)] * len(counted.PERCENTS))
+    length = counted.Percentiles("length", 4, [(1.0, 2.0)] * len(counted.PERCENTS))
+    monkeypatch.setattr(counted, "percentiles", lambda _: [length, shown])
+    page = lxml.html.fromstring(card.render(corpus))
+    rows = {
+        name: page.xpath(f"//section[@id='{name}']//div[starts-with(@aria-label, 'Percentiles')]//tbody/tr/th/text()")
+        for name in ("books", "arxiv")
+    }
+    assert rows == {
+        "books": ["bytes of text"],
+        "arxiv": ["bytes of text", "number"],
+    }  # of papers nobody knows what it is
