@@ -1,6 +1,6 @@
 """Words and phrases: an index with positions (tantivy), and how words are told apart in texts and in questions.
 
-    text ─ runs of letters and digits, lower case; scripts without spaces in pairs of letters ─> index
+    text ─ runs of letters, marks and digits, lower case; scripts without spaces in pairs of letters ─> index
     "two words" lone -without ─> a phrase, a word, and what must not be there ─> numbers of rows, in order
 
 A phrase in a script without spaces is found by the pairs of its letters, one behind the other. Of a dropped document
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,19 +22,39 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
+from pipelines.explore import marks
+
 FOLDER: Final = "words"
-VERSION: Final = 2  # of how words are told apart, and what is kept of them
+VERSION: Final = 3  # of how words are told apart, and what is kept of them
 HEAP: Final = 48 << 20  # bytes of new words in memory, of all threads
 WAITING: Final = 32 << 20  # bytes of texts that wait for it: it takes ten thousand, whatever their length
 LONGEST: Final = 100  # letters of a word that is kept; what is longer is a key or a picture in letters
 AT_ONCE: Final = 1 << 17  # rows that are asked for at a time
+ESCAPE: Final = "\U00014400"  # before the number of a mark, which the tokenizer takes for a sign
+_PLANES: Final = 0x30000  # characters that are looked through; behind them none is a sign or has two forms
 # Han, kana, Thai, Lao, Burmese, Khmer and Tibetan, which put no spaces between words.
 _UNSPACED: Final = re.compile(
     "[\u0e01-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
 )
-_PIECE: Final = re.compile(r"[^\W_]+")
-_SIGNS: Final = re.compile(r"^[^\w\s('‘]|[^\w\s.,;:!?)'’]$")
+_RUN: Final = re.compile(f"{_UNSPACED.pattern}|{_UNSPACED.pattern.replace('[', '[^', 1)}")
+
+
+def _ranges(characters: Iterable[str]) -> str:
+    """Return characters as a class of `re` has them, which looks at the ranges above U+FFFF one after another."""
+    found: list[list[int]] = []
+    for number in sorted(map(ord, characters)):
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
+
+
+_MARKS: Final = _ranges(marks.ALL)
+_MARKS_BELOW: Final = _ranges(one for one in marks.ALL if ord(one) < 1 << 16)
+_SIGNS: Final = re.compile(rf"^[^\w\s('‘{_MARKS}]|[^\w\s.,;:!?)'’{_MARKS}]$")
+_WORD: Final = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
 _ASKED: Final = re.compile(r'(-?)"([^"]*)"|(-?)(\S+)')
 _QUOTES: Final = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))  # as people and their keyboards type them
 _SINGLE: Final = re.compile(r"(?<![^\s-])['‘]([^'‘’\s]+(?:\s+[^'‘’\s]+)+)['’](?!\S)")  # around words, not inside of one
@@ -46,12 +68,16 @@ Numbers = npt.NDArray[np.uint64]
 def plain(text: str) -> str:
     """Return a text as its words are taken from it: with spaces around pairs of letters of scripts that have none.
 
-    Case tells two letters apart that are one: the Turkish İ is an i here, and the Greek ς a σ.
+    How an accent is stored does not count. Case tells letters apart that are one: the Turkish İ is an i here, the Greek
+    ς a σ, the long ſ an s.
     """
     if text.isascii():
         return text
-    text = text.replace("İ", "I").replace("i\u0307", "i").replace("ς", "σ")
-    return _UNSPACED.sub(_pairs, text) if _UNSPACED.search(text) else text
+    text = unicodedata.normalize("NFC", text)
+    text = text.replace("i\u0307", "i")
+    if _UNSPACED.search(text):
+        text = _UNSPACED.sub(_pairs, text)
+    return _OTHERS.sub(_given, text)
 
 
 def _pairs(match: re.Match[str]) -> str:
@@ -68,8 +94,8 @@ class Asked:
 
     @property
     def words(self) -> Sequence[str]:
-        """What is looked for, a phrase if it is more than one: letters and digits, without the signs between them."""
-        return [piece.replace("İ", "i").lower() for piece in _PIECE.findall(self.text)]
+        """What is looked for, a phrase if it is more than one: letters, marks and digits without what is between."""
+        return [piece.replace("İ", "i").lower() for piece in _WORD.findall(self.text)]
 
     @property
     def has_signs(self) -> bool:
@@ -85,7 +111,7 @@ def asked(words: str, field: str = "words") -> list[Asked]:
         raise ValueError(f"{field}: in {words!r} a quotation mark is opened and not closed")
     for match in _ASKED.finditer(plain):
         minus, text = (match[1], match[2]) if match[2] is not None else (match[3], match[4])
-        if same := terms(text):
+        if (same := terms(text)) and _WORD.search(text):
             found.setdefault((not minus, *same), Asked(text, not minus))
     if words.strip() and not found:
         raise ValueError(f"{field}: {words!r} has no word; signs are looked for by a pattern")
@@ -105,6 +131,23 @@ def _analyser() -> tantivy.TextAnalyzer:
 _ANALYSER: Final = _analyser()
 
 
+def _misread() -> Iterator[tuple[str, str]]:
+    """Yield marks that the tokenizer takes for signs, signs that it takes for letters, and what it is given."""
+    whole = set(_ANALYSER.analyze(" ".join(f"a{one}a" for one in marks.ALL)))
+    yield from ((one, f"{ESCAPE}{ord(one):x}") for one in marks.ALL if f"a{one}a" not in whole)
+    signs = [one for one in map(chr, range(_PLANES)) if unicodedata.category(one)[0] in "PSZ"]
+    letters = set(_ANALYSER.analyze(" ".join(signs)))
+    yield from ((one, " ") for one in signs if one.lower() in letters)
+
+
+_GIVEN: Final = dict(_misread()) | {"İ": "I", "ς": "σ", "ſ": "s", "µ": "μ"}
+_OTHERS: Final = re.compile(f"[{_ranges(one for one in _GIVEN if ord(one) < 1 << 16)}\U00010000-\U000e01ef]")
+
+
+def _given(match: re.Match[str]) -> str:
+    return _GIVEN.get(match[0], match[0])
+
+
 def terms(text: str) -> list[str]:
     """Return the words of a text as the index has them."""
     return _ANALYSER.analyze(plain(text))
@@ -112,23 +155,52 @@ def terms(text: str) -> list[str]:
 
 def in_python(one: Asked) -> re.Pattern[str]:
     """Return a pattern of `re` that finds a word or phrase in a text."""
-    return re.compile(_pattern(one, "(?<![^\\W_])", "[\\W_]+", "(?![^\\W_])"), re.IGNORECASE)
+    # Without the marks of rare scripts: those would be looked through one by one before each word of a text.
+    ends = rf"(?![^\W_])(?![{_MARKS_BELOW}])"
+    return re.compile(
+        _pattern(one, rf"(?<![^\W_])(?<![{_MARKS_BELOW}])", rf"(?:[^\w{_MARKS_BELOW}]|_)", ends), re.IGNORECASE
+    )
 
 
 def in_re2(one: Asked) -> str:
     """Return a pattern of RE2 that finds a word or phrase in a text."""
     other = r"[^\pL\pM\pN]"
-    return _pattern(one, f"(?:^|{other})", f"{other}+", f"(?:$|{other})", _re2_letters)
+    return _pattern(one, f"(?:^|{other})", other, f"(?:$|{other})")
 
 
-def _re2_letters(piece: str) -> str:
-    """Return a pattern of RE2 for letters and digits: it takes no İ for an i by itself."""
-    return re.sub("[iIİ]", "[iIİ]", re.escape(piece))
+def _pattern(one: Asked, begins: str, other: str, ends: str) -> str:
+    """Return a pattern of words with others than letters between them; a script without spaces has no ends of words."""
+    runs = [run[0] for word in _WORD.findall(one.text) for run in _RUN.finditer(word)]
+    unspaced = [bool(_UNSPACED.match(run)) for run in runs]
+    between = [f"{other}{'+' if before == after else '*'}" for before, after in pairwise(unspaced)]
+    whole = "".join(part for pair in zip(map(_letters, runs), [*between, ""], strict=True) for part in pair)
+    return f"{'' if unspaced[0] else begins}{whole}{'' if unspaced[-1] else ends}"
 
 
-def _pattern(one: Asked, before: str, between: str, after: str, letters: Callable[[str], str] = re.escape) -> str:
-    whole = between.join(map(letters, _PIECE.findall(one.text)))
-    return whole if _UNSPACED.search(one.text) else f"{before}{whole}{after}"
+_DOTTED: Final = "(?-i:[iIİ])\u0307?"
+_I: Final = {"i": _DOTTED, "I": _DOTTED, "İ": _DOTTED, "ı": "(?-i:ı)"}  # of which engines know different cases
+
+
+def _letters(run: str) -> str:
+    """Return a pattern of letters in whatever form of Unicode a text has them, an i with a dot too."""
+    forms, found, place = _forms(), list[str](), 0
+    while place < len(run):
+        part = next(part for size in (3, 2, 1) if (part := run[place : place + size]) in forms or size == 1)
+        others = "|".join(map(re.escape, sorted({part, *forms.get(part, ())})))
+        found.append(_I.get(part) or (f"(?:{others})" if part in forms else re.escape(part)))
+        place += len(part)
+    return "".join(found)
+
+
+@cache
+def _forms() -> dict[str, set[str]]:
+    """Return what else than their composed form (NFC) letters and their accents may be stored as."""
+    found: dict[str, set[str]] = {}
+    for one in map(chr, range(_PLANES)):
+        apart = unicodedata.normalize("NFD", one)
+        if apart != one:
+            found.setdefault(unicodedata.normalize("NFC", one), set()).update((one, apart))
+    return found
 
 
 def _schema() -> tantivy.Schema:
@@ -189,7 +261,8 @@ class Words:
         if len(found) > 1:
             return tantivy.Query.phrase_query(self._schema, "text", list(found))
         if len(found[0]) == 1 and _UNSPACED.fullmatch(found[0]):  # stands in pairs, and alone where it is alone
-            return tantivy.Query.regex_query(self._schema, "text", f".?{found[0]}.?")
+            beside = f"(.|{ESCAPE}[0-9a-f]+)?"
+            return tantivy.Query.regex_query(self._schema, "text", f"{beside}{found[0]}{beside}")
         return tantivy.Query.term_query(self._schema, "text", found[0])
 
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import random
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipelines.explore import words
+from pipelines.explore import marks, words
 from pipelines.explore.words import Words
 
 TEXTS = (
@@ -163,6 +170,110 @@ def test_the_patterns_find_what_the_index_finds(index: Words, asked: str) -> Non
     assert [number for number, text in enumerate(TEXTS) if pattern.search(text)] == expected
     held = pc.match_substring_regex(pa.array(TEXTS), words.in_re2(one), ignore_case=True).to_pylist()
     assert [number for number, holds in enumerate(held) if holds] == expected
+
+
+# A text each, of words with signs and marks between them.
+SCRIPTS = {
+    "Hindi": "शीर्षक: पत्थर की कहानी, क़िला और क़लम; हिन्दी।",
+    "Bengali": "বাংলা ভাষা, শ্রেষ্ঠ গ্রন্থ",
+    "Tamil": "தமிழ் மொழி - ஒரு கொடுமை",
+    "Telugu": "తెలుగు భాష, శ్రీకృష్ణ",
+    "Sinhala": "සිංහල ශ්‍රී ලංකාව",
+    "Gujarati and Punjabi": "ગુજરાતી પત્ર / ਪੰਜਾਬੀ ਸ਼ਬਦ",
+    "Hebrew": "בְּרֵאשִׁית בָּרָא אֱלֹהִים, שָׁלוֹם שלום",
+    "Arabic": "القُرْآن الكريم، كتاب كِتَاب",
+    "Persian": "می‌خواهم کتاب‌ها را",
+    "Thai": "ชื่อเรื่อง ภาษาไทย ก็ดี",
+    "Lao and Khmer": "ພາສາລາວ ភាសាខ្មែរ",
+    "Burmese and Tibetan": "မြန်မာဘာသာ བོད་སྐད",
+    "Vietnamese": "Tiếng Việt, đường phố; người",
+    "French": "L’été à l’œuvre; cafe, café, CAFÉ",
+    "Turkish": "İstanbul ISTANBUL ılık i\u0307stanbul",
+    "Greek": "Ὀδυσσεύς ΟΔΥΣΣΕΥΣ ᾠδή λόγος",
+    "Russian": "ёлка елка Йод йод мой",
+    "Korean": "한국어 문장, 서울 3호선",
+    "Japanese": "が行とガ行、東京都 パン",
+    "Old print": "ſome Wiſdom 5µm Ångström \u212bngström",
+    "Signs": "Ⓐ a🅰b _snake_case_ x² №5 ½cup",
+    "N’Ko and Adlam": "ߒߞߏ ߞߊ߲ 𞤆𞤵𞤤𞤢𞤪 𞤀𞥄𞤣𞤢",
+}
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+
+
+def three_ways(
+    texts: Sequence[str], asked: Sequence[words.Asked], folder: Path
+) -> Iterator[tuple[str, list[list[int]]]]:
+    """Yield each of what is asked with the texts that have it by the index, by `re`, and by RE2."""
+    made = Words(folder)
+    writer = made.writer()
+    for number, text in enumerate(texts):
+        writer.add(number, text)
+    writer.commit()
+    writer.close()
+    made.reload()
+    column = pa.array(texts)
+    for one in asked:
+        blocks = made.numbers([one], (0, 1 << 63))
+        indexed = [int(number) for block in blocks for number in block]
+        plain = [number for number, text in enumerate(texts) if words.in_python(one).search(text)]
+        found = pc.match_substring_regex(column, words.in_re2(one), ignore_case=True).to_pylist()
+        yield one.text, [indexed, plain, [number for number, there in enumerate(found) if there]]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_word_is_the_same_in_the_index_and_in_both_patterns(tmp_path: Path, script: str) -> None:
+    texts = [unicodedata.normalize(form, text) for text in (SCRIPTS[script], *SCRIPTS.values()) for form in FORMS]
+    texts[2:4] = [SCRIPTS[script].lower(), SCRIPTS[script].upper()]
+    pieces = SCRIPTS[script].split()
+    phrases = [*pieces, *(f'"{one} {other}"' for one, other in pairwise(pieces))]
+    asked = [
+        one
+        for phrase in phrases
+        for form in FORMS
+        for one in words.asked(unicodedata.normalize(form, phrase) if words.terms(phrase) else "x")
+    ]
+    for text, (indexed, plain, scanned) in three_ways(texts, asked, tmp_path / "words"):
+        assert indexed == plain == scanned, text
+        assert text == "x" or {0, 1} <= set(indexed), text
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    texts=st.lists(
+        st.lists(
+            st.sampled_from([*"aeAb1 -_'", "é", "e\u0301", "\u0301", *"कषरि", "\u094d", "\u093c", "क़", *"שבּ", "\u05bc"])
+        ).map("".join),
+        min_size=1,
+        max_size=20,
+    ),
+    place=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+)
+def test_random_letters_and_marks_are_the_same_words(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], place: tuple[float, float, float]
+) -> None:
+    text = texts[int(place[0] * (len(texts) - 1))]
+    start, stop = sorted(int(one * len(text)) for one in place[1:])
+    phrase = text[start:stop].replace('"', "")
+    if not words.terms(phrase):
+        return
+    asked = words.asked(f'"{phrase}"')
+    for one, (indexed, plain, scanned) in three_ways(texts, asked, tmp_path_factory.mktemp("words") / "words"):
+        assert indexed == plain == scanned, one
+
+
+def test_the_marks_are_those_of_unicode() -> None:
+    now = {one for one in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(one).startswith("M")}
+    if unicodedata.unidata_version == "14.0.0":
+        assert set(marks.ALL) == now
+    assert set(marks.ALL) <= now
+    assert len(marks.ALL) == 2408
+
+
+def test_a_word_with_marks_has_no_signs() -> None:
+    for text in SCRIPTS["Hindi"].replace(":", "").replace(",", "").replace(";", "").replace("।", "").split():
+        (one,) = words.asked(text)
+        assert not one.has_signs, text
+        assert len(one.words) == 1
 
 
 def test_a_folder_of_others_is_no_index(tmp_path: Path) -> None:
