@@ -33,8 +33,9 @@ for (const bars of document.querySelectorAll("svg.bars")) {
     const [from, to] = [first, placeOf(event)].sort((one, other) => one - other);
     first = null;
     if (to - from < 0.005) { taken.remove(); return; }
-    form.elements[`${field}_from`].value = valueAt(from, false);
-    form.elements[`${field}_to`].value = valueAt(to, true);
+    // At an end of the bars no limit is added: a rounded one would leave out what lies there.
+    if (from > 0) form.elements[`${field}_from`].value = valueAt(from, false);
+    if (to < 1) form.elements[`${field}_to`].value = valueAt(to, true);
     form.requestSubmit();
   });
 }

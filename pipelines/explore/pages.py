@@ -6,6 +6,7 @@ escaped, its language and direction are said, and what is invisible in it is sho
 
 from __future__ import annotations
 
+import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def environment() -> jinja2.Environment:
     """Return the environment of the explorer's templates, which is the card's."""
     found = rendering.environment()
     found.loader = jinja2.FileSystemLoader(FOLDER)
+    found.filters["quoted"] = shlex.quote
     found.globals |= {
         "UNKNOWN": UNKNOWN,
         "NAMES": NAMES,

@@ -36,7 +36,10 @@ LONGEST: Final = 1_000  # characters of a value
 _EQUAL: Final = ("source", "language", "license")
 _YEAR: Final = re.compile("[0-9]{1,4}")
 _YEARS: Final = re.compile(r"([0-9]{0,4})\s*(?:-|–|—|to|\.\.)\s*([0-9]{0,4})")  # as people type several
-_SCHEMES: Final = ("https://", "http://", "https://www.", "http://www.")
+_SCHEME: Final = re.compile("[^:/]*://")
+# As `plain_address` makes it of a page's.
+_BARE: Final = "regexp_replace(split_part(url, '#', 1), '^(?:[^:/]*://)?(?:[^/]*@)?(?:(?i)www[.])?', '')"
+_PLAIN_URL: Final = f"lower(split_part({_BARE}, '/', 1)) || regexp_extract({_BARE}, '(?s)/.*$')"
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def _checked(question: Question) -> Question:
 
 def plain_address(text: str) -> str:
     """Return an address without its scheme, user, `www.`, and place in the page; its host in small letters."""
-    plain = text.partition("://")[2] or text
+    scheme = _SCHEME.match(text)
+    plain = text[scheme.end() :] if scheme else text
     host, stroke, rest = plain.partition("/")
     host = host.rpartition("@")[2].lower().removeprefix("www.")
     return f"{host}{stroke}{rest}".partition("#")[0]
@@ -231,7 +235,8 @@ def _conditions(question: Question, scores: Sequence[str]) -> Iterator[tuple[str
         yield _matches("title", UNKNOWN)
     elif question.title:
         for one in words.asked(question.title, "title"):
-            yield f"{'' if one.there else 'NOT '}regexp_matches(title, ?, 'i')", [words.in_re2(one)]
+            found = "coalesce(regexp_matches(title, ?, 'i'), false)"  # what has no title has no word of one
+            yield f"{'' if one.there else 'NOT '}{found}", [words.in_re2(one)]
     if question.state:
         yield "kept = ?", [question.state == "kept"]
     if question.reason:
@@ -273,15 +278,18 @@ def _place(place: str) -> tuple[str, list[Any]]:
 
 
 def _address(address: str) -> tuple[str, list[Any]]:
-    """Return that a page has an address, under any scheme and with a stroke at its end or without."""
+    """Return that a page has an address, under any scheme, with a stroke at its end or without, at any place in it."""
     if address == UNKNOWN:
         return _matches("url", address)
     if "*" not in address:
         plain = address.rstrip("/")
-        spelled = [f"{scheme}{plain}{end}" for scheme in _SCHEMES for end in ("", "/")]
-        return f"url IN ({', '.join('?' * len(spelled))})", spelled
-    found = [_matches("url", f"{scheme}{address}") for scheme in _SCHEMES]
-    return " OR ".join(sql for sql, _ in found), [value for _, values in found for value in values]
+        host, stroke, rest = plain.partition("/")
+        # Few have both in them, and only of those it is taken apart.
+        return (
+            f"contains(lower(url), ?) AND contains(url, ?) AND rtrim({_PLAIN_URL}, '/') = ?",
+            [host, f"{stroke}{rest}", plain],
+        )
+    return _matches(_PLAIN_URL, address)
 
 
 def _years(question: Question) -> Iterator[tuple[str, list[Any]]]:

@@ -6,12 +6,15 @@ Skipped where there is no browser (`tests/pipelines/card/conftest.py`); some of 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.pipelines.card import browser as looking
+from tests.pipelines.card import strange
 from tests.pipelines.explore import corpora
 from tests.pipelines.explore.test_server import DROPS, OTHERS, PAGES, Served
 
@@ -86,6 +89,61 @@ def test_limits_are_dragged_over_a_histogram(browser: Browser, served: Served) -
     asked = parse_qs(urlsplit(page.url).query)
     assert float(asked["bytes_from"][0]) < float(asked["bytes_to"][0])
     assert page.locator("dl.tiles dd").first.inner_text() != before
+    page.context.close()
+
+
+def test_at_the_ends_of_a_histogram_nothing_is_left_out(browser: Browser, served: Served) -> None:
+    page = opened(browser, served)
+    page.goto(f"http://127.0.0.1:{served.port}/?score=number&score_to=17.5")
+    before = page.locator("dl.tiles dd").first.inner_text()
+    bars = page.locator("svg.bars[data-field=score]")
+    bars.scroll_into_view_if_needed()
+    box = bars.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 1.1 * box["width"], box["y"] + 10)
+    page.mouse.up()
+    page.wait_for_url("**score_from=**")
+    asked = parse_qs(urlsplit(page.url).query)
+    assert asked["score_to"] == ["17.5"]
+    assert page.locator("dl.tiles dd").first.inner_text() != before
+    page.goto(f"http://127.0.0.1:{served.port}/?score=number")
+    bars.scroll_into_view_if_needed()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 20, box["y"] + 10)
+    page.mouse.up()
+    page.wait_for_url("**score_to=**")
+    assert "score_from" not in {name for name, value in parse_qs(urlsplit(page.url).query).items() if value != [""]}
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def strange_served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("strange")
+    pages = [
+        replace(corpora.page(n, row["text"], language=row["language"], url=row.get("url")), title=row["title"])
+        for n, row in enumerate(strange.ROWS)
+    ]
+    corpus = corpora.write(folder / "corpus", {"books": pages}, {"books": DROPS})
+    for path in sorted((corpus / "books" / "documents").glob("*.parquet")):
+        table = pq.read_table(path)
+        names = [strange.MANY if name == "number" else name for name in table.column_names]
+        pq.write_table(table.rename_columns(names), path)
+    found = Served([corpora.explorer(corpus, folder / "index")])
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("width", [320, 1024])
+def test_strange_texts_stay_on_the_screen(browser: Browser, axe: str, strange_served: Served, width: int) -> None:
+    page = opened(browser, strange_served, width=width)
+    tabs = next(n for n, row in enumerate(strange.ROWS) if row["title"] == "tabs")
+    ids = [f"document?id={quote(corpora.page(n, '').id)}" for n in (0, tabs)]
+    for path in ("?words=column7", f"?score={strange.MANY}", "?state=kept&start=0", *ids):
+        page.goto(f"http://127.0.0.1:{strange_served.port}/{path}")
+        assert looking.look(page, all_open=False, axe=axe).problems == [], path
     page.context.close()
 
 

@@ -451,6 +451,14 @@ def test_a_document_leads_to_its_copy_and_back(served: Served) -> None:
     assert "cannot be sent through the stages again" in body
 
 
+def test_the_command_that_traces_can_be_pasted(served: Served) -> None:
+    said = f"altiplano trace 'corpus 0' --id {PAGES[0].id}<"
+    assert said in html.unescape(served.get(f"/document?{urlencode({'id': PAGES[0].id})}")[1])
+    _, body = served.get(f"/document?{urlencode({'id': OTHERS[0].id, 'corpus': 1})}")
+    assert "not finished" in body
+    assert "altiplano trace" not in body
+
+
 def test_a_port_that_is_taken_is_named(served: Served, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         command.main([str(corpus), "--port", str(served.port)])
