@@ -124,7 +124,7 @@ def _left_out(asked: Asked) -> Iterator[Hint]:
         if asked.left <= 0:
             return
         wider = asked.question.without(*fields)
-        counts = asked.explorer.asked(wider).counts()
+        counts = asked.alike(wider).counts()
         if counts.documents:
             least = "" if counts.exact else "at least "
             yield Hint(f"Without {name} it takes {least}{counts.documents:,}", wider, link="ask so")

@@ -228,9 +228,15 @@ class Explorer:
 
     def values(self, row: Row) -> dict[str, Any]:
         """Return a row of the corpus with all its columns."""
-        (found,) = texts.rows(self.corpus.corpus, [row.number], self.parts, ()).values()
+        found = texts.rows(self.corpus.corpus, [row.number], self.parts, ()).get(row.number)
+        if found is None:
+            raise ValueError(self.gone(row))
         _check_same(row, found)
         return dict(found)
+
+    def gone(self, row: Row) -> str:
+        """Return that the file of a row is not there."""
+        return f"{self.corpus.corpus}/{self.path_of(row)} is gone: altiplano verify names what a corpus lacks"
 
 
 class Asked:
@@ -367,7 +373,10 @@ class Asked:
         patterns = self.patterns()
         shown = []
         for row in rows:
-            values = found[row.number]
+            values = found.get(row.number)
+            if values is None:
+                shown.append(replace(row, line=texts.Line([(self.explorer.gone(row), False)])))
+                continue
             _check_same(row, values)
             text = values.get("text") or values.get("excerpt")
             line = texts.line(text, patterns, self.question.pattern, self._deadline) if text else None

@@ -10,6 +10,7 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -67,7 +68,7 @@ def rows(corpus: str, numbers: Sequence[int], parts: Mapping[int, Part], columns
     """Return rows by their numbers, as far as the columns are there; a file that is gone has none."""
     found: dict[int, Any] = {}
     for part, wanted in by_part(np.array(sorted(numbers), np.uint64), parts):
-        with tables.opened(f"{corpus}/{part.path}") as file:
+        with suppress(FileNotFoundError), tables.opened(f"{corpus}/{part.path}") as file:
             names = [name for name in columns if name in file.schema_arrow.names] if columns else None
             for first, here, group in _groups(file, wanted):
                 table = file.read_row_group(group, columns=names).take(here - first)

@@ -553,3 +553,21 @@ def test_a_corpus_that_was_built_again_is_not_shown_as_the_old_one(corpus: Path,
 
 def test_the_dumps_of_the_made_corpus_are_in_turn() -> None:
     assert {page.dump for page in BOOKS} == set(made.DUMPS)
+
+
+def test_a_file_that_is_gone_is_named_beside_its_rows(tmp_path: Path) -> None:
+    made_now = corpora.write(tmp_path / "corpus", {"books": BOOKS}, DROPS)
+    explorer = corpora.explorer(made_now, tmp_path / "index")
+    asked = explorer.asked(Question(state="dropped"))
+    before = asked.counts()
+    for path in made_now.glob("books/drops/*.parquet"):
+        path.unlink()
+    asked = explorer.asked(Question(state="dropped"))
+    assert asked.counts() == before
+    rows = asked.page(0)
+    assert len(rows) == len(DROPS["books"])
+    for row in rows:
+        assert row.line is not None and row.line.pieces == [(explorer.gone(row), False)]
+    with pytest.raises(ValueError, match=r"books/drops/\S+ is gone: altiplano verify"):
+        explorer.values(rows[0])
+    assert explorer.asked(Question(state="kept")).page(0)[0].line != rows[0].line
