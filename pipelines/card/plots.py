@@ -192,7 +192,7 @@ def _curves(key: str, found: Curves, of: str) -> Figure:
     letters = [_letter(number) if len(found.series) > 1 else "" for number in range(len(found.series))]
     lines = [
         Line(_path(across, up, series), _kind(number), letters[number], ends[number][1], ends[number][0])
-        for number, series in enumerate(found.series.values())
+        for number, series in enumerate(lines_of)
     ]
     plot = Plot(across.ticks(), up.ticks(upright=True), found.x, found.y, lines, height=height)
     keys = [Key(name, line.kind, line.letter) for name, line in zip(found.series, lines, strict=True)]

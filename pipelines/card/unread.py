@@ -82,7 +82,7 @@ def _by_language(texts: Sequence[tuple[str, _Text]]) -> dict[str, list[_Text]]:
 def _excerpts(sample: Sample) -> list[tuple[str, _Text]]:
     """Return the excerpts of drops with their languages; each stands for the drops of its reason."""
     found = []
-    for reason, rows in sorted(sample.drops.items()):
+    for reason, rows in sample.drops.items():
         told = [row for row in rows if row["excerpt"] and row["size"]]
         for row in told:
             weight = sample.dropped[reason] / len(told)

@@ -262,7 +262,7 @@ class Catalogue:
                 FROM tokens t JOIN parts p ON t.source = p.source AND t.file = p.file AND p.kept
                 WHERE t.source = ? AND p.part BETWEEN ? AND ? AND documents.number BETWEEN ? AND ?
                 AND documents.number = (p.part::UBIGINT << {ROWS_OF_A_PART}) + t.file_row""",
-            [source, first, last, first << ROWS_OF_A_PART, (last + 1) << ROWS_OF_A_PART],
+            [source, first, last, first << ROWS_OF_A_PART, ((last + 1) << ROWS_OF_A_PART) - 1],
         )
 
     def set_copies(self, source: str, found: Iterable[pa.Table]) -> None:

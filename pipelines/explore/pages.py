@@ -6,19 +6,16 @@ escaped, its language and direction are said, and what is invisible in it is sho
 
 from __future__ import annotations
 
-import shlex
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, TypeVar
 
 import jinja2
 
 from pipelines import trace_ids
-from pipelines.card import differences, rendering, shapes
+from pipelines.card import differences, overview, rendering, shapes
 from pipelines.card.differences import Row as DifferentRows
 from pipelines.explore import compare, hints, histograms, words
 from pipelines.explore.catalogue import OutOfTimeError
@@ -26,6 +23,7 @@ from pipelines.explore.compare import LISTS, SECOND, Change, Differing
 from pipelines.explore.explain import Explanations
 from pipelines.explore.histograms import BINS, Bars
 from pipelines.explore.questions import LONGEST, ORDERS, STATES, UNKNOWN, Question, plain_address
+from pipelines.explore.recent import Recent
 from pipelines.explore.runs import StepsOfRun
 from pipelines.explore.search import BREAKDOWNS, HALF, LOOKING, PAGE, Asked, Explorer, Row, row_in_part
 from pipelines.stages import changes, losses
@@ -62,7 +60,6 @@ def environment() -> jinja2.Environment:
     """Return the environment of the explorer's templates, which is the card's."""
     found = rendering.environment()
     found.loader = jinja2.FileSystemLoader(FOLDER)
-    found.filters["quoted"] = shlex.quote
     found.globals |= {
         "UNKNOWN": UNKNOWN,
         "NAMES": NAMES,
@@ -75,6 +72,7 @@ def environment() -> jinja2.Environment:
         "against": against,
         "narrowed": narrowed,
         "apart": apart,
+        "trace_of": overview.trace_of,
         "SEEN": SEEN,
     }
     return found
@@ -87,8 +85,7 @@ class Pages:
         self._explorers, self._names = explorers, names
         self._explained = [Explanations(explorer) for explorer in explorers]
         self._environment = environment()
-        self._differing: OrderedDict[Question, Differing] = OrderedDict()
-        self._lock = Lock()
+        self._differing: Recent[Question, Differing] = Recent(REMEMBERED)
 
     def _render(self, template: str, which: int, **values: Any) -> str:
         explorer = self._explorers[which]
@@ -211,15 +208,11 @@ class Pages:
     def _what_differs(self, question: Question, asked: Sequence[Asked]) -> Differing:
         """Return what differs between two answers, as it was found before if it was."""
         question = question.without("order")
-        with self._lock:
-            known = self._differing.get(question)
+        known = self._differing.get(question)
         if known is None:
             known = compare.differing(asked)
-            with self._lock:
-                if known.exact:
-                    self._differing[question] = known
-                while len(self._differing) > REMEMBERED:
-                    self._differing.popitem(last=False)
+            if known.exact:
+                self._differing.keep(question, known)
         return known
 
     def compared(self, which: int, identifier: str, question: Question) -> str:

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import Any, Final
 
 import duckdb
@@ -25,6 +23,7 @@ from pipelines.explore import catalogue, texts, words
 from pipelines.explore.catalogue import ROWS_OF_A_PART, OutOfTimeError
 from pipelines.explore.index import Index, Wanted
 from pipelines.explore.questions import Question, conditions, ordered, plain_address, score_column
+from pipelines.explore.recent import Recent
 from pipelines.explore.texts import Line, Numbers
 from pipelines.hashing import keyed
 
@@ -129,8 +128,7 @@ class Explorer:
     corpus: Wanted
     index: Index
     seconds: float = SECONDS
-    _rows: OrderedDict[tuple[str, ...], Rows] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
+    recent: Recent[tuple[str, ...], Rows] = field(default_factory=lambda: Recent(REMEMBERED))
 
     def __post_init__(self) -> None:
         self.parts = {part.number: part for part in self.index.catalogue.parts()}
@@ -148,18 +146,6 @@ class Explorer:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a connection for one reader."""
         return self.index.catalogue.connection.cursor()
-
-    def remembered(self, key: tuple[str, ...]) -> Rows | None:
-        """Return the rows of an earlier question."""
-        with self._lock:
-            return self._rows.get(key)
-
-    def remember(self, key: tuple[str, ...], found: Rows) -> None:
-        """Keep the rows of a question for those that follow: its next page, its histograms."""
-        with self._lock:
-            self._rows[key] = found
-            while len(self._rows) > REMEMBERED:
-                self._rows.popitem(last=False)
 
     def by_id(self, identifier: str) -> Row | None:
         """Return the row of a document or a drop; of a document that was dropped for its id, the one that is kept."""
@@ -412,11 +398,11 @@ class Asked:
         if not self.question.of_text:
             return None
         if self._found is None:
-            self._found = self.explorer.remembered(self._key())
+            self._found = self.explorer.recent.get(self._key())
             if self._found is None:
                 self._found = self._look()
                 if self._found.exact:  # who asks again gives it more time
-                    self.explorer.remember(self._key(), self._found)
+                    self.explorer.recent.keep(self._key(), self._found)
         return self._found
 
     def _key(self) -> tuple[str, ...]:

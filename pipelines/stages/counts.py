@@ -279,10 +279,13 @@ def _smallest(hashes: Iterable[int]) -> list[int]:
 
 @dataclass
 class _Axis:
-    """An axis of a part, added up over items: `covered` is by name the bounds of the items that name it."""
+    """An axis of a part, added up over items; of names the `listed` largest are told.
+
+    `covered` is by name the bounds of the items that name it.
+    """
 
     exact: bool
-    listed: int = LISTED
+    listed: int
     names: Exact = field(default_factory=dict)
     rest: list[int] = field(default_factory=_none)
     bound: int = 0

@@ -14,6 +14,7 @@ import pytest
 from pipelines.explore import compare, hints, search, server
 from pipelines.explore.catalogue import OutOfTimeError
 from pipelines.explore.questions import Question
+from pipelines.explore.recent import Recent
 from pipelines.explore.search import Asked, Explorer
 from pipelines.explore.texts import Numbers
 from tests.pipelines.explore import corpora
@@ -164,6 +165,6 @@ def test_nothing_found_in_the_time_is_not_nothing(explorer: Explorer, ended: dic
 def test_values_of_half_an_answer_are_at_least(explorer: Explorer, ended: dict[int, int], served: Served) -> None:
     said = "all numbers here are of what was found, at least"
     assert said not in served.get("/values?column=place&words=llama")[1]
-    explorer._rows.clear()
+    explorer.recent = Recent(search.REMEMBERED)
     ended[id(explorer)] = LOOKED_AT
     assert said in served.get("/values?column=place&words=llama")[1]
